@@ -33,6 +33,11 @@ class Recent(Generic[Value]):
         self._known[key] = now + seconds, value
         return value
 
+    def peek(self, key: Hashable) -> Value | None:
+        """Return the value of ``key`` if it is not too old; else ``None``."""
+        known = self._known.get(key)
+        return known[1] if known is not None and self._clock() < known[0] else None
+
     def clear(self) -> None:
         """Forget all values."""
         self._known.clear()

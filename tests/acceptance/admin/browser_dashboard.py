@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from django_loco.shutdown import CLEAN
 
@@ -50,4 +50,46 @@ def test_a_queue_is_paused_and_a_new_job_appears(site: Project, browser: Browser
     assert errors == []
     page.close()
     dark.close()
+    assert process.terminate() == CLEAN
+
+
+def background(page: Page) -> str:
+    return page.evaluate("getComputedStyle(document.body).backgroundColor")  # type: ignore[no-any-return]
+
+
+@pytest.mark.timeout(180)
+def test_the_colours_are_those_that_somebody_has_chosen(site: Project, browser: Browser, pictures: Path) -> None:
+    site.write("pages/urls.py", URLS)
+    process = site.serve("--noreload")
+    errors: list[str] = []
+    page = opened(browser, site, "admin", errors)
+    page.goto(site.url("jobs/"))
+    light = background(page)
+    page.select_option("#theme", "dark")
+    dark = background(page)
+    assert dark != light
+    picture(page, pictures, "dark-by-choice")
+    # The body is not there yet when the theme is set, so that no page begins with other colours.
+    page.add_init_script(
+        "new MutationObserver(() => {"
+        "if (document.body && !window.began) window.began = document.documentElement.dataset.theme;"
+        "}).observe(document, { childList: true, subtree: true })"
+    )
+    page.goto(site.url("jobs/jobs/"))
+    assert (background(page), page.evaluate("window.began")) == (dark, "dark")
+    expect(page.locator("#theme")).to_have_value("dark")
+    with page.expect_popup() as opened_by_page:
+        page.evaluate("address => { open(address); }", site.url("jobs/failures/"))
+    other = opened_by_page.value
+    other.select_option("#theme", "light")
+    expect(page.locator("#theme")).to_have_value("light")
+    assert background(page) == light
+    page.emulate_media(color_scheme="dark")
+    assert background(page) == light
+    other.select_option("#theme", "")
+    expect(page.locator("#theme")).to_have_value("")
+    assert background(page) == dark
+    assert errors == []
+    page.close()
+    other.close()
     assert process.terminate() == CLEAN

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from django_loco.dashboard.pages.jobs import completion
+from django_loco.dashboard.pages.jobs import completion, tabs
 from django_loco.dashboard.pages.overview import facts
 from django_loco.dashboard.pages.overview.page import overview
 from tests.integration.admin import conftest
@@ -24,6 +24,7 @@ def nothing_known() -> None:
     overview.forget()
     facts.forget()
     completion.forget()
+    tabs.forget()
 
 
 def ids_of(response: Any) -> list[str]:

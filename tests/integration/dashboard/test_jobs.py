@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -52,6 +53,39 @@ def test_many_jobs_are_told_apart_as_far_as_they_are_read(client, stored, monkey
     for _ in range(3):
         stored("failed")
     assert "Failed 2+" in text(client.get(LIST))
+
+
+def test_the_script_of_the_page_gets_the_numbers_of_many_jobs(client, stored, queue, monkeypatch):
+    monkeypatch.setattr(tabs, "TOLD_APART", 2)
+    for _ in range(4):
+        stored("failed")
+    stored("cancelled")
+
+    def numbers(headers):
+        answer = client.get(LIST, headers=headers)
+        return re.findall(r'<span class="count">([^<]*)', answer.json()["tabs"] if headers else answer.content.decode())
+
+    assert all(each in ("1+", "2+") for each in numbers({}))
+    assert numbers(PARTS) == ["4", "1"]
+    assert numbers({}) == ["4", "1"]
+    stored("failed")
+    assert numbers(PARTS) == ["4", "1"], "They are read once in some seconds."
+    tabs.forget()
+    monkeypatch.setattr(tabs, "MOST", 5)
+    assert sum(int(each.removesuffix("+")) for each in numbers(PARTS)) == 5
+    assert all(each.endswith("+") for each in numbers(PARTS))
+    tabs.forget()
+    monkeypatch.setattr(tabs, "READ_SECONDS", -1.0)
+    assert sum(int(each.removesuffix("+")) for each in numbers(PARTS)) == 2
+
+
+def test_one_request_at_a_time_counts_many_jobs(client, stored, monkeypatch):
+    monkeypatch.setattr(tabs, "TOLD_APART", 2)
+    for _ in range(4):
+        stored("failed")
+    with tabs._counting:
+        assert '<span class="count">2+</span>' in client.get(LIST, headers=PARTS).json()["tabs"]
+    assert '<span class="count">4</span>' in client.get(LIST, headers=PARTS).json()["tabs"]
 
 
 def test_pages_go_older_and_newer(client, stored, monkeypatch):

@@ -223,7 +223,8 @@ def test_names_and_errors_are_no_markup_and_nothing_is_inline(client, queue, sto
     queue.register(worker(worker_id="<script>w", host="<b>h"))
     content = client.get(PAGE).content.decode()
     assert set(re.findall(r"<script[^>]*>", content)) == {
-        f'<script src="/static/django_loco/dashboard/{name}.js" defer>' for name in ("live", "times")
+        '<script src="/static/django_loco/dashboard/theme.js">',
+        *(f'<script src="/static/django_loco/dashboard/{name}.js" defer>' for name in ("live", "times")),
     }
     assert "<b>h" not in content
     assert "alert(1)" in content

@@ -31,6 +31,16 @@ def test_old_values_are_forgotten():
     assert len(recent._known) == 5
 
 
+def test_a_value_is_looked_at_without_being_read():
+    now = [0.0]
+    recent: Recent[int] = Recent(lambda: now[0])
+    assert recent.peek("a") is None
+    recent.get("a", 5, lambda: 1)
+    assert recent.peek("a") == 1
+    now[0] = 5.0
+    assert recent.peek("a") is None
+
+
 def test_an_error_is_not_kept():
     recent: Recent[float] = Recent()
     with pytest.raises(ZeroDivisionError):

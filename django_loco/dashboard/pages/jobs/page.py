@@ -14,7 +14,7 @@ from ....exceptions import QueueUnavailable
 from ....jobs.pages.listing import Listing, listing_of
 from ....jobs.pages.operations import permitted
 from ....jobs.pages.scope import scope_of
-from ...access import VIEW_JOB
+from ...access import VIEW_JOB, is_for_script
 from ...links import LINKS
 from ...live import LivePage
 from .completion import conditions
@@ -47,7 +47,9 @@ class JobsPage(LivePage[JobsRead]):
         if listing.is_unavailable:
             raise QueueUnavailable(listing.problem)
         stats = scope.stats(ages=False)
-        return JobsRead(listing=listing, tabs=tabs_of(listing.words, stats, scope), stats=stats)
+        return JobsRead(
+            listing=listing, tabs=tabs_of(listing.words, stats, scope, may_read=is_for_script(request)), stats=stats
+        )
 
     def parts(self, request: HttpRequest, read: JobsRead) -> Mapping[str, Mapping[str, Any]]:
         """Return the tabs and the list."""

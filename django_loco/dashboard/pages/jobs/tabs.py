@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.utils.functional import Promise
@@ -14,12 +16,16 @@ from ....core.job import utcnow
 from ....exceptions import FilterError
 from ....jobs.pages.addresses import has, replaced
 from ....jobs.pages.scope import Scope
-from ....jobs.search import total
+from ....jobs.search import COUNTED, total
 from ...links import jobs_url
+from ...recent import Recent
 
 #: A store counts waiting, scheduled and retrying jobs as one, and failed and cancelled ones. This many of the newest
 #: are read to tell them apart: one page of a store.
 TOLD_APART = 100
+#: Of more jobs the script of the page gets better numbers, read by one request of a process in so many seconds. It
+#: looks at this many jobs of each kind, and for so many seconds.
+MOST, COUNT_SECONDS, READ_SECONDS = COUNTED, 30.0, 1.0
 LABELS: dict[jobs.State, Promise] = {
     "waiting": _("Waiting"),
     "scheduled": _("Scheduled"),
@@ -29,6 +35,10 @@ LABELS: dict[jobs.State, Promise] = {
     "cancelled": _("Cancelled"),
     "done": _("Done"),
 }
+
+
+_counted: Recent[Mapping[jobs.State, jobs.Count]] = Recent()
+_counting = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +53,14 @@ class Tab:
     """Empty if it is not known."""
 
 
-def tabs_of(text: str, stats: Sequence[jobs.QueueStats], scope: Scope) -> list[Tab]:
+def tabs_of(text: str, stats: Sequence[jobs.QueueStats], scope: Scope, *, may_read: bool = False) -> list[Tab]:
     """Return the tabs for the filter ``text`` of jobs of ``scope``: its other conditions stay.
 
+    ``may_read``: whether this may take time to count many jobs. Others get what was counted recently.
     Raises ``QueueUnavailable``.
     """
     others = replaced(text, ["status"], [])
-    counts = _counts(others, stats, scope)
+    counts = _counts(others, stats, scope, may_read=may_read)
     is_all = others == replaced(text, [], [])
     tabs = [Tab(label=_("All"), name="all", url=jobs_url(others), is_selected=is_all, count="")]
     for state, label in LABELS.items():
@@ -60,10 +71,10 @@ def tabs_of(text: str, stats: Sequence[jobs.QueueStats], scope: Scope) -> list[T
     return tabs
 
 
-def _counts(text: str, stats: Sequence[jobs.QueueStats], scope: Scope) -> dict[str, str]:
+def _counts(text: str, stats: Sequence[jobs.QueueStats], scope: Scope, *, may_read: bool) -> dict[str, str]:
     """Return the number of jobs in each state that match ``text``; nothing unless the stores know it by themselves."""
     try:
-        search = scope.filter(text, window=TOLD_APART)
+        search = scope.filter(text)
     except FilterError:
         return {}
     if not search.condition.is_exact:
@@ -75,19 +86,50 @@ def _counts(text: str, stats: Sequence[jobs.QueueStats], scope: Scope) -> dict[s
         if (bounds.queues is None or each.queue in bounds.queues)
         and (bounds.backends is None or each.backend in bounds.backends)
     ]
-    counts = {"running": total(each.running for each in chosen), "done": total(each.done for each in chosen)}
-    counts |= _told_apart(search, ("waiting", "scheduled", "retrying"), [(each.backend, each.ready) for each in chosen])
-    counts |= _told_apart(search, ("failed", "cancelled"), [(each.backend, each.failed) for each in chosen])
+    counts: dict[str, jobs.Count] = {}
+    counts |= {"running": total(each.running for each in chosen), "done": total(each.done for each in chosen)}
+    groups: Sequence[tuple[str, Sequence[jobs.State]]] = (
+        ("ready", ("waiting", "scheduled", "retrying")),
+        ("failed", ("failed", "cancelled")),
+    )
+    for attribute, states in groups:
+        numbers = [(each.backend, getattr(each, attribute)) for each in chosen]
+        counts.update(_told_apart(search, states, numbers, may_read=may_read).items())
     return {state: count.text for state, count in counts.items() if count}
 
 
+def forget() -> None:
+    """Count anew the next time."""
+    _counted.clear()
+
+
 def _told_apart(
-    search: jobs.Search, states: Sequence[jobs.State], numbers: Sequence[tuple[str, jobs.Count]]
-) -> dict[str, jobs.Count]:
+    search: jobs.Search, states: Sequence[jobs.State], numbers: Sequence[tuple[str, jobs.Count]], *, may_read: bool
+) -> Mapping[jobs.State, jobs.Count]:
     """Return the number of jobs in each of ``states``, of which each alias has so many together."""
-    aliases = {alias for alias, number in numbers if number}
+    aliases = sorted({alias for alias, number in numbers if number})
     if not aliases:
         return {}
-    now, is_capped = utcnow(), total(number for _, number in numbers) > TOLD_APART
-    found = Counter(jobs.state_of(job, now) for job in search.filter(status=[*states], backend=[*aliases]))
-    return {state: jobs.Count(count, is_capped=is_capped) for state, count in found.items()}
+    found = search.filter(status=[*states], backend=aliases)
+    if total(number for _, number in numbers) <= TOLD_APART:
+        return _read(found, TOLD_APART)
+    known = _counted.peek(str(found))
+    if known is None and may_read and _counting.acquire(blocking=False):
+        try:
+            known = _counted.get(str(found), COUNT_SECONDS, lambda: _read(found, MOST))
+        finally:
+            _counting.release()
+    return _read(found, TOLD_APART) if known is None else known
+
+
+def _read(search: jobs.Search, most: int) -> Mapping[jobs.State, jobs.Count]:
+    """Return the number of jobs in each state among the ``most`` newest, or those that can be read in time."""
+    now, end = utcnow(), time.monotonic() + READ_SECONDS
+    numbers: Counter[jobs.State] = Counter()
+    is_capped = False
+    for place, job in enumerate(search):
+        is_capped = place == most or (place >= TOLD_APART and time.monotonic() > end)
+        if is_capped:
+            break
+        numbers[jobs.state_of(job, now)] += 1
+    return {state: jobs.Count(number, is_capped=is_capped) for state, number in numbers.items()}
