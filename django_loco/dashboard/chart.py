@@ -11,6 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from ..jobs.views.numbers import number_text
 from .activity import Bar
 
 WIDTH, HEIGHT = 720.0, 160.0
@@ -98,9 +99,9 @@ def _stack(bar: Bar, top: int) -> Iterator[tuple[str, float, float]]:
 def _title(bar: Bar, *, of_days: bool) -> str:
     return _("%(time)s: %(succeeded)s succeeded, %(failed)s failed, %(other)s retried or stopped") % {
         "time": clock_of(bar.at, of_days=of_days),
-        "succeeded": f"{bar.succeeded:,}",
-        "failed": f"{bar.failed:,}",
-        "other": f"{bar.other:,}",
+        "succeeded": number_text(bar.succeeded),
+        "failed": number_text(bar.failed),
+        "other": number_text(bar.other),
     }
 
 

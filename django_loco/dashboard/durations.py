@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..jobs.views.age import age
+from ..jobs.views.age import age, in_milliseconds, in_seconds
 
 #: The seconds from which a duration is shown in minutes.
 MINUTE = 60
@@ -19,5 +19,5 @@ def estimated(seconds: float | None) -> str:
     if seconds is None:
         return "-"
     if seconds < 1:
-        return f"{max(1, round(seconds * 1000)):d} ms"
-    return f"{seconds:.1f} s" if seconds < MINUTE else coarse(seconds)
+        return in_milliseconds(max(1, round(seconds * 1000)))
+    return in_seconds(seconds, 1) if seconds < MINUTE else coarse(seconds)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -51,6 +54,25 @@ def framed(
     frame = {"navigation": [*_navigation(request, entry)], "entry": entry}
     response = render(request, f"django_loco/dashboard/{template}", {**frame, **context}, status=status)
     return untold(response)
+
+
+@contextmanager
+def zone_of(request: HttpRequest) -> Iterator[None]:
+    """Show times in the zone of the reader, which the script of a page tells by a cookie.
+
+    A site that has chosen a zone for the request itself keeps it.
+    """
+    name = request.COOKIES.get("loco_zone", "")
+    if not name or timezone.get_current_timezone() != timezone.get_default_timezone():
+        yield
+        return
+    try:
+        zone = ZoneInfo(name)
+    except (ValueError, LookupError, OSError):  # anybody can send anything
+        yield
+        return
+    with timezone.override(zone):
+        yield
 
 
 def sentence(request: HttpRequest, text: str, *, entry: str, status: int, back: str = "") -> HttpResponse:

@@ -31,7 +31,7 @@ from ..jobs.pages.available import UNAVAILABLE
 from ..jobs.pages.scope import scope_of
 from ..queues.timeouts import store_timeout
 from .access import View, closed, is_for_script, refused, untold
-from .frame import framed, sentence
+from .frame import framed, sentence, zone_of
 
 #: How long a store may take to answer one call, in seconds.
 STORE_SECONDS = 2.0
@@ -109,9 +109,8 @@ class LivePage(ABC, Generic[Read]):
             return self._said(request, str(error), HTTPStatus.BAD_REQUEST)
         if key is not None and read is not None:
             self._known[key] = read
-        if is_for_script(request):
-            return self._parts(request, read, problem)
-        return self._page(request, read, problem)
+        with zone_of(request):
+            return (self._parts if is_for_script(request) else self._page)(request, read, problem)
 
     def _key(self, request: HttpRequest) -> Hashable | None:
         """Return the key of what was read. What users see who see a part only is not kept: there may be many parts."""

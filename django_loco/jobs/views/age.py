@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from django.utils.translation import pgettext, pgettext_lazy
 
 from ...log.labels import duration_text
+from .numbers import number_text
 
 #: Each unit of time with its seconds.
 _UNITS = (
@@ -27,4 +30,17 @@ def age(seconds: float) -> str:
 
 def elapsed(seconds: float) -> str:
     """Return a measured duration, as the console shows it up to a minute: ``4 ms``, ``3.20 s``, ``2 min 5 s``."""
-    return duration_text(seconds) if seconds < 60 else age(seconds)  # noqa: PLR2004 - a minute
+    if seconds >= 60:  # noqa: PLR2004 - a minute
+        return age(seconds)
+    number, unit = duration_text(seconds).split()
+    return in_milliseconds(Decimal(number)) if unit == "ms" else in_seconds(Decimal(number))
+
+
+def in_milliseconds(number: float | Decimal) -> str:
+    """Return so many milliseconds in words: ``65 ms``."""
+    return pgettext("unit of time", "%(number)s ms") % {"number": number_text(number)}
+
+
+def in_seconds(number: float | Decimal, decimals: int | None = None) -> str:
+    """Return so many seconds in words: ``3.20 s``."""
+    return pgettext("unit of time", "%(number)s s") % {"number": number_text(number, decimals)}

@@ -16,6 +16,7 @@ from ....jobs.pages.addresses import query_of
 from ....jobs.pages.available import UNAVAILABLE
 from ....jobs.pages.operations import OPERATIONS, ChosenJobs, permitted
 from ....jobs.pages.scope import Scope, scope_of
+from ....jobs.views.numbers import number_text
 from ....log.plain_text import one_line
 from ...access import VIEW_JOB, closed, refusal
 from ...actions import back
@@ -58,7 +59,7 @@ class FailuresPage(LivePage[Failures]):
                 "operations": operations,
                 "number": sum(len(group.ids) for group in read.groups),
                 "others": len(read.groups) - len(groups),
-                "window": f"{WINDOW:,}" if read.reached_window else "",
+                "window": number_text(WINDOW) if read.reached_window else "",
             }
         }
 
@@ -78,11 +79,11 @@ def _rows(found: Failures) -> Iterator[dict[str, Any]]:
             "sample": one_line(message_of(group.newest.errors[-1])) if group.newest.errors else "",
             "url": job_url(group.newest.id),
             "all_url": list_url(*words),
-            "count": f"{len(group.ids):,}",
+            "count": number_text(len(group.ids)),
             "first": min(group.times),
             "last": max(group.times),
             "line": sparkline(group.points(found.start, found.end)),
-            "tasks": [(one_line(task), f"{number:,}") for task, number in group.tasks.most_common(TASKS)],
+            "tasks": [(one_line(task), number_text(number)) for task, number in group.tasks.most_common(TASKS)],
             "other_tasks": max(0, len(group.tasks) - TASKS),
         }
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from ....core.job import RUNNING, Job, pending_wait, utcnow
 from ....jobs.states import State, state_of
@@ -51,7 +52,7 @@ def life_of(job: Job) -> list[Step]:
         wait = pending_wait(job)
         if wait is not None and wait.until is None:
             steps.append(Step(kind="now", label=_("Waits for a signal"), at=None, since=""))
-        steps.append(Step(kind="ahead", label=_("Runs"), at=None, since=""))
+        steps.append(Step(kind="ahead", label=pgettext_lazy("step in the life of a job", "Runs"), at=None, since=""))
     return steps
 
 

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ....jobs.pages.scope import BY_QUEUE
+from ....jobs.views.numbers import number_text
 from ....log.plain_text import one_line
 from ...durations import coarse
 from .facts import Facts
@@ -65,7 +66,7 @@ def _no_worker(facts: Facts) -> str:
     more = "+" if any(each.ready.is_capped for each in waiting) else ""
     return ngettext(
         "No worker is alive, and %(count)s job waits.", "No worker is alive, and %(count)s jobs wait.", number
-    ) % {"count": f"{number:,}{more}"}
+    ) % {"count": f"{number_text(number)}{more}"}
 
 
 def _wait(facts: Facts) -> tuple[str, str]:
@@ -81,7 +82,7 @@ def _wait(facts: Facts) -> tuple[str, str]:
 def _failures(facts: Facts) -> str:
     number = sum(each.failed_last_hour for each in facts.rates.values())
     text = ngettext("%(count)s job failed in the last hour.", "%(count)s jobs failed in the last hour.", number)
-    return text % {"count": f"{number:,}"} if number else ""
+    return text % {"count": number_text(number)} if number else ""
 
 
 def _off(facts: Facts) -> str:

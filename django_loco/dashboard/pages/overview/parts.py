@@ -10,6 +10,7 @@ from typing import Any
 from .... import jobs
 from ....core.job import Job
 from ....jobs.pages.scope import BY_QUEUE, Scope
+from ....jobs.views.numbers import number_text
 from ....jobs.views.rates import WRITTEN_AFTER_MINUTES
 from ....log.plain_text import one_line
 from ...activity import RANGES, Range, releases
@@ -66,13 +67,13 @@ def _activity(facts: Facts, chosen: Range) -> dict[str, Any]:
     return {
         "bars": [(bar, clock_of(bar.at, of_days=chosen.is_of_days)) for bar in bars if bar.runs],
         "chart": chart(bars, of_days=chosen.is_of_days, marks=releases(facts.workers)),
-        "top": f"{top_of(bars):,}",
+        "top": number_text(top_of(bars)),
         "first": bars[0].at,
         "first_text": clock_of(bars[0].at, of_days=chosen.is_of_days),
         "chosen": chosen,
         "ranges": RANGES,
-        "runs": f"{sum(bar.runs for bar in bars):,}",
-        "failed": f"{sum(bar.failed for bar in bars):,}",
+        "runs": number_text(sum(bar.runs for bar in bars)),
+        "failed": number_text(sum(bar.failed for bar in bars)),
         "percentiles": [
             (each.percent, estimated(each.wait), estimated(each.run)) for each in facts.activity.percentiles
         ],

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from .... import jobs
+from ....jobs.views.numbers import number_text
 from ....jobs.views.rates import NONE
 from ....log.plain_text import one_line
 from ...activity import RANGES, Range
@@ -49,7 +50,7 @@ def _row(stats: jobs.QueueStats, read: QueuesRead, chosen: Range) -> dict[str, A
         "oldest": "-" if seconds is None else coarse(seconds),
         "is_unserved": key in read.unserved,
         "rates": read.sums.rates.get(key, NONE),
-        "ended": f"{sums.runs:,}",
+        "ended": number_text(sums.runs),
         "chart": small_chart(sums.ended_by_bar, sums.failed_by_bar),
         "wait": estimated(sums.wait(95)),
         "run": estimated(sums.duration(95)),
@@ -63,8 +64,8 @@ def _task(path: str, sums: Sums, words: tuple[tuple[str, str], ...]) -> dict[str
         "path": one_line(path),
         "url": list_url(("task", path), *words),
         "failed_url": list_url(("status", "failed"), ("task", path), *words),
-        "runs": f"{sums.runs:,}",
-        "failed": f"{sums.failed:,}" if sums.failed else "",
+        "runs": number_text(sums.runs),
+        "failed": number_text(sums.failed) if sums.failed else "",
         "typical": estimated(sums.duration(50)),
         "slow": estimated(sums.duration(95)),
     }

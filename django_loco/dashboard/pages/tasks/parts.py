@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any
 
+from ....jobs.views.numbers import number_text
 from ....log.plain_text import one_line
 from ....metrics.names import MAX_LENGTH, OTHER
 from ...activity import PERCENTILES, RANGES, Range
@@ -43,8 +44,8 @@ def _row(path: str, sums: Sums) -> dict[str, Any]:
         "module": module,
         "url": list_url(("task", path)),
         "failed_url": list_url(("status", "failed"), ("task", path)),
-        "ended": f"{sums.runs:,}",
-        "failed": f"{sums.failed:,}" if sums.failed else "",
+        "ended": number_text(sums.runs),
+        "failed": number_text(sums.failed) if sums.failed else "",
         "rate": "-" if rate is None else _percent(rate),
         "chart": small_chart(sums.ended_by_bar, sums.failed_by_bar),
         "waits": " / ".join(estimated(sums.wait(percent)) for percent in PERCENTILES),
@@ -64,4 +65,5 @@ def _percent(share: float) -> str:
     percent = share * 100
     if 0 < percent < 0.1:  # noqa: PLR2004 - the least that is shown
         return "< 0.1 %"
-    return f"{percent:.1f} %".replace(".0 %", " %")
+    rounded = round(percent, 1)
+    return f"{number_text(rounded, None if rounded % 1 else 0)} %"

@@ -9,6 +9,7 @@ from typing import Any
 from .... import jobs
 from ....core.job import Job
 from ....jobs.views.age import age
+from ....jobs.views.numbers import number_text
 from ....log.plain_text import one_line
 from ....queues.workers import Role, WorkerState
 from ...durations import coarse
@@ -71,7 +72,7 @@ def _row(worker: jobs.AliasWorker, running: Sequence[Job], may_control: bool) ->
         "tags": None if worker.tags is None else one_line(", ".join(worker.tags)),
         "slots": slots,
         "busy_width": round(100 * min(1.0, worker.busy / slots)) if slots else 0,
-        "memory": f"{worker.memory / MEGABYTE:,.0f} MB" if worker.memory else "",
+        "memory": f"{number_text(round(worker.memory / MEGABYTE))} MB" if worker.memory else "",
         "release": one_line(worker.release),
         "version": one_line(worker.version),
         "lease": age(worker.lease),

@@ -3,6 +3,7 @@
 (() => {
   const EVERY = 2000, MOST = 60000;
   const updated = document.getElementById("updated"), away = document.getElementById("away"), announced = document.getElementById("announced");
+  const words = new Intl.NumberFormat(`${document.documentElement.lang || "en"}-u-nu-latn`, { style: "unit", unit: "second", unitDisplay: "short" });
   const shown = {};
   let etag = "", wait = EVERY, timer = 0, last = Date.now(), busy = false, failing = false;
 
@@ -56,7 +57,7 @@
 
   function tell() {
     const seconds = Math.round((Date.now() - last) / 1000);
-    updated.textContent = failing ? updated.dataset.ago.replace("%s", `${seconds} s`) : updated.dataset.now;
+    updated.textContent = failing ? updated.dataset.ago.replace("%s", words.format(seconds)) : updated.dataset.now;
   }
 
   async function ask() {

@@ -1,7 +1,9 @@
 "use strict";
-// Writes times that are marked with data-age as durations, "5 min ago", and tells all times in the zone of the reader.
+// Writes times that are marked with data-age as durations, "5 min ago", and tells the server the zone of the reader by a cookie.
 (() => {
-  const words = new Intl.RelativeTimeFormat(document.documentElement.lang || "en", { numeric: "always", style: "short" });
+  const language = `${document.documentElement.lang || "en"}-u-nu-latn`;  // the digits of the server
+  const words = new Intl.RelativeTimeFormat(language, { numeric: "always", style: "short" });
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "";
   const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 
   function text(seconds) {
@@ -13,7 +15,7 @@
     for (const each of document.querySelectorAll("time[datetime]")) {
       const at = new Date(each.dateTime);
       if (Number.isNaN(at.getTime())) continue;
-      const exact = at.toLocaleString([], { dateStyle: "medium", timeStyle: "long" });
+      const exact = at.toLocaleString(language, { dateStyle: "medium", timeStyle: "long" });
       if (each.title !== exact) each.title = exact;
       if (!each.hasAttribute("data-age")) continue;
       const now = text((at - Date.now()) / 1000);
@@ -21,6 +23,9 @@
     }
   }
 
+  if (/^[\w+/-]+$/.test(zone) && !document.cookie.split("; ").includes(`loco_zone=${zone}`)) {
+    document.cookie = `loco_zone=${zone}; path=${document.body.dataset.root}; max-age=31536000; samesite=lax`;
+  }
   document.addEventListener("loco:changed", write);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) write(); });
   setInterval(() => { if (!document.hidden) write(); }, 10000);

@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import pytest
 from django.utils.translation import override
 
@@ -11,3 +13,9 @@ from django_loco.jobs.views.numbers import number_text
 def test_numbers_are_written_as_the_language_writes_them(language, number, expected):
     with override(language):
         assert number_text(number) == expected
+
+
+def test_decimals_are_kept_or_rounded():
+    with override("de"):
+        assert number_text(Decimal("3.20")) == "3,20"
+        assert number_text(1.49, 1) == "1,5"
