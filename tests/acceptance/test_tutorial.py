@@ -1,4 +1,4 @@
-"""``docs/start/first-job.md``, done as it is written: its files, its commands, and what it says will be seen."""
+"""``docs/start/first-job.md`` and the README's first job, done as written: files, commands, and what is seen."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from .shop import until
 
 pytestmark = pytest.mark.own_database
 PAGE = ROOT / "docs" / "start" / "first-job.md"
+README = ROOT / "README.md"
 
 
 def steps() -> Iterator[tuple[str, str]]:
@@ -30,6 +31,19 @@ def steps() -> Iterator[tuple[str, str]]:
             yield file, text
         elif language == "console":
             yield from (("$", line.removeprefix("$ ")) for line in text.splitlines())
+
+
+def steps_of_the_readme() -> Iterator[tuple[str, str]]:
+    """Yield the same for the first job in the README, without the commands that make an environment."""
+    section = README.read_text().partition("## Your first job in a minute\n")[2].partition("\n## ")[0]
+    blocks = re.finditer(r"(?:`(\S+\.py)`:\n\n)?^```(\w+)\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    for file, language, text in (block.groups() for block in blocks):
+        if file:
+            yield file, text
+            continue
+        lines = [line.removeprefix("$ ") for line in text.splitlines() if language == "sh" or line.startswith("$ ")]
+        commands = [command for line in lines for command in line.split(" && ")]
+        yield from (("$", command) for command in commands if command.split()[0] in ("python", "django-admin"))
 
 
 class Reader:
@@ -115,6 +129,27 @@ def test_the_first_job_is_as_the_page_says(tmp_path: Path) -> None:
         reader.stop_the_site()
     finally:
         close_all(reader.processes)
+
+
+def test_the_first_job_of_the_readme_is_as_it_says(tmp_path: Path) -> None:
+    reader = Reader(tmp_path)
+    try:
+        for file, text in steps_of_the_readme():
+            if file == "$":
+                reader.run(text)
+            else:
+                reader.write(file, text)
+        worker = reader.processes[-1]
+        assert worker.wait() == 0
+        worker.wait_for(r"\[worker\] +\[.*\] greet#[0-9a-f]{8}/1 done in .* ms, waited ")
+    finally:
+        close_all(reader.processes)
+
+
+def test_the_readme_has_all_steps() -> None:
+    found = [*steps_of_the_readme()]
+    assert [file for file, _ in found if file != "$"] == ["mysite/settings.py", "hello/tasks.py"]
+    assert [text.split()[-1] for file, text in found if file == "$" and "manage.py" in text][-1] == "--drain"
 
 
 def test_the_page_has_the_commands_that_are_followed() -> None:
