@@ -81,6 +81,11 @@ chaos: .venv/installed-dev
 	LOCO_CHAOS=3 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest -rP tests/acceptance/test_lock_storm.py $(PYTEST_ARGS)
 	LOCO_CHAOS=3 LOCO_TEST_DATABASE=postgres .venv/bin/pytest -rP tests/acceptance/test_lock_storm.py $(PYTEST_ARGS)
 
+	LOCO_CHAOS=84 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/integration/queues/test_database_model.py tests/integration/queues/test_redis_model.py $(PYTEST_ARGS)
+	LOCO_CHAOS=84 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/integration/queues/test_database_model.py $(PYTEST_ARGS)
+	LOCO_CHAOS=100 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/contract -k random_histories --timeout 3000 $(PYTEST_ARGS)
+	LOCO_CHAOS=100 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/contract/test_database_queue.py -k random_histories --timeout 3000 $(PYTEST_ARGS)
+
 sweep: .venv/installed-dev
 	LOCO_SWEEP=$(SWEEP) .venv/bin/pytest -rP tests/integration/queues/test_sweep.py --timeout 3000 $(PYTEST_ARGS)
 	LOCO_SWEEP=$(SWEEP) LOCO_TEST_DATABASE=postgres .venv/bin/pytest -rP tests/integration/queues/test_sweep.py \

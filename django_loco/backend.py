@@ -123,19 +123,19 @@ class LocoBackend(stored_jobs.StoredTasks):
             jobs = [replace(job, batch=batch) for job in jobs]
         if len(jobs) > 1:
             require_batch_size([job.arguments for job in jobs])
-        return self._enqueued(task, jobs, calls, getattr(task, "on_duplicate", None)) if jobs else []
+        return self._enqueued(task, jobs, calls, duplicates.handling_of(task)) if jobs else []
 
     def _enqueued(
-        self, task: Task[..., Any], jobs: list[Job], calls: Sequence[Any], on_duplicate: str | None
+        self, task: Task[..., Any], jobs: list[Job], calls: Sequence[Any], handling: duplicates.Handling
     ) -> list[TaskResult[..., Any]]:
         mode = worker_mode(self.alias, self.options)
         if mode == "ForegroundBlocking":
-            return self._run(task, jobs, on_duplicate)
+            return self._run(task, jobs, handling)
         results = [result_of_new(job, task, *call) for job, call in zip(jobs, calls, strict=True)]
         try:
-            if on_duplicate == "raise":
+            if handling.action == "raise":
                 duplicates.refuse(self.queue, jobs)
-            self.after_commit(lambda: self._store(jobs, results, mode, on_duplicate))
+            self.after_commit(lambda: self._store(jobs, results, mode, handling))
         except SynchronousOnlyOperation as error:
             raise async_hint("enqueue") from error
         return results
@@ -204,7 +204,7 @@ class LocoBackend(stored_jobs.StoredTasks):
     def run_again(self, job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> TaskResult[..., Any]:
         """Enqueue a new job like ``job`` with these arguments; return its result. Raises as ``job_like``."""
         task, new = stored_jobs.job_like(job, args, kwargs)
-        return self._enqueued(task, [new], [(args, kwargs)], None)[0]
+        return self._enqueued(task, [new], [(args, kwargs)], duplicates.KEEP)[0]
 
     def add_jobs(self, jobs: list[Job]) -> set[str]:
         """Store jobs of any tasks, without running them."""
@@ -277,15 +277,15 @@ class LocoBackend(stored_jobs.StoredTasks):
             action()
 
     def _store(
-        self, jobs: list[Job], results: list[TaskResult[..., Any]], mode: Mode, on_duplicate: str | None
+        self, jobs: list[Job], results: list[TaskResult[..., Any]], mode: Mode, handling: duplicates.Handling
     ) -> None:
         if jobs[0].unique_key is None:
             stored, holders = self._add(jobs, mode), duplicates.NOBODY
         else:
-            stored, holders = duplicates.store(self.queue, jobs, on_duplicate, lambda few: self._add(few, mode))
+            stored, holders = duplicates.store(self.queue, jobs, handling, lambda few: self._add(few, mode))
         self._announce(results, stored)
         if holders:
-            duplicates.note(results, holders, on_duplicate)
+            duplicates.note(results, holders, handling)
 
     def _add(self, jobs: list[Job], mode: Mode) -> set[str]:
         """Store ``jobs``; return the ids of those that the queue accepted: all but those with a used once-key."""
@@ -297,8 +297,8 @@ class LocoBackend(stored_jobs.StoredTasks):
         test_environment.record_enqueued(stored := [job.id for job in accepted])
         return set(stored)
 
-    def _run(self, task: Task[..., Any], jobs: list[Job], on_duplicate: str | None) -> list[TaskResult[..., Any]]:
-        if on_duplicate == "raise":
+    def _run(self, task: Task[..., Any], jobs: list[Job], handling: duplicates.Handling) -> list[TaskResult[..., Any]]:
+        if handling.action == "raise":
             duplicates.refuse(self.queue, jobs[:1])  # the first has ended before the others are enqueued
         finished: list[Job] = []
         self.after_commit(lambda: finished.extend(self._run_now(task, jobs)))

@@ -215,13 +215,24 @@ class UniqueOptions(TypedDict, total=False):
         ),
     ]
     on_duplicate: Annotated[
-        Literal["keep", "replace", "raise"] | None,
+        Literal["keep", "replace", "rerun", "raise"] | None,
         Option(
             type="str",
             default='`"keep"`',
             help='what a duplicate does: `"keep"` the first job as it is, `"replace"` its arguments if it has not '
-            'begun, `"raise"` `DuplicateJob`',
-            rule=Rule(lambda value: value in ("keep", "replace", "raise"), '"keep", "replace" or "raise"'),
+            'begun, `"rerun"` the same and once more afterwards if it has, `"raise"` `DuplicateJob`',
+            rule=Rule(
+                lambda value: value in ("keep", "replace", "rerun", "raise"), '"keep", "replace", "rerun" or "raise"'
+            ),
+        ),
+    ]
+    max_wait: Annotated[
+        float | timedelta | None,
+        Option(
+            type="seconds, timedelta",
+            default="none",
+            help='with `on_duplicate="replace"`: how long after `enqueue()` of the first job others can put it off',
+            rule=Rule(_is_duration, "a number of seconds or a timedelta, above 0"),
         ),
     ]
 

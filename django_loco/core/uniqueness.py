@@ -50,10 +50,10 @@ def holds_key(job: Job, now: datetime) -> bool:
 
 
 def takes_key(before: Job, after: Job | None, now: datetime) -> bool:
-    """Return whether a job that changes so holds its unique key from then on."""
-    if before.unique_key is None or after is None:
+    """Return whether a job that changes so holds a unique key from then on that it did not hold before."""
+    if after is None or after.unique_key is None:
         return False
-    return holds_key(after, now) and not holds_key(before, now)
+    return holds_key(after, now) and not (holds_key(before, now) and before.unique_key == after.unique_key)
 
 
 def time_of_until(until: str | None) -> datetime:
@@ -142,16 +142,28 @@ def rule_of(task: Any) -> UniqueRule | None:
     if text is not None and not (isinstance(text, str) and text):
         raise ValueError(f"unique_key is {short(text)}; it must be text, not empty.")
     if not unique and text is None:
-        for name in ("unique_until", "unique_for", "on_duplicate"):
+        for name in ("unique_until", "unique_for", "on_duplicate", "max_wait"):
             if unique is None and getattr(task, name, None) is not None:
                 raise ValueError(f"{name} is given without unique. Add unique=True, or remove it.")
         return None
+    _require_duplicate_options(task)
     if task.unique_until is not None and task.unique_for is not None:
         raise ValueError(
             "unique_until and unique_for are both given. A key is held until the job has started or finished, or for "
             "a time; remove one of them."
         )
     return UniqueRule(task)
+
+
+def _require_duplicate_options(task: Any) -> None:
+    what = getattr(task, "on_duplicate", None)
+    if getattr(task, "max_wait", None) is not None and what not in ("replace", "rerun"):
+        raise ValueError('max_wait is given without on_duplicate="replace" or "rerun", and nothing is put off.')
+    if what == "rerun" and task.unique_for is not None:
+        raise ValueError(
+            'on_duplicate="rerun" runs once more after the job has finished, so it cannot be given with unique_for. '
+            "Remove one of them."
+        )
 
 
 def keys_again(task: Any, job: Job, stored: Call, given: Call) -> tuple[str | None, str | None]:

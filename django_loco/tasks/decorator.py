@@ -84,7 +84,8 @@ class LocoTask(_Task[P, R]):
     unique: bool | tuple[str, ...] | Callable[..., Any] | None = None
     unique_until: Literal["finished", "started"] | None = None
     unique_for: float | timedelta | None = None
-    on_duplicate: Literal["keep", "replace", "raise"] | None = None
+    on_duplicate: Literal["keep", "replace", "rerun", "raise"] | None = None
+    max_wait: float | timedelta | None = None
     aliases: tuple[str, ...] = ()
     description: str = ""
 

@@ -1,19 +1,22 @@
 """What becomes of a call whose unique key another job holds: its result is that of the other job.
 
+With ``"rerun"`` the call makes a job that follows the other if that has begun: see ``jobs.operations.reruns``.
+
 A key may be given up between the attempt to store a job and the look at who has it. Then the job is stored after all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.compat import TaskResult
-from ..core.job import READY, Job, Outcome, utcnow
+from ..core.job import READY, RUNNING, Job, Outcome, utcnow
 from ..exceptions import DuplicateJob, QueueUnavailable
+from ..jobs.operations import reruns
 from ..jobs.operations.edits import signed_again
 from ..queues import Queue
 from ..queues.base import Change
@@ -29,14 +32,39 @@ REPLACED = ("arguments", "run_after", "expires_at", "priority")
 ATTEMPTS = 100
 
 
+class Handling(NamedTuple):
+    """What a duplicate does."""
+
+    action: str | None = None
+    """The option ``on_duplicate``."""
+
+    max_wait: timedelta | None = None
+    """How long after the enqueue of a job newer calls can put it off; ``None``: there is no limit."""
+
+
+KEEP = Handling()
+
+
+def handling_of(task: Any) -> Handling:
+    """Return what a duplicate of a call of ``task`` does."""
+    action: str | None = getattr(task, "on_duplicate", None)
+    if action is None:
+        return KEEP
+    wait: float | timedelta | None = task.max_wait
+    return Handling(action, wait if wait is None or isinstance(wait, timedelta) else timedelta(seconds=wait))
+
+
 def store(
-    queue: Queue, jobs: Sequence[Job], on_duplicate: str | None, add: Callable[[list[Job]], set[str]]
+    queue: Queue, jobs: Sequence[Job], handling: Handling, add: Callable[[list[Job]], set[str]]
 ) -> tuple[set[str], Mapping[str, Job]]:
     """Store jobs with unique keys; return the ids of those stored, and by the ids of the others who holds their keys.
 
     ``add`` stores jobs, and returns the ids of those stored. To ``"replace"`` means that a holder that has not begun
-    gets the ``REPLACED`` fields of the job. Raises ``QueueUnavailable``.
+    gets the ``REPLACED`` fields of the job. To ``"rerun"`` means the same, and that another job follows a holder that
+    has begun; it is among those stored, or among the holders. Raises ``QueueUnavailable``.
     """
+    if handling.action == "rerun":
+        return _with_reruns(queue, jobs, handling, add)
     stored: set[str] = set()
     holders: dict[str, Job] = {}
     rest = list(jobs)
@@ -46,13 +74,57 @@ def store(
         if not rest:
             return stored, holders
         found = _without_expired(queue, queue.holders({str(job.unique_key) for job in rest}))
-        if on_duplicate == "replace":
-            found = _replaced(queue, found, rest)
+        if handling.action == "replace":
+            found = _replaced(queue, found, rest, handling.max_wait)
         holders |= {job.id: found[str(job.unique_key)] for job in rest if job.unique_key in found}
         rest = [job for job in rest if job.id not in holders]
         if not rest:
             return stored, holders
     raise QueueUnavailable(f"The unique key of {rest[0].task_path} changes hands all the time. Try again.")
+
+
+def _with_reruns(
+    queue: Queue, jobs: Sequence[Job], handling: Handling, add: Callable[[list[Job]], set[str]]
+) -> tuple[set[str], Mapping[str, Job]]:
+    """``store`` for ``"rerun"``."""
+    last = {str(job.unique_key): job for job in jobs}
+    after = {reruns.key_after(key): key for key in last}
+    stored: set[str] = set()
+    holders: dict[str, Job] = {}
+    rest = dict(last)
+    for _ in range(ATTEMPTS):
+        # A job that follows would run with older arguments than a new one, if that came first.
+        waiting = {after[key]: job for key, job in queue.holders(after.keys()).items() if after[key] in rest}
+        reruns.take_back(queue, waiting.values())
+        held = _replaced(queue, waiting, [*rest.values()], handling.max_wait)
+        held = {key: job for key, job in held.items() if not (reruns.follows(job) and job.status == RUNNING)}
+        free = [job for key, job in rest.items() if key not in waiting]
+        stored |= add(free) if free else set()
+        rest = {key: job for key, job in rest.items() if job.id not in stored and key not in held}
+        holders |= held
+        found = _without_expired(queue, queue.holders([*rest])) if rest else {}
+        found = _replaced(queue, found, [*rest.values()], handling.max_wait)
+        begun = {key for key, holder in found.items() if _has_begun(holder)}
+        holders |= {key: holder for key, holder in found.items() if key not in begun}
+        if following := [reruns.following(rest[key]) for key in begun]:
+            stored |= add(following)
+        rest = {key: job for key, job in rest.items() if job.id not in stored and key not in holders}
+        if not rest:
+            reruns.settle(queue, last.keys())
+            return stored, _by_id(jobs, last, stored, holders)
+    raise QueueUnavailable(f"The unique key of {jobs[0].task_path} changes hands all the time. Try again.")
+
+
+def _by_id(
+    jobs: Sequence[Job], last: Mapping[str, Job], stored: Collection[str], holders: Mapping[str, Job]
+) -> dict[str, Job]:
+    """Return the jobs that will do the calls of the others of ``jobs`` than those stored, by the ids of the latter."""
+    keys = {job.id: str(job.unique_key) for job in jobs if job.id not in stored}
+    return {job_id: holders.get(key, last[key]) for job_id, key in keys.items()}
+
+
+def _has_begun(job: Job) -> bool:
+    return not reruns.follows(job) and (job.status != READY or job.started_at is not None)
 
 
 def _without_expired(queue: Queue, holders: Mapping[str, Job]) -> Mapping[str, Job]:
@@ -74,34 +146,40 @@ def _has_expired(job: Job, now: datetime) -> bool:
     return waits and job.expires_at is not None and job.expires_at <= now
 
 
-def _replaced(queue: Queue, holders: Mapping[str, Job], jobs: Sequence[Job]) -> dict[str, Job]:
+def _replaced(
+    queue: Queue, holders: Mapping[str, Job], jobs: Sequence[Job], max_wait: timedelta | None
+) -> dict[str, Job]:
     """Let holders that have not begun do what the last of ``jobs`` with their key would do.
 
     Returns the holders as they are now, without those that have begun, ended or changed meanwhile.
     """
     newest = {str(job.unique_key): job for job in jobs}
     changes = {
-        key: Change(before=holder, after=_with_call_of(holder, newest[key]))
+        key: Change(before=holder, after=_with_call_of(holder, newest[key], max_wait))
         for key, holder in holders.items()
-        if holder.status == READY and holder.started_at is None and holder.task_path == newest[key].task_path
+        if holder.status == READY and not _has_begun(holder) and holder.task_path == newest[key].task_path
     }
     refused = queue.change([*changes.values()]) if changes else set()
     now = {key: change.after for key, change in changes.items() if change.after is not None}
     return {key: now.get(key, holder) for key, holder in holders.items() if holder.id not in refused}
 
 
-def _with_call_of(holder: Job, job: Job) -> Job:
+def _with_call_of(holder: Job, job: Job, max_wait: timedelta | None) -> Job:
     newest: dict[str, Any] = {name: getattr(job, name) for name in REPLACED}
+    if reruns.follows(holder):
+        newest |= {"options": reruns.following(job).options, "run_after": holder.run_after}
+    elif max_wait is not None and job.run_after is not None:
+        newest["run_after"] = min(job.run_after, max(holder.enqueued_at + max_wait, job.enqueued_at))
     return signed_again(holder, replace(holder, **newest))
 
 
-def note(results: Sequence[TaskResult[..., Any]], holders: Mapping[str, Job], on_duplicate: str | None) -> None:
+def note(results: Sequence[TaskResult[..., Any]], holders: Mapping[str, Job], handling: Handling) -> None:
     """Make the results of calls whose ids are in ``holders`` those of the jobs there. May raise ``DuplicateJob``."""
     noted = [result for result in results if result.id in holders]
     for result in noted:
         theirs = _result_of_duplicate(holders[result.id])
         fill(result, {each.name: getattr(theirs, each.name) for each in fields(JobResult)})
-    if on_duplicate == "raise":
+    if handling.action == "raise":
         raise _error(noted[0], results)
 
 

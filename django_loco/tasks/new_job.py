@@ -18,7 +18,7 @@ from django.utils import timezone
 from ..carry import captured
 from ..conf import loco_settings
 from ..core.compat import BaseTaskBackend, InvalidTask, Task
-from ..core.job import CARRY, PARENT, REQUEST, Job, utcnow
+from ..core.job import CARRY, PARENT, REQUEST, RERUN, Job, utcnow
 from ..core.serialization import encode_call, encode_exact, require_result_size
 from ..core.uniqueness import rule_of
 from ..core.validation import FIRST_YEAR, LAST_YEAR, NAME_REQUIREMENT, is_name, is_number, short
@@ -94,6 +94,8 @@ class JobTemplate:
         self._delay = getattr(task, "run_after_delay", None)
         self._expires = _merged(task, "expires")
         self._options = _stored_options(task)
+        if getattr(task, "on_duplicate", None) == "rerun":
+            self._options[RERUN] = True
         self._unique = rule_of(task)
         self._fields: dict[str, Any] = {
             "task_path": task.module_path,

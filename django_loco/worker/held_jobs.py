@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from ..core.compat import TaskResultStatus
 from ..core.job import Outcome
+from ..jobs.operations.batches.settler import has_sequel
 from ..log.plain_text import one_line
 from ..log.safe import get_logger
 from ..metrics.tally import Tally
@@ -139,7 +140,7 @@ class HeldJobs:
         if not claimed.refused and (
             claimed.announcement is not None
             or was_handed_back
-            or claimed.job.batch is not None
+            or has_sequel(claimed.job)
             or claimed.was_replaced_by(outcome)
         ):
             self._on_accepted(claimed, outcome)

@@ -9,12 +9,12 @@ from django.db import connection, transaction
 
 from django_loco import jobs
 from django_loco.core.compat import TaskResultStatus, task_backends
-from django_loco.core.job import FAILED, RUNNING, utcnow
+from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Outcome, utcnow
 from django_loco.core.uniqueness import digest_of
 from django_loco.exceptions import DuplicateJob, InvalidArguments, InvalidState, JobExpired
 from django_loco.queues import Claim, queue_for
 from django_loco.tasks import InvalidTask, LocoTask, duplicates, enqueue_many, task
-from django_loco.testing import drain
+from django_loco.testing import drain, travel
 from tests.app import tasks
 from tests.app.tasks import sync_stock
 
@@ -140,6 +140,35 @@ def test_replace_keeps_a_job_that_has_begun(queue):
     [held] = fetched(queue)
     assert task.enqueue("a").id == first.id
     assert queue.get(first.id) == held
+
+
+def test_max_wait_limits_how_long_newer_calls_put_a_job_off(queue):
+    debounced = sync_stock.using(unique=("shop",), on_duplicate="replace", max_wait=60)
+    first = debounced.using(run_after=timedelta(seconds=50)).enqueue("a")
+    debounced.using(run_after=timedelta(seconds=55)).enqueue("a", full=True)
+    assert queue.get(first.id).run_after - queue.get(first.id).enqueued_at < timedelta(seconds=60)
+    debounced.using(run_after=timedelta(hours=1)).enqueue("a", full=True)
+    job = queue.get(first.id)
+    assert job.run_after == job.enqueued_at + timedelta(seconds=60)
+    assert job.arguments == '[["a"],{"full":true}]'
+    with travel(timedelta(minutes=5)):
+        debounced.using(run_after=timedelta(hours=1)).enqueue("a")
+        assert queue.get(first.id).run_after <= utcnow()
+        assert fetched(queue)[0].id == first.id
+
+
+def test_a_worker_puts_a_rerun_off_until_its_time_has_come(queue):
+    task = sync_stock.using(unique=("shop",), on_duplicate="rerun")
+    task.enqueue("a")
+    [held] = fetched(queue)
+    second = task.enqueue("a", full=True)
+    with travel(timedelta(minutes=1)):
+        assert drain() == {"released": 1}
+        queue.finish([Outcome(job=held, status=SUCCESSFUL, return_value="1")])  # its worker dies then
+    with travel(timedelta(minutes=2)):
+        assert drain() == {"released": 1, "successful": 1}
+    second.refresh()
+    assert second.return_value == "a"
 
 
 def test_raise(queue):

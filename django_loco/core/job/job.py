@@ -33,7 +33,9 @@ MOVING = "moving"
 TRACE = "trace"
 #: Among the options of a job, its place in a workflow: see ``jobs.operations.workflows.nodes``.
 NODE = "node"
-_NOT_GIVEN = frozenset((REQUEST, PARENT, SIGNATURE, MOVING, TRACE, CARRY, NODE))
+#: Among the options of a unique job, that others may follow it, or which one it follows (``jobs.operations.reruns``).
+RERUN = "rerun"
+_NOT_GIVEN = frozenset((REQUEST, PARENT, SIGNATURE, MOVING, TRACE, CARRY, RERUN, NODE))
 
 READY, RUNNING = TaskResultStatus.READY, TaskResultStatus.RUNNING
 FAILED, SUCCESSFUL = TaskResultStatus.FAILED, TaskResultStatus.SUCCESSFUL

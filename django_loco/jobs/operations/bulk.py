@@ -15,7 +15,7 @@ from ...queues.base import Change
 from ..scan import size_of
 from ..stores import backend_of
 from . import Operation, is_possible
-from .batches.settling import settle_members
+from .reruns import settle_ended
 
 logger = get_logger("django_loco.operations")
 
@@ -98,7 +98,7 @@ class BulkRun:
         ended = [after for before, after in accepted if after and after.finished_at and before.status == READY]
         if ended:
             backend_of(alias).announce_end(ended)
-        settle_members(backend_of(alias).queue, [before for before, _ in accepted])
+        settle_ended(backend_of(alias).queue, [before for before, _ in accepted])
         return refused
 
 

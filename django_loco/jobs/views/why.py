@@ -15,6 +15,7 @@ from ...core.job.waits import Wait
 from ...queues import Queue
 from ...queues.records.pauses import is_paused
 from ...queues.workers import WorkerInfo
+from ..operations.reruns import follows
 from ..operations.workflows.nodes import waits_for_nodes
 from ..signing import is_genuine
 from ..states import state_of
@@ -118,6 +119,8 @@ def _pending(job: Job, wait: Wait) -> Reason:
 def _not_due(job: Job, due: datetime, now: datetime) -> Reason:
     if wait := pending_wait(job):
         return _pending(job, wait)
+    if follows(job):
+        return Reason("follows", _("It runs when the job with its unique key that has begun before has ended."))
     text = _("It is not due yet: it may run in %(seconds)s s.") % {"seconds": _seconds(due, now)}
     if not job.errors and job.last_attempted_at:
         before = _("It ran before, at %(time)s, and was put off.") % {"time": _time(job.last_attempted_at)}

@@ -73,8 +73,9 @@ def _take_keys(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
     Those whose key another job has are left out. If one is taken meanwhile, the database refuses the statement, and
     each change is tried by itself.
     """
-    held = holders(dialect, {str(each.before.unique_key) for each in changes})
-    free = {key: each for each in changes if (key := str(each.before.unique_key)) not in held}
+    wanted = {str(each.after.unique_key): each for each in changes if each.after is not None}
+    held = holders(dialect, wanted)
+    free = {key: each for key, each in wanted.items() if key not in held}
     made: set[str] = set()
     for batch in ([*free.values()], *([each] for each in free.values())):
         try:

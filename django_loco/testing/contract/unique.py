@@ -16,7 +16,7 @@ from .case import ContractCase, done, failed, in_seconds, retry
 
 KEYS = ("a" * 64, "b" * 64, "c" * 64)
 #: The number of jobs that threads enqueue at once, and of steps in a random history.
-MANY, STEPS = 100, 2_000 if os.environ.get("LOCO_CHAOS") else 150
+MANY, STEPS = 100, int(os.environ.get("LOCO_CHAOS") or 0) * 1_000 or 150
 
 
 def until(seconds: float) -> str:
@@ -184,6 +184,18 @@ class UniqueContract(ContractCase):
         assert self.stored(held) == before
         assert self.stored(other).status == READY
         assert self.queue.holders(KEYS) == {KEYS[0]: newer}
+
+    def test_a_job_may_change_its_key_for_one_that_is_free(self) -> None:
+        job = self.enqueue(unique_key=KEYS[0], unique_until="finished")
+        other = self.enqueue(unique_key=KEYS[1], unique_until="finished")
+        for key in (KEYS[1], KEYS[2]):
+            refused = self.queue.change([Change(before=job, after=replace(job, unique_key=key))])
+            assert refused == ({job.id} if key == KEYS[1] else set())
+        holders = {key: holder.id for key, holder in self.queue.holders(KEYS).items()}
+        assert holders == {KEYS[1]: other.id, KEYS[2]: job.id}
+        self.enqueue(unique_key=KEYS[0], unique_until="finished")
+        self.queue.finish([done(held) for held in self.fetch()])
+        assert self.queue.holders(KEYS) == {}
 
     def test_of_several_that_are_ready_again_one_takes_the_key(self) -> None:
         held = []

@@ -41,11 +41,10 @@ from ...log.redaction import scrubbed, secrets_of
 from ...log.safe import get_logger
 from ...tasks.results import load_task, policy_of, result_of, stand_in
 from ..claimed_job import ClaimedJob
-from .announcements import announce_expired
 from .context import JobContext
 from .kept_log import KeptLog
 from .steps.waits import outcome_of, require_running
-from .unknown_task import is_over, put_off_missing
+from .unknown_task import is_over, not_begun, put_off_missing
 
 logger = get_logger("django_loco.worker")
 
@@ -64,14 +63,11 @@ def prepare(claimed: ClaimedJob) -> Attempt | Outcome:
     """Return the attempt at a job, with its task and arguments.
 
     Returns an ``Outcome`` instead if this process does not have the task, and the job has to wait for a worker that
-    does; if the claim expired before the job began, because another worker may be running it; or if the job itself has
-    expired. For a job that cannot be read it returns an attempt that fails with an explanation.
+    does; and if it does not begin (``not_begun``). A job that cannot be read is an attempt that fails and says why.
     """
     job = claimed.job
-    if claimed.expired:
-        return Outcome.released(job)
-    if claimed.is_too_late:
-        return _expired(claimed)
+    if outcome := not_begun(claimed):
+        return outcome
     if loco_settings().SIGN and not is_genuine(job):
         return _unsigned(claimed)
     try:
@@ -114,13 +110,6 @@ def put_off_unstarted(job: Job, error: BaseException) -> Outcome:
     """Return the outcome of a job that could not be started for a reason outside of the job."""
     released = Outcome.released(job, run_after=utcnow() + NOT_BEGUN_DELAY, error=record_of(error))
     return replace(released, errors_kept=loco_settings().ERRORS_KEPT)
-
-
-def _expired(claimed: ClaimedJob) -> Outcome:
-    """Return the end of a job that has not begun in time, and let it be announced when the queue has stored it."""
-    outcome = Outcome.expired(claimed.job)
-    claimed.announcement = partial(announce_expired, outcome.applied())
-    return outcome
 
 
 def _missing(claimed: ClaimedJob, error: Exception) -> Attempt | Outcome:

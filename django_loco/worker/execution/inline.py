@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...core.job import READY, Job, Outcome, utcnow
-from ...jobs.operations.batches.settling import settle_members
+from ...jobs.operations.reruns import settle_ended
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues import Queue
@@ -64,7 +64,7 @@ def run_once(
     _store(queue, outcome, error)
     if claimed.announcement is not None:
         Context().run(claimed.announcement)
-    settle_members(queue, [job])
+    settle_ended(queue, [job])
     return outcome, error
 
 

@@ -8,6 +8,8 @@
 
 The time since which the task is missing is part of the error that is stored with the job. That error disappears when
 the task has run.
+
+``not_begun`` says which other jobs do not begin when they are fetched.
 """
 
 from __future__ import annotations
@@ -18,14 +20,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from ...conf import loco_settings
 from ...core.compat import TaskError
-from ...core.job import Job, Outcome, utcnow
+from ...core.job import RERUN, Job, Outcome, utcnow
+from ...jobs.operations import reruns
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues.unreadable import NOT_OURS
 from ..claimed_job import ClaimedJob
+from .announcements import announce_expired
 
 logger = get_logger("django_loco.worker")
 
@@ -152,3 +157,17 @@ class MissingTasks:
                 passed,
             )
             missing.logged_at, missing.count = self._clock(), 0
+
+
+def not_begun(claimed: ClaimedJob) -> Outcome | None:
+    """Return the outcome of a job that does not begin: its claim or itself has expired, or it follows another job."""
+    if claimed.expired:
+        return Outcome.released(claimed.job)
+    if claimed.is_too_late:
+        outcome = Outcome.expired(claimed.job)
+        claimed.announcement = partial(announce_expired, outcome.applied())
+        return outcome
+    if RERUN in claimed.job.options and reruns.follows(claimed.job) and claimed.queue is not None:
+        claimed.announcement = partial(reruns.settle, claimed.queue, [reruns.key_before(claimed.job)])
+        return reruns.put_off(claimed.job)
+    return None

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from ...core.job import Job, Outcome
 from ...exceptions import QueueUnavailable
-from ...jobs.operations.batches.settler import BatchSettler
+from ...jobs.operations.batches.settler import BatchSettler, has_sequel
 from ...metrics.tally import Tally
 from ...metrics.writer import MinuteWriter
 from ...queues import Queue
@@ -82,7 +82,7 @@ class Housekeeping(QueueThread):
         """Announce what has become of a job, which the queue has stored as ``outcome``, in the next turn."""
         if announcement := _announcement_of(claimed, outcome):
             self._announcements.put(announcement)
-        if claimed.job.batch is not None:
+        if has_sequel(claimed.job):
             self._batches.note([outcome.applied()])
             self._wake.set()
 

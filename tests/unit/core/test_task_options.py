@@ -22,7 +22,7 @@ def test_a_task_has_a_field_for_each_option():
 def test_using_takes_what_can_be_stored_and_what_django_takes():
     of_django = {"priority", "queue_name", "backend"}
     of_calls = {"run_after", "metadata", "unique_key"}
-    unique = {"unique", "unique_until", "unique_for", "on_duplicate"}
+    unique = {"unique", "unique_until", "unique_for", "on_duplicate", "max_wait"}
     assert set(CALL_OPTIONS) == {*STORED_OPTIONS, *of_django, *of_calls, *unique}
 
 

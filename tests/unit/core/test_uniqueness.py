@@ -32,6 +32,7 @@ class Options:
     unique_for: Any = None
     unique_key: Any = None
     on_duplicate: str | None = None
+    max_wait: Any = None
 
 
 def key(*args: Any, of: Options | None = None, **kwargs: Any) -> str:
@@ -86,6 +87,31 @@ def test_without_unique_there_is_no_rule():
     assert rule_of(Options(unique=None)) is rule_of(Options(unique=False, unique_until="started")) is None
     with pytest.raises(ValueError, match="on_duplicate is given without unique"):
         rule_of(Options(unique=None, on_duplicate="keep"))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"max_wait": 5}, "max_wait is given without on_duplicate"),
+        ({"max_wait": 5, "on_duplicate": "keep"}, "max_wait is given without on_duplicate"),
+        ({"unique": None, "max_wait": 5}, "max_wait is given without unique"),
+        ({"on_duplicate": "rerun", "unique_for": 5}, "cannot be given with unique_for"),
+    ],
+)
+def test_options_that_do_not_fit_together(options, words):
+    with pytest.raises(ValueError, match=words):
+        rule_of(Options(**options))
+
+
+def test_a_job_takes_a_key_that_it_did_not_hold():
+    waiting = job("finished")
+    other = replace(waiting, unique_key="other")
+    ended = replace(waiting, status=FAILED, finished_at=NOW)
+    assert takes_key(waiting, other, NOW)
+    assert takes_key(ended, waiting, NOW)
+    assert not takes_key(waiting, waiting, NOW)
+    assert not takes_key(waiting, ended, NOW)
+    assert not takes_key(waiting, replace(waiting, unique_key=None), NOW)
 
 
 def job(until: str, **given: Any) -> Job:

@@ -1,4 +1,7 @@
-"""Finishes batches and lets nodes run: at once when a member of this worker has ended, and now and then all others."""
+"""Does what follows the end of jobs: at once when one of this worker has ended, and now and then for all others.
+
+It finishes batches, lets nodes of workflows run, and jobs that follow unique ones (``reruns``).
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,19 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from ....core.job import READY, Job
+from ....core.job import READY, RERUN, Job
 from ....queues import Queue
+from ..reruns import settle_ended
 from ..workflows.releasing import sweep
-from .settling import settle, settle_members
+from .settling import settle
 
 #: The time between two looks at all batches.
 SWEEP_EVERY_SECONDS = 10.0
+
+
+def has_sequel(job: Job) -> bool:
+    """Return whether something may follow the end of ``job``."""
+    return job.batch is not None or RERUN in job.options
 
 
 class BatchSettler:
@@ -30,9 +39,9 @@ class BatchSettler:
         return not self._ended
 
     def note(self, jobs: Iterable[Job]) -> None:
-        """Note jobs that the queue has stored as ended. Those that are in no batch are left out."""
+        """Note jobs that the queue has stored as ended. Those that nothing follows are left out."""
         for job in jobs:
-            if job.batch is not None and job.status != READY:
+            if has_sequel(job) and job.status != READY:
                 self._ended.append(job)
 
     def settle(self) -> bool:
@@ -43,7 +52,7 @@ class BatchSettler:
         taken = self._ended.copy()  # they stay until they are settled, for ``is_idle``
         if not taken:
             return False
-        settle_members(self._queue, taken)
+        settle_ended(self._queue, taken)
         for _ in taken:
             self._ended.popleft()
         return True

@@ -16,9 +16,13 @@ local function is_taken(unique, wish, id, now)
   return owner ~= nil and owner ~= id and not is_over
 end
 
--- Lets the job `id` hold a key that is free.
+-- Lets the job `id` hold a key that is free. It gives up another one.
 local function hold_key(unique, wish, id, now)
   local key, until_then = wish:match('^(.*)\t(.*)$')
+  local before = redis.call('HGET', unique, 'j' .. id)
+  if before and before ~= key and owner_of(unique, before, now) == id then
+    redis.call('HDEL', unique, 'k' .. before)
+  end
   local owner = owner_of(unique, key, now)
   if owner then
     redis.call('HDEL', unique, 'j' .. owner)
