@@ -52,15 +52,15 @@ def refusal(request: HttpRequest, *permissions: str) -> HttpResponseBase | None:
     """
     user = getattr(request, "user", None)  # a site need not have users
     if user is None:
-        return refused("The dashboard needs django.contrib.auth: it is for staff only.")
+        return refused(_("The dashboard needs django.contrib.auth: it is for staff only."))
     if not user.is_authenticated:
         if is_for_script(request):
-            return refused("Your session has ended. Reload the page to log in.", HTTPStatus.UNAUTHORIZED)
+            return refused(_("Your session has ended. Reload the page to log in."), HTTPStatus.UNAUTHORIZED)
         return redirect_to_login(request.get_full_path(), login_url())
     missing = [each for each in permissions if not user.has_perm(each)]
     if not user.is_staff or not user.is_active or missing:
-        needed = " and ".join(["staff status", *missing] if not user.is_staff else missing)
-        return refused(f"You lack {needed}. An administrator can grant it.")
+        needed = ", ".join([_("staff status"), *missing] if not user.is_staff else missing)
+        return refused(_("You lack %(permissions)s. An administrator can grant it.") % {"permissions": needed})
     return None
 
 
