@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
 from django_loco.shutdown import CLEAN
 
@@ -92,4 +92,43 @@ def test_the_colours_are_those_that_somebody_has_chosen(site: Project, browser: 
     assert errors == []
     page.close()
     other.close()
+    assert process.terminate() == CLEAN
+
+
+def is_poll(request: Request) -> bool:
+    return request.headers.get("accept") == "application/json"
+
+
+@pytest.mark.timeout(180)
+def test_of_several_tabs_one_asks(site: Project, browser: Browser) -> None:
+    site.write("pages/urls.py", URLS)
+    process = site.serve("--noreload")
+    errors: list[str] = []
+    tabs = [opened(browser, site, "admin", errors)]
+    polls: list[Page] = []
+    tabs[0].goto(site.url("jobs/"))
+    for _ in range(2):
+        with tabs[0].expect_popup() as popup:
+            tabs[0].evaluate("address => { open(address); }", site.url("jobs/"))
+        tabs.append(popup.value)
+    for tab in tabs:
+        tab.on("request", lambda request: polls.append(request.frame.page) if is_poll(request) else None)
+    while not set(polls) >= set(tabs[1:]):  # each asks once, after it was opened
+        tabs[0].wait_for_event("request", is_poll)
+    polls.clear()
+    with tabs[0].expect_response(lambda answer: is_poll(answer.request) and answer.status == 200, timeout=60_000):
+        site.shell("from pages.tasks import work\nwork.enqueue('one')")
+    for tab in tabs:
+        expect(tab.locator(".health")).to_contain_text("and 55 jobs wait.", timeout=20_000)
+        expect(tab.locator("#updated")).to_have_text("Live")
+    assert set(polls) == {tabs[0]}
+    polls.clear()
+    tabs[0].goto("about:blank")
+    site.shell("from pages.tasks import work\nwork.enqueue('one')")
+    for tab in tabs[1:]:
+        expect(tab.locator(".health")).to_contain_text("and 56 jobs wait.", timeout=20_000)
+    assert len(set(polls)) == 1
+    assert errors == []
+    for tab in reversed(tabs):  # the first one closes the others
+        tab.close()
     assert process.terminate() == CLEAN

@@ -1,11 +1,14 @@
 "use strict";
 // Asks for the parts of the page every two seconds while it is seen, and changes in the document what differs.
 (() => {
-  const EVERY = 2000, MOST = 60000;
+  const EVERY = 2000, MOST = 60000, SILENT = 75000;
+  const NAME = `loco ${location.pathname}${location.search}`;
+  const channel = "BroadcastChannel" in window && navigator.locks ? new BroadcastChannel(NAME) : null, shares = channel !== null;
   const updated = document.getElementById("updated"), away = document.getElementById("away"), announced = document.getElementById("announced");
   const words = new Intl.NumberFormat(`${document.documentElement.lang || "en"}-u-nu-latn`, { style: "unit", unit: "second", unitDisplay: "short" });
   const shown = {};
   let etag = "", wait = EVERY, timer = 0, last = Date.now(), busy = false, failing = false;
+  let known = {}, leads = !shares, heard = Date.now(), giveUp = null;
 
   // What people have done with the document is not in the HTML of a part, so it stays.
   const KEPT = { DETAILS: ["open"], INPUT: ["checked", "value"] };
@@ -60,6 +63,19 @@
     updated.textContent = failing ? updated.dataset.ago.replace("%s", words.format(seconds)) : updated.dataset.now;
   }
 
+  function take(parts) {
+    for (const [name, html] of Object.entries(parts)) if (shown[name] !== html) replace(name, html);
+    return Object.entries(parts).every(([name, html]) => shown[name] === html);
+  }
+
+  function works() { last = Date.now(); failing = false; away.hidden = true; tell(); }
+
+  function fails(text) {
+    failing = true; away.hidden = false;
+    if (away.textContent !== (text || away.dataset.text)) away.textContent = text || away.dataset.text;
+    tell();
+  }
+
   async function ask() {
     if (busy || document.hidden) return;
     busy = true;
@@ -69,28 +85,65 @@
       const options = { headers, cache: "no-store", credentials: "same-origin", redirect: "error", signal: AbortSignal.timeout(15000) };
       const answer = await fetch(location.pathname + location.search, options);
       if (answer.status === 200) {
-        const parts = await answer.json();
-        for (const [name, html] of Object.entries(parts)) if (shown[name] !== html) replace(name, html);
+        known = await answer.json();
         // A part that could not be replaced is asked for again.
-        etag = Object.entries(parts).every(([name, html]) => shown[name] === html) ? answer.headers.get("ETag") || "" : "";
+        etag = take(known) ? answer.headers.get("ETag") || "" : "";
       } else if (answer.status >= 400 && answer.status < 500) {
         throw new Error(await answer.text());
       } else if (answer.status !== 304) throw new Error();
-      last = Date.now(); failing = false; away.hidden = true;
+      works();
       wait = Math.min(MOST, Math.max(EVERY, 10 * (last - asked)));  // a page that takes long is asked for less often
+      if (leads) channel?.postMessage({ parts: answer.status === 200 ? known : null });
     } catch (error) {
-      wait = Math.min(wait * 2, MOST); failing = true; away.hidden = false;
+      wait = Math.min(wait * 2, MOST);
       const text = error.name === "Error" && error.message.length < 500 ? error.message : "";
-      if (away.textContent !== (text || away.dataset.text)) away.textContent = text || away.dataset.text;
+      fails(text);
+      if (leads) channel?.postMessage({ text });
     }
     busy = false;
-    tell();
     next(wait);
   }
 
-  function next(after) { clearTimeout(timer); if (!document.hidden) timer = setTimeout(ask, after * (0.9 + Math.random() / 5)); }
+  function next(after) {
+    clearTimeout(timer);
+    if (!document.hidden && (leads || after === 0)) timer = setTimeout(ask, after * (0.9 + Math.random() / 5));
+  }
 
-  document.addEventListener("visibilitychange", () => { wait = EVERY; next(0); });
-  setInterval(() => { if (failing && !document.hidden) tell(); }, 1000);
-  next(EVERY);
+  // Of several tabs with the same address, one asks, and tells the others: the one that has a lock. Browsers have locks
+  // for pages by HTTPS only; without, each tab asks.
+  function compete() {
+    if (!shares || giveUp) return;
+    const ended = new AbortController();
+    let release = () => {};
+    giveUp = () => { ended.abort(); release(); leads = false; giveUp = null; };
+    navigator.locks.request(NAME, { signal: ended.signal }, () => {
+      if (ended.signal.aborted) return undefined;
+      leads = true;
+      next(wait);
+      return new Promise((resolve) => { release = resolve; });
+    }).catch(() => {});  // it was given up
+  }
+
+  if (shares) {
+    channel.onmessage = ({ data }) => {
+      if (leads || document.hidden) return;
+      heard = Date.now();
+      if ("text" in data) { fails(data.text); return; }
+      if (data.parts) { known = data.parts; etag = ""; }
+      take(known);
+      works();
+    };
+    compete();
+  }
+
+  document.addEventListener("visibilitychange", () => {
+    wait = EVERY;
+    if (document.hidden) giveUp?.(); else { compete(); next(0); }
+  });
+  setInterval(() => {
+    if (document.hidden) return;
+    if (failing) tell();
+    if (!leads && Date.now() - heard > SILENT) { heard = Date.now(); next(0); }  // the tab that asks is stuck
+  }, 1000);
+  if (leads) next(EVERY); else setTimeout(() => next(0), EVERY);
 })();
