@@ -20,6 +20,7 @@ from ...queues import Queue
 from ...queues.base import Change
 from .batches.settling import settle_members
 from .edits import signed_again
+from .workflows.releasing import Later
 
 #: How long a job that follows waits before a worker looks whether its time has come.
 POLL = timedelta(seconds=15)
@@ -74,10 +75,13 @@ def settle(queue: Queue, keys: Collection[str]) -> None:
     )
 
 
-def settle_ended(queue: Queue, jobs: Iterable[Job]) -> None:
-    """Do what has to follow when ``jobs`` have ended: finish their batches, and let the jobs run that follow them."""
+def settle_ended(queue: Queue, jobs: Iterable[Job], later: Later | None = None) -> None:
+    """Do what has to follow when ``jobs`` have ended: finish their batches, and let the jobs run that follow them.
+
+    For ``later`` see ``settle_members``.
+    """
     jobs = [*jobs]
-    settle_members(queue, jobs)
+    settle_members(queue, jobs, later)
     if keys := keys_of(jobs):
         settle(queue, keys)
 

@@ -100,6 +100,7 @@ class Housekeeping(QueueThread):
         try:
             self._reaper.reap()
             self._batches.settle()
+            self._batches.settle_rest()
             self._batches.sweep_if_due()
         finally:  # a job that cannot be rescued does not keep the store from being cleaned
             self._pruner.prune_if_due()
@@ -118,6 +119,7 @@ class Housekeeping(QueueThread):
         if not self.backoff.reason:
             self._writer.write()
             self._batches.settle()
+            self._batches.settle_rest()
         self._announce()
 
     def _note_turn(self) -> None:

@@ -83,6 +83,13 @@ def double(context, number, plus=0):
 
 
 @task
+def once_more():
+    RAN.append("once more")
+    if RAN.count("once more") == 1 and "first" in RAN:
+        raise ValueError("the first time")
+
+
+@task
 def finished(workflow_id):
     RAN.append(("finished", Workflow.get(workflow_id).state))
 
@@ -259,6 +266,53 @@ def test_cancel_ends_what_waits():
     assert flow.state == "finished"
     with pytest.raises(InvalidState):
         flow.cancel()
+
+
+def test_retry_runs_the_failed_part_again():
+    flow = Workflow("nightly", on_finish=finished)
+    first = flow.add(note, "first", name="first")
+    bad = flow.add(once_more, after=[first], name="bad")
+    flow.add(note, "beside", after=[first], name="beside")
+    middle = flow.add(note, "middle", after=[bad, "beside"], name="middle")
+    flow.add(read, after=[middle], name="last")
+    flow.add(note, "all the same", after=[bad], on_failed="run", name="told")
+    flow.enqueue()
+    run()
+    assert (states(flow)["bad"], states(flow)["last"]) == ("failed", "cancelled")
+    assert RAN.count(("finished", "finished")) == 1
+    RAN.clear()
+    assert flow.retry() == 3
+    assert [name for name, state in states(flow).items() if state == "scheduled"] in (
+        ["middle", "last"],
+        ["last", "middle"],
+    )
+    run()
+    assert RAN == ["once more", "middle", {"middle": "MIDDLE"}, ("finished", "finished")]
+    assert set(states(flow).values()) == {"done"}
+    assert flow.retry() == 0
+
+
+def test_retry_of_what_was_cancelled():
+    flow = diamond().enqueue()
+    flow.cancel()
+    assert flow.retry() == 4
+    assert states(flow) == {"extract": "waiting", "left": "scheduled", "right": "scheduled", "load": "scheduled"}
+    run()
+    assert set(states(flow).values()) == {"done"}
+    assert flow.state == "finished"
+
+
+def test_retry_that_was_interrupted_goes_on(monkeypatch):
+    flow = diamond().enqueue()
+    flow.cancel()
+    monkeypatch.setattr(type(queue_for("default")), "add_edges", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        flow.retry()
+    monkeypatch.undo()
+    run()
+    flow.retry()
+    run()
+    assert set(states(flow).values()) == {"done"}
 
 
 def test_a_transaction_that_is_rolled_back_leaves_nothing():

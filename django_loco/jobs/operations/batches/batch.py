@@ -196,7 +196,7 @@ class Batch:
         if not queue.seal_batch(self.id, is_cancelled=True):
             raise InvalidState(f"Batch {self.id} has finished, or is not there any more.")
         number = sum(cancel(ids, backend=self.backend, by=by) for ids in self._members("left"))
-        self._settle()
+        self.settle()
         return number
 
     def retry(self) -> int:
@@ -205,11 +205,11 @@ class Batch:
         If the batch has finished, another round of it begins: when its members have ended, its callbacks are enqueued
         once more. Members that were pruned meanwhile do not count any more.
         """
-        self._settle()
+        self.settle()
         number = sum(retry(ids, backend=self.backend) for ids in self._members("failed"))
         if number:  # they are ready before the round begins: without members that are left it would end at once
             self._backend.queue.reopen_batch(self.id)
-            self._settle()
+            self.settle()
         return number
 
     def refresh(self) -> None:
@@ -291,11 +291,12 @@ class Batch:
             yield ids
             after = ids[-1]
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Finish it now if no member is left, and enqueue what follows."""
         settle(self._backend.queue, [self.id], store_jobs=self._backend.store_keyed)
 
     def _settle_later(self) -> None:
-        self._backend.after_commit(self._settle, is_visible=True)
+        self._backend.after_commit(self.settle, is_visible=True)
 
 
 def _task(event: str, task: Task[..., Any]) -> Task[..., Any]:

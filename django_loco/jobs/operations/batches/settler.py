@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from ....core.job import READY, RERUN, Job
 from ....queues import Queue
 from ..reruns import settle_ended
-from ..workflows.releasing import sweep
-from .settling import settle
+from ..workflows.releasing import Later, sweep
+from .settling import settle, settle_rest
 
 #: The time between two looks at all batches.
 SWEEP_EVERY_SECONDS = 10.0
@@ -31,6 +31,7 @@ class BatchSettler:
         """``queue`` has the batches."""
         self._queue, self._clock = queue, clock
         self._ended: deque[Job] = deque()
+        self._later = Later()
         self._next_sweep = clock()
 
     @property
@@ -52,10 +53,14 @@ class BatchSettler:
         taken = self._ended.copy()  # they stay until they are settled, for ``is_idle``
         if not taken:
             return False
-        settle_ended(self._queue, taken)
+        settle_ended(self._queue, taken, self._later)
         for _ in taken:
             self._ended.popleft()
         return True
+
+    def settle_rest(self) -> None:
+        """Do what ``settle`` has left, because the jobs that it has released are being fetched meanwhile."""
+        settle_rest(self._queue, self._later)
 
     def sweep_if_due(self) -> None:
         """Look at all batches, if the last time was ``SWEEP_EVERY_SECONDS`` ago. Raises as the queue does."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from ....core import test_environment
 from ....core.job import SIGNATURE, Job, new_id, utcnow
@@ -24,7 +25,7 @@ from ....queues import Queue
 from ....queues.records.batches import WORKFLOW, BatchRecord, batches_of
 from ...signing import is_genuine, signed
 from ...transfer.dump_lines import job_and_log_of, line_of
-from ..workflows.releasing import advance_members
+from ..workflows.releasing import Later, advance_members, close
 
 logger = get_logger("django_loco.batches")
 
@@ -79,14 +80,29 @@ def settle(
     return len(finished)
 
 
-def settle_members(queue: Queue, jobs: Sequence[Job]) -> None:
+def settle_members(queue: Queue, jobs: Sequence[Job], later: Later | None = None) -> None:
     """Let the jobs run that wait for ``jobs``, and ``settle`` the batches of those that are members.
 
-    Does nothing if none is a member.
+    Does nothing if none is a member. What can wait is left in ``later`` if it is given, for ``settle_rest``.
     """
-    advance_members(queue, jobs)
-    if batches := batches_of(jobs):
-        settle(queue, [*batches], [job for job in jobs if job.batch is not None])
+    going_on = advance_members(queue, jobs, later)
+    members = [job for job in jobs if job.batch is not None]
+    if later is not None:
+        for job in members:
+            if job.batch in going_on:
+                later.ended.setdefault(job.batch, []).append(job)
+        members = [job for job in members if job.batch not in going_on]
+        members += chain.from_iterable(later.ended.pop(batch, ()) for batch in batches_of(members))
+    if members:
+        settle(queue, [*batches_of(members)], members)
+
+
+def settle_rest(queue: Queue, later: Later) -> None:
+    """Do what was left in ``later``. Raises what the queue raises."""
+    close(queue, later)
+    if members := [*chain.from_iterable(later.ended.values())]:
+        settle(queue, [*batches_of(members)], members)
+        later.ended.clear()
 
 
 def store(queue: Queue, jobs: list[Job]) -> None:

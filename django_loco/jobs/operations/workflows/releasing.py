@@ -3,7 +3,7 @@
 1. A node ends. Whoever has stored that calls ``advance``: a worker's housekeeping, an operation on jobs, a test.
 2. The queue marks the edges from that node, and returns the nodes that can be decided.
 3. Each is released or cancelled, if it still waits as it was read. Two processes that do so at once make one change.
-4. Its edges are deleted.
+4. Its edges are deleted, which may come later.
 
 A process may be killed between any two steps. The housekeeping of each worker calls ``sweep`` now and then, which looks
 at all edges that are left.
@@ -12,6 +12,7 @@ at all edges that are left.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ....core.job import FAILED, Job, Outcome, error_of
 from ....exceptions import JobCancelled
@@ -30,21 +31,43 @@ CHUNK = 1_000
 ATTEMPTS = 5
 
 
-def advance(queue: Queue, workflow: str, ended: Sequence[str] | None) -> list[str]:
+@dataclass(slots=True)
+class Later:
+    """What can be done when the nodes that were released are on their way, by workflows."""
+
+    decided: dict[str, list[str]] = field(default_factory=dict)
+    """The nodes that were decided: their edges are to be deleted."""
+
+    ended: dict[str, list[Job]] = field(default_factory=dict)
+    """The nodes that have ended and were followed by others, so that the workflow has not finished with them."""
+
+
+def advance(queue: Queue, workflow: str, ended: Sequence[str] | None, later: Later | None = None) -> list[str]:
     """Decide on the nodes that wait for those in ``ended``, their ids; ``None``: for any. Return the ids released.
 
-    Raises what the queue raises. The call may be repeated.
+    Edges that nobody needs any more are deleted at once, or noted in ``later``, for ``close``. Raises what the queue
+    raises. The call may be repeated.
     """
+    own = Later() if later is None else later
     freed: list[str] = []
     while ended is None or ended:
         failures = {node.id: node.failed for node in queue.note_ends(workflow, ended)}
         ids, ended = [*failures], []
         for first in range(0, len(ids), CHUNK):
             chunk = {job_id: failures[job_id] for job_id in ids[first : first + CHUNK]}
-            more_freed, more_ended = _decide(queue, workflow, chunk)
+            more_freed, more_ended = _decide(queue, chunk, own.decided.setdefault(workflow, []))
             freed += more_freed
             ended += more_ended
+    if later is None:
+        close(queue, own)
     return freed
+
+
+def close(queue: Queue, later: Later) -> None:
+    """Delete the edges to nodes that are decided, and forget these. Raises what the queue raises."""
+    for workflow in [*later.decided]:
+        queue.close_nodes(workflow, later.decided[workflow])
+        del later.decided[workflow]
 
 
 def sweep(queue: Queue) -> int:
@@ -52,18 +75,17 @@ def sweep(queue: Queue) -> int:
     return sum(len(advance(queue, workflow, None)) for workflow in queue.waiting_workflows())
 
 
-def advance_members(queue: Queue, jobs: Sequence[Job]) -> None:
-    """``advance`` the workflows of those of ``jobs`` that are nodes. Does nothing if there are none."""
+def advance_members(queue: Queue, jobs: Sequence[Job], later: Later | None = None) -> set[str]:
+    """``advance`` the workflows of those of ``jobs`` that are nodes; return the workflows of the nodes released."""
     ended: dict[str, list[str]] = {}
     for job in jobs:
         if job.batch is not None and place_of(job) is not None:
             ended.setdefault(job.batch, []).append(job.id)
-    for workflow, ids in ended.items():
-        advance(queue, workflow, ids)
+    return {workflow for workflow, ids in ended.items() if advance(queue, workflow, ids, later)}
 
 
-def _decide(queue: Queue, workflow: str, failures: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Release or cancel nodes; return the ids of those released, and of those cancelled.
+def _decide(queue: Queue, failures: Mapping[str, str], decided: list[str]) -> tuple[list[str], list[str]]:
+    """Release or cancel nodes; return the ids of those released, and of those cancelled. Add both to ``decided``.
 
     ``failures`` has for each the id of a node that has failed; empty if none has. A node that is not stored keeps its
     edges: it may be about to be stored.
@@ -80,7 +102,7 @@ def _decide(queue: Queue, workflow: str, failures: Mapping[str, str]) -> tuple[l
         _announce(queue, ended)
         cancelled += [job.id for job in ended]
         freed += [each.before.id for each in made if each.before.id not in cancelled]
-        queue.close_nodes(workflow, [job.id for job in jobs if job.id not in refused])
+        decided += [job.id for job in jobs if job.id not in refused]
         left = {job_id: left[job_id] for job_id in refused}
         if not left:
             break

@@ -22,6 +22,7 @@ from ..batches.batch import Batch
 from .declaring import After, Node, node_of, required_task
 from .nodes import Place, Takes, node_id
 from .results import NodeResults, names_in
+from .retrying import retry_failed
 from .signatures import Part, Signature
 from .storing import add_stored, members, run_inline, store
 
@@ -121,7 +122,7 @@ class Workflow:
             raise InvalidArguments(f"{part!r} has its arguments already. Give add() a task to give it arguments.")
         self._require_addable(part, name)
         upstream = tuple(dict.fromkeys(self._names(after)))
-        known = [*self._jobs]
+        known = len(self._jobs)
 
         def lay(signature: Signature, before: Takes) -> str:
             place = Place(self._name_of(signature, name), upstream, on_failed)
@@ -134,7 +135,8 @@ class Workflow:
         try:
             return self._nodes(part.lay(lay, None))
         except BaseException:  # all nodes of a part, or none
-            self._jobs = {job_name: self._jobs[job_name] for job_name in known}
+            while len(self._jobs) > known:
+                self._jobs.popitem()
             raise
 
     async def aadd(self, what: Task[..., Any] | Part, /, *args: Any, **kwargs: Any) -> Any:
@@ -166,6 +168,18 @@ class Workflow:
         ``by`` names who does it. Raises ``InvalidState`` if it has finished.
         """
         return self._batch.cancel(by=by)
+
+    def retry(self) -> int:
+        """Run the failed part again; return how many nodes run or wait again.
+
+        The nodes that have failed run once more, and those that were cancelled wait for them as before; what has
+        succeeded stays. If the workflow has finished, another round of it begins, with its callbacks. Raises
+        ``InvalidState`` if the alias runs jobs inside ``enqueue``.
+        """
+        self._batch.settle()
+        number = retry_failed(self._backend.queue, self.id)
+        self._batch.settle()
+        return number
 
     def refresh(self) -> None:
         """Load the present state and counts. Raises ``BatchDoesNotExist``."""
