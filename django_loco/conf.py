@@ -14,6 +14,7 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 
 from .core import test_environment
+from .core.job.limits import is_limit_name, problems_of_limit
 from .core.task_options import STORED_OPTIONS
 from .core.validation import COUNT, LEVELS, SECONDS, Rule, is_seconds, is_whole
 from .exceptions import LocoConfigurationError
@@ -104,6 +105,12 @@ class LocoSettings:
         Rule(lambda value: isinstance(value, Mapping), "a dict of task paths and their options"),
     ] = field(default_factory=dict)
     """Options per task path, stronger than the decorator's: ``{"shop.tasks.sync": {"max_attempts": 5}}``."""
+
+    LIMITS: Annotated[
+        Mapping[str, Mapping[str, Any]],
+        Rule(lambda value: isinstance(value, Mapping), "a dict of limits by name"),
+    ] = field(default_factory=dict)
+    """Limits by name, for the option ``limits`` of tasks: ``{"api": {"concurrency": 5, "rate": "100/m"}}``."""
 
     SCHEDULE: Annotated[
         Mapping[str, Any], Rule(lambda value: isinstance(value, Mapping), "a dict of schedules by name")
@@ -225,7 +232,9 @@ def _loco_problems(given: Any) -> list[str]:
         if name in _RULES and (problem := _RULES[name].problem(f"LOCO[{name!r}]", value)):
             messages.append(problem)
         elif name == "TASKS":
-            messages += _task_problems(value)
+            messages += _task_problems(value, given.get("LIMITS") or {})
+        elif name == "LIMITS":
+            messages += _limit_problems(value)
     return messages
 
 
@@ -235,7 +244,17 @@ def _remedy(name: Any, value: Any, names: Sequence[str]) -> str:
     return did_you_mean(str(name), names)
 
 
-def _task_problems(tasks: Mapping[str, Any]) -> list[str]:
+def _limit_problems(limits: Mapping[Any, Any]) -> list[str]:
+    names = [
+        f"LOCO['LIMITS'] has {name!r}; a name must be 1 to 50 letters, digits, points, hyphens and underscores."
+        for name in limits
+        if not is_limit_name(name)
+    ]
+    declared = [(f"LOCO['LIMITS'][{name!r}]", given) for name, given in limits.items()]
+    return names + [problem for setting, given in declared for problem in problems_of_limit(setting, given)]
+
+
+def _task_problems(tasks: Mapping[str, Any], limits: Any) -> list[str]:
     messages = []
     for path, options in tasks.items():
         setting = f"LOCO['TASKS'][{path!r}]"
@@ -247,6 +266,9 @@ def _task_problems(tasks: Mapping[str, Any]) -> list[str]:
                 messages.append(f"{setting}[{name!r}] is unknown.{did_you_mean(str(name), tuple(STORED_OPTIONS))}")
             elif problem := STORED_OPTIONS[name].problem(name, value):
                 messages.append(f"{setting}: {problem}")
+            elif name == "limits" and (unknown := [each for each in value if each not in limits]):
+                remedy = did_you_mean(unknown[0], [*limits])
+                messages.append(f"{setting} has the limit {unknown[0]!r}; LOCO['LIMITS'] does not declare it.{remedy}")
     return messages
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypedDict, get_type_hints
 
 from django.utils.module_loading import import_string
 
+from .job.limits import MAX_LIMITS, are_limits, tells_keys_apart
 from .retry import BackoffOption, is_exception_type
 from .validation import COUNT, LEVELS, MAX_TAGS, NAME_REQUIREMENT, SECONDS, Rule, is_name, is_number, is_seconds
 
@@ -169,6 +170,25 @@ class StoredOptions(TypedDict, total=False):
             default="none",
             help="words by which workers choose jobs (`--tags`)",
             rule=Rule(_are_tags, f"a list of at most {MAX_TAGS} words, each {NAME_REQUIREMENT}"),
+        ),
+    ]
+    limits: Annotated[
+        Sequence[str] | None,
+        Option(
+            type="list of names",
+            default="none",
+            help='the [limits](../how-to/limits.md) in `LOCO["LIMITS"]` that its jobs obey',
+            rule=Rule(are_limits, f"a list of at most {MAX_LIMITS} names of LOCO['LIMITS']"),
+        ),
+    ]
+    limit_key: Annotated[
+        str | Callable[..., Any] | Mapping[str, str | Callable[..., Any]] | None,
+        Option(
+            type="name, function, dict",
+            default="none",
+            help="the argument, or a function of the arguments, each of whose values has the limits for itself; a dict "
+            "says it for each limit",
+            rule=Rule(tells_keys_apart, "the name of an argument, a function of the arguments, or a dict of these"),
         ),
     ]
     keep_log: Annotated[

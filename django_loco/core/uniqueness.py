@@ -89,7 +89,7 @@ class UniqueRule:
         self._until: str = task.unique_until or FINISHED
         self._seconds: float | None = duration.total_seconds() if isinstance(duration, timedelta) else duration
         self._unique: bool | Sequence[str] | Callable[..., Any] = task.unique
-        self._call = _Signature.of(task.func, skips=int(task.takes_context))
+        self._call = CallSignature.of(task.func, skips=int(task.takes_context))
         self._chosen = self._unique if isinstance(self._unique, tuple | list) else None
         for name in self._chosen or ():
             if name not in self._call.known and not self._call.takes_any:
@@ -113,7 +113,7 @@ class UniqueRule:
         given = self._call.named(args, kwargs)
         if self._chosen is not None:
             given = {name: given.get(name) for name in self._chosen}
-        return _digest(self._path, _canonical(given))
+        return _digest(self._path, canonical(given))
 
     def _said(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
         name = getattr(function, "__qualname__", repr(function))
@@ -128,7 +128,7 @@ class UniqueRule:
             if value is None:
                 raise TypeError("None tells no calls apart.")
             encode_exact(value)
-            return _canonical(value)
+            return canonical(value)
         except (TypeError, ValueError) as error:
             raise InvalidArguments(
                 f"{self._path}: unique={name} returned {short(value)}; it must return text, a number or other JSON. "
@@ -179,7 +179,7 @@ def keys_again(task: Any, job: Job, stored: Call, given: Call) -> tuple[str | No
     return job.unique_key, job.unique_until
 
 
-class _Signature:
+class CallSignature:
     """The arguments that a function takes."""
 
     def __init__(self, function: Callable[..., Any], skips: int) -> None:
@@ -193,9 +193,9 @@ class _Signature:
 
     @staticmethod
     @lru_cache(maxsize=4096)
-    def of(function: Callable[..., Any], *, skips: int) -> _Signature:
+    def of(function: Callable[..., Any], *, skips: int) -> CallSignature:
         """Return that of ``function``; ``skips``: the number of leading parameters that are no arguments."""
-        return _Signature(function, skips)
+        return CallSignature(function, skips)
 
     def named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of a call by name, with defaults; those that have no names under ``*``."""
@@ -220,7 +220,8 @@ def _is_json(value: object) -> bool:
     return True
 
 
-def _canonical(value: Any) -> str:
+def canonical(value: Any) -> str:
+    """Return ``value`` as JSON text, the same for equal values."""
     return _encoder.encode(value)
 
 

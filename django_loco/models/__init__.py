@@ -2,7 +2,7 @@
 
 from .batch import StoredBatch
 from .job import JobIdField, StoredJob
-from .job_pause import StoredJobPause
+from .job_pause import StoredJobPause, StoredLimit
 from .lock import StoredLock
 from .minute import StoredMinute
 from .pages import LocoJob, LocoWorker
@@ -23,6 +23,7 @@ __all__ = [
     "StoredBatch",
     "StoredJob",
     "StoredJobPause",
+    "StoredLimit",
     "StoredLock",
     "StoredMinute",
     "StoredWorker",

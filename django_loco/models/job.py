@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import models
 from django.db.models import Case, F, Func, Q, Value, When
-from django.db.models.functions import Replace
+from django.db.models.functions import Coalesce, Replace
 
 from ..core.job import SUSPECT
 
@@ -43,6 +43,7 @@ class StoredJob(models.Model):
     tags = models.TextField()
     options = models.TextField()
     key = models.TextField(null=True)  # noqa: DJ001 - most jobs have none, and only some may not be the same
+    limit_key = models.TextField(null=True)  # noqa: DJ001 - most jobs obey no limits
     batch = models.TextField(null=True)  # noqa: DJ001 - most jobs are in none
     status = models.TextField()
     started_at = models.DateTimeField(null=True)
@@ -141,6 +142,23 @@ class StoredJob(models.Model):
                 F("id").desc(),
                 condition=Q(key__isnull=False),
                 name="django_loco_series",
+            ),
+            # Limited jobs, which are far away in the other indexes: those that wait, by their keys, and those that run.
+            models.Index(
+                F("backend"),
+                F("is_async"),
+                F("limit_key"),
+                F("priority").desc(),
+                Coalesce("run_after", "enqueued_at"),
+                F("id"),
+                F("queue_name"),
+                condition=Q(status="READY", limit_key__isnull=False),
+                name="django_loco_limited",
+            ),
+            models.Index(
+                fields=["backend", "limit_key"],
+                condition=Q(status="RUNNING", limit_key__isnull=False),
+                name="django_loco_limited_running",
             ),
             # For the members of batches: which are left, and how many have ended in which way.
             models.Index(

@@ -1,4 +1,4 @@
-"""The tasks and tags whose jobs no worker may fetch. Only ``queues.database`` writes to this table."""
+"""What holds jobs back: pauses of tasks and tags, and limits. Only ``queues.database`` writes to these tables."""
 
 from __future__ import annotations
 
@@ -44,6 +44,37 @@ class StoredJobPause(models.Model):
                 name="django_loco_job_paused_once",
             ),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+class StoredLimit(models.Model):
+    """The times of a key of a limit. Keys that are idle have no row."""
+
+    backend = models.TextField()
+    """The alias in ``TASKS``."""
+
+    kind = models.TextField()
+    """``key``; ``limit`` for one that people have changed; ``turn``: the row that is locked to decide about limits."""
+
+    name = models.TextField()
+    tat = models.BigIntegerField()
+    """See ``core.job.limits.KeyTimes``, as ``closed_until``."""
+
+    closed_until = models.BigIntegerField()
+    changed = models.TextField(null=True)  # noqa: DJ001 - a key has none
+    """JSON text of a limit that people have changed; the settings declare another one."""
+
+    class Meta:
+        """Names that do not follow from the class's."""
+
+        app_label = "django_loco"
+        db_table = "django_loco_limit"
+        verbose_name = "limit"
+        # As the table of jobs, without which it has no use.
+        required_db_features = ["supports_partial_indexes"]
+        constraints = [models.UniqueConstraint(fields=["backend", "kind", "name"], name="django_loco_limit_key")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"

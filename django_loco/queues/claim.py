@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from ..conf import loco_settings
+from ..core.job.limits import Limits, limits_of
+
+
+def declared_limits() -> Limits:
+    """Return the limits that ``LOCO["LIMITS"]`` declares."""
+    return limits_of(loco_settings().LIMITS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +36,9 @@ class Claim:
     ahead: float = 0
     """Jobs that become due within this many seconds count as due. Only tests use it, with queues in memory and in a
     database."""
+
+    limits: Limits = field(default_factory=declared_limits, repr=False, hash=False)
+    """By default those of ``LOCO["LIMITS"]``. Jobs of another limit are not limited."""
 
     suspects: bool | None = None
     """``None``: suspects (``Job.is_suspect``) like any other job; ``False``: no suspects; ``True``: one suspect,

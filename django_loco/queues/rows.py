@@ -34,6 +34,9 @@ MAX_ATTEMPTS = 10_000_000
 #: The number of runs of a job whose logs are kept: the last ones.
 LOGS_KEPT = 5
 
+#: The ``due_at`` of limited jobs that wait, where no plain fetch meets them: see ``records.limits``.
+LIMITED_AT = datetime(9998, 1, 1, tzinfo=UTC)
+
 #: Stands for a stored time that Python cannot represent: PostgreSQL's ``infinity``, or the year 10,000.
 BEYOND = datetime.min  # noqa: DTZ901 - as a database without zones gives it
 
@@ -223,7 +226,8 @@ def outcome_row(outcome: Outcome) -> dict[str, Any]:
     ``due_at`` is ``None`` if the job keeps its place in the order.
     """
     job, changes = outcome.job, outcome.changes()
-    due_at = stored_time(outcome.run_after) if outcome.run_after and outcome.status == READY else None
+    moment = LIMITED_AT if job.limit_key is not None else outcome.run_after
+    due_at = stored_time(moment) if moment and outcome.status == READY else None
     row = {"id": job.id, "token": job.token, "due_at": due_at}
     for name, write in _OUTCOME_WRITERS:
         value = changes[name]

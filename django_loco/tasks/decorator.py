@@ -35,6 +35,7 @@ from .aliases import register
 from .hints import attribute_hint, option_hint
 from .job_result import JobResult
 from .setting import problem_of
+from .stored.limit_key import limit_options_of, limit_rule_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -80,6 +81,8 @@ class LocoTask(_Task[P, R]):
     timeout: float | None = None
     expires: float | timedelta | datetime | None = None
     tags: tuple[str, ...] | None = None
+    limits: tuple[str, ...] | None = None
+    limit_key: str | Callable[..., Any] | Mapping[str, str | Callable[..., Any]] | None = None
     keep_log: bool | str | None = None
     unique: bool | tuple[str, ...] | Callable[..., Any] | None = None
     unique_until: Literal["finished", "started"] | None = None
@@ -123,7 +126,7 @@ class LocoTask(_Task[P, R]):
                 raise InvalidTask(f"{self.module_path}: {problem}")
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))
-        self._require_unique_options()
+        self._require_keys()
         if callable(self.backoff) and "backoff" not in self.overrides:
             backoff_function(self.backoff)
         register(self.module_path, self.aliases or ())
@@ -132,9 +135,11 @@ class LocoTask(_Task[P, R]):
         with self._backend_required():
             Task.__post_init__(self)
 
-    def _require_unique_options(self) -> None:
+    def _require_keys(self) -> None:
         try:
             rule_of(self)
+            if self.limits is not None or self.limit_key is not None:
+                limit_rule_of(self, *limit_options_of(self))
         except ValueError as error:
             raise InvalidTask(f"{self.module_path}: {error}") from None
 

@@ -27,7 +27,7 @@ from .stored.jobs import announce_end
 #: The holders of no keys.
 NOBODY: Mapping[str, Job] = MappingProxyType({})
 #: The fields of a job that has not begun which the newest call replaces.
-REPLACED = ("arguments", "run_after", "expires_at", "priority")
+REPLACED = ("arguments", "run_after", "expires_at", "priority", "limit_key")
 #: How often a job is offered whose key is given up each time before somebody has looked who holds it.
 ATTEMPTS = 100
 

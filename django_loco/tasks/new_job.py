@@ -24,10 +24,11 @@ from ..core.uniqueness import rule_of
 from ..core.validation import FIRST_YEAR, LAST_YEAR, NAME_REQUIREMENT, is_name, is_number, short
 from ..exceptions import InvalidArguments
 from ..log.labels import bound
-from .stored.options import option_to_json
+from .stored.limit_key import LimitRule, limit_options_of, limit_rule_of
+from .stored.options import merged_option, option_to_json
 
 #: The stored options that have a field of their own in the job.
-OWN_FIELDS = ("tags", "expires")
+OWN_FIELDS = ("tags", "expires", "limits", "limit_key")
 
 
 def validate_task(task: Task[..., Any]) -> None:
@@ -85,18 +86,18 @@ def with_origin(options: Mapping[str, Any]) -> dict[str, Any]:
 class JobTemplate:
     """The fields that are the same in the jobs of all calls of a task, checked and encoded once."""
 
-    __slots__ = ("_delay", "_expires", "_fields", "_options", "_unique", "settings", "task")
+    __slots__ = ("_delay", "_expires", "_fields", "_limits", "_options", "_unique", "settings", "task")
 
     def __init__(self, task: Task[..., Any], alias: str) -> None:
         """``alias`` is that of the backend. Raises ``InvalidTask``."""
         self.task = task
         self.settings = loco_settings()
         self._delay = getattr(task, "run_after_delay", None)
-        self._expires = _merged(task, "expires")
+        self._expires = merged_option(task, "expires")
         self._options = _stored_options(task)
         if getattr(task, "on_duplicate", None) == "rerun":
             self._options[RERUN] = True
-        self._unique = rule_of(task)
+        self._unique, self._limits = rule_of(task), _limits_of(task)
         self._fields: dict[str, Any] = {
             "task_path": task.module_path,
             "backend": alias,
@@ -104,7 +105,7 @@ class JobTemplate:
             "priority": int(task.priority),
             "is_async": inspect.iscoroutinefunction(task.func),
             "run_after": _aware(task.run_after),
-            "tags": tuple(_merged(task, "tags") or ()),
+            "tags": tuple(merged_option(task, "tags") or ()),
             "metadata": _metadata(task),
         }
 
@@ -132,6 +133,7 @@ class JobTemplate:
             options=options,
             unique_key=key,
             unique_until=until,
+            limit_key=self._limits.key(args, kwargs) if self._limits else None,
         )
         if self._delay:
             job = replace(job, run_after=_later(now, self._delay))
@@ -174,13 +176,11 @@ def due_at(job: Job, moment: datetime) -> Job:
     return replace(job, run_after=moment, expires_at=expires_at)
 
 
-def _merged(task: Task[..., Any], name: str) -> Any:
-    """Return an option that has a field of its own in the job: of ``using()``, ``LOCO["TASKS"]`` or ``@task``."""
-    declared = getattr(task, name, None)
-    if name in getattr(task, "overrides", ()):
-        return declared
-    configured = loco_settings().TASKS.get(task.module_path, {}).get(name)
-    return declared if configured is None else configured
+def _limits_of(task: Task[..., Any]) -> LimitRule | None:
+    try:
+        return limit_rule_of(task, *limit_options_of(task))
+    except (ImportError, ValueError) as error:
+        raise InvalidTask(f"{task.module_path}: {error}") from None
 
 
 def _stored_options(task: Task[..., Any]) -> dict[str, Any]:

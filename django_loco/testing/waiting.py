@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ..core import test_environment
 from ..core.job import FOREVER, Job, Outcome, utcnow
+from ..core.job.limits import NO_LIMITS
 from ..log.safe import get_logger
 from ..queues import Claim, Queue
 from ..queues.records.pauses import is_paused
@@ -100,7 +101,9 @@ def _claim(queue: Queue, selection: Selection, wanted: Sequence[Job]) -> Claim:
     last = max((job.due_at.timestamp() for job in wanted if job.backend == queue.alias), default=now)
     names = None if selection.queue is None else (selection.queue,)
     ahead = last - now + MARGIN_SECONDS
-    return Claim(worker_id=WORKER_ID, lease=LEASE_SECONDS, threads=1, coroutines=1, queues=names, ahead=ahead)
+    return Claim(
+        worker_id=WORKER_ID, lease=LEASE_SECONDS, threads=1, coroutines=1, queues=names, ahead=ahead, limits=NO_LIMITS
+    )
 
 
 def _best(claims: Sequence[tuple[Queue, Claim]], selection: Selection, others: list[Held]) -> Held | None:

@@ -135,6 +135,9 @@ class Job:
     unique_until: str | None = None
     """Until when it holds its unique key, which no other job has meanwhile: see ``core.uniqueness``."""
 
+    limit_key: str | None = None
+    """The keys of the limits that it obeys, with a space between them: see ``core.job.limits``."""
+
     batch: str | None = None
     """The id of the batch that it is a member of."""
 

@@ -43,6 +43,7 @@ class Keywords(TypedDict, total=False):
     workflow: Texts | None
     schedule: Texts | None
     unique: Texts | None
+    limit: Texts | None
     request: Texts | None
     parent: References | None
 

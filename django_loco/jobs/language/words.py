@@ -16,6 +16,7 @@ from uuid import UUID
 from ...conf import did_you_mean
 from ...core.compat import task_backends
 from ...core.job import Job, first_id
+from ...core.job.limits import keys_of, name_of
 from ...core.serialization import decode
 from ...core.uniqueness import digest_of
 from ..states import STATES, STATUS_OF, State, state_of
@@ -216,6 +217,14 @@ def _unique(given: Given) -> Meaning:
     return Meaning(lambda job, _: job.unique_key in keys)
 
 
+def _limit(given: Given) -> Meaning:
+    """Match a key of a limit that a job obeys, or the name of the limit."""
+    matches = any_glob(given.values)
+    return Meaning(
+        lambda job, _: any(matches(key) or matches(name_of(key)) for key in keys_of(job.limit_key or "") if key)
+    )
+
+
 WORDS: Mapping[str, Callable[[Given], Meaning]] = {
     "status": _status,
     "task": _task,
@@ -235,6 +244,7 @@ WORDS: Mapping[str, Callable[[Given], Meaning]] = {
     "workflow": partial(_text, "batch"),  # its nodes are the members of a batch with its id
     "schedule": partial(_text, "series"),
     "unique": _unique,
+    "limit": _limit,
     "request": partial(_text, "request_id"),
     "parent": _parent,
 }

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ...core.job import SUCCESSFUL, Job, pending_wait, utcnow
+from ...core.job.limits import keys_of
 from ...core.serialization import cut
 from ...log.plain_text import one_line, plain
 from ...models import LocoJob
@@ -152,6 +153,7 @@ def _facts(job: Job, links: JobLinks) -> Iterator[Fact]:
         (_("Alias"), "backend", job.backend),
         *((_("Tag"), "tag", tag) for tag in job.tags),
         (_("Worker"), "worker", job.worker_id),
+        *((_("Limit"), "limit", key) for key in keys_of(job.limit_key or "") if key),
         (_("Workflow"), "workflow", job.batch) if place_of(job) else (_("Batch"), "batch", job.batch),
         (_("Schedule"), "schedule", job.series),
         (_("Request"), "request", job.request_id),

@@ -17,6 +17,7 @@ from typing import Any
 
 from ... import __version__
 from ...core.job import Job
+from ...core.job.limits import is_limit_key
 from ...core.validation import short
 from ...queues.rows import COLUMNS, FIELDS, OPTIONAL, REQUIRED, row_of
 from ...queues.rows import job_of as job_of_row
@@ -137,6 +138,8 @@ def _require_storable(job: Job) -> None:
         raise ValueError(f"id is {short(job.id)}; it must be 32 hexadecimal digits")
     if problem := number_problem(job):
         raise ValueError(problem)
+    if job.limit_key is not None and not is_limit_key(job.limit_key):
+        raise ValueError(f"limit_key is {short(job.limit_key)}; it must be keys of limits with a space between them")
     for name in TEXTS:
         text = getattr(job, name) or ""
         if not _is_encodable(text):

@@ -30,7 +30,7 @@ from django.db import IntegrityError, transaction
 from ...core.job import READY, Job, utcnow
 from ...core.uniqueness import holds_key, takes_key
 from ..base import KEY_MEMORY_SECONDS, Change
-from ..rows import COLUMNS, FIELDS, id_of, row_of, stored_time
+from ..rows import COLUMNS, FIELDS, LIMITED_AT, id_of, row_of, stored_time
 from .dialect import CLAIM_COLUMNS, Dialect, is_due
 from .shown_rows import ids, shown_job_of
 from .sql.statements import (
@@ -263,6 +263,10 @@ def _due_at(before: Job, after: Job) -> str | None:
 
     A job that waits keeps its time, because a clock that was put back may have made it due earlier than its fields say.
     """
-    if after.status != READY or (before.status, before.run_after) == (after.status, after.run_after):
+    if after.status != READY:
+        return None
+    if after.limit_key is not None:
+        return stored_time(LIMITED_AT)
+    if before.limit_key is None and (before.status, before.run_after) == (after.status, after.run_after):
         return None
     return stored_time(after.due_at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -23,6 +23,7 @@ from ..rows import COLUMNS, SET_BY_OUTCOME, Row, outcome_row
 from .shown_rows import ids
 from .sql import statements
 from .sql.index_ranges import DUE_RANGES, MAX_RANGES, condition_of, range_fragments_of
+from .sql.limit_dialect import LimitDialect
 
 #: The fields that prove a claim, and the fields that an outcome stores.
 CLAIM_COLUMNS = ("id", "token")
@@ -34,7 +35,7 @@ IS_ASYNC = COLUMNS.index("is_async")
 LOOK_AHEAD_SECONDS, AHEAD_BATCH = 5.0, 1_000
 
 
-class Dialect(ABC):
+class Dialect(LimitDialect):
     """The statements of one engine for one alias of ``TASKS``; they run on the calling thread's connection."""
 
     random_text: ClassVar[str]
@@ -142,6 +143,10 @@ class Dialect(ABC):
     def read(self, column: str, kind: str) -> str:
         """Return the SQL that reads the quoted ``column`` in its stored form; ``kind`` is its Django field type."""
 
+    def relaxed(self) -> AbstractContextManager[None]:
+        """Write within the block without waiting for the disk, if the engine would wait."""
+        return nullcontext()
+
     def hurried(self) -> AbstractContextManager[None]:
         """Wait at most ``PROBE_SECONDS`` for other writers within the block, if the engine has no store timeout."""
         return nullcontext()
@@ -197,7 +202,9 @@ class Dialect(ABC):
         ``more`` are the fields of the jobs that ``statement`` reads besides.
         """
         payload = json.dumps([outcome_row(outcome) for outcome in outcomes])
-        wakes = is_due(outcome.run_after for outcome in outcomes if outcome.status == READY)
+        # The end of a limited job may let others begin.
+        frees = any([outcome.job.limit_key is not None for outcome in outcomes])
+        wakes = frees or is_due(outcome.run_after for outcome in outcomes if outcome.status == READY)
         has_logs = any([outcome.log for outcome in outcomes])
         held = self.held((*(ENDED_WITH_LOG if has_logs else ENDED), *more))
         sql = self.sql(statement, held=held, set_log=statements.SET_LOG if has_logs else "", same=self.same)
@@ -315,7 +322,7 @@ class Dialect(ABC):
             "few_payload": self.few.format("payload.queue_name"),
             "few_ranges": self.few.format("ranges.queue_name"),
         }
-        names |= {"contains": self.contains}
+        names |= {"contains": self.contains, "limited_at": self.limited_at}
         names |= {"random_text": self.random_text, "by_index": self.by_index, "skip_locked": self.skip_locked}
         names |= {"plain": self.plain, "id_now": self.id_now, "fence": self.fence, "lock_mine": self.lock_mine}
         return names | {name: text.format(**names) for name, text in statements.SHARED.items()}

@@ -23,7 +23,7 @@ from ...exceptions import QueueRefused, QueueUnavailable
 from ...log.safe import get_logger
 from ..base import KEY_MEMORY_SECONDS, NO_LOGS, PROBE_SECONDS, Change, status_of
 from ..claim import Claim
-from ..listener import ListeningQueue, QueueListener
+from ..listener import QueueListener
 from ..rows import Row
 from ..timeouts import current_store_timeout, store_timeout
 from ..unreadable import outcomes_of, readable, split
@@ -35,6 +35,7 @@ from .migrated import is_of_missing_migration, migrate_command
 from .overview import Page, counts_by_queue, newest, newest_of_each, oldest_due_times
 from .records.batches import CLEAR_BATCHES, insert_counted, prune_batches
 from .records.minutes import CLEAR_MINUTES, StoredStatistics, prune_minutes
+from .records.openings import LimitedQueue
 from .records.pauses import StoredPauses
 from .records.signals import StoredSignals, finish
 from .records.workers import StoredWorkers
@@ -53,9 +54,7 @@ SERIES_AT_ONCE = 100
 NO_LIMIT = 2**62
 
 
-class DatabaseQueue(
-    StoredPauses, StoredSignals, StoredStatistics, StoredWorkflows, StoredWorkers, ListeningQueue[QueueListener]
-):
+class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflows, StoredWorkers, LimitedQueue):
     """Jobs in the table of ``models.StoredJob``.
 
     ``OPTIONS``:
@@ -77,6 +76,7 @@ class DatabaseQueue(
         self.database = str(options.get("database", "default"))
         dialect, self._listener_class = engine_of(alias, self.database)
         self._dialect: Dialect = dialect(alias, self.database)
+        self._limited = {}
 
     def clock(self) -> float:
         """Return the seconds on the clock that judges leases: PostgreSQL's, or with SQLite this machine's."""
@@ -105,7 +105,8 @@ class DatabaseQueue(
         """Hand over jobs that are due, best first."""
         with self._reached():
             self.hold_back()
-            rows = self._dialect.take(claim)
+            rows = self.take(claim)
+            self.let_waits_end()
         jobs, unreadable = split(in_order(rows))
         if unreadable:
             self._fail(unreadable)
@@ -252,6 +253,7 @@ class DatabaseQueue(
         with self._reached():
             prune_minutes(self._dialect)
             prune_batches(self._dialect, older_than)
+            self.prune_limits()
         before, keys_before = -older_than, -max(older_than, KEY_MEMORY_SECONDS)
         return len(self._run(statements.PRUNE, before=before, keys_before=keys_before, limit=limit))
 

@@ -74,6 +74,10 @@ class JobTable:
         counts.update({(name, READY): number for name, number in self.waiting.counts().items()})
         return counts
 
+    def running(self) -> Counter[str]:
+        """Return the number of jobs that run by limit key."""
+        return Counter(hold.job.limit_key for hold in self.held.values() if hold.job.limit_key is not None)
+
     def hold(self, job: Job, lease: float) -> None:
         """Add a job that is held for ``lease`` seconds."""
         self.held[job.id] = Hold(job, time.monotonic() + lease)

@@ -21,7 +21,9 @@ from .job_table import JobTable
 from .key_file import OnceKeys
 from .keys import Keys
 from .records.batches import BatchTable
+from .records.limits import KeyTable, MemoryLimits
 from .records.minutes import MemoryStatistics, MinuteTable
+from .records.openings import MemoryWaits
 from .records.pauses import MemoryPauses
 from .records.workflows import Graph, MemoryWorkflows
 from .saving import MemorySpool
@@ -30,7 +32,9 @@ from .workers import MemoryWorkers, RegisteredWorkers
 MAX_RESULTS, KEYS_FILE = 1_000, "once-keys.sqlite3"
 
 
-class MemoryQueue(MemoryPauses, MemoryStatistics, MemoryWorkflows, MemoryWorkers, MemorySpool, Queue):
+class MemoryQueue(
+    MemoryWaits, MemoryLimits, MemoryPauses, MemoryStatistics, MemoryWorkflows, MemoryWorkers, MemorySpool, Queue
+):
     """Jobs in the memory of this process.
 
     ``OPTIONS``:
@@ -53,6 +57,7 @@ class MemoryQueue(MemoryPauses, MemoryStatistics, MemoryWorkflows, MemoryWorkers
         self._changed, self._seen = threading.Condition(threading.Lock()), threading.local()
         self.keys, self._minutes, self._batches = Keys(), MinuteTable(), BatchTable()
         self._graphs: dict[str, Graph] = {}
+        self._keys = KeyTable()
         self._jobs = JobTable(self.limit("max_results", MAX_RESULTS), self._batches)
         self._workers: RegisteredWorkers = {}
         self._commands: dict[str, str] = {}
@@ -110,12 +115,14 @@ class MemoryQueue(MemoryPauses, MemoryStatistics, MemoryWorkflows, MemoryWorkers
         """Hand over jobs that are due, best first."""
         with self._changed:
             now = self._promote(claim.ahead)
+            ledger = self._ledger(claim.limits, now)
             jobs = [
                 job.claimed(worker_id=claim.worker_id, token=os.urandom(16).hex(), at=now)
-                for job in self._jobs.waiting.take(claim, self._paused)
+                for job in self._jobs.waiting.take(claim, ledger, self._paused)
             ]
             for job in jobs:
                 self._jobs.hold(job, claim.lease)
+            self._keys.note(ledger)
             return jobs
 
     def hold(self, job: Job, worker_id: str, lease: float) -> Job | None:
@@ -273,28 +280,9 @@ class MemoryQueue(MemoryPauses, MemoryStatistics, MemoryWorkflows, MemoryWorkers
     def clear(self) -> None:
         """Delete everything, also once-keys."""
         with self._changed:
-            parts = (self._jobs, self.keys, self._workers, self._commands, self._paused, self._minutes, self._graphs)
-            for known in parts:
+            parts = (self._jobs, self.keys, self._keys, self._workers, self._commands, self._paused, self._minutes)
+            for known in (*parts, self._graphs):
                 known.clear()
-
-    def wait(self, timeout: float) -> bool:
-        """Block until jobs have become due since this thread's last ``wait``, deferred ones too."""
-        deadline = time.monotonic() + timeout
-        with self._changed:
-            while True:
-                now = self._promote()
-                seen, self._seen.value = getattr(self._seen, "value", (0, 0)), (self._arrivals, self._interrupts)
-                rest = deadline - time.monotonic()
-                if seen != self._seen.value or rest <= 0:
-                    return bool(seen[0] != self._arrivals)
-                next_due = self._jobs.waiting.next_due()
-                self._changed.wait(min(rest, (next_due - now).total_seconds()) if next_due else rest)
-
-    def interrupt(self) -> None:
-        """End every ``wait``, and the next one of a thread that is about to wait."""
-        with self._changed:
-            self._interrupts += 1
-            self._changed.notify_all()
 
     def _require_room(self, more: int) -> None:
         if self._max_waiting is not None and len(self._jobs.waiting) + more > self._max_waiting:
@@ -319,13 +307,9 @@ class MemoryQueue(MemoryPauses, MemoryStatistics, MemoryWorkflows, MemoryWorkers
             self.keys.note(job)
         self._changed.notify_all()
 
-    def _promote(self, ahead: float = 0) -> datetime:
-        now = utcnow()
-        self._arrivals += self._jobs.waiting.promote(now + timedelta(seconds=ahead))
-        return now
-
     def _finish(self, outcomes: Collection[Outcome]) -> Sequence[Job]:
         jobs = self._jobs.ended(outcomes)
+        self._arrivals += any(job.limit_key is not None for job in jobs)  # there may be room for others now
         self._jobs.finish(job for job in jobs if job.status != READY)
         self._add(
             [job for job in jobs if job.status == READY],

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from heapq import heapify, heappop, heappush, heapreplace
 
 from ...core.job import Job
+from ...core.job.limits import Ledger
 from ..claim import Claim
 from ..records.pauses import JobPause, is_paused
 
 #: Sorts like the jobs should run: priority (negated), due time, id.
 _Place = tuple[int, datetime, str]
 _Line = list[_Place]
-#: The kind of jobs in a line: whether they are async, their queue, and their tags.
-_Kind = tuple[bool, str, tuple[str, ...]]
+#: The kind of jobs in a line: whether they are async, their queue, and their tags; if they obey limits, their limit key
+#: and their priority (negated), else ``None`` and 0.
+_Kind = tuple[bool, str, tuple[str, ...], str | None, int]
 
 
 class WaitingJobs:
@@ -25,7 +27,7 @@ class WaitingJobs:
     2. ``promote`` moves the jobs that have become due.
     3. ``take`` takes the best jobs of all kinds that a claim accepts. It never looks at other jobs, so a million of
     them
-       cost nothing.
+       cost nothing. Lines of limited jobs take turns: by their priority, the one that has waited longest first.
     """
 
     def __init__(self) -> None:
@@ -46,10 +48,18 @@ class WaitingJobs:
     def counts(self) -> Counter[str]:
         """Return how many jobs wait in each queue."""
         counts = Counter(self._jobs[job_id].queue_name for _, job_id in self._deferred)
-        for (_, queue_name, _), line in self._lines.items():
-            counts[queue_name] += len(line)
+        for kind, line in self._lines.items():
+            counts[kind[1]] += len(line)
         counts.update(self._jobs[job_id].queue_name for job_id in self._held_back)
         return counts
+
+    def limit_keys(self) -> Counter[str]:
+        """Return how many jobs are due by limit key."""
+        keys: Counter[str] = Counter()
+        for kind, line in self._lines.items():
+            if kind[3] is not None:
+                keys[kind[3]] += len(line)
+        return keys
 
     def get(self, job_id: str) -> Job | None:
         """Return a waiting job."""
@@ -77,12 +87,17 @@ class WaitingJobs:
         """Return when the first of the deferred jobs becomes due."""
         return self._deferred[0][0] if self._deferred else None
 
-    def take(self, claim: Claim, paused: Collection[str] = ()) -> list[Job]:
-        """Remove and return the best jobs that ``claim`` accepts, best first, except those of ``paused`` queues."""
-        places = [
-            *self._take(claim, False, claim.threads, paused),
-            *self._take(claim, True, claim.coroutines, paused),
-        ]
+    def take(self, claim: Claim, ledger: Ledger, paused: Collection[str] = ()) -> list[Job]:
+        """Remove and return the best jobs that ``claim`` accepts, best first, except those of ``paused`` queues.
+
+        Those that obey limits are left where they are unless ``ledger`` has room for them.
+        """
+        places: list[_Place] = []
+        for is_async, room in ((False, claim.threads), (True, claim.coroutines)):
+            kinds = [
+                kind for kind in self._lines if kind[0] is is_async and kind[1] not in paused and _accepts(claim, kind)
+            ]
+            places += self._take(kinds, room, ledger)
         return [self._jobs.pop(job_id) for _, _, job_id in sorted(places)]
 
     def remove(self, jobs: Sequence[Job]) -> None:
@@ -136,31 +151,77 @@ class WaitingJobs:
         line = self._lines.setdefault(_kind_of(job), [])
         heappush(line, (-job.priority, job.due_at, job.id))
 
-    def _take(self, claim: Claim, is_async: bool, room: int, paused: Collection[str]) -> Sequence[_Place]:
-        kinds = [
-            kind for kind in self._lines if kind[0] is is_async and kind[1] not in paused and _accepts(claim, kind)
-        ]
-        heads = [(self._lines[kind][0], kind) for kind in kinds]
+    def _take(self, kinds: Sequence[_Kind], room: int, ledger: Ledger) -> Sequence[_Place]:
+        heads = [(self._lines[kind][0], kind) for kind in kinds if kind[3] is None]
         heapify(heads)
+        turns = Turns((kind for kind in kinds if kind[3] is not None), ledger)
         taken: list[_Place] = []
-        while heads and len(taken) < room:
-            kind = heads[0][1]
-            line = self._lines[kind]
-            taken.append(heappop(line))
-            if line:
-                heapreplace(heads, (line[0], kind))
+        while len(taken) < room:
+            turn = turns.next()
+            if turn is not None and (not heads or self._lines[turn][0] < heads[0][0]):
+                line = self._lines.pop(turn)  # its turn comes again when all others have had theirs
+                taken.append(heappop(line))
+                if line:
+                    self._lines[turn] = line
+                turns.took(still_waits=bool(line))
+            elif heads:
+                taken.append(self._take_first(heads))
             else:
-                heappop(heads)
-                del self._lines[kind]
+                break
         return taken
+
+    def _take_first(self, heads: list[tuple[_Place, _Kind]]) -> _Place:
+        kind = heads[0][1]
+        line = self._lines[kind]
+        place = heappop(line)
+        if line:
+            heapreplace(heads, (line[0], kind))
+        else:
+            heappop(heads)
+            del self._lines[kind]
+        return place
+
+
+class Turns:
+    """Whose turn it is among lines of limited jobs, within one claim."""
+
+    def __init__(self, kinds: Iterable[_Kind], ledger: Ledger) -> None:
+        """``kinds`` are in the order of their turns among those with the same priority."""
+        self._rounds: dict[int, deque[_Kind]] = {}
+        for kind in kinds:
+            self._rounds.setdefault(kind[4], deque()).append(kind)
+        self._levels = sorted(self._rounds, reverse=True)  # the best one is the last
+        self._ledger = ledger
+
+    def next(self) -> _Kind | None:
+        """Return the line of the highest priority whose turn it is, and whose limits have room."""
+        while self._levels:
+            level = self._rounds[self._levels[-1]]
+            while level:
+                limit_key = str(level[0][3])
+                if self._ledger.has_room(limit_key):
+                    return level[0]
+                level.popleft()
+            self._levels.pop()
+        return None
+
+    def took(self, *, still_waits: bool) -> None:
+        """Note that a job was taken from the line that ``next`` has returned."""
+        level = self._rounds[self._levels[-1]]
+        kind = level.popleft()
+        self._ledger.start(str(kind[3]))
+        if still_waits:
+            level.append(kind)
 
 
 def _kind_of(job: Job) -> _Kind:
-    return job.is_async, job.queue_name, job.tags
+    if job.limit_key is None:
+        return job.is_async, job.queue_name, job.tags, None, 0
+    return job.is_async, job.queue_name, job.tags, job.limit_key, -job.priority
 
 
 def _accepts(claim: Claim, kind: _Kind) -> bool:
-    _, queue_name, tags = kind
+    _, queue_name, tags, _, _ = kind
     if claim.queues is not None and queue_name not in claim.queues:
         return False
     if not claim.tags:

@@ -1,11 +1,12 @@
 """The records, other than jobs, of a queue, and its methods for them."""
 
 from .batches import Batches
+from .limits import Limiting
 from .minutes import Statistics
 from .pauses import JobPauses
 from .signals import JobSignals
 from .workflows import Workflows
 
 
-class Records(Statistics, Batches, Workflows, JobPauses, JobSignals):
+class Records(Statistics, Batches, Workflows, JobPauses, JobSignals, Limiting):
     """The methods of a queue for what it stores beside jobs. A queue need not have any of them."""

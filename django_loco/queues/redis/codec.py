@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from ...core.compat import TaskResultStatus
 from ...core.job import READY, RUNNING, SUSPECT, UNREADABLE, Job, Outcome, utcnow
+from ...core.job.limits import interval_of
 from ...core.serialization import encode
 from ...core.uniqueness import holds_key, is_time, time_of_until
 from ..claim import Claim
@@ -38,6 +39,8 @@ from .job_lists import (
     word,
 )
 
+#: The kind of a sync job that is limited, see ``lua/limited.lua``.
+LIMITED = 4
 #: A place has three digits for the priority, which Django limits to -100 to 100: ``HIGHEST`` minus the priority.
 HIGHEST = 500
 #: It has sixteen digits for the time. Jobs due before 1970 or after 2286 are treated as due at these limits.
@@ -55,14 +58,16 @@ def lines(values: Iterable[object]) -> str:
 
 
 @lru_cache(4096)
-def _line_and_tags(kind: int, queue_name: str, tags: tuple[str, ...]) -> tuple[str, str]:
-    line = f"{kind}{word(queue_name)}" + "\t" * bool(tags)
+def _line_and_tags(kind: int, queue_name: str, tags: tuple[str, ...], limit_key: str | None) -> tuple[str, str]:
+    line = f"{kind}{word(queue_name)}" if limit_key is None else f"{kind}{word(queue_name)}\v{word(limit_key)[1:-1]}"
+    line += "\t" * bool(tags)
     return line, "".join(f"\t{word(tag)}" for tag in dict.fromkeys(tags))
 
 
 def place_of(job: Job, due_at: datetime, lost: int) -> str:
     """Return the place at which ``job`` waits after ``lost`` deaths of workers, see ``lua/common.lua``."""
-    line, tags = _line_and_tags(job.is_async + 2 * (lost >= SUSPECT), job.queue_name, job.tags)
+    kind = job.is_async + (2 * (lost >= SUSPECT) if job.limit_key is None else LIMITED)
+    line, tags = _line_and_tags(kind, job.queue_name, job.tags, job.limit_key)
     priority = min(max(HIGHEST - job.priority, 0), 999)
     due = min(max(micros(due_at), 0), LATEST)
     return f"{line}\r{priority:03d}{due:016d}{job.id}{tags}"
@@ -200,7 +205,16 @@ def logs_of(ids: Sequence[str], stored: Sequence[bytes | None]) -> dict[str, str
 def claim_payload(claim: Claim, nonce: str) -> tuple[object, ...]:
     """Return the arguments of ``claim`` for ``lua/exchange.lua``."""
     room = (1, 0) if claim.suspects else (claim.threads, claim.coroutines)
-    return nonce, word(claim.worker_id), micros_in(claim.lease), *room, *choice_payload(claim)
+    return nonce, word(claim.worker_id), micros_in(claim.lease), *room, *choice_payload(claim), _limits(claim)
+
+
+def _limits(claim: Claim) -> str:
+    return lines(
+        chain.from_iterable(
+            (name, limit.concurrency or 0, interval_of(limit.rate) if limit.rate else 0, limit.burst)
+            for name, limit in claim.limits.items()
+        )
+    )
 
 
 def choice_payload(claim: Claim) -> tuple[str, str, str, str]:

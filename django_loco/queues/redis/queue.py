@@ -9,8 +9,8 @@ Keys
     sorted sets of the places at which jobs wait (``lua/common.lua``): due jobs in the order in which they should run,
     due jobs by each of their tags, and deferred jobs in the order in which they become due. A fetch moves jobs that
     have become due.
-``paused``, ``pauses``
-    a set: the names of the queues that are paused. A fetch leaves their jobs where they are; the paused tasks and tags.
+``paused``, ``pauses``; ``turns``, ``turn``, ``closed``, ``limited``, ``tats``, ``closings``
+    the names of the paused queues, whose jobs a fetch leaves alone; the paused tasks and tags; ``lua/limited.lua``.
 ``leases``, ``finished``
     sorted sets: when the leases of jobs end, and when jobs have ended.
 ``index``, ``series``, ``failed``, ``counts``, ``once``
@@ -80,8 +80,8 @@ from .job_lists import moment_of, word
 from .listener import Demand, RedisListener, channels_for, channels_of, is_soon, subscriptions_for
 from .pages import JobPages
 from .records.batches import members_payload, prune_batches, refused_of
+from .records.limits import RedisLimits
 from .records.minutes import RedisStatistics, clear_minutes
-from .records.pauses import RedisPauses
 from .records.signals import RedisSignals
 from .records.workflows import RedisWorkflows
 from .scripts import KEYS
@@ -91,7 +91,7 @@ from .server import RedisServer
 MAX_RESULTS = 1_000_000
 
 
-class RedisQueue(RedisPauses, RedisSignals, RedisStatistics, RedisWorkflows, ListeningQueue[RedisListener]):
+class RedisQueue(RedisLimits, RedisSignals, RedisStatistics, RedisWorkflows, ListeningQueue[RedisListener]):
     """Jobs in Redis 6.2 or later, or Valkey.
 
     ``OPTIONS``:
@@ -162,10 +162,8 @@ class RedisQueue(RedisPauses, RedisSignals, RedisStatistics, RedisWorkflows, Lis
 
     def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases; return the ids no longer held."""
-        if not jobs:
-            return set()
         payload = lines(chain.from_iterable((job.id, job.token) for job in jobs))
-        return ids_of(self.server.run("renew", (micros_in(lease), payload)))
+        return ids_of(self.server.run("renew", (micros_in(lease), payload))) if jobs else set()
 
     def update(self, job: Job, field: str, text: str) -> bool:
         """Store a field of a held job; return whether it is still held."""
@@ -244,7 +242,7 @@ class RedisQueue(RedisPauses, RedisSignals, RedisStatistics, RedisWorkflows, Lis
 
     def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
         """Return when the job that has been due longest became due."""
-        oldest = self.server.run("oldest", (words_of(queues),)).decode()
+        oldest = self.server.run("oldest", (words_of(queues),))
         return moment_of(int(oldest)) if oldest else None
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
@@ -303,11 +301,12 @@ class RedisQueue(RedisPauses, RedisSignals, RedisStatistics, RedisWorkflows, Lis
         claimed = self._claim_payload(claim) if claim else ()
         # The answer to a rescue is remembered under a name of its own, the answer to a fetch under that of the worker.
         asker = claim.worker_id if claim else f"rescue:{secrets.token_hex(8)}" if only_expired else ""
-        more_keys = (f"answer:{asker}", *sorted(channels_for(ready)))
-        answer = self.server.run("exchange", (payload, int(only_expired), len(ready), logs, *claimed), more_keys)
-        refused, rows, next_due = answer
-        jobs = jobs_of(self.alias, decoded(rows))
-        jobs, unreadable = split(jobs)
+        # The end of a limited job may let others begin.
+        freed = [outcome.job for outcome in outcomes if outcome.job.limit_key is not None]
+        more_keys = (f"answer:{asker}", *sorted(channels_for((*ready, *freed) if freed else ready)))
+        arguments = (payload, int(only_expired), f"{len(ready)} {len(freed)}", logs, *claimed)
+        refused, rows, next_due = self.server.run("exchange", arguments, more_keys)
+        jobs, unreadable = split(jobs_of(self.alias, decoded(rows)))
         if unreadable:  # before the fetch counts as answered, so that a retry fails them
             self._exchange(outcomes_of(self.alias, unreadable), None)
         if jobs and jobs[0].is_async != jobs[-1].is_async:  # the sync ones come first

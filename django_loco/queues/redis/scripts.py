@@ -25,23 +25,24 @@ class Script:
 #: The scripts by name.
 SCRIPTS = {
     "enqueue": Script(
-        "jobs states index ready tagged deferred once counts series extra unique batch_states members",
+        "jobs states index ready tagged deferred once counts series extra unique batch_states members turns turn",
         *("unique", "texts", "members", "enqueue"),
     ),
     "batch": Script("jobs states held batches batch_states open_batches members", "members", "batch"),
     "workflow": Script("jobs states held batches batch_states open_batches members edges", "members", "workflow"),
     "restore": Script(
-        "jobs states index ready tagged deferred once counts series extra finished failed logs unique",
+        "jobs states index ready tagged deferred once counts series extra finished failed logs unique turns turn",
         *("unique", "texts", "restore"),
     ),
     "enqueue_one": Script("jobs index ready counts", "enqueue_one", "line_up_one", common=False),
     "enqueue_unique": Script("jobs index ready counts extra unique", "enqueue_unique", "line_up_one", common=False),
     "exchange": Script(
-        "jobs states ready tagged deferred held leases finished failed once counts extra paused logs unique pauses",
-        *("unique", "ready", "best", "held_back", "finish", "fetch", "show", "exchange"),
+        "jobs states ready tagged deferred held leases finished failed once counts extra paused logs unique pauses "
+        "turns turn closed limited tats closings",
+        *("unique", "ready", "best", "held_back", "limited", "finish", "fetch", "show", "exchange"),
     ),
     "change": Script(
-        "jobs states extra held index ready tagged deferred finished failed counts series once logs unique",
+        "jobs states extra held index ready tagged deferred finished failed counts series once logs unique turns turn",
         *("unique", "show", "change"),
     ),
     "holders": Script("unique jobs states held extra", "unique", "show", "holders"),
@@ -54,13 +55,15 @@ SCRIPTS = {
     "find": Script("jobs states held extra", "show", "find"),
     "few": Script("jobs states held extra ready deferred finished", "show", "few"),
     "series": Script("jobs states held finished counts series", "show", "series"),
-    "oldest": Script("ready tagged deferred", "ready", "oldest"),
-    "pause": Script("jobs ready tagged deferred pauses", "ready", "best", "held_back", "pause"),
-    "suspects": Script("ready tagged deferred paused", "ready", "suspects"),
+    "oldest": Script("ready tagged deferred turns turn", "ready", "oldest"),
+    "pause": Script("jobs ready tagged deferred pauses turns turn", "ready", "best", "held_back", "pause"),
+    "suspects": Script("ready tagged deferred paused turns turn", "ready", "suspects"),
     "prune": Script(
-        "jobs states index finished failed once counts series extra logs unique batches batch_states open_batches",
+        "jobs states index finished failed once counts series extra logs unique batches batch_states open_batches tats "
+        "closings",
         *("unique", "members", "prune"),
     ),
+    "limit_use": Script("ready turns closed limited tats closings", "limit_use"),
     "register": Script("workers", "register"),
     "unregister": Script("workers commands", "unregister", common=False),
     "command": Script("workers commands", "command", common=False),

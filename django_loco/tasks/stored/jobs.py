@@ -23,6 +23,7 @@ from ..aliases import task_paths
 from ..new_job import validate_call, with_origin
 from ..results import load_task, shown_result_of
 from ..signals import announce, only_log, send
+from .limit_key import limit_key_again
 
 logger = get_logger(__name__)
 
@@ -50,6 +51,7 @@ def job_like(job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[
         metadata=job.metadata,
         unique_key=key,
         unique_until=until,
+        limit_key=limit_key_again(task, job.limit_key, decode_call(job.arguments), (args, kwargs)),
     )
 
 

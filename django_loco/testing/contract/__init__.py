@@ -1,13 +1,15 @@
 """The contract of queues, as tests: the built-in queues pass this suite, and your queue should."""
 
 from .changing import ChangeContract
+from .control.limit_histories import LimitHistoryContract
+from .control.limits import LimitContract
+from .control.unique import UniqueContract
 from .enqueueing import EnqueueContract, RestoreContract
 from .fetching import FetchContract
 from .outcomes import OutcomeContract
 from .rescuing import RescueContract, SuspectContract
 from .together.batches import BatchContract
 from .together.workflows import WorkflowContract
-from .unique import UniqueContract
 from .updating import LogContract, UpdateContract
 from .viewing import SeriesContract, ViewContract
 from .waiting import PauseContract, SignalContract, WaitContract
@@ -31,6 +33,8 @@ class QueueContract(
     RestoreContract,
     SeriesContract,
     UniqueContract,
+    LimitContract,
+    LimitHistoryContract,
     WaitContract,
     WorkerContract,
     MinuteContract,

@@ -54,6 +54,7 @@ class EnqueueContract(ContractCase):
             key="schedule:2026-11-21T05:42:00+00:00",
             unique_key="5" * 64,
             unique_until="finished",
+            limit_key="api:7 db",
             lost=1,
             worker_ids=("w1", "w2"),
             errors=(failed(self.job()).error,),

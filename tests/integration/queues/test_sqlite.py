@@ -282,8 +282,8 @@ def test_what_people_do_waits_for_the_disk_and_what_workers_do_does_not(queue, m
     held = fetch(queue)
     queue.renew(held, 30)
     queue.finish([Outcome(job=held[0], status=SUCCESSFUL)])
-    # Looks at what is paused, what is due, or seems not to be due only read.
-    assert levels == [full, full, normal, full, normal, normal]
+    # Looks at what is paused, limited, or due, or seems not to be due only read.
+    assert levels == [full, full, full, normal, full, normal, normal]
     [ended] = queue.list(status=SUCCESSFUL)
     levels.clear()
     queue.change([Change(before=replace(ended, priority=1), after=None)])

@@ -28,10 +28,11 @@ from ....core.job import READY, Job
 from ...claim import Claim
 from ...rows import COLUMNS, REQUIRED, Row, has_only_required, required_row_of, row_of
 from ...timeouts import apply_store_timeout
-from ..dialect import CLAIM_COLUMNS, IS_ASYNC, Dialect, is_due
+from ..dialect import CLAIM_COLUMNS, IS_ASYNC, is_due
 from ..shown_rows import ids
 from ..sql.index_ranges import best_of
 from .index_ranges import CLAIM_BEST, FEW, LEVEL, MORE, MORE_OF_RANGE, NEWEST
+from .limits import NEW_DUE_AT, PostgresLimits
 from .listener import Debounce, channel_of, text_of
 from .prepared import PreparedStatements
 
@@ -50,8 +51,7 @@ SQL_TYPES = {
 
 INSERT = """
     INSERT INTO {job} ({inserted}, {due_at})
-    SELECT {values},
-        coalesce(run_after AT TIME ZONE 'UTC', least(enqueued_at AT TIME ZONE 'UTC', statement_timestamp()))
+    SELECT {values}, {new_due_at}
     FROM json_to_recordset(%(payload)s::json) AS payload ({typed})
     ON CONFLICT ({backend}, {key}) WHERE {key} IS NOT NULL DO NOTHING
     RETURNING {id}
@@ -110,7 +110,7 @@ NOTIFYING = "WITH changed (id) AS ({sql}) SELECT id, (SELECT pg_notify(%(channel
 NOTIFY = "SELECT pg_notify(%(channel)s, %(window)s)"
 
 
-class PostgresDialect(Dialect):
+class PostgresDialect(PostgresLimits):
     """Statements for PostgreSQL 14 or later."""
 
     random_text: ClassVar[str] = "replace(gen_random_uuid()::text, '-', '')"
@@ -278,7 +278,7 @@ class PostgresDialect(Dialect):
 
     def _insert_of(self, template: str) -> str:
         inserted, values = self._inserted
-        return self.sql(template, inserted=inserted, values=values, typed=self._typed_columns)
+        return self.sql(template, inserted=inserted, values=values, typed=self._typed_columns, new_due_at=NEW_DUE_AT)
 
     @cached_property
     def _inserted(self) -> tuple[str, str]:

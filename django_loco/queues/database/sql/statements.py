@@ -44,6 +44,7 @@ QUOTED = {
     "pauses": "django_loco_job_pause",
     "batches": "django_loco_batch",
     "edges": "django_loco_workflow_edge",
+    "limits": "django_loco_limit",
     "tag": "tag",
     "job_id": "job_id",
 }
@@ -147,7 +148,7 @@ FINISH_EXPIRED = FINISH.replace("{fence}", "{fence} AND {job}.{lease_until} <= {
 AHEAD = """
     SELECT {id} FROM {job}
     WHERE {id} > {id_now} AND {plain}{backend} = %(alias)s AND {plain}{status} = 'READY'
-    AND {run_after} IS NULL AND {due_at} > {now}
+    AND {run_after} IS NULL AND {due_at} > {now} AND {plain}{limit_key} IS NULL
     ORDER BY {id} LIMIT %(limit)s
 """
 MAKE_DUE = "UPDATE {job} SET {due_at} = {now} WHERE {id} IN ({ahead}) RETURNING {id}".replace("{ahead}", AHEAD)
@@ -162,7 +163,7 @@ UNCHANGED = """
 CHANGE = """
     UPDATE {job} SET {set}, {due_at} = CASE
         WHEN held.due_at IS NULL THEN {job}.{due_at}
-        WHEN {new_run_after} IS NULL AND held.due_at > {now} THEN {now}
+        WHEN {new_run_after} IS NULL AND held.due_at > {now} AND held.due_at <> {limited_at} THEN {now}
         ELSE held.due_at END
     FROM ({unchanged}) AS held
     WHERE {job}.{id} = held.id
@@ -257,6 +258,7 @@ CLEAR_ALL = (
     "DELETE FROM {paused} WHERE backend = %(alias)s",
     "DELETE FROM {pauses} WHERE backend = %(alias)s",
     "DELETE FROM {worker} WHERE backend = %(alias)s",
+    "DELETE FROM {limits} WHERE backend = %(alias)s",
 )
 #: The texts that others contain by their names.
 SHARED = {

@@ -34,6 +34,7 @@ from ...base import PROBE_SECONDS
 from ...claim import Claim
 from ...rows import (
     COLUMNS,
+    LIMITED_AT,
     REQUIRED,
     UNIQUE,
     Row,
@@ -45,6 +46,7 @@ from ...rows import (
 )
 from ..dialect import Dialect
 from ..sql.index_ranges import best_of
+from ..sql.limits import HEADS
 from .connections import close_if_replaced
 from .index_ranges import CLAIM_BEST, NEWEST
 
@@ -72,6 +74,11 @@ CLAIM = """
     RETURNING {columns}
 """
 LAST_ERROR = "CASE WHEN json_valid({errors}) THEN json_extract({errors}, '$[#-1].exception_class_path') END"
+LISTED_TIMES = """
+    SELECT json_extract(value, '$.name') AS name, json_extract(value, '$.tat') AS tat,
+        json_extract(value, '$.closed_until') AS closed_until
+    FROM json_each(%(payload)s)
+"""
 LISTED = "SELECT {fields} FROM json_each(%(payload)s)"
 
 logger = get_logger(__name__)
@@ -88,6 +95,9 @@ class SQLiteDialect(Dialect):
     by_index: ClassVar[str] = "INDEXED BY {index}"
     id_apart: ClassVar[str] = "+{}"
     newest_of_ranges: ClassVar[str] = NEWEST
+    joined: ClassVar[str] = "group_concat(due, ',')"
+    listed_times: ClassVar[str] = LISTED_TIMES
+    limited_at: ClassVar[str] = f"'{stored_time(LIMITED_AT)}'"
     tag_of_word: ClassVar[str] = "json_extract(%({})s, '$')"
     fence: ClassVar[str] = "AND {job}.{token} = held.token AND {job}.{status} = 'RUNNING'"
 
@@ -143,7 +153,7 @@ class SQLiteDialect(Dialect):
         sql = self.sql(CLAIM, wanted=wanted)
         given = parameters | self.claim_parameters(claim)
         rows: list[Row] = []
-        with self._relaxed(), transaction.atomic(using=self.database, savepoint=False):
+        with self.relaxed(), transaction.atomic(using=self.database, savepoint=False):
             for is_async, priority in levels:
                 level = {"is_async": is_async, "priority": priority, "room": room[is_async]}
                 taken = self.execute(sql, **level, **given)
@@ -159,13 +169,26 @@ class SQLiteDialect(Dialect):
         copies = max(1, len(claim.tags or ()))  # a job is in a range of each of its tags
         parameters |= self.claim_parameters(claim)
         rows: list[Row] = []
-        with self._relaxed(), transaction.atomic(using=self.database, savepoint=False):
+        with self.relaxed(), transaction.atomic(using=self.database, savepoint=False):
             for is_async, room in ((False, claim.threads), (True, claim.coroutines)):
                 if of_kind := [level for level in levels if level[0] == is_async]:
                     number = {"room": room, "entries": room * copies}
                     best = json.dumps(best_of(of_kind, room * copies))
                     rows += self.execute(sql, levels=best, **number, **parameters)
         return rows
+
+    def enter_limits(self) -> int:
+        """Return the time: a transaction that has begun is the only one that writes."""
+        return self.micros()
+
+    def limited_heads(
+        self, levels: Sequence[dict[str, Any]], fragments: dict[str, str], *, most: int, **parameters: Any
+    ) -> Iterator[Row]:
+        """Ask for the jobs of each level."""
+        sql = self.sql(HEADS, **fragments)
+        for level in levels:
+            for row in self.execute(sql, most=most, **level, **parameters):
+                yield level["number"], *row
 
     def execute(self, sql: str, **parameters: Any) -> list[Row]:
         """Run a statement. Text that is not UTF-8 is returned as bytes, instead of an error for all rows."""
@@ -179,7 +202,7 @@ class SQLiteDialect(Dialect):
 
     def write(self, sql: str, *, wakes: bool = False, is_durable: bool = False, **parameters: Any) -> list[Row]:  # noqa: ARG002
         """Run a statement. Waiting workers notice any change of the file by themselves."""
-        with nullcontext() if is_durable else self._relaxed():
+        with nullcontext() if is_durable else self.relaxed():
             return self.execute(sql, **parameters)
 
     def listed(self, fields: Sequence[str]) -> str:
@@ -246,7 +269,7 @@ class SQLiteDialect(Dialect):
         return self.sql(template, inserted=inserted, marks=", ".join(["%s"] * len(columns)))
 
     @contextmanager
-    def _relaxed(self) -> Iterator[None]:
+    def relaxed(self) -> Iterator[None]:
         """Write without waiting for the disk within the block. Raises Django's database errors."""
         connection = self.connection
         with connection.wrap_database_errors:
@@ -291,5 +314,7 @@ def _new_row(job: Job) -> Row:
 
 
 def _due_at(job: Job) -> str:
+    if job.limit_key is not None:
+        return stored_time(LIMITED_AT)
     # A clock that was set back meanwhile does not delay a job that is to run at once.
     return stored_time(job.run_after or min(job.enqueued_at, utcnow()))

@@ -13,8 +13,9 @@
 local keys = {
   jobs = KEYS[1], states = KEYS[2], extra = KEYS[3], held = KEYS[4], index = KEYS[5], ready = KEYS[6], tagged = KEYS[7],
   deferred = KEYS[8], finished = KEYS[9], failed = KEYS[10], counts = KEYS[11], series = KEYS[12], once = KEYS[13],
-  logs = KEYS[14], unique = KEYS[15], answer = KEYS[16],
+  logs = KEYS[14], unique = KEYS[15], answer = KEYS[18],
 }
+turns_key, turn_key = KEYS[16], KEYS[17]
 local remembered = redis.call('GET', keys.answer)
 if remembered then
   return remembered
@@ -181,6 +182,6 @@ for kind, number in pairs(moved) do
 end
 redis.call('SET', keys.answer, answer, 'PX', 60000)
 if tonumber(ARGV[1]) > 0 and #due > 0 then
-  announce(17, tonumber(ARGV[1]))
+  announce(19, tonumber(ARGV[1]))
 end
 return answer

@@ -4,8 +4,9 @@
 -- bare line breaks, so none have to be escaped. Times are whole microseconds since 1970, on the server's clock.
 --
 -- A job waits at a *place*, a text that sorts like the jobs should run:
---     <kind><queue>[TAB] CR <priority, 3 digits><due time, 16 digits><id> TAB <tag> TAB <tag> ...
--- The kind is 0 for a sync job, 1 for an async one, and 2 more for a suspect. Names are JSON strings.
+--     <kind><queue>[VT <limit key>][TAB] CR <priority, 3 digits><due time, 16 digits><id> TAB <tag> TAB <tag> ...
+-- The kind is 0 for a sync job, 1 for an async one, and 2 more for a suspect; of limited jobs (see `limited`) it is 4 or 5.
+-- Names are JSON strings.
 -- The part before the CR is the *line*; it ends with a TAB if the job has tags. The places of a line are neighbours in
 -- `ready`, and hopping finds one line after the other, so jobs that are not wanted are never read. A job with tags is also
 -- in `tagged`, once per tag, as
@@ -81,14 +82,38 @@ local function each_tag(place, visit)
   end
 end
 
+-- The keys `turns` and `turn` (see `limited`), which a script sets that lines up jobs.
+local turns_key, turn_key
+
+-- Lets levels of limited jobs wait for their turns, after all others of their priority.
+local function queue_up(levels)
+  if #levels == 0 then
+    return
+  end
+  local last, turns = redis.call('HINCRBY', turn_key, 'last', #levels), {}
+  for number, level in ipairs(levels) do
+    add(turns, text(math.min(tonumber(level:sub(-3)), 800) * 8e12 + last - #levels + number), level)
+  end
+  for first = 1, #turns, CHUNK do
+    redis.call('ZADD', turns_key, 'NX', unpack(turns, first, math.min(first + CHUNK - 1, #turns)))
+  end
+end
+
 -- Adds due jobs at `places`, which is a list of scores and places.
 local function line_up(ready, tagged, places)
-  local more = {}
+  local more, levels = {}, {}
   for number = 2, #places, 2 do
-    each_tag(places[number], function(entry) add(more, 0, entry) end)
+    local place = places[number]
+    each_tag(place, function(entry) add(more, 0, entry) end)
+    local level = place:byte() > 51 and place:match('^[^\r]*\r...')  -- a kind above 3
+    if level and not levels[level] then
+      levels[level] = true
+      levels[#levels + 1] = level
+    end
   end
   send('ZADD', ready, places)
   send('ZADD', tagged, more)
+  queue_up(levels)
 end
 
 -- Changes the number of jobs of a queue and status. A count of 0 is deleted.
@@ -107,7 +132,7 @@ local function series_of(key)
 end
 
 local function queue_of(line)
-  return line:match('^.([^\t\r]*)')
+  return line:match('^.([^\t\v\r]*)')
 end
 
 -- Leaves `number` marks in each channel from KEYS[first] on. A waiting worker takes one (BZPOPMIN) and fetches jobs. The

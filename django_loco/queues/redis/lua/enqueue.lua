@@ -10,6 +10,7 @@
 -- arguments did not arrive, and they were sent again.
 local jobs, states, index, ready, tagged, deferred, once, counts, series, extra, unique, batch_states, members =
   unpack(KEYS, 1, 13)
+turns_key, turn_key = KEYS[14], KEYS[15]
 
 local wishes = pairs_of(ARGV[3])
 local payload, ids = lines(ARGV[2]), {}
@@ -58,6 +59,6 @@ for queue, number in pairs(arrived) do
   count(counts, queue, 'READY', number)
 end
 if tonumber(ARGV[1]) > 0 and #stored.jobs > 0 then
-  announce(14, tonumber(ARGV[1]))
+  announce(16, tonumber(ARGV[1]))
 end
 return table.concat(refused, '\n')

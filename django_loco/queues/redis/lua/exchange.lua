@@ -3,16 +3,18 @@
 --
 -- Keys: see the first lines; the channels to announce jobs in follow.
 -- Arguments: the outcomes (see `finish`); 1 to accept only those with expired leases; how many marks to leave
--- in the channels; the logs of some of these runs, two lines each: id and log; the claim, if there is one: nonce, worker,
+-- in the channels, and how many more if limited jobs wait; the logs of some of these runs, two lines each: id and log; the claim, if there is one: nonce, worker,
 -- microseconds of its leases, threads, coroutines, queues, tags, and which kinds of jobs are for the threads, and which
--- for the coroutines (a digit each, see `place`).
+-- for the coroutines (a digit each, see `place`); its limits (see `limits_of`).
 -- Returns the ids refused; the jobs handed over (see `show`); in how many microseconds the next deferred job becomes
--- due, or -1 if there is none.
+-- due, or a key of limited jobs opens, or -1 if none does.
 local keys = {
   jobs = KEYS[1], states = KEYS[2], ready = KEYS[3], tagged = KEYS[4], deferred = KEYS[5], held = KEYS[6],
   leases = KEYS[7], finished = KEYS[8], failed = KEYS[9], once = KEYS[10], counts = KEYS[11], extra = KEYS[12],
-  paused = KEYS[13], logs = KEYS[14], unique = KEYS[15], pauses = KEYS[16], answer = KEYS[17],
+  paused = KEYS[13], logs = KEYS[14], unique = KEYS[15], pauses = KEYS[16], turns = KEYS[17], turn = KEYS[18],
+  closed = KEYS[19], limited = KEYS[20], tats = KEYS[21], closings = KEYS[22], answer = KEYS[23],
 }
+turns_key, turn_key = keys.turns, keys.turn
 if ARGV[1] == '' and redis.call('EXISTS', keys.ready, keys.deferred, keys.answer) == 0 then
   return { '', '', -1 }  -- An idle worker asks every second, which must cost next to nothing.
 end
@@ -28,8 +30,12 @@ elseif ARGV[1] ~= '' then
   if is_rescue then
     redis.call('SET', keys.answer, table.concat(refused, '\n') .. (#refused > 0 and '\n' or ''), 'PX', 60000)
   end
-  if tonumber(ARGV[3]) > 0 then
-    announce(18, tonumber(ARGV[3]))
+  local marks, freed = ARGV[3]:match('^(%d+) (%d+)$')
+  if freed ~= '0' and redis.call('EXISTS', keys.turns) == 1 then
+    marks = marks + freed
+  end
+  if tonumber(marks) > 0 then
+    announce(24, tonumber(marks))
   end
 end
 
@@ -38,10 +44,13 @@ if ARGV[5] then
   ids = fetch({
     nonce = ARGV[5], worker = ARGV[6], lease = tonumber(ARGV[7]), memory = math.ceil(ARGV[7] / 1000) + 60000,
     threads = tonumber(ARGV[8]), coroutines = tonumber(ARGV[9]), queues = words(ARGV[10]), tags = words(ARGV[11]),
-    sync = ARGV[12], async = ARGV[13], paused = paused(keys.paused),
+    sync = ARGV[12], async = ARGV[13], paused = paused(keys.paused), limits = ARGV[14],
+    suspects = ARGV[12]:find('0', 1, true) == nil,
   }, keys, now)
 end
 
 local next_due = redis.call('ZRANGE', keys.deferred, 0, 0, 'WITHSCORES')[2]
+local opening = redis.call('ZRANGE', keys.closed, 0, 0, 'WITHSCORES')[2]
+next_due = opening and math.min(opening, next_due or opening) or next_due
 local rows = show(ids, keys.jobs, keys.states, keys.held, keys.extra)
 return { table.concat(refused, '\n'), rows, next_due and math.max(0, next_due - now) or -1 }

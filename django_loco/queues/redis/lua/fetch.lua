@@ -2,10 +2,13 @@
 
 -- Claims the jobs at `places`. Returns their ids.
 local function take(places, claim, keys, now)
-  local ids, tags, held, leases, moved = {}, {}, {}, {}, {}
+  local ids, tags, held, leases, moved, limited = {}, {}, {}, {}, {}, {}
   local holder, until_then = '\t' .. claim.worker .. '\t' .. text(now) .. '\t', text(now + claim.lease)
   for number, place in ipairs(places) do
-    local queue, id = place:match('^.([^\t\r]*)\t?\r' .. ('.'):rep(19) .. '([^\t]*)')
+    local queue, id = place:match('^.([^\t\v\r]*)[^\r]*\r' .. ('.'):rep(19) .. '([^\t]*)')
+    if place:byte() > 51 then  -- a kind above 3
+      add(limited, id, limit_key_of(place))
+    end
     each_tag(place, function(entry) tags[#tags + 1] = entry end)
     ids[number] = id
     add(held, id, claim.nonce .. '.' .. number .. holder .. queue)
@@ -17,6 +20,7 @@ local function take(places, claim, keys, now)
   send('ZREM', keys.tagged, tags)
   send('HSET', keys.held, held)
   send('ZADD', keys.leases, leases)
+  send('HSET', keys.limited, limited)
   for queue, number in pairs(moved) do
     count(keys.counts, queue, 'READY', -number)
     count(keys.counts, queue, 'RUNNING', number)
@@ -52,9 +56,21 @@ local function fetch(claim, keys, now)
   promote(keys.deferred, keys.ready, keys.tagged, now)
   local shelves = shelves_of(keys)
   local find = shelves and best_free or best_of
-  local places = claim.threads > 0 and find(keys, claim.sync, claim.threads, claim, shelves) or {}
-  for _, place in ipairs(claim.coroutines > 0 and find(keys, claim.async, claim.coroutines, claim, shelves) or {}) do
+  local of_threads = claim.threads > 0 and find(keys, claim.sync, claim.threads, claim, shelves) or {}
+  local of_coroutines = claim.coroutines > 0 and find(keys, claim.async, claim.coroutines, claim, shelves) or {}
+  local served, more = {}, {}
+  if not claim.suspects and redis.call('EXISTS', keys.turns, keys.closed) > 0 then
+    reopen(keys, now)
+    local ledger = ledger_of(keys, limits_of(claim.limits), now)
+    of_threads, served = take_turns('4', claim.threads, of_threads, claim, keys, now, ledger, shelves)
+    of_coroutines, more = take_turns('5', claim.coroutines, of_coroutines, claim, keys, now, ledger, shelves)
+  end
+  local places = of_threads
+  for _, place in ipairs(of_coroutines) do
     places[#places + 1] = place
   end
-  return #places > 0 and take(places, claim, keys, now) or {}
+  local ids = #places > 0 and take(places, claim, keys, now) or {}
+  note_turns(keys, served, now)
+  note_turns(keys, more, now)
+  return ids
 end

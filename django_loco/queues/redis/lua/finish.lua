@@ -76,6 +76,9 @@ local function finish(payload, log_of, keys, now, only_expired)
   -- Begin with the commands that free memory: a full server then lets the script continue.
   send('HDEL', keys.held, gone)
   send('ZREM', keys.leases, gone)
+  if redis.call('EXISTS', keys.limited) == 1 then
+    send('HDEL', keys.limited, gone)
+  end
   free_keys(keys.unique, over, ENDS)
   send('HSET', keys.states, states)
   send('HSET', keys.logs, logs)

@@ -4,6 +4,7 @@
 -- Arguments: the queues, a line each, or '*' for all.
 -- Returns the time, or nothing if no job is due.
 local ready, tagged, deferred = unpack(KEYS)
+turns_key, turn_key = KEYS[4], KEYS[5]
 
 promote(deferred, ready, tagged, micros())
 local oldest = nil

@@ -4,6 +4,7 @@
 -- Arguments: "task" or "tag", a TAB and a name (a JSON string); a new shelf, or nothing to end the pause.
 -- Returns 1 if there was a pause before, else 0; and how many jobs were moved. If there were any, there may be more.
 local keys = { jobs = KEYS[1], ready = KEYS[2], tagged = KEYS[3], deferred = KEYS[4], pauses = KEYS[5] }
+turns_key, turn_key = KEYS[6], KEYS[7]
 local shelf = redis.call('HGET', keys.pauses, ARGV[1])
 
 if ARGV[2] ~= '' then

@@ -5,6 +5,7 @@
 -- Returns how many were deleted.
 local jobs, states, index, finished, failed, once, counts, series, extra, logs, unique, batches, batch_states, open =
   unpack(KEYS, 1, 14)
+local tats, closings = KEYS[15], KEYS[16]
 local now = micros()
 
 -- Returns those of the first `number` entries of `finished` whose jobs may be deleted. The nodes of a workflow that goes on
@@ -69,6 +70,8 @@ for kind, deleted in pairs(gone) do
   count(counts, queue, status, -deleted)
 end
 
+redis.call('ZREMRANGEBYSCORE', tats, '-inf', before(1000000))
+redis.call('ZREMRANGEBYSCORE', closings, '-inf', before(1000000))
 local forgotten = redis.call('ZRANGEBYSCORE', once, '-inf', before(ARGV[2]), 'LIMIT', 0, 1000)
 send('ZREM', once, forgotten)
 return #ids

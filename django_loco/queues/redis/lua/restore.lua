@@ -8,7 +8,8 @@
 -- Returns the ids of those that were not stored because a job with the id exists, their once-key is known, or their unique
 -- key is held.
 local jobs, states, index, ready, tagged, deferred, once, counts, series, extra = unpack(KEYS, 1, 10)
-local finished, failed, logs, unique, answer = unpack(KEYS, 11, 15)
+local finished, failed, logs, unique, _, _, answer = unpack(KEYS, 11, 17)
+turns_key, turn_key = KEYS[15], KEYS[16]
 local remembered = redis.call('GET', answer)
 if remembered then
   return remembered
@@ -65,6 +66,6 @@ end
 local said = table.concat(refused, '\n')
 redis.call('SET', answer, said, 'PX', 60000)
 if tonumber(ARGV[1]) > 0 and #due > 0 then
-  announce(16, tonumber(ARGV[1]))
+  announce(18, tonumber(ARGV[1]))
 end
 return said

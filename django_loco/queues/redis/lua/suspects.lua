@@ -4,6 +4,7 @@
 -- Arguments: the queues and the tags, a line each, or '*' for all; the kinds of suspects, a digit each.
 -- Returns how many there are. One with several of the tags counts once for each.
 local ready, tagged, deferred, paused_queues = unpack(KEYS)
+turns_key, turn_key = KEYS[5], KEYS[6]
 
 promote(deferred, ready, tagged, micros())
 local number, tags = 0, words(ARGV[2])

@@ -113,6 +113,11 @@ def bounds(text):
         (f"unique:{digest_of('shop-7')}", {"unique_key": digest_of("shop-7")}, True),
         ("unique:shop-7", {"unique_key": "5" * 64}, False),
         ("unique:shop-7", {}, False),
+        ("limit:api", {"limit_key": "api:7 db"}, True),
+        ("limit:api:7", {"limit_key": "api:7 db"}, True),
+        ("limit:d*", {"limit_key": "api:7 db"}, True),
+        ("limit:api:8", {"limit_key": "api:7 db"}, False),
+        ("limit:*", {}, False),
     ],
 )
 def test_what_is_selected(text, fields, does):

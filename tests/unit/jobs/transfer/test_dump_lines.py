@@ -42,6 +42,7 @@ FULL = Job(
     key="s@1",
     unique_key="5" * 64,
     unique_until="started",
+    limit_key="api:42 db",
     status=RUNNING,
     started_at=datetime(2026, 11, 21, 5, 42, tzinfo=UTC),
     last_attempted_at=datetime(2026, 11, 21, 5, 42, 7, 123456, tzinfo=UTC),

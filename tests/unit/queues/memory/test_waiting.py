@@ -5,8 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_loco.core.job import Job, utcnow
+from django_loco.core.job.limits import Ledger
 from django_loco.queues import Claim
 from django_loco.queues.memory.waiting import WaitingJobs
+
+NO_LIMITS = Ledger({}, 0, running=list, times={})
 
 NOW = utcnow()
 seconds = st.integers(-3, 3).map(lambda number: timedelta(seconds=number))
@@ -59,7 +62,7 @@ def test_the_best_of_what_is_wanted_is_taken(given_jobs, given_claims):
     left = list(given_jobs)
     for claim in given_claims:
         wanted = expected(left, claim)
-        assert waiting.take(claim) == wanted
+        assert waiting.take(claim, NO_LIMITS) == wanted
         left = [job for job in left if job not in wanted]
         assert sorted(waiting.ids()) == sorted(job.id for job in left)
         assert waiting.counts() == Counter(job.queue_name for job in left)
@@ -72,7 +75,7 @@ def test_deferred_jobs_line_up_when_they_are_due(given_jobs):
         waiting.add(job, NOW - timedelta(seconds=10))
     waiting.promote(NOW)
     everything = Claim(worker_id="w", lease=30, threads=100, coroutines=100)
-    assert waiting.take(everything) == expected(given_jobs, everything)
+    assert waiting.take(everything, NO_LIMITS) == expected(given_jobs, everything)
     later = [waiting.get(job_id).due_at for job_id in waiting.ids()]
     assert waiting.next_due() == min(later, default=None)
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from ...core.job import FAILED, READY, RUNNING, Job, Outcome
-from ...core.uniqueness import holds_key
-from ...queues.base import Change
-from .case import ContractCase, done, failed, in_seconds, retry
+from ....core.job import FAILED, READY, RUNNING, Job, Outcome
+from ....core.uniqueness import holds_key
+from ....queues.base import Change
+from ..case import ContractCase, done, failed, in_seconds, retry
 
 KEYS = ("a" * 64, "b" * 64, "c" * 64)
 #: The number of jobs that threads enqueue at once, and of steps in a random history.

@@ -1,0 +1,45 @@
+"""Limited jobs in PostgreSQL, see ``database.records.limits``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from ...rows import LIMITED_AT, Row
+from ..dialect import Dialect
+from ..sql.limits import HEADS_OF_EACH
+
+#: When a new job is due, as it is in the list ``%(payload)s``.
+NEW_DUE_AT = """CASE WHEN limit_key IS NOT NULL THEN {limited_at} ELSE
+    coalesce(run_after AT TIME ZONE 'UTC', least(enqueued_at AT TIME ZONE 'UTC', statement_timestamp())) END"""
+LISTED_TIMES = """
+    SELECT payload.name, payload.tat, payload.closed_until
+    FROM json_to_recordset(%(payload)s::json) AS payload (name text, tat bigint, closed_until bigint)
+"""
+#: The row that is locked while limits are decided about. Its update fails in a transaction that reads the past.
+ENTER_LIMITS = """
+    INSERT INTO {limits} AS mine (backend, kind, name, tat, closed_until) VALUES (%(alias)s, 'turn', '', 1, 0)
+    ON CONFLICT (backend, kind, name) DO UPDATE SET tat = mine.tat + 1
+    RETURNING floor(extract(epoch FROM clock_timestamp() + make_interval(secs => %(now)s)) * 1000000)::bigint
+"""
+
+
+class PostgresLimits(Dialect):
+    """The statements for them."""
+
+    joined: ClassVar[str] = "string_agg(to_char(due, 'YYYY-MM-DD HH24:MI:SS.US'), ',')"
+    listed_times: ClassVar[str] = LISTED_TIMES
+    limited_at: ClassVar[str] = f"TIMESTAMPTZ '{LIMITED_AT.isoformat()}'"
+
+    def enter_limits(self) -> int:
+        """Lock a row until the end of the transaction."""
+        [(now,)] = self.execute(self.sql(ENTER_LIMITS), now=0)
+        return int(now)
+
+    def limited_heads(
+        self, levels: Sequence[dict[str, Any]], fragments: dict[str, str], *, most: int, **parameters: Any
+    ) -> list[Row]:
+        """Ask for the jobs of all levels at once."""
+        sql = self.sql(HEADS_OF_EACH, **fragments)
+        return self.execute(sql, payload=json.dumps(levels), most=most, **parameters)

@@ -1,0 +1,211 @@
+"""How a database queue takes limited jobs.
+
+Nothing is done for them when they are enqueued. A process *looks* now and then which levels (``sql.limits``) have jobs
+that are due and that it may take, which costs some lookups in an index for each key. It spends at most a fiftieth of
+its time on that, so with few keys it looks at nearly every fetch. The levels take turns in each process by itself.
+
+A claim decides while it is the only one to do so: in PostgreSQL it locks a row, and in SQLite there is one writer at a
+time. It counts the jobs of each key that run, reads the times of the keys, chooses jobs, and stores all in one
+transaction. A key that is closed until a time is left alone in this process until then.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from django.db import OperationalError
+from django.db.transaction import atomic
+
+from ....core import test_environment
+from ....core.job.limits import KeyTimes, Ledger, keys_of
+from ...claim import Claim
+from ...records.limits import Limiting, LimitUse
+from ...rows import COLUMNS, Row, id_of
+from ..dialect import IS_ASYNC, Dialect
+from ..shown_rows import readable_time
+from ..sql import limits as sql
+from ..sql.index_ranges import MAX_RANGES
+from .turns import NEVER, Choice, Head, Levels, LimitLevel, Place
+
+#: The place of ``limit_key`` in a row.
+LIMIT_KEY = COLUMNS.index("limit_key")
+
+#: The time between two looks: so many times as long as a look takes, within these limits.
+LOOK_SHARE, SHORTEST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 50, 0.005, 2.0
+#: A level is looked at after this time, even if it opens later: somebody may have changed its limits.
+LONGEST_CLOSING_SECONDS = 60.0
+#: The same of a process without limits in its settings and without limited jobs.
+NO_LIMITS_LOOK_SECONDS = 1.0
+
+
+def rest_of(claim: Claim, rows: Sequence[Row]) -> Claim:
+    """Return ``claim`` with the room that is left after ``rows``."""
+    if not rows:
+        return claim
+    coroutines = sum(bool(row[IS_ASYNC]) for row in rows)
+    threads = len(rows) - coroutines
+    return replace(claim, threads=claim.threads - threads, coroutines=claim.coroutines - coroutines)
+
+
+class StoredLimits(Limiting):
+    """The limits of ``DatabaseQueue``."""
+
+    database: str | None
+    _dialect: Dialect
+    _limited: dict[object, Levels]
+    next_opening = NEVER
+    """When a fetch may take more jobs than the last one, by ``time.monotonic()``."""
+
+    def _reached(self) -> AbstractContextManager[None]:
+        """Explain errors."""
+        raise NotImplementedError
+
+    def limit_use(self, keys: Collection[str] | None = None) -> LimitUse:
+        """Return how limits are used."""
+        with self._reached():
+            moments = {"now": 0.0, "until": sql.SKEW_SECONDS}
+            waiting = {} if keys is not None else self._counts(sql.WAITING, **moments)
+            times = self._times_of(keys) if keys is not None else self._times(sql.TIMES)
+            return LimitUse(self._dialect.micros(), self._counts(sql.RUNNING), waiting, times)
+
+    def take(self, claim: Claim) -> list[Row]:
+        """Hand jobs to a worker, limited ones and others."""
+        limited = [] if claim.suspects else self.take_limited(claim)
+        rest = rest_of(claim, limited)
+        return limited + (self._dialect.take(rest) if rest.threads > 0 or rest.coroutines > 0 else [])
+
+    def take_limited(self, claim: Claim) -> list[Row]:
+        """Hand limited jobs to a worker, those that come before the plain jobs for which there would be room."""
+        levels = self._limited.setdefault((claim.worker_id, claim.queues, claim.tags), Levels())
+        looked = self._look_now_and_then(claim, levels)
+        rows = self._claim(claim, levels) if levels.open_ones() else []
+        next_look = NEVER if looked or not (claim.limits or levels.closed_until) else levels.next_look
+        levels.opening = min(levels.next_opening, next_look)
+        now = time.monotonic()
+        self.next_opening = min((each.opening for each in self._limited.values() if each.opening > now), default=NEVER)
+        return rows
+
+    def prune_limits(self) -> None:
+        """Delete the times of keys that have been idle for a second."""
+        self._dialect.write(self._dialect.sql(sql.FORGET_TIMES), micros=self._dialect.micros() - 1_000_000)
+
+    def _look_now_and_then(self, claim: Claim, levels: Levels) -> bool:
+        began = time.monotonic()
+        if began < levels.next_look and not test_environment.is_on():
+            return False
+        wanted, parameters = self._dialect.wanted(claim)
+        rows = self._dialect.execute(
+            self._dialect.sql(sql.DUE_LEVELS, wanted=wanted, **self._fragments),
+            now=claim.ahead,
+            until=claim.ahead + sql.SKEW_SECONDS,
+            **parameters,
+        )
+        levels.found([LimitLevel(bool(is_async), str(key), priority) for is_async, key, priority in rows])
+        ended = time.monotonic()
+        pause = min(max(LOOK_SHARE * (ended - began), SHORTEST_LOOK_SECONDS), LONGEST_LOOK_SECONDS)
+        levels.next_look = ended + (pause if claim.limits or rows else NO_LIMITS_LOOK_SECONDS)
+        return True
+
+    def _claim(self, claim: Claim, levels: Levels) -> list[Row]:
+        plain = self._plain_places(claim)
+        try:
+            with self._dialect.relaxed(), atomic(using=self.database, savepoint=False):
+                return self._claim_alone(claim, levels, plain)
+        except OperationalError as error:
+            if self._dialect.is_conflict(error):
+                return []  # another process takes them
+            raise
+
+    def _claim_alone(self, claim: Claim, levels: Levels, plain: Mapping[bool, deque[Place]]) -> list[Row]:
+        now, times = self._dialect.enter_limits(), dict[str, KeyTimes]()
+        running = self._counts(sql.RUNNING)
+        ledger = Ledger(claim.limits, now, running=running.items, times=times)
+
+        def prepare(some: Sequence[LimitLevel]) -> None:
+            keys = {key for level in some for key in keys_of(level.limit_key)}
+            times.update(self._times_of(keys - times.keys()))
+
+        choice = Choice(levels, ledger, prepare, partial(self._heads, claim))
+        chosen = choice.best(False, claim.threads, plain[False])
+        chosen |= choice.best(True, claim.coroutines, plain[True])
+        rows = self._claim_chosen(claim, chosen)
+        if len(rows) < len(chosen):  # somebody has just changed some of these jobs
+            ledger = Ledger(claim.limits, now, running=running.items, times=times)
+            for row in rows:
+                ledger.start(str(row[LIMIT_KEY]))
+        self._store(ledger.changed)
+        monotonic = time.monotonic()
+        for level in choice.closed.keys() & levels.closed_until.keys():
+            seconds = (choice.closed[level] - now) / 1e6
+            levels.closed_until[level] = monotonic + min(seconds, LONGEST_CLOSING_SECONDS)
+        return rows
+
+    def _claim_chosen(self, claim: Claim, chosen: Mapping[str, str]) -> list[Row]:
+        if not chosen:
+            return []
+        payload = json.dumps([{"id": job_id} for job_id in chosen])
+        text = self._dialect.sql(sql.CLAIM, in_listed=self._dialect.is_in.format(self._dialect.listed(["id"])))
+        return self._dialect.execute(text, payload=payload, **self._dialect.claim_parameters(claim))
+
+    def _store(self, times: Mapping[str, KeyTimes]) -> None:
+        if times:
+            payload = json.dumps([{"name": key, **each._asdict()} for key, each in times.items()])
+            text = self._dialect.sql(sql.STORE_TIMES, listed_times=self._dialect.listed_times)
+            self._dialect.execute(text, payload=payload)
+
+    def _counts(self, statement: str, **moments: float) -> dict[str, int]:
+        return {str(key): number for key, number in self._dialect.execute(self._dialect.sql(statement), **moments)}
+
+    def _times_of(self, keys: Collection[str]) -> dict[str, KeyTimes]:
+        payload = json.dumps([{"limit_key": key} for key in keys])
+        return self._times(sql.TIMES_OF, payload=payload) if keys else {}
+
+    def _times(self, statement: str, **given: str) -> dict[str, KeyTimes]:
+        in_listed = f"IN ({self._dialect.listed(['limit_key'])})"
+        rows = self._dialect.execute(self._dialect.sql(statement, in_listed=in_listed), **given)
+        return {name: KeyTimes(tat, closed_until) for name, tat, closed_until in rows}
+
+    def _plain_places(self, claim: Claim) -> dict[bool, deque[Place]]:
+        """Return the places of the plain jobs that a fetch would take, best first, sync and async."""
+        dialect, most = self._dialect, max(claim.threads, claim.coroutines)
+        ranges = len(claim.queues or ("any",)) * len(claim.tags or ("any",))
+        is_any = claim.queues is None and claim.tags is None
+        if (is_any and not dialect.has_paused_queues) or ranges > MAX_RANGES:
+            wanted, parameters = dialect.wanted(claim)
+            text = dialect.sql(sql.PLAIN, wanted=wanted, joined=dialect.joined)
+        else:
+            shape, parameters = dialect.wanted_ranges(claim)
+            text = dialect.sql(sql.PLAIN_IN_RANGES, **shape, joined=dialect.joined)
+        places: dict[bool, list[Place]] = {False: [], True: []}
+        for is_async, priority, joined in dialect.execute(text, now=claim.ahead, most=most, **parameters):
+            due = filter(None, map(readable_time, (joined or "").split(",")))
+            places[bool(is_async)] += [(-priority, moment) for moment in due]
+        return {kind: deque(sorted(of_kind)) for kind, of_kind in places.items()}
+
+    @property
+    def _fragments(self) -> dict[str, str]:
+        by_index = self._dialect.by_index.replace("{index}", "django_loco_limited")
+        return {
+            "by_index": by_index,
+            "few_keys": self._dialect.few.format("keys.limit_key"),
+            "order_read": self._dialect.read(self._dialect.text(sql.ORDER), "DateTimeField"),
+        }
+
+    def _heads(self, claim: Claim, levels: Sequence[LimitLevel], most: int) -> dict[LimitLevel, deque[Head]]:
+        wanted, parameters = self._dialect.wanted(claim)
+        moments: dict[str, Any] = {"now": claim.ahead, "until": claim.ahead + sql.SKEW_SECONDS}
+        listed = [{"number": number, **level._asdict()} for number, level in enumerate(levels)]
+        found: dict[LimitLevel, deque[Head]] = {}
+        fragments = {"wanted": wanted, **self._fragments}
+        for number, job_id, order in self._dialect.limited_heads(listed, fragments, most=most, **moments, **parameters):
+            if due := readable_time(order):
+                level = levels[number]
+                found.setdefault(level, deque()).append((id_of(job_id), (-level.priority, due)))
+        return found

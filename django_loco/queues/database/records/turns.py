@@ -1,0 +1,144 @@
+"""Whose turn it is among limited jobs in a database. No clock but that of the process, and no I/O of its own."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import NamedTuple
+
+from ....core.job.limits import Ledger
+
+#: The number of levels whose keys are read at once.
+CHUNK = 100
+NEVER = float("inf")
+
+#: Sorts like the jobs should run: priority (negated), due time.
+Place = tuple[int, datetime]
+#: The id and the place of a job.
+Head = tuple[str, Place]
+#: A level, and the first of its jobs.
+Line = tuple["LimitLevel", deque[Head]]
+
+
+class LimitLevel(NamedTuple):
+    """Limited jobs that wait and stand alike."""
+
+    is_async: bool
+    limit_key: str
+    priority: int
+
+
+class Levels:
+    """The levels with due jobs that a worker may take, as far as this process knows, in the order of their turns."""
+
+    def __init__(self) -> None:
+        self.closed_until: dict[LimitLevel, float] = {}
+        """Each level, and until when it is left alone, by ``time.monotonic()``."""
+        self.next_look = 0.0
+        self.opening = NEVER
+        """When a fetch may take more jobs than the last one."""
+
+    def found(self, levels: Sequence[LimitLevel]) -> None:
+        """Note what a look has found. New ones come last."""
+        found, before = dict.fromkeys(levels, 0.0), self.closed_until
+        self.closed_until = {level: until for level, until in before.items() if level in found}
+        self.closed_until |= {level: until for level, until in found.items() if level not in before}
+
+    def open_ones(self) -> list[LimitLevel]:
+        """Return the levels that are not left alone."""
+        now = time.monotonic()
+        return [level for level, until in self.closed_until.items() if until <= now]
+
+    def served(self, level: LimitLevel) -> None:
+        """Let the turn of ``level`` come again after that of all others."""
+        self.closed_until[level] = self.closed_until.pop(level, 0.0)
+
+    @property
+    def next_opening(self) -> float:
+        """When the first of the closed levels opens."""
+        now = time.monotonic()
+        return min((until for until in self.closed_until.values() if until > now), default=NEVER)
+
+
+class Choice:
+    """Chooses jobs for one claim."""
+
+    def __init__(
+        self,
+        levels: Levels,
+        ledger: Ledger,
+        prepare: Callable[[Sequence[LimitLevel]], None],
+        heads: Callable[[Sequence[LimitLevel], int], Mapping[LimitLevel, deque[Head]]],
+    ) -> None:
+        """``prepare`` reads what ``ledger`` has to know of levels; ``heads`` returns some of their first jobs."""
+        self._levels, self._ledger, self._prepare, self._heads = levels, ledger, prepare, heads
+        self.closed: dict[LimitLevel, int] = {}
+        """Levels that open by themselves, and when, as in ``core.job.limits``."""
+
+    def best(self, is_async: bool, room: int, plain: deque[Place]) -> dict[str, str]:
+        """Return the ids and limit keys of jobs to take. ``plain``: the places of other jobs that the room is for."""
+        chosen: dict[str, str] = {}
+        of_kind = sorted((each for each in self._levels.open_ones() if each.is_async is is_async), key=_rank)
+        for _, levels in groupby(of_kind, key=_rank):
+            room = self._take_turns(deque(levels), room, plain, chosen)
+            if room <= 0:
+                break
+        return chosen
+
+    def _take_turns(self, waiting: deque[LimitLevel], room: int, plain: deque[Place], chosen: dict[str, str]) -> int:
+        """Let levels of one priority take turns until there is no room; return the room that is left."""
+        again: deque[Line] = deque()
+        while room > 0 and (waiting or again):
+            present, again = (deque(self._next_ones(waiting, room)), again) if waiting else (again, deque())
+            while present and room > 0:
+                level, jobs = present.popleft()
+                if not self._has_room(level):
+                    continue
+                room -= _passed_by(plain, jobs[0][1], room)
+                if room > 0:
+                    room -= 1
+                    chosen[jobs.popleft()[0]] = level.limit_key
+                    self._ledger.start(level.limit_key)
+                    self._levels.served(level)
+                if jobs:
+                    again.append((level, jobs))
+        return room
+
+    def _next_ones(self, waiting: deque[LimitLevel], number: int) -> Iterator[Line]:
+        """Return the next levels with room, and their jobs: one of each, or more if there are few levels."""
+        found: list[LimitLevel] = []
+        while waiting and len(found) < number:
+            chunk = [waiting.popleft() for _ in range(min(CHUNK, len(waiting)))]
+            self._prepare(chunk)
+            found += [level for level in chunk if self._has_room(level)]
+        waiting.extendleft(reversed(found[number:]))
+        heads = self._heads(found[:number], 1 if waiting else number) if found else {}
+        for level in found[:number]:
+            if level in heads:
+                yield level, heads[level]
+            else:
+                self._levels.closed_until.pop(level, None)  # until the next look
+
+    def _has_room(self, level: LimitLevel) -> bool:
+        if self._ledger.room(level.limit_key) > 0:
+            return True
+        opens_at = self._ledger.opens_at(level.limit_key)
+        if opens_at is not None:
+            self.closed[level] = opens_at
+        return False
+
+
+def _passed_by(plain: deque[Place], place: Place, room: int) -> int:
+    """Remove the places before ``place``, at most ``room``; return how many."""
+    number = 0
+    while number < room and plain and plain[0] < place:
+        plain.popleft()
+        number += 1
+    return number
+
+
+def _rank(level: LimitLevel) -> int:
+    return -level.priority

@@ -1,0 +1,40 @@
+"""What an engine has to do for limited jobs, see ``sql.limits``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+from ...rows import Row
+
+
+class LimitDialect(ABC):
+    """The part of a dialect that is about limits."""
+
+    joined: ClassVar[str]
+    """The SQL that joins the values of the column ``due``, times, to one text with commas."""
+
+    listed_times: ClassVar[str]
+    """``listed`` for the times of keys."""
+
+    limited_at: ClassVar[str]
+    """The SQL of ``rows.LIMITED_AT``."""
+
+    @abstractmethod
+    def clock(self) -> float:
+        """Return the seconds since 1970 on the clock that judges leases."""
+
+    @abstractmethod
+    def enter_limits(self) -> int:
+        """Let no other transaction decide about limits until the end of this one; return the time in microseconds."""
+
+    @abstractmethod
+    def limited_heads(
+        self, levels: Sequence[dict[str, Any]], fragments: dict[str, str], *, most: int, **parameters: Any
+    ) -> Iterable[Row]:
+        """Return number, id and order of up to ``most`` jobs of each of some levels."""
+
+    def micros(self) -> int:
+        """Return the microseconds since 1970 on the clock that judges limits."""
+        return round(self.clock() * 1e6)

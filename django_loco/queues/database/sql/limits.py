@@ -1,0 +1,102 @@
+"""The SQL for limited jobs, see ``queues.records.limits`` and ``database.records.limits``.
+
+A limited job that waits has the ``due_at`` ``LIMITED_AT``, in the year 9998, where no plain fetch meets it, and is in
+an index of its own. There its *level* comes first: sync or async, its limit key and its priority.
+"""
+
+from __future__ import annotations
+
+#: Jobs without ``run_after`` are due at once, even if they were made by a machine whose clock is ahead. Their order is
+#: that of the index, which is read up to ``{until}``.
+ORDER = "coalesce({run_after}, {enqueued_at})"
+IS_DUE = f"({{run_after}} IS NULL OR {{run_after}} <= {{now}}) AND {ORDER} <= {{until}}"
+#: Seconds by which the clock of a machine may be ahead.
+SKEW_SECONDS = 60.0
+WAITS = "{backend} = %(alias)s AND {status} = 'READY' AND {limit_key} IS NOT NULL AND {is_async} ="
+IN_LEVEL = f"{WAITS} %(is_async)s AND {{limit_key}} = %(limit_key)s AND {{priority}} = %(priority)s"
+
+#: The levels with jobs that are due, and when the first of them is.
+DUE_LEVELS = f"""
+    WITH RECURSIVE kinds (is_async) AS (VALUES (FALSE), (TRUE)),
+    keys (is_async, limit_key) AS (
+        SELECT kinds.is_async, (
+            SELECT {{limit_key}} FROM {{job}} {{by_index}} WHERE {WAITS} kinds.is_async ORDER BY {{limit_key}} LIMIT 1)
+        FROM kinds
+        UNION ALL
+        SELECT keys.is_async, (
+            SELECT {{limit_key}} FROM {{job}} {{by_index}} WHERE {WAITS} keys.is_async
+            AND {{limit_key}} > keys.limit_key ORDER BY {{limit_key}} LIMIT 1)
+        FROM keys WHERE keys.limit_key IS NOT NULL),
+    levels (is_async, limit_key, priority) AS (
+        SELECT keys.is_async, keys.limit_key, (
+            SELECT {{priority}} FROM {{job}} {{by_index}} WHERE {WAITS} keys.is_async
+            AND {{limit_key}} = keys.limit_key ORDER BY {{priority}} DESC LIMIT 1)
+        FROM keys WHERE keys.limit_key IS NOT NULL AND {{few_keys}}
+        UNION ALL
+        SELECT levels.is_async, levels.limit_key, (
+            SELECT {{priority}} FROM {{job}} {{by_index}} WHERE {WAITS} levels.is_async
+            AND {{limit_key}} = levels.limit_key AND {{priority}} < levels.priority ORDER BY {{priority}} DESC LIMIT 1)
+        FROM levels WHERE levels.priority IS NOT NULL),
+    heads (is_async, limit_key, priority, head) AS (
+        SELECT levels.is_async, levels.limit_key, levels.priority, (
+            SELECT {ORDER} FROM {{job}} {{by_index}} WHERE {WAITS} levels.is_async
+            AND {{limit_key}} = levels.limit_key AND {{priority}} = levels.priority AND {IS_DUE} {{wanted}}
+            ORDER BY {ORDER} LIMIT 1)
+        FROM levels WHERE levels.priority IS NOT NULL)
+    SELECT is_async, limit_key, priority FROM heads WHERE head IS NOT NULL ORDER BY head
+"""  # noqa: S608 - of our own texts
+#: The first jobs of a level.
+HEADS = f"""
+    SELECT {{id}}, {{order_read}} FROM {{job}} {{by_index}} WHERE {IN_LEVEL} AND {IS_DUE} {{wanted}}
+    ORDER BY {ORDER}, {{id}} LIMIT %(most)s
+"""  # noqa: S608 - of our own texts
+#: The same of some levels, in PostgreSQL.
+HEADS_OF_EACH = f"""
+    SELECT listed.number, head.id, head.due
+    FROM json_to_recordset(%(payload)s::json) AS listed (
+        number integer, is_async boolean, limit_key text, priority smallint)
+    CROSS JOIN LATERAL (
+        SELECT {{id}} AS id, {{order_read}} AS due FROM {{job}} WHERE {WAITS} listed.is_async
+        AND {{limit_key}} = listed.limit_key AND {{priority}} = listed.priority AND {IS_DUE} {{wanted}}
+        ORDER BY {ORDER}, {{id}} LIMIT %(most)s
+    ) AS head
+"""  # noqa: S608 - of our own texts
+CLAIM = "UPDATE {job} SET {claimed} WHERE {id} {in_listed} AND {status} = 'READY' RETURNING {columns}"
+RUNNING = """
+    SELECT {limit_key}, count(*) FROM {job}
+    WHERE {backend} = %(alias)s AND {status} = 'RUNNING' AND {limit_key} IS NOT NULL GROUP BY {limit_key}
+"""
+WAITING = f"""
+    SELECT {{limit_key}}, count(*) FROM {{job}}
+    WHERE {{backend}} = %(alias)s AND {{status}} = 'READY' AND {{limit_key}} IS NOT NULL AND {IS_DUE}
+    GROUP BY {{limit_key}}
+"""  # noqa: S608 - of our own texts
+TIMES = "SELECT name, tat, closed_until FROM {limits} WHERE backend = %(alias)s AND kind = 'key'"
+TIMES_OF = TIMES + " AND name {in_listed}"
+#: ``TRUE`` keeps SQLite from reading ``ON CONFLICT`` as a part of a join.
+STORE_TIMES = """
+    INSERT INTO {limits} (backend, kind, name, tat, closed_until)
+    SELECT %(alias)s, 'key', listed.name, listed.tat, listed.closed_until FROM ({listed_times}) AS listed WHERE TRUE
+    ON CONFLICT (backend, kind, name) DO UPDATE SET tat = excluded.tat, closed_until = excluded.closed_until
+"""
+FORGET_TIMES = """
+    DELETE FROM {limits} WHERE backend = %(alias)s AND kind = 'key' AND tat < %(micros)s AND closed_until < %(micros)s
+"""
+
+#: When the plain jobs are due that a fetch would take next, by their kind and priority: one text for each level.
+PLAIN = """
+    WITH RECURSIVE {levels}
+    SELECT levels.is_async, levels.priority, (
+        SELECT {joined} FROM (
+            SELECT {due_at_read} AS due FROM {job} WHERE {due_in_level} {wanted}
+            ORDER BY {due_at} LIMIT %(most)s) AS head)
+    FROM levels WHERE levels.priority IS NOT NULL
+"""
+PLAIN_IN_RANGES = """
+    {with_levels}
+    SELECT levels.is_async, levels.priority, (
+        SELECT {joined} FROM (
+            SELECT {due_at_read} AS due FROM {table} {by_index} WHERE {due_in_range}
+            ORDER BY {due_at} LIMIT %(most)s) AS head)
+    FROM levels WHERE levels.priority IS NOT NULL
+"""

@@ -1,0 +1,58 @@
+"""What a queue knows of limits (``core.job.limits``), beside its jobs.
+
+A limited job that waits is not among the jobs that a plain fetch reads, so jobs without limits cost nothing more. A
+fetch takes limited jobs separately: in the order of priority, and then key by key in turns, so that a key with many
+jobs delays another one by no more than its share. Jobs of keys without room are not looked at, and nothing is stored
+about them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import NamedTuple
+
+from ...core.job.limits import KeyTimes
+
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+
+
+def micros_of(moment: datetime) -> int:
+    """Return an aware time in whole microseconds since 1970."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def time_of_micros(number: int) -> datetime:
+    """Return the time that ``micros_of`` was given."""
+    return _EPOCH + number * _MICROSECOND
+
+
+class LimitUse(NamedTuple):
+    """How limits are used."""
+
+    now: int
+    """The time of the store, as in ``core.job.limits``."""
+
+    running: Mapping[str, int]
+    """The number of jobs that run, by limit key."""
+
+    waiting: Mapping[str, int]
+    """The number of jobs that are due, by limit key."""
+
+    times: Mapping[str, KeyTimes]
+    """The times of keys."""
+
+
+NO_USE = LimitUse(0, MappingProxyType({}), MappingProxyType({}), MappingProxyType({}))
+
+
+class Limiting:
+    """The methods of a queue for limits."""
+
+    def limit_use(self, keys: Collection[str] | None = None) -> LimitUse:  # noqa: ARG002
+        """Return how limits are used; with ``keys`` without the jobs that wait, and only the times of these keys.
+
+        By default a queue knows no limits.
+        """
+        return NO_USE

@@ -1,0 +1,122 @@
+"""Makes the ``limit_key`` of the jobs of a task, from its options ``limits`` and ``limit_key``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from django.utils.module_loading import import_string
+
+from ...conf import did_you_mean, loco_settings
+from ...core.serialization import encode_exact
+from ...core.uniqueness import Call, CallSignature, canonical
+from ...core.validation import short
+from ...exceptions import InvalidArguments
+from .options import merged_option
+
+#: The characters of a value that are kept as they are. Neither a space nor a control character is among them.
+PLAIN = "@._-~:/+,="
+#: The maximum length of a value; a longer one is replaced by a digest.
+MAX_VALUE = 100
+
+#: What tells the keys of a limit apart: the name of an argument, or a function of the arguments.
+By = str | Callable[..., Any]
+
+
+class LimitRule:
+    """How the limit keys of the calls of a task are made."""
+
+    def __init__(self, task: Any, limits: Sequence[str], limit_key: By | Mapping[str, By] | None) -> None:
+        """Raises ``ValueError`` for a limit that is not declared, or an argument that the task does not have."""
+        self._path: str = task.module_path
+        self._call = CallSignature.of(task.func, skips=int(task.takes_context))
+        _require_declared(limits)
+        given = limit_key if isinstance(limit_key, Mapping) else dict.fromkeys(limits, limit_key)
+        for name in given:
+            if name not in limits:
+                raise ValueError(f"limit_key has {short(name)}, which is not among its limits.")
+        self._by = {name: self._checked(given.get(name)) for name in sorted(set(limits))}
+
+    def key(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+        """Return the limit key of a call. The arguments fit the function, and are JSON. Raises ``InvalidArguments``."""
+        values: dict[Any, str] = {}
+        for by in self._by.values():
+            if by is not None and by not in values:
+                values[by] = self._value(by, args, kwargs)
+        return " ".join(name if by is None else f"{name}:{values[by]}" for name, by in self._by.items())
+
+    def _checked(self, by: By | None) -> By | None:
+        if isinstance(by, str) and "." in by:
+            by = import_string(by)
+        if isinstance(by, str) and by not in self._call.known and not self._call.takes_any:
+            raise ValueError(
+                f"limit_key names {short(by)}, which is no argument of it.{did_you_mean(by, self._call.known)}"
+            )
+        if by is not None and not isinstance(by, str) and not callable(by):
+            raise ValueError(f"limit_key is {short(by)}; it must be the name of an argument, or a function.")
+        return by
+
+    def _value(self, by: By, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+        if isinstance(by, str):
+            return _text(self._call.named(args, kwargs).get(by))
+        name = getattr(by, "__qualname__", repr(by))
+        try:
+            value = by(*args, **kwargs)
+        except Exception as error:
+            raise InvalidArguments(
+                f"{self._path}: limit_key={name} raised {type(error).__name__}: {error}. It is called with the "
+                "arguments of the task, and returns whose limit counts. Nothing was enqueued."
+            ) from error
+        try:
+            encode_exact(value)
+            return _text(value)
+        except (TypeError, ValueError) as error:
+            raise InvalidArguments(
+                f"{self._path}: limit_key={name} returned {short(value)}; it must return text, a number or other JSON. "
+                f"{error} Nothing was enqueued."
+            ) from None
+
+
+def limit_rule_of(task: Any, limits: Sequence[str] | None, limit_key: Any) -> LimitRule | None:
+    """Return the rule of ``task`` with these options; ``None`` if its jobs obey no limits. Raises ``ValueError``."""
+    if limits:
+        return LimitRule(task, limits, limit_key)
+    if limit_key is not None and limits is None:
+        raise ValueError('limit_key is given without limits. Add limits=["..."], or remove it.')
+    return None
+
+
+def limit_key_again(task: Any, limit_key: str | None, stored: Call, given: Call) -> str | None:
+    """Return the limit key of a new call of ``task``, like that of the call ``stored``, whose is ``limit_key``.
+
+    It is that of the new arguments if it follows from the options of the task, and not from those of ``using()``.
+    """
+    try:
+        rule = limit_rule_of(task, *limit_options_of(task))
+    except ValueError:  # a limit that is no longer declared
+        return limit_key
+    if rule is not None and rule.key(*stored) == limit_key:
+        return rule.key(*given)
+    return limit_key
+
+
+def limit_options_of(task: Any) -> tuple[Sequence[str] | None, Any]:
+    """Return the limits of ``task`` and their key, as ``using()``, ``LOCO["TASKS"]`` and ``@task`` say."""
+    return merged_option(task, "limits"), merged_option(task, "limit_key")
+
+
+def _require_declared(limits: Sequence[str]) -> None:
+    declared = loco_settings().LIMITS
+    for name in limits:
+        if name not in declared:
+            remedy = (
+                did_you_mean(name, list(declared)) or f' Add it: LOCO["LIMITS"] = {{"{name}": {{"rate": "100/m"}}}}.'
+            )
+            raise ValueError(f"limits has {short(name)}, which LOCO['LIMITS'] does not declare.{remedy}")
+
+
+def _text(value: Any) -> str:
+    text = quote(value if isinstance(value, str) else canonical(value), safe=PLAIN, errors="surrogatepass")
+    return text if len(text) <= MAX_VALUE else hashlib.sha256(text.encode()).hexdigest()

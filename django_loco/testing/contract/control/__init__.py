@@ -1,0 +1,1 @@
+"""The contract of what people control with keys: unique jobs, and limits."""

@@ -1,0 +1,213 @@
+"""Limits, from the options of a task to the jobs that a worker takes, on every queue."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from django_loco import jobs
+from django_loco.conf import problems
+from django_loco.core.job import READY, RUNNING
+from django_loco.core.job.limits import limits_of
+from django_loco.exceptions import InvalidArguments, LocoConfigurationError
+from django_loco.jobs import why
+from django_loco.queues import Claim, queue_for
+from django_loco.tasks import InvalidTask, LocoTask, enqueue_many
+from django_loco.testing import drain
+from django_loco.worker import Worker
+from tests.app import tasks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+BACKEND = "django_loco.backend.LocoBackend"
+LIMITS = {"api": {"concurrency": 2}, "slow": {"rate": "1/h"}, "brisk": {"rate": "20/s"}}
+
+
+@pytest.fixture(params=["database", "memory", "redis"], autouse=True)
+def queue(request, settings):
+    options = {"queue": request.param}
+    if request.param == "redis":
+        options["url"] = request.getfixturevalue("redis_server").url
+    settings.LOCO = {**settings.LOCO, "TESTING": "manual", "LIMITS": LIMITS}
+    settings.TASKS = {"default": {"BACKEND": BACKEND, "QUEUES": [], "OPTIONS": options}}
+    queue = queue_for("default")
+    queue.clear()
+    yield queue
+    queue.clear()
+
+
+def limited(**options):
+    return LocoTask(func=tasks.add.func, **options)
+
+
+def fetched(queue, number=10):
+    claim = Claim(worker_id="w", lease=60, threads=number, coroutines=number, limits=limits_of(LIMITS))
+    return queue.fetch(claim)
+
+
+def key_of(queue, task, *args, **kwargs):
+    return queue.get(task.enqueue(*args, **kwargs).id).limit_key
+
+
+def test_the_keys_of_a_job_follow_from_its_arguments(queue):
+    assert key_of(queue, tasks.add, 1, 2) is None
+    assert key_of(queue, limited(limits=["api"]), 1, 2) == "api"
+    assert key_of(queue, limited(limits=["slow", "api"]), 1, 2) == "api slow"
+    assert key_of(queue, limited(limits=["api", "slow"], limit_key="b"), 1, b=2) == "api:2 slow:2"
+    assert key_of(queue, limited(limits=["api", "slow"], limit_key={"slow": "a"}), "x y", 2) == "api slow:x%20y"
+    assert key_of(queue, limited(limits=["api"], limit_key=lambda a, b: {"a": a, "b": [b]}), 1, 2) == (
+        "api:%7B%22a%22:1,%22b%22:%5B2%5D%7D"
+    )
+    assert len(key_of(queue, limited(limits=["api"], limit_key="a"), "ä" * 1000, 2)) == 4 + 64
+
+
+def test_every_place_for_options_takes_them(queue, settings):
+    assert key_of(queue, tasks.add.using(limits=["api"], limit_key="a"), 7, 2) == "api:7"
+    settings.LOCO = {**settings.LOCO, "TASKS": {"tests.app.tasks.add": {"limits": ["slow"], "limit_key": "b"}}}
+    assert key_of(queue, tasks.add, 7, 2) == "slow:2"
+    assert key_of(queue, tasks.add.using(limits=["api"]), 7, 2) == "api:2"
+    assert key_of(queue, tasks.add.using(limits=[]), 7, 2) is None
+    [first, second] = enqueue_many(tasks.add, [(1, 2), (1, 3)])
+    assert [queue.get(each.id).limit_key for each in (first, second)] == ["slow:2", "slow:3"]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"limits": ["apy"]}, r"limits has 'apy', which LOCO\['LIMITS'\] does not declare. Did you mean 'api'\?"),
+        ({"limits": "api"}, "limits is 'api'; it must be a list of at most 10 names"),
+        ({"limits": ["a b"]}, r"limits is \['a b'\]; it must be"),
+        ({"limits": ["api"], "limit_key": "c"}, "limit_key names 'c', which is no argument of it. Choices are: a, b."),
+        ({"limits": ["api"], "limit_key": 7}, "limit_key is 7; it must be the name of an argument, a function"),
+        ({"limits": ["api"], "limit_key": {"slow": "a"}}, "limit_key has 'slow', which is not among its limits"),
+        ({"limit_key": "a"}, "limit_key is given without limits"),
+    ],
+)
+def test_wrong_options_are_named_where_they_are_declared(queue, options, problem):
+    with pytest.raises(InvalidTask, match=problem):
+        limited(**options)
+    with pytest.raises(InvalidTask, match=problem):
+        tasks.add.using(**options)
+    assert queue.list() == []
+
+
+def test_a_limit_that_settings_no_longer_declare_is_named_at_enqueue(queue, settings):
+    task = limited(limits=["api"])
+    settings.LOCO = {**settings.LOCO, "LIMITS": {}}
+    with pytest.raises(InvalidTask, match=r'does not declare. Add it: LOCO\["LIMITS"\] = '):
+        task.enqueue(1, 2)
+    assert queue.list() == []
+
+
+def test_a_key_that_cannot_be_told_is_an_error_and_nothing_is_stored(queue):
+    def fails(a, b):
+        raise ZeroDivisionError("no")
+
+    for function, problem in (
+        (fails, "fails raised ZeroDivisionError: no"),
+        (lambda a, b: object(), "must return text"),
+    ):
+        with pytest.raises(InvalidArguments, match=problem):
+            enqueue_many(limited(limits=["api"], limit_key=function), [(1, 2), (3, 4)])
+    assert queue.list() == []
+
+
+@pytest.mark.parametrize(
+    ("loco", "problem"),
+    [
+        ({"LIMITS": []}, "LOCO['LIMITS'] is []; it must be a dict of limits by name."),
+        ({"LIMITS": {"a b": {"rate": "1/s"}}}, "LOCO['LIMITS'] has 'a b'; a name must be"),
+        ({"LIMITS": {"api": {"rate": "0/s"}}}, "LOCO['LIMITS']['api']['rate'] is '0/s'; it must be jobs per"),
+        ({"TASKS": {"shop.f": {"limits": ["apy"]}}, "LIMITS": LIMITS}, "has the limit 'apy'; LOCO['LIMITS'] does not"),
+    ],
+)
+def test_wrong_settings_are_found_by_the_checks(settings, loco, problem):
+    settings.LOCO = {**settings.LOCO, **loco}
+    assert any(problem in each for each in problems())
+    with pytest.raises(LocoConfigurationError):
+        tasks.add.enqueue(1, 2)
+
+
+def test_why_names_the_limit_and_until_when(queue):
+    task = limited(limits=["api", "slow"], limit_key={"slow": "a"})
+    results = [task.enqueue(7, number) for number in range(2)]
+    assert len(fetched(queue)) == 1
+    [text] = [each.text for each in why(results[1].id) if each.code == "limited"]
+    assert re.fullmatch(
+        r"It waits for the limit 'slow:7'\. Its rate is 1/h, and the next job may begin in 3,(5\d\d|600) s\.", text
+    )
+    others = [limited(limits=["api"]).enqueue(1, number) for number in range(2)]
+    assert len(fetched(queue)) == 1
+    texts = [each.text for each in why(others[1].id)]
+    assert "It waits for the limit 'api'. As many of its jobs run as may at once: 2." in texts
+    assert [each.code for each in why(tasks.add.enqueue(1, 2).id)] == ["no worker"]
+
+
+def test_jobs_of_a_limit_are_found(queue):
+    limited(limits=["api"], limit_key="a").enqueue(7, 1)
+    limited(limits=["api"], limit_key="a").enqueue(8, 1)
+    tasks.add.enqueue(1, 2)
+    assert jobs.filter("limit:api").count() == 2
+    assert jobs.filter(limit="api:7").count() == 1
+    assert jobs.filter("-limit:*").count() == 1
+    assert jobs.filter("limit:slow").count() == 0
+
+
+def test_a_job_that_is_run_again_has_the_key_of_its_new_arguments(queue, settings):
+    settings.LOCO = {**settings.LOCO, "TASKS": {"tests.app.tasks.add": {"limits": ["api"], "limit_key": "a"}}}
+    first = tasks.add.enqueue(7, 1)
+    assert queue.get(jobs.run_again(first.id).id).limit_key == "api:7"
+    assert queue.get(jobs.run_again(first.id, args=[8, 1]).id).limit_key == "api:8"
+    other = tasks.add.using(limits=["slow"], limit_key="b").enqueue(7, 1)
+    assert queue.get(jobs.run_again(other.id, args=[8, 2]).id).limit_key == "slow:1"
+
+
+def test_a_replaced_job_has_the_key_of_its_new_arguments(queue):
+    task = limited(limits=["api"], limit_key="b", unique=("a",), on_duplicate="replace")
+    first = task.enqueue(1, 1)
+    assert task.enqueue(1, 2).id == first.id
+    assert queue.get(first.id).limit_key == "api:2"
+
+
+def test_drain_runs_limited_jobs_without_waiting(queue):
+    results = enqueue_many(limited(limits=["slow"]), [(1, 2), (3, 4)])
+    drain()
+    assert {queue.get(each.id).status for each in results} == {"SUCCESSFUL"}
+
+
+@pytest.fixture
+def worker(queue):
+    worker = Worker(queue, threads=4, coroutines=1, lease=30, result_ttl=60)
+    worker.start()
+    yield worker
+    worker.quiet()
+    worker.stop(time.monotonic() + 5)
+    worker.join(10)
+
+
+def test_a_worker_takes_the_next_job_when_one_has_ended(queue, worker):
+    tasks.gate.clear()
+    results = [LocoTask(func=tasks.blocked.func, limits=["api"]).enqueue() for _ in range(3)]
+    until(lambda: [job.status for job in queue.list()].count(RUNNING) == 2)
+    assert [job.status for job in queue.list()].count(READY) == 1
+    tasks.gate.set()
+    until(lambda: {queue.get(each.id).status for each in results} == {"SUCCESSFUL"})
+
+
+def test_a_worker_keeps_the_pace_of_a_rate(queue, worker):
+    """An idle worker wakes when a key opens: with its poll alone it would need a second for each job."""
+    began = time.monotonic()
+    results = enqueue_many(limited(limits=["brisk"]), [(1, number) for number in range(8)])
+    until(lambda: {queue.get(each.id).status for each in results} == {"SUCCESSFUL"})
+    starts = sorted(queue.get(each.id).started_at for each in results)
+    assert (starts[-1] - starts[0]).total_seconds() >= 0.3
+    assert time.monotonic() - began < 5
+
+
+def until(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
