@@ -289,6 +289,17 @@ def grow(context: Any, number: int, more: int, fails: bool = False) -> None:
     note(f"end {number}")
 
 
+@task(max_attempts=1)
+def as_node(name: str, fails: bool = False) -> str:
+    """A node of a workflow."""
+    note(f"start {name}")
+    time.sleep(len(name) % 3 / 50)
+    if fails:
+        raise ConnectionError("as it should")
+    note(f"end {name}")
+    return name
+
+
 @task
 def followed(batch_id: str) -> None:
     """What follows a batch."""

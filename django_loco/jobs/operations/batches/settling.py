@@ -85,16 +85,21 @@ def settle_members(queue: Queue, jobs: Sequence[Job], later: Later | None = None
 
     Does nothing if none is a member. What can wait is left in ``later`` if it is given, for ``settle_rest``.
     """
-    going_on = advance_members(queue, jobs, later)
-    members = [job for job in jobs if job.batch is not None]
-    if later is not None:
-        for job in members:
-            if job.batch in going_on:
-                later.ended.setdefault(job.batch, []).append(job)
-        members = [job for job in members if job.batch not in going_on]
-        members += chain.from_iterable(later.ended.pop(batch, ()) for batch in batches_of(members))
+    own = Later() if later is None else later
+    going_on = advance_members(queue, jobs, own)
+    if later is None:
+        going_on.clear()
+    members = []
+    for job in jobs:
+        if job.batch in going_on:
+            own.note(job)
+        elif job.batch is not None:
+            members.append(job)
+    members += chain.from_iterable(own.ended.pop(batch, ()) for batch in batches_of(members))
     if members:
         settle(queue, [*batches_of(members)], members)
+    if later is None:
+        settle_rest(queue, own)
 
 
 def settle_rest(queue: Queue, later: Later) -> None:

@@ -39,7 +39,11 @@ class Later:
     """The nodes that were decided: their edges are to be deleted."""
 
     ended: dict[str, list[Job]] = field(default_factory=dict)
-    """The nodes that have ended and were followed by others, so that the workflow has not finished with them."""
+    """The nodes that have ended, and of which the batch does not know yet."""
+
+    def note(self, job: Job) -> None:
+        """Note a node that has ended."""
+        self.ended.setdefault(str(job.batch), []).append(job)
 
 
 def advance(queue: Queue, workflow: str, ended: Sequence[str] | None, later: Later | None = None) -> list[str]:
@@ -55,9 +59,11 @@ def advance(queue: Queue, workflow: str, ended: Sequence[str] | None, later: Lat
         ids, ended = [*failures], []
         for first in range(0, len(ids), CHUNK):
             chunk = {job_id: failures[job_id] for job_id in ids[first : first + CHUNK]}
-            more_freed, more_ended = _decide(queue, chunk, own.decided.setdefault(workflow, []))
+            more_freed, cancelled = _decide(queue, chunk, own.decided.setdefault(workflow, []))
             freed += more_freed
-            ended += more_ended
+            for job in cancelled:
+                own.note(job)
+                ended.append(job.id)
     if later is None:
         close(queue, own)
     return freed
@@ -84,24 +90,25 @@ def advance_members(queue: Queue, jobs: Sequence[Job], later: Later | None = Non
     return {workflow for workflow, ids in ended.items() if advance(queue, workflow, ids, later)}
 
 
-def _decide(queue: Queue, failures: Mapping[str, str], decided: list[str]) -> tuple[list[str], list[str]]:
-    """Release or cancel nodes; return the ids of those released, and of those cancelled. Add both to ``decided``.
+def _decide(queue: Queue, failures: Mapping[str, str], decided: list[str]) -> tuple[list[str], list[Job]]:
+    """Release or cancel nodes; return the ids of those released, and those cancelled. Add all ids to ``decided``.
 
     ``failures`` has for each the id of a node that has failed; empty if none has. A node that is not stored keeps its
     edges: it may be about to be stored.
     """
     freed: list[str] = []
-    cancelled: list[str] = []
+    cancelled: list[Job] = []
     left = dict(failures)
     for _ in range(ATTEMPTS):
         jobs = queue.get_many([*left])
         changes = [_change(job, left[job.id]) for job in jobs if waits_for_nodes(job)]
         refused = queue.change(changes) if changes else set()
         made = [each for each in changes if each.before.id not in refused]
-        ended = [each.after for each in made if each.after is not None and each.after.status == FAILED]
+        after = [each.after for each in made if each.after is not None]
+        ended = [job for job in after if job.status == FAILED]
         _announce(queue, ended)
-        cancelled += [job.id for job in ended]
-        freed += [each.before.id for each in made if each.before.id not in cancelled]
+        cancelled += ended
+        freed += [job.id for job in after if job.status != FAILED]
         decided += [job.id for job in jobs if job.id not in refused]
         left = {job_id: left[job_id] for job_id in refused}
         if not left:
