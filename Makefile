@@ -70,8 +70,8 @@ unit: .venv/installed-dev
 
 chaos: .venv/installed-dev
 	LOCO_CHAOS=10 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)
-	LOCO_CHAOS=2 .venv/bin/pytest tests/acceptance/test_batches.py tests/acceptance/test_steps.py --timeout 600 $(PYTEST_ARGS)
-	LOCO_CHAOS=2 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/acceptance/test_batches.py tests/acceptance/test_steps.py --timeout 600 $(PYTEST_ARGS)
+	LOCO_CHAOS=2 .venv/bin/pytest tests/acceptance/test_batches.py tests/acceptance/test_workflows.py tests/acceptance/test_steps.py --timeout 600 $(PYTEST_ARGS)
+	LOCO_CHAOS=2 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/acceptance/test_batches.py tests/acceptance/test_workflows.py tests/acceptance/test_steps.py --timeout 600 $(PYTEST_ARGS)
 	LOCO_CHAOS=3 .venv/bin/pytest tests/acceptance/test_redis_chaos.py tests/acceptance/test_faults.py --timeout 600 $(PYTEST_ARGS)
 	LOCO_CHAOS=10 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)
 	LOCO_CHAOS=5 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/acceptance/test_killed_operations.py tests/acceptance/test_transfer.py --timeout 600 $(PYTEST_ARGS)
