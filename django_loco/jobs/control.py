@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal, TypeVar, get_args
+from uuid import uuid4
 
 from ..conf import did_you_mean
 from ..core.compat import TaskResultStatus
@@ -15,7 +16,7 @@ from ..exceptions import InvalidState, QueueUnavailable
 from ..log.plain_text import one_line
 from ..queues import Queue
 from ..queues.records.pauses import JobKind, JobPause
-from ..queues.workers import Command, Role, WorkerInfo
+from ..queues.workers import Command, Role, WorkerInfo, with_stacks
 from .search import COUNTED, Count
 from .stores import backend_of, queue_of, searched
 from .views.age import age
@@ -199,15 +200,34 @@ def stop(worker_id: str, /, *, backend: str | None = None) -> None:
     _tell(worker_id, Command.STOP, backend)
 
 
+def ask_stacks(worker_id: str, /, *, backend: str | None = None) -> None:
+    """Let a worker show the stacks of its process in ``workers()``, within two seconds and for five minutes.
+
+    For errors see ``quiet``.
+    """
+    worker = _told(worker_id, Command.RUN, backend)
+    queue = queue_of(worker.backend)
+    _leave(worker, with_stacks(queue.command_of(worker_id), uuid4().hex))
+
+
 def _tell(worker_id: str, command: Command, backend: str | None) -> None:
+    _leave(_told(worker_id, command, backend), command)
+
+
+def _told(worker_id: str, command: Command, backend: str | None) -> AliasWorker:
+    """Return the worker, which would obey. Raises ``ValueError`` and ``InvalidState``."""
     known = {worker.worker_id: worker for worker in workers(backend=backend)}
     worker = known.get(worker_id)
     if worker is None:
         raise ValueError(f"no worker {short(worker_id)} is registered.{did_you_mean(str(worker_id), [*known])}")
     if problem := _why_not(worker, command):
         raise InvalidState(f"Worker {one_line(worker_id)} {problem}")
-    if not queue_of(worker.backend).command(worker_id, command):
-        raise InvalidState(f"Worker {one_line(worker_id)} has ended meanwhile.")
+    return worker
+
+
+def _leave(worker: AliasWorker, command: str) -> None:
+    if not queue_of(worker.backend).command(worker.worker_id, command):
+        raise InvalidState(f"Worker {one_line(worker.worker_id)} has ended meanwhile.")
 
 
 def _why_not(worker: AliasWorker, command: Command) -> str:

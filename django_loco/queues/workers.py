@@ -49,6 +49,24 @@ class Command(StrEnum):
     """End the process as at SIGTERM."""
 
 
+#: Behind a command: show the stacks. What follows differs each time, so that the worker sees that it is new.
+_STACKS = " stacks "
+
+
+def with_stacks(command: str, number: str) -> str:
+    """Return ``command``, as it is in the queue, with the wish to see the stacks of the worker's process.
+
+    ``number`` differs from that of earlier wishes.
+    """
+    return f"{parted(command)[0]}{_STACKS}{number}"
+
+
+def parted(command: str) -> tuple[str, str]:
+    """Return the ``Command`` in the text of a queue, and the number of the wish to see stacks, which may be empty."""
+    text, _, number = command.partition(_STACKS)
+    return text, number
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerInfo:
     """One worker, as it described itself with its last heartbeat."""
@@ -92,6 +110,9 @@ class WorkerInfo:
     release: str = ""
     """``LOCO["RELEASE"]`` of its process."""
 
+    stacks: str = ""
+    """The stacks of the threads and asyncio tasks of its process, if somebody has asked for them recently."""
+
     heartbeat_age: float = 0.0
     """Seconds since its last heartbeat, by the queue's clock."""
 
@@ -109,9 +130,9 @@ class WorkerInfo:
         """Whether it takes jobs from the queue ``queue_name``. Does not consider tags."""
         return self.queues is None or queue_name in self.queues
 
-    def beating(self, busy: int, state: str = WorkerState.RUNNING, memory: int = 0) -> WorkerInfo:
+    def beating(self, busy: int, state: str = WorkerState.RUNNING, memory: int = 0, stacks: str = "") -> WorkerInfo:
         """Return a copy with what it holds, does and uses now."""
-        return replace(self, busy=busy, state=state, memory=memory)
+        return replace(self, busy=busy, state=state, memory=memory, stacks=stacks)
 
 
 FIELDS = frozenset(field.name for field in fields(WorkerInfo))

@@ -128,7 +128,7 @@ class Worker(Component):
         self._isolation = isolate and Isolation(
             queue, suspects_claim, isolate, every=lease / 10, most=isolated_workers, on_rescued=tally.lost
         )
-        self._commands = Commands(queue, self, end_process, on_obeyed=lambda: self._heartbeat.register())  # noqa: PLW0108 - made below
+        self._commands = Commands(queue, self, end_process, on_obeyed=lambda text: self._heartbeat.register(text))  # noqa: PLW0108 - made below
         cancellations = Cancellations(queue, self._held, self._interrupt)
         role = Role.ISOLATED if is_isolated else Role.WORKER if end_process else Role.SHARED
         info = info_of(suspects_claim, lease, role=role, release=release)

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
+
+
+def stacks() -> Iterator[str]:
+    """Yield the stack of each thread and then of each asyncio task, as text of several lines."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    for ident in sys._current_frames():  # noqa: SLF001 - Python documents it
+        yield f"Thread {names.get(ident, ident)}\n{stack_of_thread(ident)}"
+    for task in tasks():
+        yield f"Task {task.get_name()} in {getattr(task.get_coro(), '__qualname__', task)}\n{stack_of_task(task)}"
+
+
+def tasks() -> list[asyncio.Task[Any]]:
+    """Return the asyncio tasks of all threads: ``asyncio.all_tasks`` knows only those of one event loop."""
+    # Not ``isinstance``, which would evaluate lazy objects.
+    return [found for found in gc.get_objects() if issubclass(type(found), asyncio.Task) and not found.done()]
 
 
 def stack_of_thread(ident: int | None) -> str:

@@ -1,16 +1,21 @@
-"""Obeys the commands for this worker: take no more jobs for now, take jobs again, or end."""
+"""Obeys the commands for this worker: take no more jobs for now, take jobs again, end, or show the stacks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Protocol
 
+from ...core.serialization import cut
+from ...core.threads.stacks import stacks
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues import Queue
-from ...queues.workers import Command
+from ...queues.workers import Command, parted
 
 logger = get_logger("django_loco.worker")
+
+#: The bytes of the stacks that a worker shows.
+MOST_STACKS = 64_000
 
 
 class Commanded(Protocol):
@@ -37,21 +42,31 @@ class Commands:
         queue: Queue,
         worker: Commanded,
         end_process: Callable[[], object] | None,
-        on_obeyed: Callable[[], object] = lambda: None,
+        on_obeyed: Callable[[str], object] = lambda _: None,
     ) -> None:
         """``end_process`` ends the process as SIGTERM does; ``None``: it cannot be told to.
 
-        ``on_obeyed`` is called after each command.
+        ``on_obeyed`` is called after each command, with the stacks of this process if they are wanted, else with "".
         """
         self._queue, self._worker, self._end_process, self._on_obeyed = queue, worker, end_process, on_obeyed
         self._last: str = Command.RUN
 
     def obey(self) -> None:
         """Ask the queue, and do what it says if that is new. Raises ``QueueError``."""
-        command = self._queue.command_of(self._worker.worker_id)
-        if command == self._last:
+        text = self._queue.command_of(self._worker.worker_id)
+        if text == self._last:
             return
-        self._last = command
+        (command, number), (last, last_number) = parted(text), parted(self._last)
+        self._last = text
+        if command != last:
+            self._do(command)
+        self._on_obeyed(self._stacks() if number and number != last_number else "")
+
+    def _stacks(self) -> str:
+        logger.info("Worker %s was told to show its stacks", one_line(self._worker.worker_id))
+        return cut("\n".join(stacks()), MOST_STACKS, "there are more stacks")
+
+    def _do(self, command: str) -> None:
         name = one_line(self._worker.worker_id)
         if command == Command.RUN:
             logger.info("Worker %s was told to take jobs again", name)
@@ -64,4 +79,3 @@ class Commands:
             self._end_process()
         else:
             logger.warning("Worker %s cannot do what it was told: %s", name, one_line(command))
-        self._on_obeyed()

@@ -27,6 +27,8 @@ logger = get_logger("django_loco.worker")
 VALID_PART = 0.9
 #: The number of claims that are renewed in one call. Every store can do that many.
 RENEW_BATCH = 1_000
+#: How long stacks that somebody has asked for stay in the registry.
+STACKS_SECONDS = 300.0
 
 
 class Heartbeat(QueueThread):
@@ -60,6 +62,8 @@ class Heartbeat(QueueThread):
         super().__init__(queue)
         self._worker, self._state = worker, state
         self._has_logged = False
+        self._stacks = "", -math.inf
+        """What to show in the registry, and until when."""
         self.last_beat = clock()
         """The time of the last turn that succeeded, by ``clock``."""
         self._steady_since = -math.inf
@@ -82,10 +86,16 @@ class Heartbeat(QueueThread):
         self.register()
         return self._lease / 3
 
-    def register(self) -> None:
-        """Write the worker into the registry of the queue as it is now. For any thread."""
+    def register(self, stacks: str = "") -> None:
+        """Write the worker into the registry of the queue as it is now. For any thread.
+
+        ``stacks`` are those of its process, if somebody has asked for them. They stay there for some minutes.
+        """
+        if stacks:
+            self._stacks = stacks, self._clock() + STACKS_SECONDS
         if self._worker is not None:
-            info = self._worker.beating(len(self._held), self._state(), int(resident() * MEGABYTE))
+            shown = self._stacks[0] if self._clock() < self._stacks[1] else ""
+            info = self._worker.beating(len(self._held), self._state(), int(resident() * MEGABYTE), shown)
             self._in_registry(lambda: self.queue.register(info))
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -12,8 +13,12 @@ from django.test.utils import CaptureQueriesContext
 from django_loco.core.job import Job, utcnow
 from django_loco.dashboard.pages.workers import page
 from django_loco.exceptions import QueueUnavailable
-from django_loco.queues.workers import WorkerInfo
+from django_loco.jobs.control import ask_stacks
+from django_loco.queues.workers import WorkerInfo, parted
+from django_loco.worker import in_process
 from tests.integration.admin.conftest import client_of, text
+from tests.integration.jobs.conftest import SECONDS
+from tests.unit.worker.support import wait_until
 
 pytestmark = pytest.mark.django_db
 PAGE, TELL = "/jobs/workers/", "/jobs/workers/tell"
@@ -69,6 +74,36 @@ def test_a_button_tells_the_worker_and_the_history_says_who(client, queue, name,
     [entry] = LogEntry.objects.all()
     assert entry.object_repr == "default: host:1:ab"
     assert entry.change_message.startswith("Told to")
+
+
+def test_stacks_are_asked_for_and_shown(client, queue):
+    queue.register(worker())
+    queue.command("host:1:ab", "quiet")
+    assert client.post(TELL, {"stacks": value()}).status_code == 302
+    first = queue.command_of("host:1:ab")
+    assert parted(first)[0] == "quiet"
+    client.post(TELL, {"stacks": value()})
+    assert parted(queue.command_of("host:1:ab")) == ("quiet", parted(queue.command_of("host:1:ab"))[1])
+    assert queue.command_of("host:1:ab") != first
+    queue.register(worker().beating(2, stacks="Thread main\n  <b> & " + "x" * 64_000))
+    part = client.get(PAGE, headers=PARTS).json()["list"]
+    assert "Thread main\n  &lt;b&gt; &amp; xx" in part
+    assert "Thread main" not in client_of("view_worker").get(PAGE).content.decode()
+    assert [entry.change_message for entry in LogEntry.objects.all()] == ["Told to show its stacks."] * 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_shows_its_stacks(queue):
+    told = in_process.worker_for("default", threads=1, coroutines=1)
+    told.start()
+    try:
+        wait_until(queue.workers, SECONDS)
+        ask_stacks(told.worker_id)
+        wait_until(lambda: queue.workers()[0].stacks, SECONDS)
+        assert "Thread loco-worker-fetcher" in queue.workers()[0].stacks
+    finally:
+        told.stop(time.monotonic() + SECONDS)
+        assert told.join(SECONDS)
 
 
 @pytest.mark.parametrize("permissions", [("view_worker",), ("view_job", "control_worker"), ("view_worker", "view_job")])

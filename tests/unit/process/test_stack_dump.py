@@ -7,7 +7,8 @@ import threading
 
 from django.utils.functional import SimpleLazyObject
 
-from django_loco.process.stack_dump import log_stacks, tasks
+from django_loco.core.threads.stacks import tasks
+from django_loco.process.stack_dump import log_stacks
 
 
 def wait_here(event: threading.Event) -> None:

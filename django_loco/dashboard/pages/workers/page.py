@@ -16,6 +16,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST
 
 from .... import jobs
+from ....jobs.control import ask_stacks
 from ....jobs.pages.available import UNAVAILABLE
 from ....models import LocoWorker
 from ....queues.timeouts import store_timeout
@@ -32,6 +33,7 @@ BUTTONS: Mapping[str, tuple[Callable[..., None], Promise]] = {
     "quiet": (jobs.quiet, _("Told to take no more jobs.")),
     "unquiet": (jobs.unquiet, _("Told to take jobs again.")),
     "stop": (jobs.stop, _("Told to stop.")),
+    "stacks": (ask_stacks, _("Told to show its stacks.")),
 }
 
 

@@ -10,7 +10,7 @@ from .... import jobs
 from ....core.job import Job
 from ....jobs.views.age import age
 from ....jobs.views.numbers import number_text
-from ....log.plain_text import one_line
+from ....log.plain_text import one_line, plain
 from ....queues.workers import Role, WorkerState
 from ...durations import coarse
 from ...links import job_url, list_url
@@ -79,6 +79,7 @@ def _row(worker: jobs.AliasWorker, running: Sequence[Job], may_control: bool) ->
         "running": [_job(job) for job in running[:SHOWN]],
         "more": max(0, worker.busy - SHOWN) if len(running) > SHOWN else 0,
         "url": list_url(("status", "running"), ("worker", worker.worker_id)),
+        "stacks": plain(worker.stacks) if may_control else "",
         **_buttons(worker, may_control),
     }
 
@@ -97,6 +98,7 @@ def _buttons(worker: jobs.AliasWorker, may_control: bool) -> dict[str, bool]:
     return {
         "may_quiet": can and worker.state == WorkerState.RUNNING,
         "may_resume": can and worker.state == WorkerState.QUIET,
+        "may_ask": can,
         "may_stop": can and worker.role == Role.WORKER and worker.state != WorkerState.STOPPING,
     }
 

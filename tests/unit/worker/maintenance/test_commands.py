@@ -9,9 +9,9 @@ import pytest
 
 from django_loco.core.job import READY, SUCCESSFUL
 from django_loco.queues.memory import MemoryQueue
-from django_loco.queues.workers import Command
+from django_loco.queues.workers import Command, with_stacks
 from django_loco.worker import fetcher
-from django_loco.worker.maintenance.commands import Commands
+from django_loco.worker.maintenance.commands import MOST_STACKS, Commands
 
 from .. import tasks
 from ..support import job, wait_until
@@ -49,12 +49,26 @@ def queue() -> OneCommand:
 def test_each_command_is_obeyed_once(queue, caplog):
     caplog.set_level(logging.INFO, "django_loco.worker")
     worker, shown = Told(), []
-    commands = Commands(queue, worker, lambda: worker.notes.append("end"), lambda: shown.append(1))
+    commands = Commands(queue, worker, lambda: worker.notes.append("end"), shown.append)
     for queue.last in ("", "quiet", "quiet", "", "", "stop", "stop"):
         commands.obey()
     assert worker.notes == ["quiet True", "resume", "end"]
-    assert len(shown) == 3
+    assert shown == ["", "", ""]
     assert "Worker w was told to take no more jobs" in caplog.text
+
+
+def test_stacks_are_shown_once_for_each_wish_and_change_nothing_else(queue, caplog):
+    caplog.set_level(logging.INFO, "django_loco.worker")
+    worker, shown = Told(), []
+    commands = Commands(queue, worker, None, shown.append)
+    first = with_stacks("", "1")
+    for queue.last in (first, first, with_stacks("quiet", "1"), with_stacks("quiet", "2"), "quiet", ""):
+        commands.obey()
+    assert worker.notes == ["quiet True", "resume"]
+    assert [bool(each) for each in shown] == [True, False, True, False, False]
+    assert "test_stacks_are_shown_once_for_each_wish" in shown[0]
+    assert len(shown[0].encode()) <= MOST_STACKS
+    assert caplog.text.count("Worker w was told to show its stacks") == 2
 
 
 @pytest.mark.parametrize("command", ["stop", "dance\n\u202e"])

@@ -8,10 +8,11 @@ import pytest
 
 from django_loco.core.job import Job
 from django_loco.exceptions import QueueUnavailable
+from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.maintenance import heartbeat as heartbeat_module
-from django_loco.worker.maintenance.heartbeat import Heartbeat
+from django_loco.worker.maintenance.heartbeat import Heartbeat, info_of
 
 from ..support import Clock, TroubledQueue, fetched, wait_until
 
@@ -143,6 +144,17 @@ def test_a_run_that_another_one_has_replaced_stays_lost(queue, clock, monkeypatc
     assert first.stopping
     assert not second.stopping
     assert list(claimed_jobs.values()) == [second]
+
+
+def test_stacks_stay_in_the_registry_for_some_minutes(queue, clock):
+    info = info_of(Claim(worker_id="w1", lease=30, threads=1), 30.0)
+    heartbeat = Heartbeat(queue, {}, 30, clock, worker=info)
+    heartbeat.register("Thread main")
+    heartbeat.register()
+    assert queue.workers()[0].stacks == "Thread main"
+    clock.now += heartbeat_module.STACKS_SECONDS
+    heartbeat.turn()
+    assert queue.workers()[0].stacks == ""
 
 
 def test_a_heartbeat_goes_on_after_an_outage(queue):
