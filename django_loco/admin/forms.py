@@ -71,7 +71,7 @@ class BoundedJSONField(forms.JSONField):
         except (RecursionError, ValueError) as error:  # nested too deeply; a number with thousands of digits
             raise ValidationError(_("It cannot be read: %(error)s"), params={"error": error}) from error
         if problem := problem_of_json(found):
-            raise ValidationError(f"It {problem}")
+            raise ValidationError(problem)
         return found
 
     def bound_data(self, data: Any, initial: Any) -> Any:

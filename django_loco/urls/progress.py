@@ -20,6 +20,7 @@ from .. import jobs
 from ..core.compat import TaskResult, TaskResultDoesNotExist
 from ..core.job import FAILED, GIVEN_UP, READY, RUNNING, utcnow
 from ..exceptions import QueueUnavailable
+from ..jobs.pages.phrases import STATE_TEXTS
 from ..jobs.states import State, state_of
 from ..jobs.stores import aliases
 from ..jobs.views.progress import JobProgress, progress_of
@@ -36,6 +37,9 @@ class ShownProgress(TypedDict):
     """The progress of a job, as a page shows it."""
 
     state: State
+    state_text: str
+    """The state in the language of the reader."""
+
     finished: bool
     percent: float | None
     text: str
@@ -61,6 +65,7 @@ def _shown(state: State, progress: JobProgress | None) -> ShownProgress:
     percent = progress.percent if progress else 100.0 if state == "done" else None
     return {
         "state": state,
+        "state_text": str(STATE_TEXTS[state]),
         "finished": state in ("failed", "cancelled", "done"),
         "percent": None if percent is None else round(percent, 1),
         "text": one_line(progress) if progress else "",

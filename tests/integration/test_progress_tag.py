@@ -60,7 +60,7 @@ def test_a_job_that_waits():
     assert f'<progress id="loco-progress-{result.id}"></progress>' in page
     assert '<span class="loco-progress-text">waiting</span>' in page
     assert '<script src="/static/django_loco/progress.js" defer></script>' in page
-    assert asked(page) == {"state": "waiting", "finished": False, "percent": None, "text": ""}
+    assert asked(page) == {"state": "waiting", "state_text": "waiting", "finished": False, "percent": None, "text": ""}
 
 
 def test_a_job_that_has_failed_where_it_was():
@@ -70,7 +70,13 @@ def test_a_job_that_has_failed_where_it_was():
     assert "3 of 12 (25 %): rows &lt;b&gt;" in page
     assert 'role="status">failed</span>' in page
     assert "data-finished" in page
-    assert asked(page) == {"state": "failed", "finished": True, "percent": 25.0, "text": "3 of 12 (25 %): rows <b>"}
+    assert asked(page) == {
+        "state": "failed",
+        "state_text": "failed",
+        "finished": True,
+        "percent": 25.0,
+        "text": "3 of 12 (25 %): rows <b>",
+    }
 
 
 @pytest.mark.parametrize(("name", "state", "percent"), [("echo", "done", 100.0), ("give_up", "cancelled", None)])
@@ -78,7 +84,7 @@ def test_a_job_that_has_ended(name, state, percent):
     result = give_up.enqueue() if name == "give_up" else tasks.echo.enqueue()
     page = rendered(ran(result))
     assert f'data-state="{state}"' in page
-    assert asked(page) == {"state": state, "finished": True, "percent": percent, "text": ""}
+    assert asked(page) == {"state": state, "state_text": state, "finished": True, "percent": percent, "text": ""}
 
 
 def test_the_page_needs_no_exception_in_a_policy():

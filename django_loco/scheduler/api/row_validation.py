@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from ...exceptions import LocoConfigurationError
 from ..entry import ScheduleEntry
@@ -23,13 +24,13 @@ def validate_row(row: Any) -> ScheduleEntry:
     """Return the schedule of ``row``, a ``models.Schedule``. Raises ``ValidationError`` for the field that is wrong."""
     for field in ("args", "kwargs", "tags"):
         if problem := problem_of_json(getattr(row, field)):
-            raise ValidationError({field: f"{field} {problem}"})
+            raise ValidationError({field: problem})
     try:
         entry = entry_of_row({key: getattr(row, key) for key in ("name", *COLUMNS)}, default.allow_list)
     except LocoConfigurationError as error:
         raise _located(error) from error
     if default.has(row.name):
-        raise ValidationError({"name": "a schedule in the code or the settings has this name; choose another one."})
+        raise ValidationError({"name": _("a schedule in the code or the settings has this name; choose another one.")})
     if entry.after is not None:
         _require_other(row, entry)
     return entry
@@ -44,14 +45,15 @@ def problem_of_json(value: Any) -> str:
         text = json.dumps(value, ensure_ascii=False, default=str)
         text.encode()
     except RecursionError:
-        return "is nested too deeply."
+        return _("It is nested too deeply.")
     except UnicodeEncodeError:
-        return "contains half of a surrogate pair, which is not a character."
+        return _("It contains half of a surrogate pair, which is not a character.")
     except ValueError as error:
-        return f"cannot be stored as JSON: {error}."
+        return _("It cannot be stored as JSON: %(error)s.") % {"error": error}
     if r"\u0000" in text:
-        return "contains the character NUL, which PostgreSQL cannot store."
-    return f"is longer than {MAX_JSON_CHARACTERS} characters." if len(text) > MAX_JSON_CHARACTERS else ""
+        return _("It contains the character NUL, which PostgreSQL cannot store.")
+    too_long = _("It is longer than %(count)s characters.") % {"count": MAX_JSON_CHARACTERS}
+    return too_long if len(text) > MAX_JSON_CHARACTERS else ""
 
 
 def _require_other(row: Any, entry: ScheduleEntry) -> None:

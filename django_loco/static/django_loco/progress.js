@@ -16,11 +16,11 @@
     function show(found) {
       if (found.percent === null) bar.removeAttribute("value");
       else { bar.max = 100; bar.value = found.percent; }
-      text.textContent = found.text || found.state;
+      text.textContent = found.text || found.state_text;
       box.dataset.state = found.state;
       if (!found.finished) return;
       box.dataset.finished = "";
-      state.textContent = found.state;
+      state.textContent = found.state_text;
       box.dispatchEvent(new CustomEvent("loco:finished", { bubbles: true, detail: found }));
     }
 
