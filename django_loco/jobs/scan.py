@@ -87,9 +87,13 @@ def _each(chosen: frozenset[Any] | None) -> Iterable[Any]:
 
 
 def _by_ids(queue: Queue, ids: Iterable[str], before: str | None) -> Iterator[Job]:
-    for job_id in sorted(ids, reverse=True):
-        if (before is None or job_id < before) and (job := queue.get(job_id)) is not None:
-            yield job
+    wanted = sorted((job_id for job_id in ids if before is None or job_id < before), reverse=True)
+    first, size = 0, FIRST_PAGE
+    while first < len(wanted):
+        page = sorted(queue.get_many(wanted[first : first + size]), key=attrgetter("id"), reverse=True)
+        yield from page
+        first += size
+        size = _next_size(page) if page else LARGEST_PAGE
 
 
 def _pages(

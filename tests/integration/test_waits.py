@@ -69,7 +69,7 @@ def approve(context, timeout=None):
     return [context.step("ask", charge, 1), context.wait_for("approved", timeout)]
 
 
-@task(takes_context=True, max_attempts=3, backoff=0.01)
+@task(takes_context=True, max_attempts=3, backoff=3600)
 def decide(context):
     try:
         answer = context.wait_for("approved", timedelta(hours=1))

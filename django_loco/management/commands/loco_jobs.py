@@ -15,7 +15,7 @@ from ...jobs.transfer.importing import FINISHED
 from ...log.plain_text import one_line
 from ...process.exit_codes import shell_code
 from ..output import show
-from ..stored_jobs import listing
+from ..stored_jobs import batches, listing
 from ..stored_jobs.arguments import json_list, json_object, json_value, moment, positive
 from ..stored_jobs.dumping import dump
 from ..stored_jobs.ids import id_of
@@ -70,6 +70,7 @@ class Command(BaseCommand):
         signal.add_argument("id", help="The id of a job, or its last 8 digits, as in the log.")
         signal.add_argument("name", help='The name, as in context.wait_for("approved").')
         signal.add_argument("value", nargs="?", type=json_value, help="A JSON value. Default: null.")
+        batches.add_arguments(self._verb(verbs, "batches", "List batches, or show, cancel or retry one."))
         self._add_dump(verbs)
         self._add_import(verbs)
         for name, text in (
@@ -145,8 +146,8 @@ class Command(BaseCommand):
                 dump(options, self.stdout, self.stderr, owns_process=owns_process)
             elif verb in MASS:
                 MassOperation(verb, options, self.stdout).run()
-            elif verb == "signal":
-                self.send_signal(options)
+            elif options.get("action") in batches.OPERATIONS:
+                batches.operate(options, self.stdout)
             elif verb in ("pause", "resume"):
                 self.set_paused(options, pauses=verb == "pause")
             elif verb in WORKER_VERBS:
@@ -167,23 +168,27 @@ class Command(BaseCommand):
 
     def lines(self, verb: str, options: Mapping[str, Any]) -> Iterator[str]:
         """Return the lines of a command that only shows something."""
-        backend, form = options["backend"], options["format"]
+        backend, form = options["backend"], options.get("format", "table")
         match verb:
             case "list":
                 return listing.as_list(searched(options)[: options["limit"]], form)
             case "show":
                 return listing.as_report(jobs.get(id_of(options["id"], backend), backend=backend), form)
+            case "signal":
+                return self.send_signal(options)
+            case "batches":
+                return batches.lines_of(options)
             case "why":
                 return listing.as_reasons(jobs.why(id_of(options["id"], backend), backend=backend), form)
         return listing.as_stats(jobs.stats(backend=backend), jobs.rates(backend=backend), form)
 
-    def send_signal(self, options: Mapping[str, Any]) -> None:
+    def send_signal(self, options: Mapping[str, Any]) -> Iterator[str]:
         job_id = id_of(options["id"], options["backend"])
         name = one_line(options["name"])
         if jobs.signal(job_id, options["name"], options["value"], backend=options["backend"]):
-            self.stdout.write(f"Sent the signal {name!r} to job {job_id}.")
+            yield f"Sent the signal {name!r} to job {job_id}."
         else:
-            self.stdout.write(f"Job {job_id} has the signal {name!r} already; the value that it has counts.")
+            yield f"Job {job_id} has the signal {name!r} already; the value that it has counts."
 
     def set_paused(self, options: Mapping[str, Any], *, pauses: bool) -> None:
         what = {kind: options[kind] for kind in ("queue", "task", "tag")}

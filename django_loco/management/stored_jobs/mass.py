@@ -92,7 +92,7 @@ _PAST = {verb: f"{verb.capitalize()}{'d' if verb.endswith('e') else 'ed'}" for v
 
 def _operation(verb: str, options: Mapping[str, Any]) -> Callable[[Any], int]:
     """Return the function of ``jobs`` that does ``verb``. Raises ``ValueError``."""
-    by = f"{_user()} with loco_jobs"
+    by = by_user()
     match verb:
         case "retry":
             return jobs.retry
@@ -115,8 +115,9 @@ def _operation(verb: str, options: Mapping[str, Any]) -> Callable[[Any], int]:
     return jobs.delete
 
 
-def _user() -> str:
+def by_user() -> str:
+    """Return who does something, for the errors of cancelled jobs."""
     try:
-        return getuser()
+        return f"{getuser()} with loco_jobs"
     except (KeyError, OSError, ImportError):  # a container whose user has no name
-        return "somebody"
+        return "somebody with loco_jobs"

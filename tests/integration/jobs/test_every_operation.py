@@ -26,7 +26,7 @@ from django_loco.management.commands.loco_jobs import Command
 from django_loco.queues import Queue, queue_for
 from django_loco.queues.records.minutes import NUMBERS, Labels, Minute, minute_of
 from django_loco.queues.workers import Role, WorkerInfo
-from django_loco.tasks import Workflow
+from django_loco.tasks import Workflow, batch
 from django_loco.tasks.job_result import JobResult
 from tests.app import tasks
 from tests.integration.admin import conftest as admin_conftest
@@ -96,6 +96,27 @@ def signal_of_command(world: World) -> None:
     job = world.stored("running")
     assert world.run("signal", job.id, "approved", "2") == f"Sent the signal 'approved' to job {job.id}.\n"
     assert json.loads(world.of(job).signals or "") == {"approved": {"value": 2}}
+
+
+@case(COMMANDS, "loco_jobs batches")
+def batches_of_command(world: World) -> None:
+    assert world.run("batches") == "There are no batches.\n"
+    with batch("import", metadata={"a": 1}) as own:
+        own.enqueue_many(tasks.sync_stock, [{"shop": "a"}, {"shop": "b"}])
+    assert own.id in world.run("batches")
+    shown = json.loads(world.run("batches", "show", own.id, "--format", "json"))
+    assert (shown["name"], shown["state"], shown["total"], shown["left"]) == ("import", "sealed", 2, 2)
+    assert shown["metadata"] == {"a": 1}
+    assert "loco_jobs list batch:" in world.run("batches", "show", own.id)
+    with pytest.raises(CommandError, match="Cancel would take up to 2 jobs"):
+        world.run("batches", "cancel", own.id)
+    assert world.run("batches", "cancel", own.id, "--yes") == "Cancelled 2 jobs.\n"
+    assert world.run("batches", "retry", own.id, "--yes") == "Retried 2 jobs.\n"
+    [line] = world.run("batches", "list", "--format", "json", "--limit", "1").splitlines()
+    assert json.loads(line)["left"] == 2
+    for words in (["show"], ["list", own.id], ["show", "nothing"], ["cancel", "nothing"]):
+        with pytest.raises(CommandError, match="batch"):
+            world.run("batches", *words)
 
 
 @pytest.fixture

@@ -1,0 +1,118 @@
+"""Lists, shows, cancels and retries batches, for ``loco_jobs batches``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser, OutputWrapper
+from django.utils import timezone
+
+from ...exceptions import BatchDoesNotExist
+from ...jobs.operations.batches.batch import Batch
+from ...log.plain_text import one_line
+from ...queues.records.batches import BATCH, WORKFLOW
+from ..schedules import clock, table
+from .arguments import positive
+from .asking import jobs_in_words, may
+from .mass import by_user
+
+HEADINGS = ("ID", "KIND", "NAME", "STATE", "MADE", "JOBS", "DONE", "FAILED", "CANCELLED", "LEFT")
+#: The actions that change something, and their past participles.
+OPERATIONS: Mapping[str, str] = {"cancel": "Cancelled", "retry": "Retried"}
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Add the arguments of ``loco_jobs batches``."""
+    parser.add_argument(
+        "action", nargs="?", choices=("list", "show", *OPERATIONS), default="list", help="Default: list."
+    )
+    parser.add_argument("id", nargs="?", help="The id of a batch; all but list need it.")
+    parser.add_argument("--limit", type=positive, default=50, help="The number of batches at most. Default: 50.")
+    parser.add_argument("--yes", action="store_true", help="Do not ask.")
+
+
+def lines_of(options: Mapping[str, Any]) -> Iterator[str]:
+    """Return the lines of ``list`` and ``show``. Raises ``CommandError``."""
+    if options["action"] == "show":
+        return _as_report(_batch(options), options["format"])
+    if options["id"]:
+        raise CommandError("list takes no id. To see one batch: loco_jobs batches show ID")
+    return _as_list(_all(options), options["format"])
+
+
+def operate(options: Mapping[str, Any], stdout: OutputWrapper) -> None:
+    """Cancel or retry a batch, after a question. Raises ``CommandError``, and what ``Batch`` raises."""
+    action, batch = options["action"], _batch(options)
+    if action == "retry" and batch.record.kind == WORKFLOW:
+        raise CommandError(f"{batch.id} is a workflow. Retry its failed jobs: loco_jobs retry batch:{batch.id}")
+    counts = batch.counts
+    number = counts.left if action == "cancel" else counts.failed + counts.cancelled
+    if may(stdout, action.capitalize(), f"up to {jobs_in_words(number)}", yes=options["yes"]):
+        do: Callable[[], int] = batch.retry if action == "retry" else lambda: batch.cancel(by=by_user())
+        stdout.write(f"{OPERATIONS[action]} {jobs_in_words(do())}.")
+
+
+def _batch(options: Mapping[str, Any]) -> Batch:
+    if not options["id"]:
+        raise CommandError(f"Give the id of a batch: loco_jobs batches {options['action']} ID")
+    try:
+        return Batch.get(options["id"], backend=options["backend"])
+    except BatchDoesNotExist as error:
+        raise CommandError(str(error)) from None
+
+
+def _all(options: Mapping[str, Any]) -> list[Batch]:
+    """Return the newest batches and workflows, with their counts as they are now."""
+    limit: int = options["limit"]
+    each = (islice(Batch.all(backend=options["backend"], kind=kind), limit) for kind in (BATCH, WORKFLOW))
+    found = sorted(chain.from_iterable(each), key=lambda batch: batch.id, reverse=True)[:limit]
+    for batch in found:
+        if batch.finished_at is None:
+            batch.refresh()
+    return found
+
+
+def _as_list(batches: Sequence[Batch], form: str) -> Iterator[str]:
+    if form == "json":
+        yield from (json.dumps(_shown(batch)) for batch in batches)
+    elif batches:
+        yield from table([HEADINGS, *map(_row, batches)])
+    else:
+        yield "There are no batches."
+
+
+def _as_report(batch: Batch, form: str) -> Iterator[str]:
+    shown = _shown(batch)
+    if form == "json":
+        yield json.dumps(shown, indent=2)
+        return
+    width = max(map(len, shown))
+    for name, value in shown.items():
+        yield f"{name:<{width}}  {one_line(value if isinstance(value, str) else json.dumps(value))}"
+    yield f"\nIts jobs: loco_jobs list batch:{batch.id}"
+
+
+def _row(batch: Batch) -> Sequence[str]:
+    counts = batch.counts
+    numbers = (counts.total, counts.succeeded, counts.failed, counts.cancelled, counts.left)
+    made = clock(timezone.localtime(batch.created_at))
+    return batch.id, batch.record.kind, one_line(batch.name), batch.state, made, *(f"{number:,}" for number in numbers)
+
+
+def _shown(batch: Batch) -> dict[str, Any]:
+    finished = batch.finished_at
+    return {
+        "id": batch.id,
+        "kind": batch.record.kind,
+        "name": batch.name,
+        "backend": batch.backend,
+        "state": batch.state,
+        "created_at": batch.created_at.isoformat(),
+        "finished_at": None if finished is None else finished.isoformat(),
+        **batch.counts._asdict(),
+        "left": batch.counts.left,
+        "metadata": batch.metadata,
+    }
