@@ -8,14 +8,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import override
 
 from ... import jobs
-from ...exceptions import QueueError
+from ...exceptions import BatchDoesNotExist, QueueError
 from ...jobs.stores import queue_of
 from ...jobs.stores import searched as searched_aliases
 from ...jobs.transfer.importing import FINISHED
 from ...log.plain_text import one_line
 from ...process.exit_codes import shell_code
 from ..output import show
-from ..stored_jobs import batches, listing
+from ..stored_jobs import batches, listing, workflows
 from ..stored_jobs.arguments import json_list, json_object, json_value, moment, positive
 from ..stored_jobs.dumping import dump
 from ..stored_jobs.ids import id_of
@@ -64,6 +64,9 @@ class Command(BaseCommand):
                 "id", help="The id of a job, or its last 8 digits, as in the log."
             )
         self._verb(verbs, "stats", "Count the jobs of each queue.", forms=("table", "json", "csv"))
+        workflows.add_arguments(
+            self._verb(verbs, "workflows", "List workflows, or the nodes of one; cancel or retry it.")
+        )
         for name, text in MASS.items():
             self._add_mass(verbs, name, text)
         signal = self._verb(verbs, "signal", "Send a signal to a job that waits for it, or will.", forms=())
@@ -167,7 +170,7 @@ class Command(BaseCommand):
             )
 
     def lines(self, verb: str, options: Mapping[str, Any]) -> Iterator[str]:
-        """Return the lines of a command that only shows something."""
+        """Return the lines of a command that shows something."""
         backend, form = options["backend"], options.get("format", "table")
         match verb:
             case "list":
@@ -180,6 +183,8 @@ class Command(BaseCommand):
                 return batches.lines_of(options)
             case "why":
                 return listing.as_reasons(jobs.why(id_of(options["id"], backend), backend=backend), form)
+            case "workflows":
+                return workflows.lines(options)
         return listing.as_stats(jobs.stats(backend=backend), jobs.rates(backend=backend), form)
 
     def send_signal(self, options: Mapping[str, Any]) -> Iterator[str]:
@@ -213,5 +218,5 @@ def explained() -> Iterator[None]:
     except KeyboardInterrupt:
         text = "Interrupted. If jobs were being changed, run the command again for the others."
         raise CommandError(text, returncode=shell_code(-SIGINT)) from None
-    except (QueueError, jobs.TaskResultDoesNotExist, jobs.InvalidState, ValueError) as error:
+    except (QueueError, jobs.TaskResultDoesNotExist, jobs.InvalidState, BatchDoesNotExist, ValueError) as error:
         raise CommandError(str(error)) from error

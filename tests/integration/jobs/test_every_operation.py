@@ -26,7 +26,7 @@ from django_loco.management.commands.loco_jobs import Command
 from django_loco.queues import Queue, queue_for
 from django_loco.queues.records.minutes import NUMBERS, Labels, Minute, minute_of
 from django_loco.queues.workers import Role, WorkerInfo
-from django_loco.tasks import Workflow, batch
+from django_loco.tasks import Node, Workflow, batch
 from django_loco.tasks.job_result import JobResult
 from tests.app import tasks
 from tests.integration.admin import conftest as admin_conftest
@@ -349,6 +349,31 @@ def commands_that_show(world: World) -> None:
     assert job.id in world.run("show", job.id)
     assert "It has failed for good" in world.run("why", job.id[-8:])
     assert world.run("stats").splitlines()[1].split()[:2] == ["default", "default"]
+
+
+@case(COMMANDS, "loco_jobs workflows")
+def command_of_workflows(world: World) -> None:
+    assert world.run("workflows") == "There is no workflow.\n"
+    flow = Workflow("nightly", metadata={"day": 1})
+    first = flow.add(tasks.add, 1, 2, name="extract")
+    flow.add(tasks.add, 3, 4, after=[first], name="load", on_failed="run")
+    flow.enqueue()
+    row = world.run("workflows", "--backend", "default").splitlines()[1].split()
+    assert row[:8] == [flow.id, "nightly", "running", "2", "0", "0", "0", "2"]
+    title, _, *nodes = world.run("workflows", flow.id).splitlines()
+    assert title == f"Workflow {flow.id} 'nightly' is running."
+    assert [line.split() for line in nodes] == [
+        ["extract", "waiting", first.id],
+        ["load", "scheduled", Node(flow.id, "load").id, "extract", "run"],
+    ]
+    assert json.loads(world.run("workflows", flow.id, "--format", "json"))["nodes"][1]["after"] == ["extract"]
+    assert json.loads(world.run("workflows", "--format", "json"))["metadata"] == {"day": 1}
+    assert world.run("workflows", flow.id, "--cancel") == "Cancelled 2 nodes.\n"
+    assert world.run("workflows", flow.id, "--retry") == "Retried 2 nodes.\n"
+    assert world.fetched() == [first.id]
+    for words, problem in ((["--retry"], "Give the id"), (["0" * 32], "There is no batch")):
+        with pytest.raises(CommandError, match=problem):
+            world.run("workflows", *words)
 
 
 @case(COMMANDS, *(f"loco_jobs {name}" for name in ("retry", "cancel", "discard", "update", "delete", "purge")))

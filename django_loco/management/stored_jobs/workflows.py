@@ -1,0 +1,91 @@
+"""Workflows for ``loco_jobs workflows``: a table or JSON lines of all, or of the nodes of one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from operator import attrgetter
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from ... import jobs
+from ...core.job import Job, utcnow
+from ...jobs.operations.workflows.nodes import Place, place_of
+from ...jobs.operations.workflows.workflow import Workflow
+from ...log.plain_text import one_line
+from ..schedules import clock, table
+from .arguments import positive
+
+HEADINGS = ("ID", "NAME", "STATE", "NODES", "DONE", "FAILED", "CANCELLED", "LEFT", "MADE")
+NODE_HEADINGS = ("NODE", "STATE", "JOB", "AFTER", "IF ONE FAILS")
+#: The number of names in a cell.
+NAMES = 5
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("id", nargs="?", help="The id of a workflow: list its nodes. Default: list workflows.")
+    parser.add_argument("--limit", type=positive, default=50, help="The number of workflows at most. Default: 50.")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--cancel", action="store_true", help="Cancel the nodes of the workflow that wait or run.")
+    what.add_argument("--retry", action="store_true", help="Run the failed part of the workflow again.")
+
+
+def lines(options: Mapping[str, Any]) -> Iterator[str]:
+    """Return the lines of the command. Raises ``ValueError`` if an id is missing, and ``BatchDoesNotExist``."""
+    workflow_id, backend, form = options["id"], options["backend"], options["format"]
+    if workflow_id is not None:
+        flow = jobs.workflow(workflow_id, backend=backend)
+        return _operated(flow, options) if options["cancel"] or options["retry"] else as_nodes(flow, form)
+    if options["cancel"] or options["retry"]:
+        raise ValueError("Give the id of a workflow: see loco_jobs workflows.")
+    return as_workflows(islice(jobs.workflows(backend=backend), options["limit"]), form)
+
+
+def _operated(flow: Workflow, options: Mapping[str, Any]) -> Iterator[str]:
+    """Cancel or retry a workflow; yield what was done."""
+    number = flow.retry() if options["retry"] else flow.cancel()
+    yield f"{'Retried' if options['retry'] else 'Cancelled'} {number:,} {'node' if number == 1 else 'nodes'}."
+
+
+def as_workflows(found: Iterable[Workflow], form: str) -> Iterator[str]:
+    """Yield the lines of the list of workflows."""
+    rows = []
+    for flow in found:
+        flow.refresh()
+        total, *ended = flow.counts
+        if form == "json":
+            yield json.dumps(_shown(flow))
+        numbers = (f"{number:,}" for number in (total, *ended, flow.counts.left))
+        rows.append((flow.id, one_line(flow.name), flow.state, *numbers, clock(flow.created_at)))
+    if form != "json":
+        yield from table([HEADINGS, *rows]) if rows else ["There is no workflow."]
+
+
+def as_nodes(flow: Workflow, form: str) -> Iterator[str]:
+    """Yield the lines of one workflow with its nodes, in the order in which they were added."""
+    flow.refresh()
+    nodes = [(job, place) for job in sorted(flow.nodes(), key=attrgetter("enqueued_at")) if (place := place_of(job))]
+    if form == "json":
+        yield json.dumps(_shown(flow) | {"nodes": [_shown_node(*node) for node in nodes]}, indent=2)
+        return
+    yield f"Workflow {flow.id} {one_line(flow.name)!r} is {flow.state}."
+    yield from table([NODE_HEADINGS, *(_node_row(*node) for node in nodes)])
+
+
+def _shown(flow: Workflow) -> dict[str, object]:
+    counts = flow.counts._asdict() | {"left": flow.counts.left}
+    shown = {"id": flow.id, "name": flow.name, "backend": flow.backend, "state": flow.state, **counts}
+    return shown | {"created_at": flow.created_at.isoformat(), "metadata": flow.metadata}
+
+
+def _shown_node(job: Job, place: Place) -> dict[str, object]:
+    state = jobs.state_of(job, utcnow())
+    return {"name": place.name, "state": state, "job": job.id, "after": place.after, "on_failed": place.on_failed}
+
+
+def _node_row(job: Job, place: Place) -> tuple[str, ...]:
+    names = ", ".join([*map(one_line, place.after[:NAMES]), *["…"] * (len(place.after) > NAMES)])
+    return one_line(place.name), jobs.state_of(job, utcnow()), job.id, names, place.on_failed if place.after else ""
