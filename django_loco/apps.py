@@ -18,6 +18,7 @@ from .checks import (
     check_components,
     check_dashboard,
     check_deployment,
+    check_locks,
     check_migrations,
     check_queues,
     check_schedules,
@@ -83,3 +84,4 @@ class LocoConfig(AppConfig):
         for check in (check_migrations, check_stored_schedules, check_waiting_jobs):
             checks.register(if_settings_are_valid(check), "loco", checks.Tags.database)
         checks.register(if_settings_are_valid(check_deployment), "loco", deploy=True)
+        checks.register(if_settings_are_valid(check_locks), "loco", deploy=True)

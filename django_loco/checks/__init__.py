@@ -23,6 +23,7 @@ loco.W013  stored jobs and schedules may run a management command that can run a
 loco.W014  migrations of the app are missing in a database that it uses (--database)
 loco.W015  NUM_WORKERS is very high
 loco.W016  a setting of LOCO stands beside it, where nothing reads it
+loco.W017  locks hold within one process only, in production (--deploy)
 
 Queues add checks of their store, such as ``queues.redis.check``.
 """
@@ -45,6 +46,7 @@ from .settings import (
 )
 from .stored_jobs import (
     check_deployment,
+    check_locks,
     check_migrations,
     check_waiting_jobs,
 )
@@ -55,6 +57,7 @@ __all__ = [
     "check_components",
     "check_dashboard",
     "check_deployment",
+    "check_locks",
     "check_migrations",
     "check_queues",
     "check_schedules",

@@ -92,6 +92,25 @@ def check_deployment(*, asks_stores: bool = True, **kwargs: Any) -> Iterator[Che
             yield from _check_workers(alias, asks_stores)
 
 
+def check_locks(**kwargs: Any) -> Iterator[CheckMessage]:
+    """Find aliases of ``TASKS`` whose locks are in the memory of each process."""
+    for alias in loco_aliases():
+        if mistakes(alias, task_backends[alias].options):
+            continue
+        try:
+            is_shared = queue_for(alias).is_shared
+        except LocoConfigurationError:
+            continue  # Another check reports that.
+        if not is_shared:
+            yield checks.Warning(
+                f"The locks of TASKS[{alias!r}] are in the memory of each process, as its jobs are: two processes do "
+                "not exclude each other.",
+                hint='Set WORKER_MODE = "BackgroundQueue" if the project uses django_loco.locks with this alias, or '
+                "silence this warning if not.",
+                id="loco.W017",
+            )
+
+
 def _check_workers(alias: str, asks_store: bool) -> Iterator[CheckMessage]:
     if worker_mode(alias, task_backends[alias].options) == "BackgroundAsync":
         yield checks.Warning(

@@ -150,6 +150,11 @@ def test_jobs_in_memory_in_production():
     assert "kill -9 loses them" in found(WORKER_MODE="BackgroundAsync")["loco.W004"]
 
 
+def test_locks_in_memory_in_production():
+    assert "two processes do not exclude each other" in found(WORKER_MODE="BackgroundAsync")["loco.W017"]
+    assert "loco.W017" not in found(WORKER_MODE="BackgroundQueue")
+
+
 def test_a_component_that_cannot_be_imported():
     assert "cannot be imported" in found(LOCO={"COMPONENTS": ["shop.consumers.Feed"]})["loco.E004"]
 
