@@ -179,12 +179,10 @@ class Command(BaseCommand):
                 return listing.as_report(jobs.get(id_of(options["id"], backend), backend=backend), form)
             case "signal":
                 return self.send_signal(options)
-            case "batches":
-                return batches.lines_of(options)
             case "why":
                 return listing.as_reasons(jobs.why(id_of(options["id"], backend), backend=backend), form)
-            case "workflows":
-                return workflows.lines(options)
+            case "batches" | "workflows":
+                return batches.lines_of(options) if verb == "batches" else workflows.lines(options)
         return listing.as_stats(jobs.stats(backend=backend), jobs.rates(backend=backend), form)
 
     def send_signal(self, options: Mapping[str, Any]) -> Iterator[str]:

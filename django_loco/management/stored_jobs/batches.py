@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser, OutputWrapper
@@ -13,13 +13,13 @@ from django.utils import timezone
 from ...exceptions import BatchDoesNotExist
 from ...jobs.operations.batches.batch import Batch
 from ...log.plain_text import one_line
-from ...queues.records.batches import BATCH, WORKFLOW
+from ...queues.records.batches import WORKFLOW
 from ..schedules import clock, table
 from .arguments import positive
 from .asking import jobs_in_words, may
 from .mass import by_user
 
-HEADINGS = ("ID", "KIND", "NAME", "STATE", "MADE", "JOBS", "DONE", "FAILED", "CANCELLED", "LEFT")
+HEADINGS = ("ID", "NAME", "STATE", "MADE", "JOBS", "DONE", "FAILED", "CANCELLED", "LEFT")
 #: The actions that change something, and their past participles.
 OPERATIONS: Mapping[str, str] = {"cancel": "Cancelled", "retry": "Retried"}
 
@@ -46,8 +46,6 @@ def lines_of(options: Mapping[str, Any]) -> Iterator[str]:
 def operate(options: Mapping[str, Any], stdout: OutputWrapper) -> None:
     """Cancel or retry a batch, after a question. Raises ``CommandError``, and what ``Batch`` raises."""
     action, batch = options["action"], _batch(options)
-    if action == "retry" and batch.record.kind == WORKFLOW:
-        raise CommandError(f"{batch.id} is a workflow. Retry its failed jobs: loco_jobs retry batch:{batch.id}")
     counts = batch.counts
     number = counts.left if action == "cancel" else counts.failed + counts.cancelled
     if may(stdout, action.capitalize(), f"up to {jobs_in_words(number)}", yes=options["yes"]):
@@ -59,16 +57,17 @@ def _batch(options: Mapping[str, Any]) -> Batch:
     if not options["id"]:
         raise CommandError(f"Give the id of a batch: loco_jobs batches {options['action']} ID")
     try:
-        return Batch.get(options["id"], backend=options["backend"])
+        batch = Batch.get(options["id"], backend=options["backend"])
     except BatchDoesNotExist as error:
         raise CommandError(str(error)) from None
+    if batch.record.kind == WORKFLOW:
+        raise CommandError(f"{batch.id} is a workflow, not a batch: loco_jobs workflows {options['action']} {batch.id}")
+    return batch
 
 
 def _all(options: Mapping[str, Any]) -> list[Batch]:
-    """Return the newest batches and workflows, with their counts as they are now."""
-    limit: int = options["limit"]
-    each = (islice(Batch.all(backend=options["backend"], kind=kind), limit) for kind in (BATCH, WORKFLOW))
-    found = sorted(chain.from_iterable(each), key=lambda batch: batch.id, reverse=True)[:limit]
+    """Return the newest batches, with their counts as they are now."""
+    found = [*islice(Batch.all(backend=options["backend"]), options["limit"])]
     for batch in found:
         if batch.finished_at is None:
             batch.refresh()
@@ -99,14 +98,13 @@ def _row(batch: Batch) -> Sequence[str]:
     counts = batch.counts
     numbers = (counts.total, counts.succeeded, counts.failed, counts.cancelled, counts.left)
     made = clock(timezone.localtime(batch.created_at))
-    return batch.id, batch.record.kind, one_line(batch.name), batch.state, made, *(f"{number:,}" for number in numbers)
+    return batch.id, one_line(batch.name), batch.state, made, *(f"{number:,}" for number in numbers)
 
 
 def _shown(batch: Batch) -> dict[str, Any]:
     finished = batch.finished_at
     return {
         "id": batch.id,
-        "kind": batch.record.kind,
         "name": batch.name,
         "backend": batch.backend,
         "state": batch.state,
