@@ -149,8 +149,6 @@ class Command(BaseCommand):
                 dump(options, self.stdout, self.stderr, owns_process=owns_process)
             elif verb in MASS:
                 MassOperation(verb, options, self.stdout).run()
-            elif options.get("action") in batches.OPERATIONS:
-                batches.operate(options, self.stdout)
             elif verb in ("pause", "resume"):
                 self.set_paused(options, pauses=verb == "pause")
             elif verb in WORKER_VERBS:
@@ -182,7 +180,7 @@ class Command(BaseCommand):
             case "why":
                 return listing.as_reasons(jobs.why(id_of(options["id"], backend), backend=backend), form)
             case "batches" | "workflows":
-                return batches.lines_of(options) if verb == "batches" else workflows.lines(options)
+                return batches.lines_of(options, self.stdout) if verb == "batches" else workflows.lines(options)
         return listing.as_stats(jobs.stats(backend=backend), jobs.rates(backend=backend), form)
 
     def send_signal(self, options: Mapping[str, Any]) -> Iterator[str]:

@@ -20,48 +20,47 @@ from .asking import jobs_in_words, may
 from .mass import by_user
 
 HEADINGS = ("ID", "NAME", "STATE", "MADE", "JOBS", "DONE", "FAILED", "CANCELLED", "LEFT")
-#: The actions that change something, and their past participles.
+#: The options that change something, and what is said then.
 OPERATIONS: Mapping[str, str] = {"cancel": "Cancelled", "retry": "Retried"}
 
 
 def add_arguments(parser: CommandParser) -> None:
     """Add the arguments of ``loco_jobs batches``."""
-    parser.add_argument(
-        "action", nargs="?", choices=("list", "show", *OPERATIONS), default="list", help="Default: list."
-    )
-    parser.add_argument("id", nargs="?", help="The id of a batch; all but list need it.")
+    parser.add_argument("id", nargs="?", help="The id of a batch: show it. Default: list batches.")
     parser.add_argument("--limit", type=positive, default=50, help="The number of batches at most. Default: 50.")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--cancel", action="store_true", help="Cancel the members of the batch that wait or run.")
+    what.add_argument("--retry", action="store_true", help="Run again the members that failed or were cancelled.")
     parser.add_argument("--yes", action="store_true", help="Do not ask.")
 
 
-def lines_of(options: Mapping[str, Any]) -> Iterator[str]:
-    """Return the lines of ``list`` and ``show``. Raises ``CommandError``."""
-    if options["action"] == "show":
-        return _as_report(_batch(options), options["format"])
-    if options["id"]:
-        raise CommandError("list takes no id. To see one batch: loco_jobs batches show ID")
-    return _as_list(_all(options), options["format"])
+def lines_of(options: Mapping[str, Any], stdout: OutputWrapper) -> Iterator[str]:
+    """Return the lines of the command. Raises ``CommandError``, and what ``Batch`` raises."""
+    action = next((name for name in OPERATIONS if options[name]), "")
+    if options["id"] is None:
+        if action:
+            raise CommandError(f"Give the id of a batch: loco_jobs batches ID --{action}")
+        return _as_list(_all(options), options["format"])
+    batch = _batch(options)
+    return _operated(action, batch, options, stdout) if action else _as_report(batch, options["format"])
 
 
-def operate(options: Mapping[str, Any], stdout: OutputWrapper) -> None:
-    """Cancel or retry a batch, after a question. Raises ``CommandError``, and what ``Batch`` raises."""
-    action, batch = options["action"], _batch(options)
+def _operated(action: str, batch: Batch, options: Mapping[str, Any], stdout: OutputWrapper) -> Iterator[str]:
+    """Cancel or retry a batch, after a question; yield what was done."""
     counts = batch.counts
     number = counts.left if action == "cancel" else counts.failed + counts.cancelled
     if may(stdout, action.capitalize(), f"up to {jobs_in_words(number)}", yes=options["yes"]):
         do: Callable[[], int] = batch.retry if action == "retry" else lambda: batch.cancel(by=by_user())
-        stdout.write(f"{OPERATIONS[action]} {jobs_in_words(do())}.")
+        yield f"{OPERATIONS[action]} {jobs_in_words(do())}."
 
 
 def _batch(options: Mapping[str, Any]) -> Batch:
-    if not options["id"]:
-        raise CommandError(f"Give the id of a batch: loco_jobs batches {options['action']} ID")
     try:
         batch = Batch.get(options["id"], backend=options["backend"])
     except BatchDoesNotExist as error:
         raise CommandError(str(error)) from None
     if batch.record.kind == WORKFLOW:
-        raise CommandError(f"{batch.id} is a workflow, not a batch: loco_jobs workflows {options['action']} {batch.id}")
+        raise CommandError(f"{batch.id} is a workflow, not a batch: loco_jobs workflows {batch.id}")
     return batch
 
 

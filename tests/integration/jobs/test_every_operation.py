@@ -104,17 +104,17 @@ def batches_of_command(world: World) -> None:
     with batch("import", metadata={"a": 1}) as own:
         own.enqueue_many(tasks.sync_stock, [{"shop": "a"}, {"shop": "b"}])
     assert own.id in world.run("batches")
-    shown = json.loads(world.run("batches", "show", own.id, "--format", "json"))
+    shown = json.loads(world.run("batches", own.id, "--format", "json"))
     assert (shown["name"], shown["state"], shown["total"], shown["left"]) == ("import", "sealed", 2, 2)
     assert shown["metadata"] == {"a": 1}
-    assert "loco_jobs list batch:" in world.run("batches", "show", own.id)
+    assert "loco_jobs list batch:" in world.run("batches", own.id)
     with pytest.raises(CommandError, match="Cancel would take up to 2 jobs"):
-        world.run("batches", "cancel", own.id)
-    assert world.run("batches", "cancel", own.id, "--yes") == "Cancelled 2 jobs.\n"
-    assert world.run("batches", "retry", own.id, "--yes") == "Retried 2 jobs.\n"
-    [line] = world.run("batches", "list", "--format", "json", "--limit", "1").splitlines()
+        world.run("batches", own.id, "--cancel")
+    assert world.run("batches", own.id, "--cancel", "--yes") == "Cancelled 2 jobs.\n"
+    assert world.run("batches", own.id, "--retry", "--yes") == "Retried 2 jobs.\n"
+    [line] = world.run("batches", "--format", "json", "--limit", "1").splitlines()
     assert json.loads(line)["left"] == 2
-    for words in (["show"], ["list", own.id], ["show", "nothing"], ["cancel", "nothing"]):
+    for words in (["--cancel"], ["--retry"], ["nothing"], ["nothing", "--cancel"]):
         with pytest.raises(CommandError, match="batch"):
             world.run("batches", *words)
 
