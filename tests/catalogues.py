@@ -36,6 +36,18 @@ KEPT = re.compile(
     r"</?\w+[^>]*>|\b(?:LOCO|OPTIONS|TASKS|[A-Z]{3,}_[A-Z_]+)\b|\bloco_\w+|--\w+|\bolder:7d\b|\b\w+\.py\b"
 )
 
+#: The word for each thing in each language, as a pattern: everything has one name.
+GLOSSARY = {
+    "job": {"ar": "وظيف|وظائف", "de": "[Jj]ob", "es": "rabajo", "fr": "[Jj]ob", "zh_Hans": "作业"},
+    "task": {"ar": "مهم|مهام", "de": "Task", "es": "area", "fr": "âche", "zh_Hans": "任务"},
+    "queue": {"ar": "طابور|طوابير", "de": "arteschlange", "es": "[Cc]ola", "fr": "[Ff]ile", "zh_Hans": "队列"},
+    "worker": {"ar": "عامل|عمّال", "de": "Worker", "es": "[Ww]orker", "fr": "[Ww]orker", "zh_Hans": "工作进程"},
+    "schedule": {"ar": "جدول", "de": "eitpl", "es": "rogramaci", "fr": "lanification", "zh_Hans": "计划"},
+    "attempt": {"ar": "محاول", "de": "ersuch", "es": "ntento", "fr": "entative", "zh_Hans": "尝试"},
+    "batch": {"ar": "دفع", "de": "Batch", "es": "[Ll]ote", "fr": "[Ll]ot", "zh_Hans": "批次"},
+    "tag": {"ar": "وسم|وسوم", "de": "chlagw[oö]rt", "es": "tiqueta", "fr": "tiquette", "zh_Hans": "标签"},
+}
+
 
 class Command(makemessages.Command):
     """Never guesses a translation from one of a similar text."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from gettext import GNUTranslations
 
 import pytest
 
-from tests.catalogues import KEPT, LANGUAGES, PACKAGE, PLACEHOLDER, Entry, catalogue_of, entries_of
+from tests.catalogues import GLOSSARY, KEPT, LANGUAGES, PACKAGE, PLACEHOLDER, Entry, catalogue_of, entries_of
 
 CATALOGUES = {language: [*entries_of(catalogue_of(language))] for language in LANGUAGES}
 NUMBERS = Counter(["%(count)s", "%(counter)s", "%(number)s", "%(more)s", "%(alive)s", "%(total)s"])
@@ -56,6 +57,17 @@ def test_translations_end_as_their_texts_do(language):
             end = ends.get(text[-1], text[-1])
             if end != source and {end, source} & set(".:?"):
                 bad.append(text)
+    assert bad == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_everything_has_one_name(language):
+    bad: list[str] = []
+    for word, names in GLOSSARY.items():
+        # Not in names of programs and of what is put in.
+        named = re.compile(rf"(?<![\w{{'.(-])[{word[0]}{word[0].upper()}]{word[1:]}(?:e?s)?\b(?![\w'(.]\w)")
+        with_it = [entry for entry in CATALOGUES[language][1:] if named.search(entry.texts["msgid"])]
+        bad += [e.texts["msgid"] for e in with_it if not re.search(names[language], " ".join(e.translations))]
     assert bad == []
 
 
