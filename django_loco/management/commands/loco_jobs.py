@@ -16,7 +16,7 @@ from ...log.plain_text import one_line
 from ...process.exit_codes import shell_code
 from ..output import show
 from ..stored_jobs import batches, listing, workflows
-from ..stored_jobs.arguments import json_list, json_object, json_value, moment, positive
+from ..stored_jobs.arguments import add_flags_of_django, json_list, json_object, json_value, moment, positive
 from ..stored_jobs.dumping import dump
 from ..stored_jobs.ids import id_of
 from ..stored_jobs.importing import import_dump
@@ -87,6 +87,8 @@ class Command(BaseCommand):
         verbs.choices["pause"].add_argument("--force", action="store_true", help="Pause a task that nobody knows, too.")
         for name, (_, text, _) in WORKER_VERBS.items():
             self._verb(verbs, name, text, forms=()).add_argument("worker", help="The id of a worker: see loco_status.")
+        for verb in verbs.choices.values():
+            add_flags_of_django(verb)
 
     def _verb(self, verbs: Any, name: str, text: str, forms: Sequence[str] = ("table", "json")) -> CommandParser:
         parser: CommandParser = verbs.add_parser(name, help=text, description=text)

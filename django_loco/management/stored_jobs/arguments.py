@@ -1,14 +1,23 @@
-"""Parses the arguments of ``loco_jobs``. Each function raises ``ArgumentTypeError``, which says what to write."""
+"""Parses the arguments of ``loco_jobs``. A function that parses raises ``ArgumentTypeError`` with what to write."""
 
 from __future__ import annotations
 
 import json
 import sys
-from argparse import ArgumentTypeError
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 from ..schedules import length
+
+
+def add_flags_of_django(verb: ArgumentParser) -> None:
+    """Let ``--settings`` and Django's other flags stand after the name of a ``verb``, too, where people write them."""
+    for flag in ("--settings", "--pythonpath"):
+        verb.add_argument(flag, default=SUPPRESS, help=SUPPRESS)
+    for flag in ("--traceback", "--no-color", "--force-color"):
+        verb.add_argument(flag, action="store_true", default=SUPPRESS, help=SUPPRESS)
+    verb.add_argument("-v", "--verbosity", type=int, choices=range(4), default=SUPPRESS, help=SUPPRESS)
 
 
 def positive(text: str) -> int:

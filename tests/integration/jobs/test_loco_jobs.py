@@ -57,6 +57,7 @@ def test_a_list_has_a_row_per_job_the_newest_first():
     assert second.split()[-2:] == ["1", "ValueError"]
     assert run("list", "status:failed", "--limit", "1").splitlines()[1].split() == second.split()
     assert run("list", "task:nothing.*") == "No job matches.\n"
+    assert run("list", "task:nothing.*", "--no-color", "--traceback") == "No job matches.\n"
 
 
 def test_lists_for_programs():

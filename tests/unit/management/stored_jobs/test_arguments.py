@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
 from datetime import datetime, timedelta
 
 import pytest
 
-from django_loco.management.stored_jobs.arguments import json_list, json_object, moment, positive
+from django_loco.management.stored_jobs.arguments import add_flags_of_django, json_list, json_object, moment, positive
+
+
+def test_flags_of_django_may_stand_on_both_sides_of_the_verb():
+    parser = ArgumentParser()
+    parser.add_argument("--settings")
+    parser.add_argument("-v", "--verbosity", type=int, default=1)
+    add_flags_of_django(parser.add_subparsers().add_parser("list"))
+    assert vars(parser.parse_args(["--settings", "a.b", "list"])) == {"settings": "a.b", "verbosity": 1}
+    after = parser.parse_args(["list", "--settings", "a.b", "-v", "2", "--traceback"])
+    assert vars(after) == {"settings": "a.b", "verbosity": 2, "traceback": True}
 
 
 @pytest.mark.parametrize(
