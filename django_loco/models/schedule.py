@@ -102,6 +102,7 @@ class Schedule(models.Model):
     priority = models.SmallIntegerField(null=True, blank=True)
     max_attempts = models.PositiveIntegerField(null=True, blank=True, validators=_POSITIVE)
     timeout = models.FloatField(null=True, blank=True, validators=_NOT_NEGATIVE)
+    expires = models.FloatField(null=True, blank=True, validators=_NOT_NEGATIVE)
     tags = models.JSONField(default=list, blank=True)
     changed_at = models.DateTimeField(default=now, editable=False)
     revision = models.PositiveIntegerField(default=new_revision, editable=False)
@@ -154,6 +155,7 @@ _LABELS = {
     "priority": _("priority"),
     "max_attempts": _("max attempts"),
     "timeout": _("timeout"),
+    "expires": _("expires"),
     "tags": _("tags"),
 }
 for _name, _label in _LABELS.items():

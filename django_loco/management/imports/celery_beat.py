@@ -24,8 +24,6 @@ FROM_MIDNIGHT = "It counted from its last run; now it fires at midnight."
 LOST = {
     "exchange": "Its exchange is left out.",
     "routing_key": "Its routing key is left out.",
-    "expire_seconds": "Its jobs do not expire.",
-    "expires": "Its jobs do not expire; end is not set.",
     "priority": "Its priority is left out, as Celery's counts differently with each broker.",
 }
 
@@ -67,6 +65,8 @@ def _converted(task: Row, schedules: Mapping[str, Mapping[Any, Row]]) -> Foreign
         "kwargs": _json(task, "kwargs", dict),
         "queue": task.get("queue"),
         "start": moment(task.get("start_time")),
+        "end": moment(task.get("expires")),
+        "expires": task.get("expire_seconds"),
         "description": task.get("description"),
         **when,
     }

@@ -137,6 +137,7 @@ class AfterOptions(TypedDict, total=False):
             help="a job that [has not begun](../how-to/retries.md#jobs-that-expire) after so many seconds, or a "
             "`timedelta`, never runs; by default as its task says",
             task_option="expires",
+            form_help=_("Seconds. A job that has not begun so long after it was due never runs."),
         ),
     ]
     tags: Annotated[
@@ -261,7 +262,7 @@ SECTIONS: dict[str, tuple[str | tuple[str, ...], ...]] = {
     "run": ("run", "args", "kwargs"),
     "when": ("schedule", "at", "after", "timezone", ("start", "end"), "jitter"),
     "missed": (("misfire", "grace", "cap"), "overlap"),
-    "job": (("queue", "priority"), ("max_attempts", "timeout"), "tags"),
+    "job": (("queue", "priority"), ("max_attempts", "timeout", "expires"), "tags"),
 }
 
 

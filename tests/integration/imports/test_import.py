@@ -171,8 +171,15 @@ def test_what_celery_beat_knows_and_we_do_not_is_said(tables):
     insert("django_celery_beat_intervalschedule", id=1, every=1, period="minutes")
     beat("sync", interval_id=1, queue="celery", priority=3, expire_seconds=60, exchange="x", headers='{"a": 1}')
     notes = run("celery-beat")["sync"]["notes"]
-    assert [note.split()[1] for note in notes] == ["exchange", "jobs", "priority", "headers", "queue"]
-    assert stored("sync") == {"run": ADD, "args": [1, 2], "schedule": "every minute"}
+    assert [note.split()[1] for note in notes] == ["exchange", "priority", "headers", "queue"]
+    assert stored("sync") == {"run": ADD, "args": [1, 2], "schedule": "every minute", "expires": 60.0}
+
+
+def test_the_end_of_a_schedule_of_celery_beat_is_called_expires(tables):
+    insert("django_celery_beat_intervalschedule", id=1, every=1, period="minutes")
+    beat("sync", interval_id=1, expires=datetime(2030, 3, 5, 4, 30, tzinfo=UTC))
+    assert run("celery-beat")["sync"]["notes"] == []
+    assert stored("sync")["end"] == datetime(2030, 3, 5, 4, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,19 @@ def client():
 
 def form(**fields):
     """Return what a browser sends."""
-    empty = ("after", "timezone", "jitter", "grace", "cap", "queue", "priority", "max_attempts", "timeout", "tags")
+    empty = (
+        "after",
+        "timezone",
+        "jitter",
+        "grace",
+        "cap",
+        "queue",
+        "priority",
+        "max_attempts",
+        "timeout",
+        "expires",
+        "tags",
+    )
     moments = [f"{name}_{part}" for name in ("at", "start", "end") for part in (0, 1)]
     blank = dict.fromkeys(("description", "run_1", *empty, *moments), "")
     filled = {"name": "new", "run_0": TICK, "args": "[]", "kwargs": "{}", "schedule": "every hour"}

@@ -45,7 +45,7 @@ JSONS = [
 FORMS = [
     *((name, WORDS) for name in ("name", "description", "schedule", "after", "timezone", "queue", "tags")),
     *((name, WORDS) for name in ("run_0", "run_1", "misfire")),
-    *((name, NUMBERS) for name in ("jitter", "grace", "cap", "priority", "max_attempts", "timeout")),
+    *((name, NUMBERS) for name in ("jitter", "grace", "cap", "priority", "max_attempts", "timeout", "expires")),
     *((name, DAYS) for name in ("at_0", "start_0", "end_0")),
     *((name, JSONS) for name in ("args", "kwargs")),
     ("schedule", ["every 99999999999999999999 weeks", "0 0 29 2 * 9999", "* " * 10_000, "every " * 20 + "hour"]),
@@ -56,7 +56,7 @@ MOMENTS = ["9999-12-31 23:59:59", "0001-01-01 00:00:00", "infinity", "x", "99999
 REALS = [1e12, 1e308, float("inf"), float("nan"), -1, "x", b"\xff"]
 COLUMNS = [
     *((name, MOMENTS) for name in ("at", "start", "end", "changed_at")),
-    *((name, REALS) for name in ("jitter", "cap", "timeout", "revision")),
+    *((name, REALS) for name in ("jitter", "cap", "timeout", "expires", "revision")),
     *((name, [*JSONS, "x", "", b"\xff", 7]) for name in ("args", "kwargs", "tags")),
     *((name, [*WORDS, b"\xff", 7]) for name in ("name", "run", "schedule", "after", "timezone")),
     ("name", ["x" * 10_000]),
