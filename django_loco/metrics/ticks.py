@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from .names import MAX_LENGTH, MAX_NAMES, OTHER
@@ -12,6 +13,8 @@ from .names import MAX_LENGTH, MAX_NAMES, OTHER
 FIRED: Final = "fired"
 LATE: Final = "late"
 SKIPPED: Final = "skipped"
+#: The reason for which a tick is skipped that nobody misses.
+PAUSED: Final = "paused"
 
 
 class TickLabels(NamedTuple):
@@ -25,30 +28,60 @@ class TickLabels(NamedTuple):
     """Why it was skipped."""
 
 
+class ScheduleTimes(NamedTuple):
+    """When a schedule has fired, for the alert about one that does not."""
+
+    known_since: float
+    """When this process began to count its ticks, in seconds since 1970."""
+
+    period: float
+    """The longest time between its next ticks, in seconds; 0: it has none."""
+
+    fired: float | None = None
+    """When it fired last in this process, or was left out because it is paused, in seconds since 1970."""
+
+
 class TickCounts:
     """The ticks of the ``MAX_NAMES`` schedules that were seen first; those of all others are ``OTHER``."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._times: dict[str, ScheduleTimes] = {}
         self._lock = threading.Lock()
         self._counts: dict[TickLabels, int] = {}
         self._names: set[str] = set()
 
-    def know(self, schedules: Collection[str]) -> None:
-        """Count these schedules from 0 on: Prometheus does not see an increase in the first value of a series."""
+    def know(self, schedules: Mapping[str, float]) -> None:
+        """Count these schedules, with their periods in seconds, from 0 on. Times of others are forgotten.
+
+        Prometheus does not see an increase in the first value of a series.
+        """
         with self._lock:
-            for schedule in schedules:
-                self._counts.setdefault(TickLabels(self._name_of(schedule), FIRED), 0)
+            known, self._times = self._times, {}
+            for schedule, period in schedules.items():
+                name = self._name_of(schedule)
+                self._counts.setdefault(TickLabels(name, FIRED), 0)
+                if name != OTHER:
+                    before = known.get(name) or ScheduleTimes(self._clock(), period)
+                    self._times[name] = before._replace(period=period)
 
     def add(self, schedule: str, outcome: str, reason: str = "") -> None:
         """Count one tick."""
         with self._lock:
             labels = TickLabels(self._name_of(schedule), outcome, reason)
             self._counts[labels] = self._counts.get(labels, 0) + 1
+            if labels.schedule in self._times and (outcome != SKIPPED or reason == PAUSED):
+                self._times[labels.schedule] = self._times[labels.schedule]._replace(fired=self._clock())
 
     def all(self) -> Mapping[TickLabels, int]:
         """Return the counts since the start of the process."""
         with self._lock:
             return dict(sorted(self._counts.items()))
+
+    def times(self) -> Mapping[str, ScheduleTimes]:
+        """Return the times of the schedules that this process knows now, by name."""
+        with self._lock:
+            return dict(sorted(self._times.items()))
 
     def clear(self) -> None:
         """Forget everything, in a fork."""

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from django_loco.process.health.job_metrics import MetricsPage
-from django_loco.process.health.process_metrics import SHOWN, tick_family
+from django_loco.process.health.process_metrics import SHOWN, schedule_families, tick_family
 from tests.app import tasks
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +77,12 @@ def ticks(reason: str = "overlap", **outcomes: str) -> dict[str, str]:
         f'loco_ticks_total{{{labels},outcome="{name}"{reasons.get(name, "")}}}': values
         for name, values in outcomes.items()
     }
+
+
+def fires_at(instance: str = "b", **times: str) -> dict[str, str]:
+    names = {"known": "known_timestamp", "fired": "last_fired_timestamp", "period": "period"}
+    labels = f'job="workers",instance="{instance}",schedule="nightly"'
+    return {f"loco_schedule_{names[name]}_seconds{{{labels}}}": values for name, values in times.items()}
 
 
 def worker(name: str, values: str, more: str = "") -> dict[str, str]:
@@ -150,6 +156,16 @@ CASES = {
             ticks(skipped="0x5 1x30", late="0+1x30"),
         ],
     ),
+    "LocoScheduleNeverFires": Case(
+        fires_at(known="0x30", period="120x30"),
+        [
+            fires_at(known="0x30", period="1200x30"),
+            fires_at(known="0x30", period="120x30", fired="_x10 900x20"),
+            fires_at(known="0x30", period="120x30", fired="0+60x30"),
+            {**fires_at(known="0x30", period="120x30", fired="60x30"), **fires_at(instance="c", fired="0+60x30")},
+            fires_at(known="_x10 720x20", period="240x30"),
+        ],
+    ),
     "LocoSchedulerGone": Case(
         worker("loco_scheduler_schedules", "3x5 _x30"),
         [worker("loco_scheduler_schedules", "3x30"), worker("loco_scheduler_schedules", "3x15 _x20"), {}],
@@ -175,6 +191,7 @@ def names() -> set[str]:
     return (
         found
         | {"loco_component_up", "loco_log_dropped_lines_total", tick_family().name}
+        | {family.name for family in schedule_families()}
         | {f"{name}_{suffix}" for name in histograms for suffix in ("bucket", "sum", "count")}
     )
 

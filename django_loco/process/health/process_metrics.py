@@ -61,7 +61,21 @@ def process_families() -> list[Family]:
                 family.add(value, component=name, **shown.labels)
     dropped = Family("loco_log_dropped_lines_total", "counter", "Log lines that could not be written.")
     dropped.add(report.log_health()["dropped"])
-    return [*families.values(), tick_family(), dropped]
+    return [*families.values(), tick_family(), *schedule_families(), dropped]
+
+
+def schedule_families() -> list[Family]:
+    """Return when each schedule of this process's scheduler has fired, and how often it should."""
+    known = Family("loco_schedule_known_timestamp_seconds", "gauge", "When the process began to count its ticks.")
+    fired = Family("loco_schedule_last_fired_timestamp_seconds", "gauge", "When it fired last, or was paused.")
+    period = Family("loco_schedule_period_seconds", "gauge", "The longest time between its next ticks.")
+    for name, times in counts.times().items():
+        if times.period:
+            known.add(times.known_since, schedule=name)
+            period.add(times.period, schedule=name)
+            if times.fired is not None:
+                fired.add(times.fired, schedule=name)
+    return [known, fired, period]
 
 
 def tick_family() -> Family:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from ...core.job import utcnow
 from ...log.safe import get_logger
+from ...metrics.names import MAX_NAMES
 from ...metrics.ticks import counts
 from ..dependencies import Dependency, dependencies_of
 from ..entry import ScheduleEntry
 from ..registry import Registry
 from ..sources.database import Pause, StoredSchedules
+from ..triggers.trigger import Trigger
 from .announcements import announce_skipped
 from .deploy import deploy_id
 from .due_heap import DueHeap, DueTick, FindTick, next_tick
@@ -19,6 +22,8 @@ logger = get_logger("django_loco.scheduler")
 
 #: The most ticks that are fired together.
 MAX_BATCH = 500
+#: The number of times between ticks of which the longest is the period: with a week of days the weekend is among them.
+PERIODS = 8
 
 
 class Timetable:
@@ -40,6 +45,7 @@ class Timetable:
         self._began: datetime | None = now
         """Where the ticks of database rows begin; ``None`` after the first read, so that new rows begin now."""
 
+        self._periods: Mapping[Trigger, float] = {}
         self.due_heap = DueHeap([], now)
         self.dependencies: list[Dependency] = []
         """Which schedules run after others."""
@@ -95,8 +101,18 @@ class Timetable:
 
     def _set_schedules(self, entries: Sequence[ScheduleEntry], registry: Registry) -> None:
         self._by_name = {entry.name: entry for entry in entries}
-        counts.know(self._by_name)
+        counts.know(dict.fromkeys(self._by_name, 0.0) | self._periods_of(entries))
         self.dependencies = dependencies_of(entries, registry.entries())
+
+    def _periods_of(self, entries: Sequence[ScheduleEntry]) -> dict[str, float]:
+        """Return the periods of the schedules that are counted by name, each computed once."""
+        known, now = self._periods, utcnow()
+        counted = [entry for entry in entries[:MAX_NAMES] if entry.after is None]
+        self._periods = {
+            trigger: known[trigger] if trigger in known else period_of(trigger, now)
+            for trigger in (entry.trigger for entry in counted)
+        }
+        return {entry.name: self._periods[entry.trigger] for entry in counted}
 
     def _count(self, registry: Registry) -> None:
         self.schedules, self.broken = len(registry.entries(self._tags)), len(registry.problems())
@@ -105,6 +121,17 @@ class Timetable:
             logger.warning(
                 "%d more schedules are off because of errors: see manage.py loco_scheduler --check", self.broken
             )
+
+
+def period_of(trigger: Trigger, now: datetime) -> float:
+    """Return the longest time between the next ticks of ``trigger``, in seconds; 0 if it does not go on."""
+    longest, before = 0.0, trigger.next_after(now)
+    for _ in range(PERIODS):
+        following = trigger.next_after(before) if before is not None else None
+        if before is None or following is None:
+            return longest
+        longest, before = max(longest, (following - before).total_seconds()), following
+    return longest
 
 
 def _starts(entries: Sequence[ScheduleEntry], now: datetime) -> list[ScheduleEntry]:

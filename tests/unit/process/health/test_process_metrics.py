@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django_loco.metrics.exposition import text_of
-from django_loco.metrics.ticks import SKIPPED, TickCounts
+from django_loco.metrics.ticks import FIRED, SKIPPED, TickCounts
 from django_loco.process.health import process_metrics, report
 from django_loco.process.health.process_metrics import SHOWN, process_families
 
@@ -46,12 +46,21 @@ def test_an_age_that_is_not_known_yet_is_left_out():
 def test_ticks_are_counted_by_schedule(monkeypatch):
     monkeypatch.setattr(process_metrics, "counts", counts := TickCounts())
     report.report_on(Supervised(scheduler=RUNNING))
-    counts.know(["nightly"])
+    counts.know({"nightly": 86400.0, "once": 0.0})
     counts.add('a"b', SKIPPED, "overlap")
     assert [line for line in lines() if "ticks" in line] == [
         r'loco_ticks_total{schedule="a\"b",outcome="skipped",reason="overlap"} 1',
         'loco_ticks_total{schedule="nightly",outcome="fired"} 0',
+        'loco_ticks_total{schedule="once",outcome="fired"} 0',
     ]
+    assert 'loco_schedule_period_seconds{schedule="nightly"} 86400' in lines()
+    assert not [line for line in lines() if "last_fired" in line or ("once" in line and "ticks" not in line)]
+    counts.add("nightly", FIRED)
+    [fired] = [
+        line for line in lines() if line.startswith('loco_schedule_last_fired_timestamp_seconds{schedule="nightly"}')
+    ]
+    [known] = [line for line in lines() if line.startswith('loco_schedule_known_timestamp_seconds{schedule="nightly"}')]
+    assert float(fired.split()[-1]) >= float(known.split()[-1])
 
 
 def test_each_family_has_one_help():

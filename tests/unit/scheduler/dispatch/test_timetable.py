@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from django_loco.scheduler import Cron, Interval, Registry
-from django_loco.scheduler.dispatch.timetable import Timetable
+from django_loco.scheduler.dispatch.timetable import Timetable, period_of
 from django_loco.scheduler.entry import Problem, ScheduleEntry
 from django_loco.scheduler.misfire import Misfire
 from django_loco.scheduler.sources.database import DATABASE_LOCATION, Pause, StoredSchedules
+from django_loco.scheduler.triggers.trigger import Once
 
 from ..tasks import send, tick
 
@@ -204,3 +205,16 @@ def test_tags_choose_among_rows(registry):
     plan.begin(NOON)
     plan.apply(rows(row("row", 20), row("tagged", 20, tags=("night",))), NOON)
     assert {name for name, _ in fire(plan, NOON + HOUR)} == {"tagged"}
+
+
+@pytest.mark.parametrize(
+    ("trigger", "seconds"),
+    [
+        (Interval(timedelta(seconds=90)), 90.0),
+        (Cron("0 4 * * *", UTC), 86400.0),
+        (Cron("0 4 * * 1-5", UTC), 3 * 86400.0),
+        (Once(datetime(2026, 1, 1, tzinfo=UTC), UTC), 0.0),
+    ],
+)
+def test_the_period_is_the_longest_time_between_the_next_ticks(trigger, seconds):
+    assert period_of(trigger, datetime(2025, 12, 30, 12, tzinfo=UTC)) == seconds
