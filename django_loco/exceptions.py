@@ -27,6 +27,7 @@
     ├── SignalTimeout            a signal that a job waits for has not come in time   (a TimeoutError too)
     ├── Interrupted              a job ends early and will be continued; the job raises it
     ├── Snooze                   a job puts its next run off; the job raises it
+    ├── Throttled                a service asks for a pause: the limits of the job are closed; the job raises it
     └── Discard                  a job gives itself up, and is not tried again; the job raises it
 
 Exceptions of Django's Tasks framework, such as ``InvalidTask`` and ``TaskResultDoesNotExist``, are Django's own: import
@@ -226,6 +227,23 @@ class Snooze(LocoError):
         return self.until or now + (self.delay or timedelta())
 
 
+class Throttled(LocoError):
+    """A job raises it when a service asks for a pause: ``raise Throttled(retry_after=30)``. No attempt is spent.
+
+    The keys of its limits are closed for ``retry_after``, which is in seconds or a ``timedelta``: none of their jobs
+    begins meanwhile, and this one keeps its place among them. ``limit`` names the only limit to close. A job that does
+    not obey it, or any, is put off like one that raises ``Snooze``.
+
+    Raises ``TypeError`` and ``ValueError`` for other values, so that the job fails with an error that says why.
+    """
+
+    def __init__(self, retry_after: float | timedelta, *, limit: str | None = None) -> None:
+        super().__init__(f"for {retry_after}")
+        self.delay = max(_snooze_of(retry_after, "Throttled"), timedelta(seconds=1))
+        """How long the keys are closed, at least a second."""
+        self.limit = limit
+
+
 class Discard(LocoError):
     """A job raises it to end without a result: ``raise Discard("the customer has left")``. It is not tried again.
 
@@ -233,12 +251,12 @@ class Discard(LocoError):
     """
 
 
-def _snooze_of(delay: object) -> timedelta:
+def _snooze_of(delay: object, name: str = "Snooze") -> timedelta:
     if isinstance(delay, bool) or not isinstance(delay, int | float | timedelta):
-        raise TypeError(f"Snooze takes a number of seconds or a timedelta, not {delay!r:.100}.")
+        raise TypeError(f"{name} takes a number of seconds or a timedelta, not {delay!r:.100}.")
     seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay
     if not -LONGEST_SNOOZE <= seconds <= LONGEST_SNOOZE:
-        raise ValueError(f"Snooze takes a time of a hundred years at most, not {delay!r:.100}.")
+        raise ValueError(f"{name} takes a time of a hundred years at most, not {delay!r:.100}.")
     return timedelta(seconds=seconds)
 
 

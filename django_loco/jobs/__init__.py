@@ -15,11 +15,13 @@ from ..core.compat import TaskResultDoesNotExist
 from ..exceptions import FilterError, InvalidState, Unfinished
 from .api import OPERATIONS, cancel, delete, discard, filter, move, retry, run_again, update  # noqa: A004 - its public name
 from .control import AliasWorker, QueueStats, pause, paused, quiet, resume, stats, stop, unquiet, workers
+from .operations.limits import reset_limit, set_limit
 from .operations.signals import signal
 from .operations.workflows.reading import workflow, workflows
 from .search import COUNTED, Count, JobPage, Search
 from .states import STATES, State, state_of
 from .stores import aliases, get
+from .views.limits import LimitState, limits
 from .views.logs import log
 from .views.rates import QueueRates, rates
 from .views.reason import Reason
@@ -35,6 +37,7 @@ __all__ = [
     "FilterError",
     "InvalidState",
     "JobPage",
+    "LimitState",
     "QueueRates",
     "QueueStats",
     "Reason",
@@ -48,15 +51,18 @@ __all__ = [
     "discard",
     "filter",
     "get",
+    "limits",
     "log",
     "move",
     "pause",
     "paused",
     "quiet",
     "rates",
+    "reset_limit",
     "resume",
     "retry",
     "run_again",
+    "set_limit",
     "shown_job",
     "signal",
     "state_of",

@@ -5,7 +5,7 @@
 
 from ..core.compat import InvalidTask, TaskResult, TaskResultDoesNotExist
 from ..core.retry import backoff_function
-from ..exceptions import Discard, Interrupted, Snooze
+from ..exceptions import Discard, Interrupted, Snooze, Throttled
 from ..jobs.operations.batches.batch import Batch, batch
 from ..jobs.operations.workflows.chains import chain, group
 from ..jobs.operations.workflows.declaring import Node
@@ -24,6 +24,7 @@ __all__ = [
     "Snooze",
     "TaskResult",
     "TaskResultDoesNotExist",
+    "Throttled",
     "Workflow",
     "aenqueue_many",
     "backoff_function",

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from django_loco.tasks import enqueue_many, task
+from django_loco.tasks import Throttled, enqueue_many, task
 
 #: What ran, in this process: ``(name, arguments)`` in the order of their ends.
 ran: list[tuple[str, Any]] = []
@@ -68,6 +68,14 @@ def fail_twice(counter: str) -> int:
 @task(takes_context=True)
 def attempt(context: Any) -> int:
     return int(context.attempt)
+
+
+@task
+def throttled(number: int, limit: str | None = None) -> int:
+    ran.append(("throttled", number))
+    if len(ran) == 1:
+        raise Throttled(retry_after=3600, limit=limit)
+    return number
 
 
 @task

@@ -9,7 +9,7 @@ import pytest
 
 from django_loco import jobs
 from django_loco.conf import problems
-from django_loco.core.job import READY, RUNNING
+from django_loco.core.job import READY, RUNNING, utcnow
 from django_loco.core.job.limits import limits_of
 from django_loco.exceptions import InvalidArguments, LocoConfigurationError
 from django_loco.jobs import why
@@ -169,6 +169,62 @@ def test_a_replaced_job_has_the_key_of_its_new_arguments(queue):
     first = task.enqueue(1, 1)
     assert task.enqueue(1, 2).id == first.id
     assert queue.get(first.id).limit_key == "api:2"
+
+
+@pytest.mark.parametrize(("limit", "closed"), [(None, {"api:7", "slow"}), ("api", {"api:7"})])
+def test_a_job_closes_its_limits(queue, limit, closed):
+    task = LocoTask(func=tasks.throttled.func, limits=["api", "slow"], limit_key={"api": "number"})
+    tasks.ran.clear()
+    job = queue.get(task.enqueue(7, limit).id)
+    assert drain() == {"snoozed": 1}
+    use = queue.limit_use(["api:7", "slow"])
+    assert {key for key, times in use.times.items() if times.closed_until > use.now} == closed
+    after = queue.get(job.id)
+    assert (after.status, after.attempt, after.errors, after.run_after) == (READY, 1, (), None)
+    codes = {each.text for each in why(job.id) if each.code == "limited"}
+    assert "It waits for the limit 'api:7'. A job has closed it for 3,600 s more." in codes
+    assert fetched(queue) == []
+
+
+def test_a_job_without_limits_is_put_off(queue):
+    tasks.ran.clear()
+    job = queue.get(tasks.throttled.enqueue(7).id)
+    drain()
+    after = queue.get(job.id)
+    assert 3590 < (after.run_after - utcnow()).total_seconds() <= 3600
+    assert (after.status, after.attempt) == (READY, 1)
+
+
+def test_a_limit_is_changed_while_workers_run(queue):
+    results = [limited(limits=["slow"]).enqueue(1, number) for number in range(5)]
+    assert len(fetched(queue)) == 1
+    jobs.set_limit("slow", rate="1000000/s", burst=9)
+    assert len(fetched(queue) + fetched(queue)) == 4
+    assert {queue.get(each.id).status for each in results} == {RUNNING}
+    assert jobs.reset_limit("slow")
+    enqueue_many(limited(limits=["slow"]), [(1, 9), (1, 10)])
+    assert len(fetched(queue)) == 1
+    [state] = [state for state in jobs.limits() if state.name == "slow"]
+    assert (state.waiting, state.running, state.closed, state.is_changed) == (1, 6, 1, False)
+    assert state.opens_at > utcnow()
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "problem"),
+    [
+        ("apy", {"rate": "1/s"}, "there is no limit 'apy' in LOCO\\['LIMITS'\\]. Did you mean 'api'\\?"),
+        ("api", {"rate": "1/fortnight"}, "api\\['rate'\\] is '1/fortnight'; it must be"),
+        ("api", {"concurrency": 0}, "api\\['concurrency'\\] is 0; it must be"),
+        ("api", {"concurrency": None}, "api limits nothing"),
+        ("api", {"burst": 3}, "api has a burst, but no rate"),
+    ],
+)
+def test_a_wrong_change_is_named_and_nothing_changes(queue, name, changes, problem):
+    with pytest.raises(ValueError, match=problem):
+        jobs.set_limit(name, **changes)
+    assert queue.changed_limits() == {}
+    with pytest.raises(ValueError, match="there is no limit"):
+        jobs.reset_limit("apy")
 
 
 def test_drain_runs_limited_jobs_without_waiting(queue):

@@ -44,6 +44,10 @@ class Outcome:
     waits: bool = False
     """Whether the job waits for a signal. If one was sent to it during the run, it is due at once: see ``woken``."""
 
+    closes: tuple[str, ...] = ()
+    """The keys of limits of which no job may begin for ``closed_for`` seconds from when it is stored."""
+
+    closed_for: float = 0.0
     worker_died: bool = False
     """Whether the worker died while it held the job."""
 

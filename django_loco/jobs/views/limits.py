@@ -1,49 +1,96 @@
-"""What limits are in the way of a job."""
+"""Limits, how they are used, and which of them are in the way of a job."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 from django.utils.translation import gettext as _
 
-from ...core.job.limits import KeyTimes, Ledger, Limit, keys_of, name_of
+from ...core.job.limits import KeyTimes, Ledger, Limit, Limits, keys_of, name_of
 from ...queues import Queue
 from ...queues.claim import declared_limits
-from ...queues.records.limits import time_of_micros
+from ...queues.records.limits import LimitUse, time_of_micros
+from ..stores import queue_of, searched
 from .numbers import number_text
 
 
-class ClosedKey(NamedTuple):
-    """A key of a limit for which no job may begin now."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitState:
+    """A limit, and how it is used in an alias of ``TASKS``."""
 
-    key: str
-    text: str
-    """A sentence that names it."""
+    backend: str
+    name: str
+    concurrency: int | None
+    rate: str | None
+    burst: int
+    is_changed: bool
+    """Whether ``set_limit`` has changed it. If not, it is as ``LOCO["LIMITS"]`` declares it."""
 
-    reason: str
-    """A sentence that says why."""
+    waiting: int
+    """The jobs that are due."""
+
+    running: int
+    closed: int
+    """The keys with jobs that are due of which none may begin now."""
 
     opens_at: datetime | None
-    """When one may; ``None``: when another job of the key has ended."""
+    """When the first of these opens; ``None``: when one of its jobs has ended, or if there are none."""
 
 
-def keys_in_the_way(limit_key: str, queue: Queue) -> Iterator[ClosedKey]:
-    """Yield the keys of a job for which it has to wait now."""
+def limits(*, backend: str | None = None) -> list[LimitState]:
+    """Return the limits, by alias and name.
+
+    Raises ``QueueUnavailable`` if a store does not answer.
+    """
+    return [state for alias in searched(backend) for state in _states(alias, queue_of(alias))]
+
+
+def limits_in(queue: Queue) -> Limits:
+    """Return the limits that count in ``queue``: those that people have changed, and others as they are declared."""
+    return {**declared_limits(), **queue.changed_limits()}
+
+
+def _states(alias: str, queue: Queue) -> Iterator[LimitState]:
+    known, changed, use = limits_in(queue), queue.changed_limits(), queue.limit_use()
+    ledger = _ledger(known, use)
+    for name, limit in sorted(known.items()):
+        waiting = {key: number for key, number in use.waiting.items() if _is_of(name, key)}
+        closed = [key for key in waiting if ledger.room(key) <= 0]
+        openings = filter(None, map(ledger.opens_at, closed))
+        yield LimitState(
+            backend=alias,
+            name=name,
+            concurrency=limit.concurrency,
+            rate=limit.rate,
+            burst=limit.burst,
+            is_changed=name in changed,
+            waiting=sum(waiting.values()),
+            running=sum(number for key, number in use.running.items() if _is_of(name, key)),
+            closed=len(closed),
+            opens_at=min(map(time_of_micros, openings), default=None),
+        )
+
+
+def _is_of(name: str, limit_key: str) -> bool:
+    return any(name_of(key) == name for key in keys_of(limit_key))
+
+
+def _ledger(known: Limits, use: LimitUse) -> Ledger:
+    return Ledger(known, use.now, running=use.running.items, times=use.times)
+
+
+def sentences(limit_key: str, queue: Queue) -> Iterator[str]:
+    """Yield a sentence or two for each limit for which a job with this limit key has to wait now."""
     keys = keys_of(limit_key)
-    use, limits = queue.limit_use(keys), declared_limits()
-    ledger = Ledger(limits, use.now, running=use.running.items, times=use.times)
+    use, known = queue.limit_use(keys), limits_in(queue)
+    ledger = _ledger(known, use)
     for key in keys:
         if ledger.room(key) <= 0:
-            opens_at = ledger.opens_at(key)
-            times, limit = use.times.get(key, KeyTimes()), limits.get(name_of(key), Limit())
-            yield ClosedKey(
-                key,
-                _("It waits for the limit %(key)s.") % {"key": repr(key)},
-                _reason(limit, times, opens_at, use.now),
-                None if opens_at is None else time_of_micros(opens_at),
-            )
+            times, limit = use.times.get(key, KeyTimes()), known.get(name_of(key), Limit())
+            waits = _("It waits for the limit %(key)s.") % {"key": repr(key)}
+            yield f"{waits} {_reason(limit, times, ledger.opens_at(key), use.now)}"
 
 
 def _reason(limit: Limit, times: KeyTimes, opens_at: int | None, now: int) -> str:

@@ -21,7 +21,7 @@ from ..signing import is_genuine
 from ..states import state_of
 from ..stores import JobReference, backend_of, get, other_holder
 from ..transfer.parking import ends_of, is_gone, is_parked
-from .limits import keys_in_the_way
+from .limits import sentences
 from .nodes import waiting_reason
 from .numbers import number_text
 from .progress import progress_of
@@ -106,8 +106,8 @@ def _pauses(job: Job, queue: Queue) -> Iterator[Reason]:
 
 def limits_in_the_way(job: Job, queue: Queue) -> Iterator[Reason]:
     """Yield the limits for which a job waits."""
-    for key in keys_in_the_way(job.limit_key, queue) if job.limit_key else ():
-        yield Reason("limited", f"{key.text} {key.reason}")
+    for sentence in sentences(job.limit_key, queue) if job.limit_key else ():
+        yield Reason("limited", sentence)
 
 
 def _pending(job: Job, wait: Wait) -> Reason:

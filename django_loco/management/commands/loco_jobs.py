@@ -15,7 +15,7 @@ from ...jobs.transfer.importing import FINISHED
 from ...log.plain_text import one_line
 from ...process.exit_codes import shell_code
 from ..output import show
-from ..stored_jobs import batches, listing, workflows
+from ..stored_jobs import batches, limits, listing, workflows
 from ..stored_jobs.arguments import add_flags_of_django, json_list, json_object, json_value, moment, positive
 from ..stored_jobs.dumping import dump
 from ..stored_jobs.ids import id_of
@@ -85,6 +85,7 @@ class Command(BaseCommand):
             what.add_argument("--task", metavar="PATH", help="The path of a task, instead of a queue.")
             what.add_argument("--tag", metavar="NAME", help="A tag, instead of a queue.")
         verbs.choices["pause"].add_argument("--force", action="store_true", help="Pause a task that nobody knows, too.")
+        limits.add_arguments(lambda *given: self._verb(verbs, *given))
         for name, (_, text, _) in WORKER_VERBS.items():
             self._verb(verbs, name, text, forms=()).add_argument("worker", help="The id of a worker: see loco_status.")
         for verb in verbs.choices.values():
@@ -177,8 +178,8 @@ class Command(BaseCommand):
                 return listing.as_list(searched(options)[: options["limit"]], form)
             case "show":
                 return listing.as_report(jobs.get(id_of(options["id"], backend), backend=backend), form)
-            case "signal":
-                return self.send_signal(options)
+            case "signal" | "limits" | "set-limit":
+                return self.send_signal(options) if verb == "signal" else limits.lines(verb, options)
             case "why":
                 return listing.as_reasons(jobs.why(id_of(options["id"], backend), backend=backend), form)
             case "batches" | "workflows":

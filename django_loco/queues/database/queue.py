@@ -115,7 +115,9 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
     def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
         """Store how jobs ended; return the ids refused."""
         with self._reached():
-            return {outcome.job.id for outcome in outcomes} - finish(self._dialect, outcomes)
+            closes = any([outcome.closes for outcome in outcomes])
+            stored = self.finish_and_close(outcomes) if closes else finish(self._dialect, outcomes)
+        return {outcome.job.id for outcome in outcomes} - stored
 
     def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases; return the ids no longer held."""

@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple
 
-from ...core.job.limits import KeyTimes
+from ...core.job.limits import NO_LIMITS, KeyTimes, Limit, Limits
+from ...exceptions import QueueRefused
 
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
@@ -56,3 +57,14 @@ class Limiting:
         By default a queue knows no limits.
         """
         return NO_USE
+
+    def set_limit(self, name: str, limit: Limit | None) -> None:  # noqa: ARG002
+        """Let ``limit`` be that of ``name`` from now on, whatever ``Claim.limits`` say; ``None``: as they say.
+
+        Other processes obey within a second. By default it raises ``QueueRefused``.
+        """
+        raise QueueRefused(f"{type(self).__name__} cannot change limits: it has no set_limit().")
+
+    def changed_limits(self) -> Limits:
+        """Return the limits that ``set_limit`` has changed."""
+        return NO_LIMITS

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from ...core.compat import TaskResultStatus
 from ...core.job import READY, RUNNING, SUSPECT, UNREADABLE, Job, Outcome, utcnow
-from ...core.job.limits import interval_of
+from ...core.job.limits import Limit, interval_of
 from ...core.serialization import encode
 from ...core.uniqueness import holds_key, is_time, time_of_until
 from ..claim import Claim
@@ -197,6 +197,16 @@ def logs_payload(logs: Mapping[str, str]) -> str:
     return lines(chain.from_iterable((job_id, log.replace("\n", "\t")) for job_id, log in logs.items()))
 
 
+def closes_payload(outcomes: Iterable[Outcome]) -> str:
+    """Return the keys of limits that ``outcomes`` close, for ``lua/finish.lua``."""
+    closing = (outcome for outcome in outcomes if outcome.closes)
+    return lines(
+        chain.from_iterable(
+            (outcome.job.id, f"{micros_in(outcome.closed_for)} {' '.join(outcome.closes)}") for outcome in closing
+        )
+    )
+
+
 def logs_of(ids: Sequence[str], stored: Sequence[bytes | None]) -> dict[str, str]:
     """Return the kept logs of jobs by their ids, from the values in the hash."""
     return {job_id: decoded(log).replace("\t", "\n") for job_id, log in zip(ids, stored, strict=True) if log}
@@ -209,12 +219,12 @@ def claim_payload(claim: Claim, nonce: str) -> tuple[object, ...]:
 
 
 def _limits(claim: Claim) -> str:
-    return lines(
-        chain.from_iterable(
-            (name, limit.concurrency or 0, interval_of(limit.rate) if limit.rate else 0, limit.burst)
-            for name, limit in claim.limits.items()
-        )
-    )
+    return lines(chain.from_iterable((name, *numbers_of(limit)) for name, limit in claim.limits.items()))
+
+
+def numbers_of(limit: Limit) -> tuple[int, int, int]:
+    """Return a limit for ``lua/limited.lua``: its concurrency, interval and burst; 0 for none."""
+    return limit.concurrency or 0, interval_of(limit.rate) if limit.rate else 0, limit.burst
 
 
 def choice_payload(claim: Claim) -> tuple[str, str, str, str]:

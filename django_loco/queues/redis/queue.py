@@ -9,7 +9,7 @@ Keys
     sorted sets of the places at which jobs wait (``lua/common.lua``): due jobs in the order in which they should run,
     due jobs by each of their tags, and deferred jobs in the order in which they become due. A fetch moves jobs that
     have become due.
-``paused``, ``pauses``; ``turns``, ``turn``, ``closed``, ``limited``, ``tats``, ``closings``
+``paused``, ``pauses``; ``turns``, ``turn``, ``closed``, ``limited``, ``tats``, ``closings``, ``changed_limits``
     the names of the paused queues, whose jobs a fetch leaves alone; the paused tasks and tags; ``lua/limited.lua``.
 ``leases``, ``finished``
     sorted sets: when the leases of jobs end, and when jobs have ended.
@@ -61,6 +61,7 @@ from .check import RedisExaminer, check
 from .codec import (
     choice_payload,
     claim_payload,
+    closes_payload,
     decoded,
     ids_of,
     jobs_of,
@@ -301,10 +302,10 @@ class RedisQueue(RedisLimits, RedisSignals, RedisStatistics, RedisWorkflows, Lis
         claimed = self._claim_payload(claim) if claim else ()
         # The answer to a rescue is remembered under a name of its own, the answer to a fetch under that of the worker.
         asker = claim.worker_id if claim else f"rescue:{secrets.token_hex(8)}" if only_expired else ""
-        # The end of a limited job may let others begin.
-        freed = [outcome.job for outcome in outcomes if outcome.job.limit_key is not None]
+        freed = [outcome.job for outcome in outcomes if outcome.job.limit_key is not None]  # others may begin then
         more_keys = (f"answer:{asker}", *sorted(channels_for((*ready, *freed) if freed else ready)))
-        arguments = (payload, int(only_expired), f"{len(ready)} {len(freed)}", logs, *claimed)
+        marks = f"{len(ready)} {len(freed)}"
+        arguments = (payload, int(only_expired), marks, logs, closes_payload(outcomes), *claimed)
         refused, rows, next_due = self.server.run("exchange", arguments, more_keys)
         jobs, unreadable = split(jobs_of(self.alias, decoded(rows)))
         if unreadable:  # before the fetch counts as answered, so that a retry fails them

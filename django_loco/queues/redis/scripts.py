@@ -38,7 +38,7 @@ SCRIPTS = {
     "enqueue_unique": Script("jobs index ready counts extra unique", "enqueue_unique", "line_up_one", common=False),
     "exchange": Script(
         "jobs states ready tagged deferred held leases finished failed once counts extra paused logs unique pauses "
-        "turns turn closed limited tats closings",
+        "turns turn closed limited tats closings changed_limits",
         *("unique", "ready", "best", "held_back", "limited", "finish", "fetch", "show", "exchange"),
     ),
     "change": Script(
@@ -63,6 +63,7 @@ SCRIPTS = {
         "closings",
         *("unique", "members", "prune"),
     ),
+    "set_limit": Script("turns turn closed changed_limits", "set_limit"),
     "limit_use": Script("ready turns closed limited tats closings", "limit_use"),
     "register": Script("workers", "register"),
     "unregister": Script("workers commands", "unregister", common=False),
@@ -89,7 +90,7 @@ COMMANDS = (
     *("HDEL *1 a", "ZADD *2 0 a", "ZSCORE *2 a", "ZCARD *2", "ZCOUNT *2 -inf +inf", "ZRANGE *2 0 0"),
     *("ZRANGEBYLEX *2 - +", "ZLEXCOUNT *2 - +", "ZREVRANGEBYLEX *2 + -", "ZRANGEBYSCORE *2 -inf +inf"),
     *("ZSCAN *2 0", "SMEMBERS *3", "PEXPIRE *2 1000", "PEXPIREAT *2 1"),
-    *("ZREM *2 a", "ZREMRANGEBYSCORE *2 1 0", "SET *3 a PX 1000", "GET *3"),
+    *("ZREM *2 a", "ZREMRANGEBYSCORE *2 1 0", "ZREMRANGEBYLEX *2 (b (a", "SET *3 a PX 1000", "GET *3"),
 )
 
 #: All keys except channels and answers, which exist for each queue and each worker.

@@ -20,6 +20,7 @@ from ... import carry
 from ...conf import loco_settings
 from ...core.compat import Task, TaskError, TaskResult
 from ...core.job import CARRY, FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
+from ...core.job.limits import keys_of, name_of
 from ...core.retry import Policy, exponential
 from ...core.serialization import cut, decode, encode, require_result_size
 from ...exceptions import (
@@ -31,6 +32,7 @@ from ...exceptions import (
     JobTimeout,
     SignalTimeout,
     Snooze,
+    Throttled,
     UnknownTask,
 )
 from ...jobs.operations.workflows.results import takes_result, taking_results
@@ -273,8 +275,8 @@ class Attempt:
             return Outcome.released(self.job)
         if isinstance(error, Interrupted):
             return self._interrupted()
-        if isinstance(error, Snooze):
-            return self._snoozed(error)
+        if isinstance(error, Snooze | Throttled):
+            return self._snoozed(error) if isinstance(error, Snooze) else self._throttled(error)
         if suspended := outcome_of(self.claimed, error):
             return suspended
         if isinstance(error, SignalTimeout):
@@ -297,6 +299,13 @@ class Attempt:
     def _interrupted(self) -> Outcome:
         """Return the outcome of a job that ended early. It is handed back, at once if the worker is stopping."""
         return Outcome.released(self.job, run_after=None if self.claimed.stopping else utcnow() + INTERRUPTION_DELAY)
+
+    def _throttled(self, error: Throttled) -> Outcome:
+        keys = tuple(key for key in keys_of(self.job.limit_key or "") if key and error.limit in (None, name_of(key)))
+        if not keys:
+            return self._snoozed(Snooze(error.delay))
+        seconds = error.delay.total_seconds()
+        return replace(Outcome.released(self.job), snoozed=True, closes=keys, closed_for=seconds)
 
     def _snoozed(self, snooze: Snooze) -> Outcome:
         now = utcnow()

@@ -224,6 +224,9 @@ async def aannounce_end(attempt: Attempt, outcome: Outcome) -> None:
 
 def log_next_run(attempt: Attempt, outcome: Outcome) -> None:
     """Log when the next run is due, after an attempt that failed or a job that has put itself off."""
+    if outcome.closes:
+        keys, path = ", ".join(outcome.closes), one_line(attempt.job.task_path)
+        logger.info("%s was throttled; %s is closed for %.1f s", path, keys, outcome.closed_for)
     if outcome.run_after is None:
         return
     if outcome.snoozed and outcome.run_after == FOREVER:

@@ -12,6 +12,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +22,8 @@ from asgiref.sync import async_to_sync
 from django.core.management import CommandError, call_command
 
 from django_loco import jobs
-from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, first_id, utcnow
+from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, first_id, new_id, utcnow
+from django_loco.core.job.limits import Limit
 from django_loco.management.commands.loco_jobs import Command
 from django_loco.queues import Queue, queue_for
 from django_loco.queues.records.minutes import NUMBERS, Labels, Minute, minute_of
@@ -91,6 +93,47 @@ def signal(world: World) -> None:
     assert not jobs.signal(job, "approved", 2)
 
 
+@case(OPERATIONS)
+def limits(world: World) -> None:
+    world.queue.enqueue([replace(world.stored("waiting"), id=new_id(), limit_key="api:7")])
+    [state, other] = jobs.limits()
+    assert (state.backend, state.name, state.waiting, state.running, state.closed) == ("default", "api", 1, 0, 0)
+    assert (state.concurrency, state.rate, state.burst, state.is_changed) == (5, "100/m", 1, False)
+    assert (other.backend, other.waiting) == ("bulk", 0)
+
+
+@case(OPERATIONS)
+def set_limit(world: World) -> None:
+    jobs.set_limit("api", concurrency=None, burst=9, backend="default")
+    assert world.queue.changed_limits() == {"api": Limit(rate="100/m", burst=9)}
+    assert queue_for("bulk").changed_limits() == {}
+
+
+@case(OPERATIONS)
+def reset_limit(world: World) -> None:
+    jobs.set_limit("api", rate="1/s")
+    assert jobs.reset_limit("api", backend="default")
+    assert not jobs.reset_limit("api", backend="default")
+    assert world.queue.changed_limits() == {}
+    assert [state.rate for state in jobs.limits()] == ["100/m", "1/s"]
+
+
+@case(COMMANDS, "loco_jobs limits")
+def limits_of_command(world: World) -> None:
+    assert "default  api    5            100/m  1      0        0" in world.run("limits")
+    assert [each["name"] for each in json.loads(world.run("limits", "--format", "json"))] == ["api", "api"]
+
+
+@case(COMMANDS, "loco_jobs set-limit")
+def set_limit_of_command(world: World) -> None:
+    assert world.run("set-limit", "api", "--concurrency", "none", "--rate", "5/s", "--backend", "default") == (
+        "The limit api is changed. To end that: loco_jobs set-limit api --reset\n"
+    )
+    assert world.queue.changed_limits() == {"api": Limit(rate="5/s")}
+    assert world.run("set-limit", "api", "--reset") == "The limit api is again as LOCO['LIMITS'] declares it.\n"
+    assert world.queue.changed_limits() == {}
+
+
 @case(COMMANDS, "loco_jobs signal")
 def signal_of_command(world: World) -> None:
     job = world.stored("running")
@@ -127,6 +170,7 @@ def queue(queue: Queue, settings: Any) -> Iterator[Queue]:
         "default": settings.TASKS["default"],
         "bulk": {"BACKEND": LOCO, "QUEUES": ["default", "emails"], "OPTIONS": options},
     }
+    settings.LOCO = {**settings.LOCO, "LIMITS": {"api": {"concurrency": 5, "rate": "100/m"}}}
     queue_for("bulk").clear()
     yield queue_for("default")
     queue_for("bulk").clear()

@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,8 @@ from django.db import OperationalError
 from django.db.transaction import atomic
 
 from ....core import test_environment
-from ....core.job.limits import KeyTimes, Ledger, keys_of
+from ....core.job import Outcome
+from ....core.job.limits import NO_LIMITS, KeyTimes, Ledger, Limit, Limits, keys_of, limits_of
 from ...claim import Claim
 from ...records.limits import Limiting, LimitUse
 from ...rows import COLUMNS, Row, id_of
@@ -32,6 +33,7 @@ from ..dialect import IS_ASYNC, Dialect
 from ..shown_rows import readable_time
 from ..sql import limits as sql
 from ..sql.index_ranges import MAX_RANGES
+from .signals import finish
 from .turns import NEVER, Choice, Head, Levels, LimitLevel, Place
 
 #: The place of ``limit_key`` in a row.
@@ -41,6 +43,8 @@ LIMIT_KEY = COLUMNS.index("limit_key")
 LOOK_SHARE, SHORTEST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 50, 0.005, 2.0
 #: A level is looked at after this time, even if it opens later: somebody may have changed its limits.
 LONGEST_CLOSING_SECONDS = 60.0
+#: The time between two looks for limits that people have changed, while limited jobs wait.
+CHANGES_LOOK_SECONDS = 1.0
 #: The same of a process without limits in its settings and without limited jobs.
 NO_LIMITS_LOOK_SECONDS = 1.0
 
@@ -60,6 +64,8 @@ class StoredLimits(Limiting):
     database: str | None
     _dialect: Dialect
     _limited: dict[object, Levels]
+    _changed_limits: Limits = NO_LIMITS
+    _next_look_at_changes = 0.0
     next_opening = NEVER
     """When a fetch may take more jobs than the last one, by ``time.monotonic()``."""
 
@@ -75,6 +81,33 @@ class StoredLimits(Limiting):
             times = self._times_of(keys) if keys is not None else self._times(sql.TIMES)
             return LimitUse(self._dialect.micros(), self._counts(sql.RUNNING), waiting, times)
 
+    def set_limit(self, name: str, limit: Limit | None) -> None:
+        """Change a limit, or let it be as declared."""
+        with self._reached():
+            if limit is None:
+                self._dialect.write(self._dialect.sql(sql.CHANGE_BACK), is_durable=True, name=name)
+            else:
+                text = json.dumps(asdict(limit))
+                self._dialect.execute(self._dialect.sql(sql.CHANGE), name=name, text=text)
+        self._next_look_at_changes = 0.0
+
+    def changed_limits(self) -> Limits:
+        """Return the limits that people have changed."""
+        with self._reached():
+            rows = self._dialect.execute(self._dialect.sql(sql.CHANGED))
+        return limits_of({str(name): json.loads(text) for name, text in rows})
+
+    def _with_changes(self, claim: Claim) -> Claim:
+        """Return ``claim`` with the limits that people have changed, as far as this process knows."""
+        if time.monotonic() >= self._next_look_at_changes:
+            changed = self.changed_limits()
+            self._next_look_at_changes = time.monotonic() + CHANGES_LOOK_SECONDS
+            if changed != self._changed_limits:
+                self._changed_limits = changed
+                for levels in self._limited.values():
+                    levels.open_all()
+        return replace(claim, limits={**claim.limits, **self._changed_limits}) if self._changed_limits else claim
+
     def take(self, claim: Claim) -> list[Row]:
         """Hand jobs to a worker, limited ones and others."""
         limited = [] if claim.suspects else self.take_limited(claim)
@@ -85,12 +118,35 @@ class StoredLimits(Limiting):
         """Hand limited jobs to a worker, those that come before the plain jobs for which there would be room."""
         levels = self._limited.setdefault((claim.worker_id, claim.queues, claim.tags), Levels())
         looked = self._look_now_and_then(claim, levels)
+        if levels.closed_until:
+            claim = self._with_changes(claim)
         rows = self._claim(claim, levels) if levels.open_ones() else []
         next_look = NEVER if looked or not (claim.limits or levels.closed_until) else levels.next_look
         levels.opening = min(levels.next_opening, next_look)
         now = time.monotonic()
         self.next_opening = min((each.opening for each in self._limited.values() if each.opening > now), default=NEVER)
         return rows
+
+    def finish_and_close(self, outcomes: Sequence[Outcome]) -> set[str]:
+        """Store how jobs ended, and close the keys of limits that they close; return the ids of those that were held.
+
+        Both in one transaction, in which no other claim decides.
+        """
+        with atomic(using=self.database, savepoint=False):
+            now = self._dialect.enter_limits()
+            stored = finish(self._dialect, outcomes)
+            closing = {
+                key: now + round(outcome.closed_for * 1e6)
+                for outcome in outcomes
+                if outcome.job.id in stored
+                for key in outcome.closes
+            }
+            times = self._times_of(closing)
+            before = {key: times.get(key, KeyTimes()) for key in closing}
+            self._store(
+                {key: each._replace(closed_until=max(each.closed_until, closing[key])) for key, each in before.items()}
+            )
+        return stored
 
     def prune_limits(self) -> None:
         """Delete the times of keys that have been idle for a second."""

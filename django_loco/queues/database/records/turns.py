@@ -47,6 +47,10 @@ class Levels:
         self.closed_until = {level: until for level, until in before.items() if level in found}
         self.closed_until |= {level: until for level, until in found.items() if level not in before}
 
+    def open_all(self) -> None:
+        """Leave no level alone, because limits have changed."""
+        self.closed_until = dict.fromkeys(self.closed_until, 0.0)
+
     def open_ones(self) -> list[LimitLevel]:
         """Return the levels that are not left alone."""
         now = time.monotonic()

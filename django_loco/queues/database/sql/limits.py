@@ -79,6 +79,13 @@ STORE_TIMES = """
     SELECT %(alias)s, 'key', listed.name, listed.tat, listed.closed_until FROM ({listed_times}) AS listed WHERE TRUE
     ON CONFLICT (backend, kind, name) DO UPDATE SET tat = excluded.tat, closed_until = excluded.closed_until
 """
+CHANGED = "SELECT name, changed FROM {limits} WHERE backend = %(alias)s AND kind = 'limit'"
+CHANGE = """
+    INSERT INTO {limits} (backend, kind, name, tat, closed_until, changed)
+    VALUES (%(alias)s, 'limit', %(name)s, 0, 0, %(text)s)
+    ON CONFLICT (backend, kind, name) DO UPDATE SET changed = excluded.changed
+"""
+CHANGE_BACK = "DELETE FROM {limits} WHERE backend = %(alias)s AND kind = 'limit' AND name = %(name)s RETURNING name"
 FORGET_TIMES = """
     DELETE FROM {limits} WHERE backend = %(alias)s AND kind = 'key' AND tat < %(micros)s AND closed_until < %(micros)s
 """

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
-from datetime import datetime
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
 
 from ....core.job import utcnow
-from ....core.job.limits import KeyTimes, Ledger, Limits
+from ....core.job.limits import KeyTimes, Ledger, Limit, Limits
 from ...records.limits import Limiting, LimitUse, micros_of, time_of_micros
 from ..job_table import JobTable
 
@@ -20,6 +20,9 @@ class KeyTable:
 
     def __init__(self) -> None:
         self.times: dict[str, KeyTimes] = {}
+        self.changed: dict[str, Limit] = {}
+        """The limits that people have changed."""
+
         self.opens_at: datetime | None = None
         """When jobs may begin that a fetch has left; ``None``: when another one has ended, if there are any."""
 
@@ -29,6 +32,13 @@ class KeyTable:
         if len(self.times) > MANY:
             self.times = {key: times for key, times in self.times.items() if max(times) > ledger.now}
         self.opens_at = None if ledger.next_opening is None else time_of_micros(ledger.next_opening)
+
+    def close(self, keys: Iterable[str], seconds: float) -> None:
+        """Let no job of these keys begin for so long."""
+        until = micros_of(utcnow() + timedelta(seconds=seconds)) if keys else 0
+        for key in keys:
+            times = self.times.get(key, KeyTimes())
+            self.times[key] = times._replace(closed_until=max(until, times.closed_until))
 
     def has_opened(self, now: datetime) -> bool:
         """Return whether a key has opened since the last fetch."""
@@ -40,6 +50,7 @@ class KeyTable:
     def clear(self) -> None:
         """Forget all."""
         self.times.clear()
+        self.changed.clear()
         self.opens_at = None
 
 
@@ -49,6 +60,7 @@ class MemoryLimits(Limiting):
     _changed: threading.Condition
     _jobs: JobTable
     _keys: KeyTable
+    _arrivals: int
 
     def limit_use(self, keys: Collection[str] | None = None) -> LimitUse:  # noqa: ARG002 - all are at hand
         """Return how limits are used."""
@@ -56,6 +68,20 @@ class MemoryLimits(Limiting):
             waiting = self._jobs.waiting.limit_keys()
             return LimitUse(micros_of(utcnow()), self._jobs.running(), waiting, self._keys.times.copy())
 
+    def set_limit(self, name: str, limit: Limit | None) -> None:
+        """Change a limit, or let it be as declared."""
+        with self._changed:
+            self._keys.changed.pop(name, None)
+            if limit is not None:
+                self._keys.changed[name] = limit
+            self._arrivals += 1
+            self._changed.notify_all()
+
+    def changed_limits(self) -> Limits:
+        """Return the limits that people have changed."""
+        return self._keys.changed.copy()
+
     def _ledger(self, limits: Limits, now: datetime) -> Ledger:
+        limits = {**limits, **self._keys.changed} if self._keys.changed else limits
         running = lambda: self._jobs.running().items()  # noqa: E731
         return Ledger(limits, micros_of(now), running=running, times=self._keys.times)

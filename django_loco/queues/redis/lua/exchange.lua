@@ -3,16 +3,18 @@
 --
 -- Keys: see the first lines; the channels to announce jobs in follow.
 -- Arguments: the outcomes (see `finish`); 1 to accept only those with expired leases; how many marks to leave
--- in the channels, and how many more if limited jobs wait; the logs of some of these runs, two lines each: id and log; the claim, if there is one: nonce, worker,
--- microseconds of its leases, threads, coroutines, queues, tags, and which kinds of jobs are for the threads, and which
--- for the coroutines (a digit each, see `place`); its limits (see `limits_of`).
+-- in the channels, and how many more if limited jobs wait; two lines for each of some of these runs: id and log; and two
+-- more: id, and the keys of limits that it closes (see `close`); the claim, if there is one: nonce, worker, microseconds of
+-- its leases, threads, coroutines, queues, tags, and which kinds of jobs are for the threads, and which for the coroutines
+-- (a digit each, see `place`); its limits (see `limits_of`).
 -- Returns the ids refused; the jobs handed over (see `show`); in how many microseconds the next deferred job becomes
 -- due, or a key of limited jobs opens, or -1 if none does.
 local keys = {
   jobs = KEYS[1], states = KEYS[2], ready = KEYS[3], tagged = KEYS[4], deferred = KEYS[5], held = KEYS[6],
   leases = KEYS[7], finished = KEYS[8], failed = KEYS[9], once = KEYS[10], counts = KEYS[11], extra = KEYS[12],
   paused = KEYS[13], logs = KEYS[14], unique = KEYS[15], pauses = KEYS[16], turns = KEYS[17], turn = KEYS[18],
-  closed = KEYS[19], limited = KEYS[20], tats = KEYS[21], closings = KEYS[22], answer = KEYS[23],
+  closed = KEYS[19], limited = KEYS[20], tats = KEYS[21], closings = KEYS[22], changed_limits = KEYS[23],
+  answer = KEYS[24],
 }
 turns_key, turn_key = keys.turns, keys.turn
 if ARGV[1] == '' and redis.call('EXISTS', keys.ready, keys.deferred, keys.answer) == 0 then
@@ -26,7 +28,7 @@ local remembered = is_rescue and redis.call('GET', keys.answer)
 if remembered then  -- the reply to this rescue did not arrive
   refused = lines(remembered)
 elseif ARGV[1] ~= '' then
-  refused = finish(ARGV[1], pairs_of(ARGV[4]), keys, now, is_rescue)
+  refused = finish(ARGV[1], pairs_of(ARGV[4]), pairs_of(ARGV[5]), keys, now, is_rescue)
   if is_rescue then
     redis.call('SET', keys.answer, table.concat(refused, '\n') .. (#refused > 0 and '\n' or ''), 'PX', 60000)
   end
@@ -35,17 +37,17 @@ elseif ARGV[1] ~= '' then
     marks = marks + freed
   end
   if tonumber(marks) > 0 then
-    announce(24, tonumber(marks))
+    announce(25, tonumber(marks))
   end
 end
 
 local ids = {}
-if ARGV[5] then
+if ARGV[6] then
   ids = fetch({
-    nonce = ARGV[5], worker = ARGV[6], lease = tonumber(ARGV[7]), memory = math.ceil(ARGV[7] / 1000) + 60000,
-    threads = tonumber(ARGV[8]), coroutines = tonumber(ARGV[9]), queues = words(ARGV[10]), tags = words(ARGV[11]),
-    sync = ARGV[12], async = ARGV[13], paused = paused(keys.paused), limits = ARGV[14],
-    suspects = ARGV[12]:find('0', 1, true) == nil,
+    nonce = ARGV[6], worker = ARGV[7], lease = tonumber(ARGV[8]), memory = math.ceil(ARGV[8] / 1000) + 60000,
+    threads = tonumber(ARGV[9]), coroutines = tonumber(ARGV[10]), queues = words(ARGV[11]), tags = words(ARGV[12]),
+    sync = ARGV[13], async = ARGV[14], paused = paused(keys.paused), limits = ARGV[15],
+    suspects = ARGV[13]:find('0', 1, true) == nil,
   }, keys, now)
 end
 

@@ -61,7 +61,7 @@ local function fetch(claim, keys, now)
   local served, more = {}, {}
   if not claim.suspects and redis.call('EXISTS', keys.turns, keys.closed) > 0 then
     reopen(keys, now)
-    local ledger = ledger_of(keys, limits_of(claim.limits), now)
+    local ledger = ledger_of(keys, limits_of(claim.limits, keys.changed_limits), now)
     of_threads, served = take_turns('4', claim.threads, of_threads, claim, keys, now, ledger, shelves)
     of_coroutines, more = take_turns('5', claim.coroutines, of_coroutines, claim, keys, now, ledger, shelves)
   end

@@ -15,6 +15,15 @@ local function with_log(before, log)
   return before and before .. '\t' .. log or log
 end
 
+-- Closes keys of limits: `what` is for how many microseconds, and the keys, with spaces between.
+local function close(keys, what, now)
+  local duration, names = what:match('^(%d+) (.*)$')
+  for key in names:gmatch('[^ ]+') do
+    local until_then = math.max(now + duration, tonumber(redis.call('ZSCORE', keys.closings, key) or 0))
+    redis.call('ZADD', keys.closings, text(until_then), key)
+  end
+end
+
 -- `payload` has six lines per outcome: id, token, the job's new state, its queue and status separated by a tab. If the job
 -- is READY, its place and the earliest time of its next run (or nothing) follow; otherwise its once-key (or nothing) and
 -- the time when it ended. `log_of` has the logs of some of these runs by id.
@@ -23,7 +32,7 @@ end
 -- The earliest time of the next run of a job that waits for a signal is followed by a tab and the signals that it had when it
 -- was fetched. If they are others now, the outcome is refused as well.
 -- The state may be followed by a tab and the job's checkpoint, which stays until the job has succeeded.
-local function finish(payload, log_of, keys, now, only_expired)
+local function finish(payload, log_of, closes, keys, now, only_expired)
   local rows, ids = lines(payload), {}
   for row = 1, #rows, 6 do
     ids[#ids + 1] = rows[row]
@@ -50,6 +59,9 @@ local function finish(payload, log_of, keys, now, only_expired)
       local checkpoint = before[number] and before[number]:match('\t.*')
       add(states, id, checkpoint and not kind:find('\tSUCCESSFUL', 1, true) and state .. checkpoint or state)
       moved[kind] = (moved[kind] or 0) + 1
+      if closes[id] then
+        close(keys, closes[id], now)
+      end
       if log_of[id] then
         add(logs, id, with_log(redis.call('HGET', keys.logs, id), log_of[id]))
       end

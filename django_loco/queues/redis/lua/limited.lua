@@ -13,12 +13,20 @@
 
 local LONGEST_CLOSING = 60000000  -- microseconds
 
--- Reads the limits of a claim: four lines each, its name, concurrency, interval in microseconds and burst, 0 for none.
-local function limits_of(list)
+-- Reads the limits of a claim: four lines each, its name, concurrency, interval in microseconds and burst, 0 for none; and
+-- those that people have changed: `changed_limits` is a hash with these numbers by name, with tabs between, and the JSON.
+local function limits_of(list, changed_limits)
   local found, rows = {}, lines(list)
   for row = 1, #rows, 4 do
     found[rows[row]] = {
       concurrency = tonumber(rows[row + 1]), interval = tonumber(rows[row + 2]), burst = tonumber(rows[row + 3]),
+    }
+  end
+  local changed = redis.call('HGETALL', changed_limits)
+  for number = 1, #changed, 2 do
+    local concurrency, interval, burst = changed[number + 1]:match('^(%d+)\t(%d+)\t(%d+)\t')
+    found[changed[number]] = {
+      concurrency = tonumber(concurrency), interval = tonumber(interval), burst = tonumber(burst),
     }
   end
   return found

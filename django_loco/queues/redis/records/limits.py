@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Collection
+from dataclasses import asdict
 
-from ....core.job.limits import KeyTimes
+from ....core.job.limits import KeyTimes, Limit, Limits, limits_of
 from ...records.limits import Limiting, LimitUse
-from ..codec import decoded, lines
+from ..codec import decoded, lines, numbers_of
 from ..server import RedisServer
 from .pauses import RedisPauses
 
@@ -16,6 +18,17 @@ class RedisLimits(RedisPauses, Limiting):
     """What holds jobs of ``RedisQueue`` back: limits and pauses."""
 
     server: RedisServer
+
+    def set_limit(self, name: str, limit: Limit | None) -> None:
+        """Change a limit, or let it be as declared."""
+        text = "" if limit is None else "\t".join(map(str, (*numbers_of(limit), json.dumps(asdict(limit)))))
+        self.server.run("set_limit", (name, text))
+
+    def changed_limits(self) -> Limits:
+        """Return the limits that people have changed."""
+        answer = self.server.ask("HGETALL", self.server.key("changed_limits"))
+        pairs = answer.items() if isinstance(answer, dict) else zip(answer[::2], answer[1::2], strict=True)
+        return limits_of({decoded(name): json.loads(decoded(text).rpartition("\t")[2]) for name, text in pairs})
 
     def limit_use(self, keys: Collection[str] | None = None) -> LimitUse:
         """Return how limits are used."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ....core.job import READY, RUNNING, Job
+from ....core.job import READY, RUNNING, Job, Outcome
 from ....core.job.limits import Limit, Limits
 from ....queues.base import Change
 from ....queues.records.pauses import JobPause
@@ -131,6 +131,46 @@ class LimitContract(LimitCase):
         assert len(held) == 2
         self.queue.finish([done(held[0])])
         assert self.taken() == []
+
+    def test_a_job_may_close_its_keys_for_a_time(self) -> None:
+        jobs = self.limited("api:1 db", 3)
+        others = self.limited("api:1", 1) + self.limited("api:2 db", 1)
+        held = self.taken(threads=1)
+        closing = replace(Outcome.released(held[0]), snoozed=True, closes=("api:1",), closed_for=3600.0)
+        assert self.queue.finish([replace(closing, job=replace(held[0], token="another"))]) == {held[0].id}
+        assert self.queue.limit_use(["api:1"]).times == {}
+        assert self.queue.finish([closing]) == set()
+        assert [job.id for job in self.taken()] == [others[1].id]
+        assert self.stored(jobs[0]).worker_ids == ()
+        use = self.queue.limit_use(["api:1", "db"])
+        assert 0 < use.times["api:1"].closed_until - use.now <= HOUR
+        assert "db" not in use.times
+
+    def test_a_key_opens_again(self) -> None:
+        jobs = self.limited("api", 2)
+        held = self.taken(threads=1)
+        self.queue.finish([replace(Outcome.released(held[0]), closes=("api",), closed_for=0.0)])
+        assert [job.id for job in self.taken()] == [job.id for job in jobs]
+
+    def test_people_change_a_limit(self) -> None:
+        self.limited("api", 5)
+        self.limited("slow", 5)
+        assert len(self.taken()) == 4
+        self.queue.set_limit("api", Limit(concurrency=3))
+        self.queue.set_limit("slow", Limit(rate="1000000/s", burst=9))
+        assert self.queue.changed_limits() == {
+            "api": Limit(concurrency=3),
+            "slow": Limit(rate="1000000/s", burst=9),
+        }
+        taken = self.taken() + self.taken()  # the key opens after an interval of the new rate
+        assert Counter(key_of(taken)) == {"api": 1, "slow": 3}
+        self.queue.set_limit("api", None)
+        self.queue.set_limit("api", None)
+        assert self.queue.changed_limits().keys() == {"slow"}
+        self.limited("api", 1)
+        assert self.taken() == []
+        self.queue.clear()
+        assert self.queue.changed_limits() == {}
 
     def test_plain_jobs_pass_by(self) -> None:
         self.limited("api", 100, age=60)

@@ -1,0 +1,66 @@
+"""Changes of limits while everything runs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, Final
+
+from ...conf import did_you_mean
+from ...core.job.limits import Limit, problems_of_limit
+from ...queues import Queue
+from ..stores import queue_of, searched
+from ..views.limits import limits_in
+
+#: Stands for a value that stays as it is, because ``None`` takes it away.
+UNCHANGED: Final[Any] = object()
+
+
+def set_limit(
+    name: str,
+    /,
+    *,
+    concurrency: int | None = UNCHANGED,
+    rate: str | None = UNCHANGED,
+    burst: int | None = UNCHANGED,
+    backend: str | None = None,
+) -> None:
+    """Change a limit until ``reset_limit``, whatever ``LOCO["LIMITS"]`` declares. Workers obey within a second.
+
+    What is not given stays as it is; ``None`` takes it away. Jobs that run go on. Without ``backend`` it is changed in
+    every alias of ``TASKS``. Raises ``ValueError`` for a limit that is not declared, or a wrong value, and
+    ``QueueUnavailable`` if a store does not answer.
+    """
+    given = {"concurrency": concurrency, "rate": rate, "burst": burst}
+    changes = {each: value for each, value in given.items() if value is not UNCHANGED}
+    queues = [queue_of(alias) for alias in searched(backend)]
+    changed = [(queue, _changed(queue, name, changes)) for queue in queues]  # before any is stored
+    for queue, limit in changed:
+        queue.set_limit(name, limit)
+
+
+def reset_limit(name: str, /, *, backend: str | None = None) -> bool:
+    """Let a limit be again as ``LOCO["LIMITS"]`` declares it; return whether it was changed. For errors see above."""
+    queues = [queue_of(alias) for alias in searched(backend)]
+    for queue in queues:
+        _require_known(queue, name)
+    were_changed = [queue for queue in queues if name in queue.changed_limits()]
+    for queue in were_changed:
+        queue.set_limit(name, None)
+    return bool(were_changed)
+
+
+def _changed(queue: Queue, name: str, changes: dict[str, Any]) -> Limit:
+    _require_known(queue, name)
+    before = asdict(limits_in(queue)[name])
+    if before["rate"] is None:
+        del before["burst"]
+    given = {each: value for each, value in (before | changes).items() if value is not None}
+    if problems := problems_of_limit(name, given):
+        raise ValueError(" ".join(problems))
+    return Limit(**given)
+
+
+def _require_known(queue: Queue, name: str) -> None:
+    known = limits_in(queue)
+    if name not in known:
+        raise ValueError(f"there is no limit {name!r} in LOCO['LIMITS'].{did_you_mean(str(name), [*known])}")
