@@ -35,6 +35,16 @@ import json
 print(json.dumps([json.loads(jobs.get(job_id).return_value) for job_id in {ids}]))
 """
 
+CALLS = 60 * SCALE
+#: Calls one task again and again, while it runs and while it does not.
+CALL = f"""
+import time
+from tests.app import tasks
+for number in range({{first}}, {{first}} + {CALLS} // 3):
+    tasks.rebuild.enqueue(number)
+    time.sleep(number % 4 / 20)
+"""
+
 
 def test_each_step_is_called_once_and_once_more_at_most_for_a_kill(any_site, capsys):
     any_site.settings["LOCO"] = {"LEASE": LEASE, "NUM_WORKERS": 2}
@@ -94,3 +104,22 @@ def test_no_signal_is_lost_and_no_sleep_is_forgotten(any_site, capsys):
 def called(site, place):
     """Return how many jobs have come to a step."""
     return sum(each.endswith(f"-{place}") for each in notes(site, "called"))
+
+
+def test_the_last_call_of_a_job_that_runs_once_more_is_not_lost(any_site):
+    any_site.settings["LOCO"] = {"LEASE": LEASE, "NUM_WORKERS": 2}
+    draw = random.Random(SEED)
+    workers = [any_site.start("loco_worker") for _ in range(2)]
+    for part in range(3):
+        any_site.shell(CALL.format(first=part * CALLS // 3))
+        if part < 2:
+            victim = workers.pop(draw.randrange(len(workers)))
+            victim.signal(signal.SIGKILL)
+            workers.append(any_site.start("loco_worker"))
+    wait_until(lambda: statuses(any_site).keys() == {"SUCCESSFUL"}, 90 * SCALE)
+    for process in workers:
+        process.wait_for("stop +Ctrl-C")
+        assert process.terminate() == 0
+    ended = [line for line in (any_site.folder / "notes").read_text().splitlines() if line.startswith("end")]
+    assert ended[-1] == f"end {CALLS - 1}"
+    assert len(ended) < CALLS, "calls that come while it runs share one job"

@@ -336,6 +336,14 @@ def in_waits(context: Any, number: int) -> list[Any]:
     return answers
 
 
+@task(unique=lambda _number: "all", on_duplicate="rerun")
+def rebuild(number: int) -> None:
+    """A job that runs once more afterwards if it is called while it runs."""
+    note(f"start {number}")
+    time.sleep(0.1)
+    note(f"end {number}")
+
+
 def _one_step(number: int, place: int) -> int:
     note(f"called {number}-{place}")
     time.sleep(0.02)
