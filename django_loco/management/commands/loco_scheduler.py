@@ -110,5 +110,5 @@ class Command(LocoCommand):
     def check_all(self) -> Iterator[str]:
         self.show_problems()
         if wrong := sum(problem.is_certain for problem in scheduler.problems()):
-            raise CommandError(f"{wrong} wrong and disabled; the others run.")
+            raise CommandError(f"{wrong} schedule{' is' if wrong == 1 else 's are'} wrong and off; the others run.")
         yield f"All {len(scheduler.upcoming(0))} schedules are valid."

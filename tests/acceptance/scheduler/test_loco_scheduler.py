@@ -70,7 +70,7 @@ def test_a_schedule_that_is_wrong_ends_a_pipeline(scheduled):
     told = scheduled.manage("loco_scheduler", "--check", code=1)
     assert "Schedule 'echo': the schedule '7pm every Thurzday' is not understood" in told
     assert "Did you mean '7pm every thursday'?" in told
-    assert "1 wrong and disabled; the others run." in told
+    assert "1 schedule is wrong and off; the others run." in told
 
 
 def test_a_schedule_that_is_wrong_stops_neither_the_others_nor_the_worker(scheduled):

@@ -124,7 +124,7 @@ def test_the_history_of_what_runs_after(registry: Registry) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_check_names_what_leads_nowhere(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
     registry.after("nigthly", echo, name="lost")
-    with pytest.raises(CommandError, match="1 wrong and disabled; the others run"):
+    with pytest.raises(CommandError, match="1 schedule is wrong and off; the others run"):
         call_command("loco_scheduler", "--check")
     told = capsys.readouterr().err
     assert "Schedule 'lost': after is 'nigthly', which is not a schedule. Did you mean 'nightly'?" in told

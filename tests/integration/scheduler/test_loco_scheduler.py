@@ -181,7 +181,7 @@ def test_check(said, registry):
     assert said("--check").out == "All 3 schedules are valid.\n"
     registry.cron("0 0 31 2 *", tick, name="never")
     registry.hourly(tick, at=75, name="digest")
-    with pytest.raises(CommandError, match="2 wrong and disabled; the others run"):
+    with pytest.raises(CommandError, match="2 schedules are wrong and off; the others run"):
         said("--check")
 
 
