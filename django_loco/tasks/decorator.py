@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, Never, ParamSpec, Self, TypeVar, Unpack, overload
@@ -33,7 +33,7 @@ from ..exceptions import LocoConfigurationError
 from ..jobs.operations.workflows.signatures import Signature
 from .aliases import register
 from .hints import attribute_hint, option_hint
-from .job_result import JobResult
+from .job_result import JobResult, fill
 from .setting import problem_of
 from .stored.limit_key import limit_options_of, limit_rule_of
 
@@ -143,6 +143,11 @@ class LocoTask(_Task[P, R]):
         except ValueError as error:
             raise InvalidTask(f"{self.module_path}: {error}") from None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let ``pickle`` find the function by its path, which leads to the task; Django does so from 6.1 on."""
+        options = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "func"}
+        return _unpickled, (type(self), self.func.__module__, self.func.__qualname__, options)
+
     @contextmanager
     def _backend_required(self) -> Iterator[None]:
         try:
@@ -176,6 +181,13 @@ class LocoTask(_Task[P, R]):
             delay = changes["run_after"] if isinstance(changes["run_after"], timedelta) else None
             changes |= {"run_after_delay": delay, "run_after": None if delay is not None else changes["run_after"]}
         return replace(self, **changes)
+
+
+def _unpickled(kind: type[LocoTask[..., Any]], module: str, name: str, options: Mapping[str, Any]) -> Task[..., Any]:
+    found = getattr(import_module(module), name)
+    task: Task[..., Any] = object.__new__(kind)
+    fill(task, {**options, "func": found.func if isinstance(found, Task) else found})
+    return task
 
 
 def _first_line(docstring: str | None) -> str:

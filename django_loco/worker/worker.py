@@ -138,7 +138,7 @@ class Worker(Component):
         # An isolated worker leaves the jobs of other workers to the worker that started it.
         may_rescue = lambda: not is_isolated and self._heartbeat.is_steady  # noqa: E731
         self._housekeeping = Housekeeping(
-            queue, lease, result_ttl, may_rescue=may_rescue, dead=dead, on_first_turn=inbox.wake.set, tally=tally
+            queue, lease, result_ttl, may_rescue=may_rescue, dead=dead, wake=inbox.wake.set, tally=tally
         )
         self._fetcher = self._new_fetcher(claim, inbox, tally, drain=drain, max_jobs=max_jobs)
         listener = None if is_isolated else JobListener(queue, self._fetcher.wants_jobs, inbox.wake)

@@ -40,7 +40,7 @@ class Housekeeping(QueueThread):
         may_rescue: Callable[[], bool] = lambda: True,
         *,
         dead: Collection[str] = (),
-        on_first_turn: Callable[[], None] = lambda: None,
+        wake: Callable[[], None] = lambda: None,
         tally: Tally | None = None,
     ) -> None:
         """Starts nothing.
@@ -52,16 +52,17 @@ class Housekeeping(QueueThread):
             clock: ``time.monotonic``.
             may_rescue: see ``Reaper``.
             dead: see ``Reaper``.
-            on_first_turn: called once, when ``has_looked`` is set.
+            wake: lets the fetcher look for jobs. Called when ``has_looked`` is set, and when jobs were released that
+                have waited for others: the store may tell it later.
             tally: what the worker has counted.
         """
         super().__init__(queue)
         self.has_looked = threading.Event()
         """Set once the jobs of dead workers that could be rescued at the start have been rescued."""
-        self._on_first_turn = on_first_turn
+        self._wake_fetcher = wake
         self._lease = lease
         tally = tally or Tally()
-        self._batches = BatchSettler(queue, clock)
+        self._batches = BatchSettler(queue, clock, wake)
 
         def on_rescued(jobs: Sequence[Job]) -> None:
             tally.lost(jobs)
@@ -125,7 +126,7 @@ class Housekeeping(QueueThread):
     def _note_turn(self) -> None:
         if not self.has_looked.is_set():
             self.has_looked.set()
-            self._on_first_turn()
+            self._wake_fetcher()
 
     def _announce(self) -> None:
         while not self._announcements.empty():

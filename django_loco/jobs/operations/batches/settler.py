@@ -27,9 +27,11 @@ def has_sequel(job: Job) -> bool:
 class BatchSettler:
     """Finishes batches, for the thread ``Housekeeping``. Other threads tell it which members have ended."""
 
-    def __init__(self, queue: Queue, clock: Callable[[], float] = time.monotonic) -> None:
-        """``queue`` has the batches."""
-        self._queue, self._clock = queue, clock
+    def __init__(
+        self, queue: Queue, clock: Callable[[], float] = time.monotonic, on_released: Callable[[], None] = lambda: None
+    ) -> None:
+        """``queue`` has the batches. ``on_released`` is called when nodes were let run."""
+        self._queue, self._clock, self._on_released = queue, clock, on_released
         self._ended: deque[Job] = deque()
         self._later = Later()
         self._next_sweep = clock()
@@ -54,6 +56,8 @@ class BatchSettler:
         if not taken:
             return False
         settle_ended(self._queue, taken, self._later)
+        if self._later.take_released():
+            self._on_released()
         for _ in taken:
             self._ended.popleft()
         return True

@@ -41,6 +41,14 @@ class Later:
     ended: dict[str, list[Job]] = field(default_factory=dict)
     """The nodes that have ended, and of which the batch does not know yet."""
 
+    released: int = 0
+    """How many nodes were released."""
+
+    def take_released(self) -> int:
+        """Return ``released`` since the last call."""
+        number, self.released = self.released, 0
+        return number
+
     def note(self, job: Job) -> None:
         """Note a node that has ended."""
         self.ended.setdefault(str(job.batch), []).append(job)
@@ -61,6 +69,7 @@ def advance(queue: Queue, workflow: str, ended: Sequence[str] | None, later: Lat
             chunk = {job_id: failures[job_id] for job_id in ids[first : first + CHUNK]}
             more_freed, cancelled = _decide(queue, chunk, own.decided.setdefault(workflow, []))
             freed += more_freed
+            own.released += len(more_freed)
             for job in cancelled:
                 own.note(job)
                 ended.append(job.id)

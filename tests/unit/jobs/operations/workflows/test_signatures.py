@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from django_loco.exceptions import InvalidArguments
@@ -43,6 +45,15 @@ def test_they_nest():
 def test_they_are_shown_as_they_are_written():
     part = chain(group(tasks.echo.s(1, a="x")), tasks.echo.si(2))
     assert repr(part) == "chain(group(tests.app.tasks.echo.s(1, a='x')), tests.app.tasks.echo.si(2))"
+
+
+def test_they_can_be_pickled():
+    chosen = tasks.echo.using(priority=5, max_attempts=2, tags=["a"])
+    part = chain(tasks.echo.s(1), group(chosen.si(2), tasks.echo.s(3)))
+    again = pickle.loads(pickle.dumps(part))  # noqa: S301 - made here
+    assert repr(again) == repr(part)
+    assert again.first_task == tasks.echo
+    assert again.parts[1].first_task == chosen
 
 
 @pytest.mark.parametrize("parts", [(), ([],), (7,), (tasks.echo,)])
