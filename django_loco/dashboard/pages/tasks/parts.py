@@ -48,8 +48,8 @@ def _row(path: str, sums: Sums) -> dict[str, Any]:
         "failed": number_text(sums.failed) if sums.failed else "",
         "rate": "-" if rate is None else _percent(rate),
         "chart": small_chart(sums.ended_by_bar, sums.failed_by_bar),
-        "waits": " / ".join(estimated(sums.wait(percent)) for percent in PERCENTILES),
-        "runs": " / ".join(estimated(sums.duration(percent)) for percent in PERCENTILES),
+        "waits": [estimated(sums.wait(percent)) for percent in PERCENTILES],
+        "runs": [estimated(sums.duration(percent)) for percent in PERCENTILES],
     }
 
 
