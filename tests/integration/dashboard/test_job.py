@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -12,7 +13,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from django_loco import jobs
-from django_loco.core.job import FAILED, Job, Outcome, error_of, new_id
+from django_loco.core.job import FAILED, Job, Outcome, error_of, new_id, utcnow
+from django_loco.core.job.waits import SIGNAL, SLEEP, Wait, text_of_waits
 from django_loco.exceptions import QueueUnavailable
 from django_loco.jobs.views.progress import progress_text
 from django_loco.log.redaction import MARK
@@ -229,3 +231,19 @@ def test_how_far_it_is(client, stored):
     assert '<progress id="progress" max="100" value="25.0"></progress>' in page
     require_no_inline(page)
     assert "<progress" not in client.get(page_of(stored("failed"))).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "days", "words"),
+    [(SLEEP, 3, "Sleeps until"), (SIGNAL, 3, "Waits for a signal until"), (SIGNAL, None, "after a signal")],
+)
+def test_what_it_waits_for_is_shown(client, queue, kind, days, words):
+    wait = Wait("approved", kind, days and utcnow() + timedelta(days=days))
+    fields = {"waits": text_of_waits({"approved": wait}), "signals": '{"other":{"value":1}}', "run_after": wait.due_at}
+    queue.restore([Job(task_path="tests.app.tasks.add", backend="default", arguments="[[1], {}]", **fields)])
+    [job] = jobs.filter()
+    shown = text(client.get(page_of(job)))
+    assert words in shown
+    assert (f"loco_jobs signal {job.id} approved" in shown) == (kind == SIGNAL)
+    assert "9998" not in shown
+    assert "9998" not in text(client.get(LIST))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, utcnow
+from django_loco.core.job import FAILED, FOREVER, READY, RUNNING, SUCCESSFUL, Job, utcnow
+from django_loco.core.job.waits import SIGNAL, SLEEP, Wait, text_of_waits
 from django_loco.dashboard.pages.job.life import life_of
 
 NOW = utcnow()
@@ -24,6 +25,15 @@ def test_a_job_that_waits_has_its_run_ahead():
 def test_a_time_that_is_ahead_is_told_apart():
     job = replace(JOB, run_after=NOW + timedelta(hours=2))
     assert steps(job) == [("past", "Enqueued", ""), ("ahead", "Due", "2 h 10 min"), ("ahead", "Runs", "")]
+
+
+def test_a_job_that_sleeps_or_waits_says_until_when():
+    until = NOW + timedelta(hours=2)
+    for kind, label in ((SLEEP, "Sleeps until"), (SIGNAL, "Waits for a signal until")):
+        job = replace(JOB, waits=text_of_waits({"a": Wait("a", kind, until)}), run_after=until)
+        assert steps(job)[1:] == [("ahead", label, "2 h 10 min"), ("ahead", "Runs", "")]
+    job = replace(JOB, waits=text_of_waits({"a": Wait("a", SIGNAL, None)}), run_after=FOREVER)
+    assert steps(job)[1:] == [("now", "Waits for a signal", ""), ("ahead", "Runs", "")]
 
 
 def test_a_job_that_runs_ends_some_time():
