@@ -8,10 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Avg
 from django.utils import timezone
 
 from django_loco import scheduler
-from django_loco.tasks import Interrupted, batch, task
+from django_loco.tasks import Interrupted, Workflow, batch, task
 
 from . import search
 from .models import PriceRefresh, Product
@@ -101,6 +102,36 @@ def tell_of_import(context: Any) -> str:
     text = f"{prices} prices are imported; {counts.succeeded} of {counts.total} parts are in the index"
     logger.info(text)
     return text
+
+
+@task(priority=10)
+def count_products() -> int:
+    """Return how many products there are."""
+    return Product.objects.count()
+
+
+@task(priority=10)
+def average_price() -> str:
+    """Return the average price, as text."""
+    return f"{Product.objects.aggregate(Avg('price'))['price__avg'] or 0:.2f}"
+
+
+@task(takes_context=True, priority=10)
+def report(context: Any) -> str:
+    """Say what the nodes before this one have found out; what one has not found out is left out."""
+    text = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in context.results.items())
+    logger.info("today: %s", text)
+    return text
+
+
+@scheduler.expose
+@task(priority=10)
+def close_day() -> str:
+    """Let two questions be answered beside each other, and report the answers."""
+    flow = Workflow("close day")
+    answers = [flow.add(count_products), flow.add(average_price)]
+    flow.add(report, after=answers, on_failed="ignore")
+    return flow.enqueue().id
 
 
 @task(takes_context=True, priority=10, max_attempts=4, backoff=[1, 2, 4])
