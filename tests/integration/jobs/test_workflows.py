@@ -11,7 +11,9 @@ from django.db import connections, transaction
 
 from django_loco import jobs
 from django_loco.core.job import utcnow
-from django_loco.exceptions import BatchDoesNotExist, BatchFinished, InvalidArguments, InvalidState
+from django_loco.exceptions import BatchDoesNotExist, BatchFinished, InvalidArguments, InvalidState, QueueFull
+from django_loco.jobs.operations.workflows.releasing import sweep
+from django_loco.jobs.operations.workflows.storing import edges_to
 from django_loco.queues import Claim, queue_for
 from django_loco.tasks import InvalidTask, Node, Workflow, batch, chain, group, task
 from django_loco.testing import drain
@@ -329,6 +331,34 @@ def test_a_transaction_that_is_committed_starts_it():
         flow = diamond().enqueue()
     run()
     assert set(states(flow).values()) == {"done"}
+
+
+def test_one_whose_enqueuer_has_died_never_runs_and_can_be_cancelled():
+    flow = diamond()
+    queue, nodes = queue_for("default"), [*flow._jobs.values()]
+    queue.open_batch(flow._batch.record)
+    queue.add_edges(flow.id, edges_to(nodes))
+    queue.enqueue(nodes)
+    sweep(queue)
+    assert run() == {}
+    [same] = jobs.workflows()
+    same.refresh()
+    assert (same.state, same.counts.left) == ("open", 4)
+    assert same.cancel() == 4
+    same.refresh()
+    assert same.state == "finished"
+
+
+def test_what_the_queue_refuses_leaves_nothing(monkeypatch):
+    queue = queue_for("default")
+
+    def refuse(jobs):
+        raise QueueFull("no room")
+
+    monkeypatch.setattr(queue, "enqueue", refuse)
+    with pytest.raises(QueueFull):
+        diamond().enqueue()
+    assert (list(queue.list_batches()), queue.waiting_workflows()) == ([], [])
 
 
 def test_async_code_has_the_same():

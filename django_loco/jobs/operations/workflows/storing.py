@@ -17,8 +17,7 @@ from itertools import chain
 from django.db import transaction
 
 from ....core.job import Job
-from ....exceptions import InvalidArguments, QueueError, QueueRefused
-from ....log.safe import get_logger
+from ....exceptions import InvalidArguments, QueueRefused, QueueUnavailable
 from ....queues import Queue
 from ....queues.records.batches import BatchRecord
 from ....queues.records.workflows import START, Edge
@@ -27,8 +26,6 @@ from ..batches.settling import settle
 from .nodes import Place, edges_of, node_id, place_of
 from .releasing import advance
 
-logger = get_logger("django_loco.workflows")
-
 #: The number of nodes that are read in one call.
 CHUNK = 1_000
 
@@ -36,16 +33,28 @@ CHUNK = 1_000
 def store(backend: JobBackend, record: BatchRecord, jobs: list[Job]) -> list[str]:
     """Store a workflow and its nodes, and start it; return the ids of the nodes that may run. Raises what queues do."""
     queue = backend.queue
+    with _transaction(queue):
+        if _stored(backend, record, jobs) < len(jobs):
+            raise QueueRefused(f"Workflow {record.id} is stored already, or a part of it.")
+        queue.seal_batch(record.id)
+        return advance(queue, record.id, [START])
+
+
+def _stored(backend: JobBackend, record: BatchRecord, jobs: list[Job]) -> int:
+    """Store a workflow that is not started; return how many of its nodes are new. After an error it leaves nothing.
+
+    If the queue cannot be reached any more, nodes may have been stored, as after each enqueue. They never run.
+    """
+    queue = backend.queue
     try:
-        with _transaction(queue):
-            queue.open_batch(record)
-            queue.add_edges(record.id, edges_to(jobs))
-            if len(backend.add_jobs(jobs)) < len(jobs):
-                raise QueueRefused(f"Workflow {record.id} is stored already, or a part of it.")
-            queue.seal_batch(record.id)
-            return advance(queue, record.id, [START])
+        queue.open_batch(record)
+        queue.add_edges(record.id, edges_to(jobs))
+        return len(backend.add_jobs(jobs))
+    except QueueUnavailable:
+        raise
     except BaseException:
-        _drop(queue, record.id)
+        if queue.database is None:  # else the transaction does it
+            queue.drop_batch(record.id)
         raise
 
 
@@ -93,13 +102,3 @@ def members(queue: Queue, batch_id: str, kind: str) -> Iterator[Job]:
 
 def _transaction(queue: Queue) -> AbstractContextManager[object]:
     return nullcontext() if queue.database is None else transaction.atomic(using=queue.database)
-
-
-def _drop(queue: Queue, batch_id: str) -> None:
-    """Delete what was stored before an error, unless a transaction has done so."""
-    if queue.database is not None:
-        return
-    try:
-        queue.drop_batch(batch_id)
-    except QueueError:
-        logger.exception("Workflow %s was not stored, and a part of it is left. None of its nodes runs", batch_id)
