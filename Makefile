@@ -83,7 +83,7 @@ chaos: .venv/installed-dev
 
 	LOCO_CHAOS=84 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/integration/queues/test_database_model.py tests/integration/queues/test_redis_model.py $(PYTEST_ARGS)
 	LOCO_CHAOS=84 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/integration/queues/test_database_model.py $(PYTEST_ARGS)
-	LOCO_CHAOS=100 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/contract -k random_histories --timeout 3000 $(PYTEST_ARGS)
+	LOCO_CHAOS=100 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/contract -k "random_histories and not Cluster and not Unittest and not Cache" --timeout 3000 $(PYTEST_ARGS)
 	LOCO_CHAOS=100 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/contract/test_database_queue.py -k random_histories --timeout 3000 $(PYTEST_ARGS)
 
 sweep: .venv/installed-dev
