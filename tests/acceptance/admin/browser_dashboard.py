@@ -57,6 +57,42 @@ def background(page: Page) -> str:
     return page.evaluate("getComputedStyle(document.body).backgroundColor")  # type: ignore[no-any-return]
 
 
+TENANTS = """
+from django_loco import jobs
+def seen_by(request):
+    return None if request.user.is_superuser else jobs.filter(queue="emails")
+"""
+
+
+@pytest.mark.timeout(180)
+def test_a_tenant_sees_their_own_jobs(site: Project, browser: Browser, pictures: Path) -> None:
+    site.write("pages/urls.py", URLS)
+    site.write("pages/tenants.py", TENANTS)
+    site.settings["LOCO"] = {**site.settings.get("LOCO", {}), "DASHBOARD": "pages.tenants.seen_by"}
+    process = site.serve("--noreload")
+    errors: list[str] = []
+    page, whole = opened(browser, site, "viewer", errors), opened(browser, site, "admin", errors)
+    page.goto(site.url("jobs/"))
+    expect(page.locator(".health")).to_contain_text("No worker is alive, and 1 job waits.")
+    expect(page.locator(".pages a")).to_have_text(["Overview", "Jobs", "Failures", "Queues", "Tasks"])
+    expect(page.locator(".part-workers")).to_have_count(0)
+    picture(page, pictures, "dashboard-of-a-tenant")
+    page.goto(site.url("jobs/jobs/"))
+    expect(page.locator("[data-row]")).to_have_count(1)
+    whole.goto(site.url("jobs/jobs/?q=queue:default"))
+    other = str(whole.locator("[data-open]").first.get_attribute("href"))
+    assert errors == []  # before the addresses that are refused
+    for address, status in ((other, 404), ("/jobs/workers/", 403), ("/jobs/schedules/", 403)):
+        answer = page.goto(site.url(address.lstrip("/")))
+        assert answer is not None
+        assert answer.status == status
+    whole.goto(site.url(other.lstrip("/")))
+    expect(whole.locator("h1")).to_contain_text("work")
+    page.close()
+    whole.close()
+    assert process.terminate() == CLEAN
+
+
 @pytest.mark.timeout(180)
 def test_the_colours_are_those_that_somebody_has_chosen(site: Project, browser: Browser, pictures: Path) -> None:
     site.write("pages/urls.py", URLS)
