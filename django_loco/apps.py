@@ -1,43 +1,67 @@
-"""The Django app: registers checks and connects signals. It starts no thread."""
+"""The Django app: registers checks and connects signals. It starts no thread.
+
+Every process of a project imports this module, also one that only migrates. So what most of them do not need, the
+worker, the scheduler and the checks, is imported when it is called.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from django.apps import AppConfig
 from django.core import checks
+from django.core.checks import Tags
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy
 
 from .assembly import plain_server
-from .assembly.build_embedded import build_runtime
-from .checks import (
-    check_carriers,
-    check_commands,
-    check_components,
-    check_dashboard,
-    check_deployment,
-    check_locks,
-    check_migrations,
-    check_queues,
-    check_schedules,
-    check_settings,
-    check_settings_beside_loco,
-    check_stored_schedules,
-    check_task_options,
-    check_threads,
-    check_waiting_jobs,
-    if_settings_are_valid,
-)
 from .core import test_environment
 from .process.embedded import set_runtime_factory
 from .queues.database.sqlite.connections import tune
-from .scheduler.api import row_validation
-from .tasks.aliases import check_aliases
 from .tasks.decorator import accept_task_options
 from .tasks.loading import remember_loaded_packages
 from .tasks.setting import require_backends
+
+#: The system checks by their tags.
+CHECKS = {
+    ("loco",): (
+        "django_loco.checks.settings.check_settings",
+        "django_loco.checks.queues.check_queues",
+        "django_loco.tasks.aliases.check_aliases",
+        "django_loco.checks.settings.check_settings_beside_loco",
+        "django_loco.checks.settings.check_threads",
+        "django_loco.checks.settings.check_task_options",
+        "django_loco.checks.settings.check_schedules",
+        "django_loco.checks.settings.check_components",
+        "django_loco.checks.settings.check_commands",
+        "django_loco.checks.settings.check_carriers",
+        "django_loco.checks.settings.check_dashboard",
+    ),
+    ("loco", Tags.database): (
+        "django_loco.checks.stored_jobs.check_migrations",
+        "django_loco.checks.settings.check_stored_schedules",
+        "django_loco.checks.stored_jobs.check_waiting_jobs",
+    ),
+}
+#: Those of ``check --deploy``.
+DEPLOYMENT_CHECKS = (
+    "django_loco.checks.stored_jobs.check_deployment",
+    "django_loco.checks.stored_jobs.check_locks",
+)
+
+
+@cache  # a test that changes INSTALLED_APPS makes the apps ready again, and Django knows a check by its identity
+def deferred(path: str) -> Callable[..., Any]:
+    """Return a function that imports the one at ``path`` when it is called, and calls it."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return import_string(path)(*args, **kwargs)
+
+    return call
 
 
 class LocoConfig(AppConfig):
@@ -61,27 +85,15 @@ class LocoConfig(AppConfig):
         remember_loaded_packages()
         models: Any = self.models_module
         post_migrate.connect(models.keep_triggers, sender=self, dispatch_uid="django_loco.models.keep_triggers")
-        set_runtime_factory(build_runtime)
+        set_runtime_factory(deferred("django_loco.assembly.build_embedded.build_runtime"))
         schedule: Any = self.get_model("Schedule")
-        schedule.rules = [row_validation.validate_row]
+        schedule.rules = [deferred("django_loco.scheduler.api.row_validation.validate_row")]
         connection_created.connect(tune, dispatch_uid="django_loco.sqlite.tune")
         plain_server.resume_when_serving()
         # A test connects before it opens a transaction.
         connection_created.connect(test_environment.refresh, dispatch_uid="django_loco.environment")
-        for check in (check_settings, check_queues, check_aliases):
-            checks.register(check, "loco")
-        for check in (
-            check_settings_beside_loco,
-            check_threads,
-            check_task_options,
-            check_schedules,
-            check_components,
-            check_commands,
-            check_carriers,
-            check_dashboard,
-        ):
-            checks.register(if_settings_are_valid(check), "loco")
-        for check in (check_migrations, check_stored_schedules, check_waiting_jobs):
-            checks.register(if_settings_are_valid(check), "loco", checks.Tags.database)
-        checks.register(if_settings_are_valid(check_deployment), "loco", deploy=True)
-        checks.register(if_settings_are_valid(check_locks), "loco", deploy=True)
+        for tags, paths in CHECKS.items():
+            for path in paths:
+                checks.register(deferred(path), *tags)
+        for path in DEPLOYMENT_CHECKS:
+            checks.register(deferred(path), "loco", deploy=True)

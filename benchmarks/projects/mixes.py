@@ -30,7 +30,7 @@ from django_loco.core.job import Job  # noqa: E402 - needs the settings
 from django_loco.core.serialization import encode  # noqa: E402
 from django_loco.queues.memory import MemoryQueue  # noqa: E402
 from django_loco.tasks import task  # noqa: E402
-from django_loco.worker import Worker  # noqa: E402
+from django_loco.worker.worker import Worker  # noqa: E402
 
 BLOB = os.urandom(2**20)
 begun: list[float] = []

@@ -13,7 +13,7 @@ from ..process.server import Server
 from ..process.stack_dump import log_stacks
 from ..process.systemd import SystemdNotifier
 from ..shutdown import Shutdown
-from ..worker import Worker
+from ..worker.worker import Worker
 from .components import component_specs
 from .run_options import RunOptions
 from .supervisor import Supervisor

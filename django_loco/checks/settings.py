@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from functools import cache, wraps
+from functools import wraps
 from typing import Any
 
 from django.conf import settings
@@ -29,12 +29,8 @@ ANY_CODE = frozenset(("dbshell", "runscript", "shell", "shell_plus"))
 MANY_THREADS = 500
 
 
-@cache  # Django makes its apps ready again when a test changes INSTALLED_APPS, and knows its checks by identity
 def if_settings_are_valid(check: Callable[..., Iterator[CheckMessage]]) -> Callable[..., list[CheckMessage]]:
-    """Return the check without messages while ``LOCO`` is wrong: ``check_settings`` reports that.
-
-    Returns the same function for the same check.
-    """
+    """Let a check find nothing while ``LOCO`` is wrong: ``check_settings`` reports that."""
 
     @wraps(check)
     def checked(**kwargs: Any) -> list[CheckMessage]:
@@ -48,6 +44,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
     return [Error(problem, id="loco.E001") for problem in problems()]
 
 
+@if_settings_are_valid
 def check_settings_beside_loco(**kwargs: Any) -> Iterator[CheckMessage]:
     """Find settings that only ``LOCO`` may have, where ``WORKER_MODE`` stands: nothing reads them there."""
     for name in ("NUM_WORKERS", "ASYNC_WORKERS"):
@@ -59,6 +56,7 @@ def check_settings_beside_loco(**kwargs: Any) -> Iterator[CheckMessage]:
             )
 
 
+@if_settings_are_valid
 def check_threads(**kwargs: Any) -> Iterator[CheckMessage]:
     """Find a number of threads that may be too high for a process or its database."""
     threads = loco_settings().NUM_WORKERS
@@ -72,6 +70,7 @@ def check_threads(**kwargs: Any) -> Iterator[CheckMessage]:
         )
 
 
+@if_settings_are_valid
 def check_task_options(**kwargs: Any) -> Iterator[CheckMessage]:
     """Find options in ``LOCO["TASKS"]`` for tasks that do not exist."""
     for path in loco_settings().TASKS:
@@ -86,6 +85,7 @@ def check_task_options(**kwargs: Any) -> Iterator[CheckMessage]:
             )
 
 
+@if_settings_are_valid
 def check_schedules(**kwargs: Any) -> Iterator[CheckMessage]:
     """Find wrong schedules in code and settings. Each is disabled, the others run.
 
@@ -101,6 +101,7 @@ def check_schedules(**kwargs: Any) -> Iterator[CheckMessage]:
             yield checks.Warning(problem.message, hint=problem.hint, id="loco.W007")
 
 
+@if_settings_are_valid
 def check_stored_schedules(databases: Collection[str] | None = None, **kwargs: Any) -> Iterator[CheckMessage]:
     """Find wrong schedules in the database; only with ``--database``, like all of Django's checks that query one.
 
@@ -112,6 +113,7 @@ def check_stored_schedules(databases: Collection[str] | None = None, **kwargs: A
             yield checks.Warning(problem.message, hint=problem.hint, id="loco.W009")
 
 
+@if_settings_are_valid
 def check_components(**kwargs: Any) -> Iterator[CheckMessage]:
     """Find components that cannot be imported, are not components, or share a name."""
     try:
@@ -120,6 +122,7 @@ def check_components(**kwargs: Any) -> Iterator[CheckMessage]:
         yield Error(str(error), id="loco.E004")
 
 
+@if_settings_are_valid
 def check_carriers(**kwargs: Any) -> Iterator[CheckMessage]:
     """Find paths in ``LOCO["CARRY"]`` that lead to nothing that can carry context."""
     try:
@@ -128,6 +131,7 @@ def check_carriers(**kwargs: Any) -> Iterator[CheckMessage]:
         yield Error(str(error), id="loco.E008")
 
 
+@if_settings_are_valid
 def check_dashboard(**kwargs: Any) -> Iterator[CheckMessage]:
     """Find a path in ``LOCO["DASHBOARD"]`` that leads to nothing that can be called."""
     try:
@@ -136,6 +140,7 @@ def check_dashboard(**kwargs: Any) -> Iterator[CheckMessage]:
         yield Error(str(error), id="loco.E009")
 
 
+@if_settings_are_valid
 def check_commands(**kwargs: Any) -> Iterator[CheckMessage]:
     """Find unknown or dangerous commands among those that stored jobs and schedules may run."""
     known = sorted(get_commands())

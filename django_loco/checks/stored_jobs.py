@@ -21,8 +21,10 @@ from ..queues.database.migrated import is_unmigrated, migrate_command
 from ..queues.database.overview import unfinished_jobs
 from ..scheduler.sources.database import database_alias
 from ..worker.in_process import loco_aliases
+from .settings import if_settings_are_valid
 
 
+@if_settings_are_valid
 def check_migrations(databases: Collection[str] | None = None, **kwargs: Any) -> Iterator[CheckMessage]:
     """Find databases that lack migrations of the app: with ``--database``, but not if the command is ``migrate``."""
     is_migrating = next((word for word in sys.argv[1:] if not word.startswith("-")), "") == "migrate"
@@ -36,6 +38,7 @@ def check_migrations(databases: Collection[str] | None = None, **kwargs: Any) ->
             )
 
 
+@if_settings_are_valid
 def check_waiting_jobs(databases: Collection[str] | None = None, **kwargs: Any) -> Iterator[CheckMessage]:
     """Find jobs that no worker of this project takes, in databases that store or stored jobs; with ``--database``."""
     keeping = ["default", *_databases_of_queues()]
@@ -85,6 +88,7 @@ def _why_unserved(database: str, alias: str, queue_name: str) -> tuple[str, str]
     return None
 
 
+@if_settings_are_valid
 def check_deployment(*, asks_stores: bool = True, **kwargs: Any) -> Iterator[CheckMessage]:
     """Find settings that suit development but not production, and, with ``asks_stores``, jobs without a worker."""
     for alias in loco_aliases():
@@ -92,6 +96,7 @@ def check_deployment(*, asks_stores: bool = True, **kwargs: Any) -> Iterator[Che
             yield from _check_workers(alias, asks_stores)
 
 
+@if_settings_are_valid
 def check_locks(**kwargs: Any) -> Iterator[CheckMessage]:
     """Find aliases of ``TASKS`` whose locks are in the memory of each process."""
     for alias in loco_aliases():

@@ -9,24 +9,32 @@
     jobs.pause(queue="emails")
 
 Commands, the admin and pages go through it, and it uses nothing but the interface of queues.
+
+Each module is imported when one of its names is first used: every process that enqueues jobs imports this package, and
+few of them operate jobs.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from ..core.compat import TaskResultDoesNotExist
 from ..exceptions import FilterError, InvalidState, Unfinished
-from .api import OPERATIONS, cancel, delete, discard, filter, move, retry, run_again, update  # noqa: A004 - its public name
-from .control import AliasWorker, QueueStats, pause, paused, quiet, resume, stats, stop, unquiet, workers
-from .operations.limits import reset_limit, set_limit
-from .operations.signals import signal
-from .operations.workflows.reading import workflow, workflows
-from .search import COUNTED, Count, JobPage, Search
-from .states import STATES, State, state_of
-from .stores import aliases, get
-from .views.limits import LimitState, limits
-from .views.logs import log
-from .views.rates import QueueRates, rates
-from .views.reason import Reason
-from .views.shown import shown_job
-from .views.why import why
+
+if TYPE_CHECKING:
+    from .api import OPERATIONS, cancel, delete, discard, filter, move, retry, run_again, update  # noqa: A004 - its public name
+    from .control import AliasWorker, QueueStats, pause, paused, quiet, resume, stats, stop, unquiet, workers
+    from .operations.limits import reset_limit, set_limit
+    from .operations.signals import signal
+    from .operations.workflows.reading import workflow, workflows
+    from .search import COUNTED, Count, JobPage, Search
+    from .states import STATES, State, state_of
+    from .stores import aliases, get
+    from .views.limits import LimitState, limits
+    from .views.logs import log
+    from .views.rates import QueueRates, rates
+    from .views.reason import Reason
+    from .views.shown import shown_job
+    from .views.why import why
 
 __all__ = [
     "COUNTED",
@@ -75,3 +83,34 @@ __all__ = [
     "workflow",
     "workflows",
 ]
+
+#: The modules of the public names.
+_MODULES = {
+    "api": "OPERATIONS cancel delete discard filter move retry run_again update",
+    "control": "AliasWorker QueueStats pause paused quiet resume stats stop unquiet workers",
+    "operations.limits": "reset_limit set_limit",
+    "operations.signals": "signal",
+    "operations.workflows.reading": "workflow workflows",
+    "search": "COUNTED Count JobPage Search",
+    "states": "STATES State state_of",
+    "stores": "aliases get",
+    "views.limits": "LimitState limits",
+    "views.logs": "log",
+    "views.rates": "QueueRates rates",
+    "views.reason": "Reason",
+    "views.shown": "shown_job",
+    "views.why": "why",
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    """Return a public name, and import its module."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Final, NamedTuple
 
 from .names import MAX_LENGTH, MAX_NAMES, OTHER
@@ -34,11 +35,11 @@ class ScheduleTimes(NamedTuple):
     known_since: float
     """When this process began to count its ticks, in seconds since 1970."""
 
-    period: float
-    """The longest time between its next ticks, in seconds; 0: it has none."""
-
     fired: float | None = None
     """When it fired last in this process, or was left out because it is paused, in seconds since 1970."""
+
+    period: float = 0.0
+    """The longest time between its next ticks, in seconds; 0: it has none."""
 
 
 class TickCounts:
@@ -47,23 +48,24 @@ class TickCounts:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._times: dict[str, ScheduleTimes] = {}
+        self._periods: dict[str, Callable[[], float]] = {}
         self._lock = threading.Lock()
         self._counts: dict[TickLabels, int] = {}
         self._names: set[str] = set()
 
-    def know(self, schedules: Mapping[str, float]) -> None:
-        """Count these schedules, with their periods in seconds, from 0 on. Times of others are forgotten.
+    def know(self, schedules: Mapping[str, Callable[[], float]]) -> None:
+        """Count these schedules from 0 on. Each has a function that returns its period, in seconds.
 
-        Prometheus does not see an increase in the first value of a series.
+        Times of other schedules are forgotten. Prometheus does not see an increase in the first value of a series.
         """
         with self._lock:
-            known, self._times = self._times, {}
+            known, self._times, self._periods = self._times, {}, {}
             for schedule, period in schedules.items():
                 name = self._name_of(schedule)
                 self._counts.setdefault(TickLabels(name, FIRED), 0)
                 if name != OTHER:
-                    before = known.get(name) or ScheduleTimes(self._clock(), period)
-                    self._times[name] = before._replace(period=period)
+                    self._times[name] = known.get(name) or ScheduleTimes(self._clock())
+                    self._periods[name] = cache(period)
 
     def add(self, schedule: str, outcome: str, reason: str = "") -> None:
         """Count one tick."""
@@ -79,9 +81,13 @@ class TickCounts:
             return dict(sorted(self._counts.items()))
 
     def times(self) -> Mapping[str, ScheduleTimes]:
-        """Return the times of the schedules that this process knows now, by name."""
+        """Return the times of the schedules that this process knows now, by name.
+
+        Periods are computed here: they are wanted only by those who look at the metrics, and take long.
+        """
         with self._lock:
-            return dict(sorted(self._times.items()))
+            found, periods = sorted(self._times.items()), dict(self._periods)
+        return {name: times._replace(period=periods[name]()) for name, times in found}
 
     def clear(self) -> None:
         """Forget everything, in a fork."""

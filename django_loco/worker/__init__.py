@@ -10,9 +10,3 @@ The road of a job through this package:
 ``maintenance`` has the threads that work beside it: the heartbeat renews the worker's claims on its jobs, the reaper
 rescues the jobs of dead workers. ``worker`` puts the parts together, ``in_process`` makes workers from the settings.
 """
-
-from .execution.context import JobContext
-from .execution.inline import run_inline
-from .worker import Worker
-
-__all__ = ["JobContext", "Worker", "run_inline"]

@@ -6,6 +6,9 @@ Threads are started when the first job is enqueued, in any process: a server's w
 
 When a process ends normally, the jobs that wait in memory are kept in files (see ``queues/memory/spool``), and the next
 process that uses the queue loads them. A command first continues with its jobs for up to ``SHUTDOWN_TIMEOUT``.
+
+Every process that enqueues jobs imports this module, and few of them run jobs. So the worker is imported by the
+functions that need it: that takes about as long as Django itself.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from django.core.signals import setting_changed
 from django.dispatch import receiver
@@ -31,11 +34,13 @@ from ..log.safe import get_logger
 from ..queues import Claim, Queue, queue_for
 from ..queues.base import KEY_MEMORY_SECONDS
 from ..queues.memory import spool
-from ..queues.memory.queue import MemoryQueue
 from ..queues.memory.spool import folder_for as spool_folder
 from ..shutdown import HAND_BACK_SECONDS
-from . import Worker, run_inline
-from .maintenance.isolation import Isolated
+
+if TYPE_CHECKING:
+    from ..queues.memory.queue import MemoryQueue
+    from .maintenance.isolation import Isolated
+    from .worker import Worker
 
 logger = get_logger("django_loco.runtime")
 
@@ -80,6 +85,8 @@ def worker_for(
     The caller starts and stops it; jobs that are enqueued in this process do not start another. Raises
     ``LocoConfigurationError`` for a queue that is not in ``TASKS[alias]["QUEUES"]``.
     """
+    from .worker import Worker  # noqa: PLC0415 - see above
+
     queue_names = task_backends[alias].queues
     for name in queues or ():
         if queue_names and name not in queue_names:
@@ -137,6 +144,8 @@ def started() -> dict[str, Worker]:
 
 def run_in_foreground(alias: str, job: Job) -> Job | None:
     """Run a new job of ``alias`` to its end in the calling thread; ``None`` if its once-key has been seen."""
+    from .execution.inline import run_inline  # noqa: PLC0415 - see above
+
     # In ForegroundBlocking ``queues.build`` always makes a MemoryQueue.
     return run_inline(cast("MemoryQueue", queue_for(alias)), job)
 

@@ -17,7 +17,7 @@ from django_loco.exceptions import UnknownTask
 from django_loco.queues.memory import MemoryQueue
 from django_loco.tasks import aliases, task
 from django_loco.tasks.results import load_task, policy_of, result_of
-from django_loco.worker import Worker
+from django_loco.worker.worker import Worker
 
 HERE = __name__
 

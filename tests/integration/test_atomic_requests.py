@@ -7,7 +7,7 @@ import threading
 import pytest
 from django.db import connection, connections, transaction
 
-from django_loco.checks import check_queues
+from django_loco.checks.queues import check_queues
 
 from ..conftest import ON_POSTGRES
 

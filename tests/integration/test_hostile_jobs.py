@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Job
 from django_loco.queues.memory import MemoryQueue
 from django_loco.tasks import task
-from django_loco.worker import Worker
+from django_loco.worker.worker import Worker
 
 claimed_jobs: list[str] = []
 

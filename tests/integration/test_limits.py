@@ -16,7 +16,7 @@ from django_loco.jobs import why
 from django_loco.queues import Claim, queue_for
 from django_loco.tasks import InvalidTask, LocoTask, enqueue_many
 from django_loco.testing import drain
-from django_loco.worker import Worker
+from django_loco.worker.worker import Worker
 from tests.app import tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)

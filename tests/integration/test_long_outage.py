@@ -13,7 +13,7 @@ from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
 from django_loco.tasks import task
-from django_loco.worker import Worker
+from django_loco.worker.worker import Worker
 
 from ..conftest import ON_POSTGRES
 

@@ -15,7 +15,7 @@ from asgiref.sync import async_to_sync
 from django.utils import timezone, translation
 
 from django_loco import carry, jobs
-from django_loco.checks import check_carriers
+from django_loco.checks.settings import check_carriers
 from django_loco.core.job import CARRY
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.tasks import enqueue_many, task

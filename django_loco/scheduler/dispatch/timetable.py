@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from ...core.job import utcnow
 from ...log.safe import get_logger
-from ...metrics.names import MAX_NAMES
 from ...metrics.ticks import counts
 from ..dependencies import Dependency, dependencies_of
 from ..entry import ScheduleEntry
@@ -45,7 +45,6 @@ class Timetable:
         self._began: datetime | None = now
         """Where the ticks of database rows begin; ``None`` after the first read, so that new rows begin now."""
 
-        self._periods: Mapping[Trigger, float] = {}
         self.due_heap = DueHeap([], now)
         self.dependencies: list[Dependency] = []
         """Which schedules run after others."""
@@ -101,18 +100,8 @@ class Timetable:
 
     def _set_schedules(self, entries: Sequence[ScheduleEntry], registry: Registry) -> None:
         self._by_name = {entry.name: entry for entry in entries}
-        counts.know(dict.fromkeys(self._by_name, 0.0) | self._periods_of(entries))
+        counts.know({entry.name: partial(_period_of, entry.trigger) for entry in entries})
         self.dependencies = dependencies_of(entries, registry.entries())
-
-    def _periods_of(self, entries: Sequence[ScheduleEntry]) -> dict[str, float]:
-        """Return the periods of the schedules that are counted by name, each computed once."""
-        known, now = self._periods, utcnow()
-        counted = [entry for entry in entries[:MAX_NAMES] if entry.after is None]
-        self._periods = {
-            trigger: known[trigger] if trigger in known else period_of(trigger, now)
-            for trigger in (entry.trigger for entry in counted)
-        }
-        return {entry.name: self._periods[entry.trigger] for entry in counted}
 
     def _count(self, registry: Registry) -> None:
         self.schedules, self.broken = len(registry.entries(self._tags)), len(registry.problems())
@@ -123,14 +112,22 @@ class Timetable:
             )
 
 
+def _period_of(trigger: Trigger) -> float:
+    return period_of(trigger, utcnow())
+
+
 def period_of(trigger: Trigger, now: datetime) -> float:
     """Return the longest time between the next ticks of ``trigger``, in seconds; 0 if it does not go on."""
-    longest, before = 0.0, trigger.next_after(now)
-    for _ in range(PERIODS):
-        following = trigger.next_after(before) if before is not None else None
-        if before is None or following is None:
-            return longest
-        longest, before = max(longest, (following - before).total_seconds()), following
+    longest = 0.0
+    try:
+        before = trigger.next_after(now)
+        for _ in range(PERIODS):
+            following = trigger.next_after(before) if before is not None else None
+            if before is None or following is None:
+                return longest
+            longest, before = max(longest, (following - before).total_seconds()), following
+    except Exception:  # noqa: BLE001 - the scheduler says so when it looks for the next tick
+        return 0.0
     return longest
 
 

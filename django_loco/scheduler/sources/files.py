@@ -12,20 +12,13 @@ loco-rs's ``scheduler.yaml`` has this form.
 from __future__ import annotations
 
 import tomllib
-from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 
 from ...conf import did_you_mean
 from ...exceptions import LocoConfigurationError
-
-try:
-    import yaml
-except ImportError:  # pragma: no cover - an extra
-    yaml = None  # type: ignore[assignment]
 
 #: The keys that apply to all jobs of the file that do not set them.
 COMMON = ("output", "timezone")
@@ -67,20 +60,8 @@ def _jobs(content: object) -> Mapping[str, object]:
 
 
 def _load_yaml(text: str) -> object:
-    if yaml is None:
-        raise LocoConfigurationError("YAML needs PyYAML: pip install django-loco[yaml].")
-    return yaml.load(text, Loader=_unique_keys())
-
-
-def _unique_keys() -> type[yaml.SafeLoader]:
-    """Return a safe loader that refuses two jobs of one name; YAML itself would keep only the last one."""
-
-    class Loader(yaml.SafeLoader):
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            names = Counter(str(self.construct_object(key, deep=True)) for key, _ in node.value)
-            name, count = max(names.items(), key=lambda item: item[1], default=("", 0))
-            if count > 1:
-                raise LocoConfigurationError(f"the name {name!r} is used twice.")
-            return super().construct_mapping(node, deep)
-
-    return Loader
+    try:
+        from .yaml_text import load  # noqa: PLC0415 - PyYAML is an extra, and few projects use it
+    except ImportError:
+        raise LocoConfigurationError("YAML needs PyYAML: pip install django-loco[yaml].") from None
+    return load(text)

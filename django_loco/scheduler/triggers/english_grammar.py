@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain
 
 from .cron_in_words import MONTHS, ORDINALS, WEEKDAYS, ordinal
@@ -111,28 +112,32 @@ _COUNT = rf"(?P<count>\d{{1,9}}|other|{'|'.join(NUMBERS)})"
 _UNIT = rf"(?P<unit>{'|'.join(UNITS)})s?"
 
 #: The patterns of phrases, in the order in which they are tried, with the functions that record their meanings.
-PHRASES: list[tuple[re.Pattern[str], Callable[[ParsedText, Match], None]]] = [
-    (re.compile(rf"(?:{pattern})(?!\w)"), note)
-    for pattern, note in [
-        (rf"(?:every |each )?(?P<nth>{'|'.join(ORDINALS)}|last) (?P<day>{_DAY}){_OF_MONTH}", _nth_weekday),
-        (rf"(?:every|each) (?:{_COUNT} )?{_UNIT}", _every),
-        (rf"(?:once )?(?:a|an|per) (?P<count>(?!)x)?{_UNIT}", _every),
-        ("|".join(PERIODS), lambda parsed, match: _often(parsed, 1, PERIODS[match[0]])),
-        ("midnight", lambda parsed, _: parsed.times.append((0, 0, 0))),
-        ("noon|midday", lambda parsed, _: parsed.times.append((12, 0, 0))),
-        (
-            r"(?P<hour>\d{1,2})(?=:| ?[ap]m\b)(?::(?P<minute>\d\d)(?::(?P<second>\d\d))?)?(?: ?(?P<half>[ap]m))?",
-            _time,
-        ),
-        (r"minutes? \d+(?:(?: and)? \d+(?![:\w]| [ap]m))*", _minutes),
-        (rf"(?:(?P<number>\d{{1,2}})(?:st|nd|rd|th)(?: day)?|first day){_OF_MONTH}", _day),
-        (rf"last day{_OF_MONTH}", lambda parsed, _: parsed.days.append("L")),
-        (r"week(?P<group>day|end)s?", _days_of_week),
-        (rf"(?P<day>{_DAY})(?:{_TO}(?P<until>{_DAY}))?", _weekday),
-        (rf"(?P<month>{_MONTH})(?:{_TO}(?P<until>{_MONTH}))?", _month),
-        ("|".join(["of (?:the|every|each|a) month", *FILLERS]), lambda *_: None),
-    ]
+_PHRASES: list[tuple[str, Callable[[ParsedText, Match], None]]] = [
+    (rf"(?:every |each )?(?P<nth>{'|'.join(ORDINALS)}|last) (?P<day>{_DAY}){_OF_MONTH}", _nth_weekday),
+    (rf"(?:every|each) (?:{_COUNT} )?{_UNIT}", _every),
+    (rf"(?:once )?(?:a|an|per) (?P<count>(?!)x)?{_UNIT}", _every),
+    ("|".join(PERIODS), lambda parsed, match: _often(parsed, 1, PERIODS[match[0]])),
+    ("midnight", lambda parsed, _: parsed.times.append((0, 0, 0))),
+    ("noon|midday", lambda parsed, _: parsed.times.append((12, 0, 0))),
+    (
+        r"(?P<hour>\d{1,2})(?=:| ?[ap]m\b)(?::(?P<minute>\d\d)(?::(?P<second>\d\d))?)?(?: ?(?P<half>[ap]m))?",
+        _time,
+    ),
+    (r"minutes? \d+(?:(?: and)? \d+(?![:\w]| [ap]m))*", _minutes),
+    (rf"(?:(?P<number>\d{{1,2}})(?:st|nd|rd|th)(?: day)?|first day){_OF_MONTH}", _day),
+    (rf"last day{_OF_MONTH}", lambda parsed, _: parsed.days.append("L")),
+    (r"week(?P<group>day|end)s?", _days_of_week),
+    (rf"(?P<day>{_DAY})(?:{_TO}(?P<until>{_DAY}))?", _weekday),
+    (rf"(?P<month>{_MONTH})(?:{_TO}(?P<until>{_MONTH}))?", _month),
+    ("|".join(["of (?:the|every|each|a) month", *FILLERS]), lambda *_: None),
 ]
+
+
+@cache  # compiling takes longer than the rest of the module, and few projects write schedules in English
+def phrases() -> list[tuple[re.Pattern[str], Callable[[ParsedText, Match], None]]]:
+    """Return the patterns of phrases with the functions that record their meanings."""
+    return [(re.compile(rf"(?:{pattern})(?!\w)"), note) for pattern, note in _PHRASES]
+
 
 #: All words of the phrases.
 VOCABULARY = sorted(

@@ -11,7 +11,7 @@ import re
 from datetime import timedelta
 
 from ...exceptions import LocoConfigurationError
-from .english_grammar import PHRASES, VOCABULARY, EnglishError, ParsedText
+from .english_grammar import VOCABULARY, EnglishError, ParsedText, phrases
 from .trigger import Interval
 
 #: Examples for error messages; all of them can be parsed.
@@ -56,7 +56,7 @@ def parse_english(text: str) -> str | Interval:
 def _parse(text: str) -> ParsedText:
     parsed, rest = ParsedText(), _normalized(text)
     while rest:
-        for pattern, note in PHRASES:
+        for pattern, note in phrases():
             if match := pattern.match(rest):
                 note(parsed, match)
                 rest = rest[match.end() :].lstrip()

@@ -18,7 +18,7 @@ from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.timeouts import current_store_timeout, no_store_timeout, set_store_timeout
-from django_loco.worker import Worker
+from django_loco.worker.worker import Worker
 from tests.app import tasks
 
 from ...conftest import ON_POSTGRES

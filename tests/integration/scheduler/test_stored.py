@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection, transaction
 from django.test import override_settings
 
 from django_loco import scheduler
-from django_loco.checks import check_schedules, check_stored_schedules
+from django_loco.checks.settings import check_schedules, check_stored_schedules
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.models import Schedule, ScheduleState
 from django_loco.queues import queue_for

@@ -16,7 +16,7 @@ from django_loco.core.serialization import encode
 from django_loco.queues import Queue
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.memory import MemoryQueue
-from django_loco.worker import Worker
+from django_loco.worker.worker import Worker
 
 from . import tasks
 

@@ -17,8 +17,9 @@ from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.database.sqlite import connections as sqlite
 from django_loco.queues.redis import RedisQueue
 from django_loco.tasks import task
-from django_loco.worker import Worker, backoff
+from django_loco.worker import backoff
 from django_loco.worker.acknowledger import MAX_TRIES
+from django_loco.worker.worker import Worker
 from tests.redis_server import RedisServer
 
 from ...conftest import ON_POSTGRES

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from django_loco.queues.memory import MemoryQueue
-from django_loco.worker import Worker, backoff
+from django_loco.worker import backoff
+from django_loco.worker.worker import Worker
 
 from . import tasks
 

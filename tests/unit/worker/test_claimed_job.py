@@ -11,9 +11,9 @@ import pytest
 from django_loco.core.compat import TaskContext
 from django_loco.core.job import SUCCESSFUL, Outcome, error_of, utcnow
 from django_loco.exceptions import LostJob
-from django_loco.worker import JobContext
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution.attempt import Attempt, prepare
+from django_loco.worker.execution.context import JobContext
 
 from .support import claimed_of, held
 

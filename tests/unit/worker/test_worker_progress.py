@@ -10,8 +10,8 @@ from django_loco.core.job import Job
 from django_loco.exceptions import QueueUnavailable
 from django_loco.process.health import report as health
 from django_loco.queues.memory import MemoryQueue
-from django_loco.worker import Worker
 from django_loco.worker import worker as module
+from django_loco.worker.worker import Worker
 
 from .support import wait_until
 

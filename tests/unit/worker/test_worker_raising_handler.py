@@ -16,8 +16,8 @@ from django_loco.component import Loop
 from django_loco.core.compat import task_finished, task_started
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome
 from django_loco.exceptions import QueueUnavailable
-from django_loco.worker import Worker
 from django_loco.worker.maintenance.housekeeping import Housekeeping
+from django_loco.worker.worker import Worker
 
 from . import tasks
 from .support import TroubledQueue, held, job, wait_until

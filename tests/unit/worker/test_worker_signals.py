@@ -15,10 +15,10 @@ from django_loco import signals
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome
 from django_loco.jobs.operations import Cancel
 from django_loco.queues import Claim
-from django_loco.worker import Worker
 from django_loco.worker.execution.announcements import announce_death
 from django_loco.worker.maintenance import cancellations
 from django_loco.worker.maintenance.reaper import report_rescued
+from django_loco.worker.worker import Worker
 
 from . import tasks
 from .support import TroubledQueue, job, wait_until

@@ -8,7 +8,7 @@ import pytest
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
-from django_loco.checks import check_dashboard
+from django_loco.checks.settings import check_dashboard
 from django_loco.core.job import Job
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.jobs.language import filter_of

@@ -218,3 +218,13 @@ def test_tags_choose_among_rows(registry):
 )
 def test_the_period_is_the_longest_time_between_the_next_ticks(trigger, seconds):
     assert period_of(trigger, datetime(2025, 12, 30, 12, tzinfo=UTC)) == seconds
+
+
+def test_a_trigger_that_raises_has_no_period():
+    class Broken:
+        zone = None
+
+        def next_after(self, moment):
+            raise ArithmeticError("no next")
+
+    assert period_of(Broken(), NOON) == 0.0

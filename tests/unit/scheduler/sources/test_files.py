@@ -1,5 +1,6 @@
 """Schedules in a file: TOML, YAML, and loco-rs's scheduler.yaml."""
 
+import sys
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -7,7 +8,6 @@ import pytest
 from django.test import override_settings
 
 from django_loco.scheduler import Cron, Interval
-from django_loco.scheduler.sources import files
 from django_loco.scheduler.triggers.trigger import Once
 
 from ..tasks import send
@@ -189,6 +189,7 @@ def test_a_file_that_is_no_text(tmp_path):
 
 
 def test_yaml_without_pyyaml(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "yaml", None)
+    monkeypatch.delitem(sys.modules, "django_loco.scheduler.sources.yaml_text", raising=False)
+    monkeypatch.setitem(sys.modules, "yaml", None)
     (made,) = from_file(tmp_path, YAML).problems()
     assert "YAML needs PyYAML: pip install django-loco[yaml]." in made.message

@@ -20,11 +20,11 @@ from django_loco.core.threads.bounded_calls import BoundedCalls
 from django_loco.queues import queue_for
 from django_loco.queues.memory import MemoryQueue
 from django_loco.scheduler import Registry, Scheduler
-from django_loco.worker import Worker
 from django_loco.worker.acknowledger import OutcomeInbox
 from django_loco.worker.maintenance.housekeeping import Housekeeping
 from django_loco.worker.pools.event_loop import EventLoopPool
 from django_loco.worker.pools.threads import ThreadPool
+from django_loco.worker.worker import Worker
 from tests.unit.scheduler.tasks import tick
 from tests.unit.test_component import Turns
 

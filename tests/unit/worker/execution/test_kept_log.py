@@ -16,9 +16,9 @@ from django_loco.core.job import FAILED, READY, SUCCESSFUL, Outcome
 from django_loco.core.serialization import encode
 from django_loco.exceptions import JobTimeout
 from django_loco.log import safe
-from django_loco.worker import run_inline
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution.executor import execute
+from django_loco.worker.execution.inline import run_inline
 from django_loco.worker.execution.kept_log import MAX_BYTES, MAX_RECORD_BYTES, JobLogger, KeepingFactory, KeptLog
 from django_loco.worker.execution.substitute import LOG_LEFT_OUT, substitute_for
 

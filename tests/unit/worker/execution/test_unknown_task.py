@@ -12,7 +12,6 @@ from django.test import override_settings
 
 from django_loco.core.compat import TaskError, task_finished
 from django_loco.core.job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
-from django_loco.worker import Worker
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution import unknown_task as unknown
 from django_loco.worker.execution.attempt import record_of
@@ -25,6 +24,7 @@ from django_loco.worker.execution.unknown_task import (
     put_off_missing,
     since_of,
 )
+from django_loco.worker.worker import Worker
 
 from ..support import Clock, TroubledQueue, held, job, wait_until
 

@@ -16,12 +16,12 @@ from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Job, Outcome, erro
 from django_loco.exceptions import JobCancelled, QueueUnavailable
 from django_loco.jobs.operations import Cancel
 from django_loco.jobs.views.progress import progress_of
-from django_loco.worker import Worker
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution.executor import aexecute, execute
 from django_loco.worker.execution.progress import is_new, report
 from django_loco.worker.maintenance import cancellations as module
 from django_loco.worker.maintenance.cancellations import Cancellations
+from django_loco.worker.worker import Worker
 
 from .. import support, tasks
 from ..support import Clock, TroubledQueue, claimed_of, fetched, job

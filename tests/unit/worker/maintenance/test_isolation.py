@@ -12,8 +12,8 @@ from django_loco.core.job import FAILED, READY, RUNNING, SUSPECT, Job
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue
-from django_loco.worker import Worker
 from django_loco.worker.maintenance.isolation import LOG_EVERY_SECONDS, Isolation
+from django_loco.worker.worker import Worker
 
 from ..support import Clock, job, wait_until
 

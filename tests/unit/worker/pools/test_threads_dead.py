@@ -10,11 +10,11 @@ import pytest
 
 from django_loco.core.job import READY, SUCCESSFUL
 from django_loco.queues.memory import MemoryQueue
-from django_loco.worker import Worker
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.pools.job_thread import JobThread
 from django_loco.worker.pools.thread_limit import ThreadLimit
 from django_loco.worker.pools.threads import ThreadPool
+from django_loco.worker.worker import Worker
 
 from .. import tasks
 from ..support import claimed_of, job, outcomes, wait_until
