@@ -96,6 +96,7 @@ TASKS = {
 }
 LOCO = {
     "NUM_WORKERS": 40,  # calls to the index service wait, mostly; so many may wait at once
+    "LIMITS": {"supplier": {"rate": "20/s", "concurrency": 5}},  # so many calls does the supplier take
     "COMPONENTS": ["shop.consumers.PriceFeed"],  # run by loco_start --all
 }
 if QUEUE == "redis":

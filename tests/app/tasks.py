@@ -1,11 +1,13 @@
 """Jobs that tests enqueue."""
 
 import asyncio
+import fcntl
 import multiprocessing
 import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +108,20 @@ def step(number: int, seconds: float = 0.02) -> int:
     """A job whose starts and ends can be counted from outside."""
     note(f"start {number}")
     time.sleep(seconds)
+    note(f"end {number}")
+    return number
+
+
+@task
+def in_slot(number: int, key: str, slots: int) -> int:
+    """A job that takes a slot of a key, which the kernel frees if the process dies, and notes if there is none."""
+    for slot in range(slots):
+        with Path(os.environ["LOCO_TEST_FOLDER"], f"slot-{key}-{slot}").open("w") as file, suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            time.sleep(0.05)
+            note(f"end {number}")
+            return number
+    note(f"over {number}")
     note(f"end {number}")
     return number
 

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from django.db import OperationalError
@@ -220,6 +220,8 @@ class StoredLimits(Limiting):
         return {str(key): number for key, number in self._dialect.execute(self._dialect.sql(statement), **moments)}
 
     def _times_of(self, keys: Collection[str]) -> dict[str, KeyTimes]:
+        if len(keys) == 1:
+            return self._times(sql.TIMES_OF_ONE, name=next(iter(keys)))
         payload = json.dumps([{"limit_key": key} for key in keys])
         return self._times(sql.TIMES_OF, payload=payload) if keys else {}
 
@@ -245,7 +247,7 @@ class StoredLimits(Limiting):
             places[bool(is_async)] += [(-priority, moment) for moment in due]
         return {kind: deque(sorted(of_kind)) for kind, of_kind in places.items()}
 
-    @property
+    @cached_property
     def _fragments(self) -> dict[str, str]:
         by_index = self._dialect.by_index.replace("{index}", "django_loco_limited")
         return {

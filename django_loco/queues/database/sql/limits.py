@@ -73,6 +73,7 @@ WAITING = f"""
 """  # noqa: S608 - of our own texts
 TIMES = "SELECT name, tat, closed_until FROM {limits} WHERE backend = %(alias)s AND kind = 'key'"
 TIMES_OF = TIMES + " AND name {in_listed}"
+TIMES_OF_ONE = TIMES + " AND name = %(name)s"
 #: ``TRUE`` keeps SQLite from reading ``ON CONFLICT`` as a part of a join.
 STORE_TIMES = """
     INSERT INTO {limits} (backend, kind, name, tat, closed_until)
