@@ -15,6 +15,7 @@ from ..jobs.control import AliasPause, paused_jobs
 from ..jobs.views.age import age
 from ..log.plain_text import one_line
 from .schedules import clock, table
+from .stored_jobs.limits import LIMIT_HEADINGS, limit_row
 from .stored_jobs.listing import STATS_HEADINGS, Rates, rates_of, stats_row
 
 #: The time for which failures are shown, and the number of failed jobs among which they are looked for.
@@ -63,6 +64,8 @@ class Status:
     pauses: Sequence[AliasPause] = ()
     """The tasks and tags that are paused. Paused queues are in ``queues``."""
 
+    limits: Sequence[jobs.LimitState] = ()
+
     def as_json(self) -> dict[str, Any]:
         """Return it as values for JSON. Ages are in seconds."""
         queues = [asdict(queue) | asdict(rates_of(queue, self.rates)) for queue in self.queues]
@@ -74,6 +77,7 @@ class Status:
             "workers": workers,
             "queues": queues,
             "pauses": [asdict(pause) for pause in self.pauses],
+            "limits": [asdict(limit) for limit in self.limits],
             "failures": failures,
         }
 
@@ -125,6 +129,7 @@ def read(thresholds: Thresholds, backend: str | None = None) -> Status:
         failures=_failures(now, backend),
         problems=[*_problems(thresholds, workers, queues, backend)],
         pauses=paused_jobs(backend=backend),
+        limits=jobs.limits(backend=backend),
     )
 
 
@@ -175,6 +180,8 @@ def screen(status: Status) -> Iterator[str]:
     if status.pauses:
         pauses = ((pause.backend, pause.kind, one_line(pause.name)) for pause in status.pauses)
         yield from _part("Paused tasks and tags", PAUSE_HEADINGS, pauses, "")
+    if status.limits:
+        yield from _part("Limits", LIMIT_HEADINGS, map(limit_row, status.limits), "")
     upcoming = sorted(
         (each for each in scheduler.upcoming() if each.next_runs and not each.paused), key=attrgetter("next_runs")
     )

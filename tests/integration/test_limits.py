@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
 import time
 
 import pytest
+from django.core.management import call_command
 
 from django_loco import jobs
 from django_loco.conf import problems
@@ -207,6 +210,17 @@ def test_a_limit_is_changed_while_workers_run(queue):
     [state] = [state for state in jobs.limits() if state.name == "slow"]
     assert (state.waiting, state.running, state.closed, state.is_changed) == (1, 6, 1, False)
     assert state.opens_at > utcnow()
+
+
+def test_the_status_shows_limits(queue):
+    limited(limits=["api"]).enqueue(1, 2)
+    out = io.StringIO()
+    call_command("loco_status", "--format", "json", stdout=out)
+    [api] = [each for each in json.loads(out.getvalue())["limits"] if each["name"] == "api"]
+    assert (api["waiting"], api["running"], api["concurrency"]) == (1, 0, 2)
+    out = io.StringIO()
+    call_command("loco_status", stdout=out)
+    assert "Limits" in out.getvalue()
 
 
 @pytest.mark.parametrize(

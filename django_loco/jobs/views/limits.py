@@ -53,6 +53,8 @@ def limits_in(queue: Queue) -> Limits:
 
 
 def _states(alias: str, queue: Queue) -> Iterator[LimitState]:
+    if not declared_limits():
+        return  # and ask nothing
     known, changed, use = limits_in(queue), queue.changed_limits(), queue.limit_use()
     ledger = _ledger(known, use)
     for name, limit in sorted(known.items()):

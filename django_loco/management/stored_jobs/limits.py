@@ -15,7 +15,7 @@ from ... import jobs
 from ...log.plain_text import one_line
 from ..schedules import clock, table
 
-HEADINGS = ("BACKEND", "LIMIT", "CONCURRENCY", "RATE", "BURST", "RUNNING", "WAITING", "CLOSED KEYS", "NEXT", "")
+LIMIT_HEADINGS = ("BACKEND", "LIMIT", "CONCURRENCY", "RATE", "BURST", "RUNNING", "WAITING", "CLOSED KEYS", "NEXT", "")
 
 
 def add_arguments(verb: Callable[..., CommandParser]) -> None:
@@ -55,12 +55,13 @@ def _listed(states: Sequence[jobs.LimitState], form: str) -> Iterator[str]:
     if form == "json":
         yield json.dumps([asdict(state) for state in states], indent=2, default=lambda moment: moment.isoformat())
     elif states:
-        yield from table([HEADINGS, *map(_row, states)])
+        yield from table([LIMIT_HEADINGS, *map(limit_row, states)])
     else:
         yield "LOCO['LIMITS'] declares no limits."
 
 
-def _row(state: jobs.LimitState) -> Sequence[str]:
+def limit_row(state: jobs.LimitState) -> Sequence[str]:
+    """Return the cells of a limit under ``LIMIT_HEADINGS``."""
     return (
         state.backend,
         state.name,

@@ -43,6 +43,8 @@ class MetricsPage:
         self._age = self._gauge("loco_queue_oldest_due_age_seconds", "How long the oldest due job has waited.")
         self._paused = self._gauge("loco_queue_paused", "Whether the queue is paused.")
         self._pauses = self._gauge("loco_jobs_paused", "The tasks and tags that are paused, by kind.")
+        self._limited = self._gauge("loco_limit_jobs", "The jobs of a limit that are due, or run.")
+        self._closed = self._gauge("loco_limit_closed_keys", "The keys of a limit whose due jobs have to wait.")
         self._size = self._gauge("loco_store_bytes", "The size of the table of jobs, of the file, or of Redis.")
         self._workers = self._gauge("loco_workers", "Workers that are alive.")
         self._slots = self._gauge("loco_slots", "Jobs that live workers can run at once.")
@@ -57,6 +59,10 @@ class MetricsPage:
         self._add_queues(alias, found)
         for kind in get_args(JobKind):
             self._pauses.add(sum(pause.kind == kind for pause in found.pauses), backend=alias, kind=kind)
+        for each in islice(found.limits, MAX_NAMES):
+            for state in ("waiting", "running"):
+                self._limited.add(getattr(each, state), backend=alias, limit=each.name, state=state)
+            self._closed.add(each.closed, backend=alias, limit=each.name)
         if found.size is not None:
             self._size.add(found.size, backend=alias)
         alive = [worker for worker in found.workers if worker.is_alive]

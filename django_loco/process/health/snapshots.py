@@ -48,6 +48,8 @@ class Snapshot(NamedTuple):
     pauses: frozenset[JobPause] = frozenset()
     """The tasks and tags that are paused."""
 
+    limits: Sequence[jobs.LimitState] = ()
+
 
 _probes: dict[str, Probe[Snapshot]] = {}
 
@@ -81,6 +83,7 @@ def _read(alias: str) -> Snapshot:
             names=frozenset(backend_of(alias).queues),
             size=queue.examiner(queue).size(),
             pauses=frozenset(queue.paused_jobs()),
+            limits=jobs.limits(backend=alias),
         )
 
 

@@ -87,6 +87,17 @@ def test_pauses_of_tasks_and_tags_are_counted_not_named(shown):
     assert 'loco_jobs_paused{backend="default",kind="tag"} 0' in shown(Snapshot([], [], [], frozenset()))
 
 
+def test_limits_are_shown_by_their_names_and_keys_are_counted(shown):
+    numbers = {"waiting": 7, "running": 2, "closed": 3, "opens_at": None}
+    rule = {"concurrency": 2, "rate": None, "burst": 1, "is_changed": False}
+    state = jobs.LimitState(backend="default", name="api", **rule, **numbers)
+    assert {
+        'loco_limit_jobs{backend="default",limit="api",state="waiting"} 7',
+        'loco_limit_jobs{backend="default",limit="api",state="running"} 2',
+        'loco_limit_closed_keys{backend="default",limit="api"} 3',
+    } <= shown(Snapshot([], [], [], frozenset(), limits=[state]))
+
+
 def test_only_live_workers_count(shown):
     lines = shown(Snapshot([], [worker(1.0), worker(2.0), worker(31.0)], [], frozenset()))
     assert {
