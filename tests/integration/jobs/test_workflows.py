@@ -155,6 +155,8 @@ def test_results_are_read_by_name():
     with pytest.raises(KeyError, match="no node 'third'"):
         flow.results["third"]
     assert "third" not in flow.results
+    assert dict(jobs.workflow(flow.id).results) == dict(flow.results)
+    assert sorted(flow.results) == ["aread", "first", "read", "second"]
 
 
 @pytest.mark.parametrize(

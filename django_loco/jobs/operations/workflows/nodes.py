@@ -45,7 +45,7 @@ class Place:
 def place_of(job: Job) -> Place | None:
     """Return the place of ``job`` in its workflow; ``None`` if it is no node, or what is stored cannot be read."""
     option = job.options.get(NODE) if job.options else None
-    if not isinstance(option, Mapping) or job.batch is None:
+    if option is None or job.batch is None or not isinstance(option, Mapping):
         return None
     name, after, on_failed = option.get("name"), option.get("after"), option.get("on_failed")
     if not isinstance(name, str) or not isinstance(after, list) or on_failed not in ON_FAILED:

@@ -14,17 +14,18 @@ from ....exceptions import Interrupted, QueueUnavailable
 from ....queues import Queue
 from ...stores import backend_of
 from .nodes import Takes, node_id, place_of
+from .storing import members
 
 
 class NodeResults(Mapping[str, Any]):
     """The return values of nodes by their names: ``context.results["extract"]``. Each look reads the store.
 
     Any node of the workflow can be asked for. A node that has not succeeded has no value: ``KeyError``, and ``get``
-    returns the default. Iterating yields the names of the nodes that the job has waited for and that have succeeded.
+    returns the default. Iterating yields the names of nodes that have succeeded: those that the job has waited for.
     """
 
-    def __init__(self, queue: Queue | None, workflow: str, names: Sequence[str] = ()) -> None:
-        """``names`` are those that iterating may yield. Without a ``queue`` it is empty."""
+    def __init__(self, queue: Queue | None, workflow: str, names: Sequence[str] | None = ()) -> None:
+        """``names`` are those that iterating may yield; ``None``: all. Without a ``queue`` it is empty."""
         self._queue, self._workflow, self._names = queue, workflow, names
 
     @classmethod
@@ -34,7 +35,10 @@ class NodeResults(Mapping[str, Any]):
 
     def loaded(self) -> dict[str, Any]:
         """Return the values of the nodes that iterating yields, read in one go."""
-        ids = {name: node_id(self._workflow, name) for name in self._names}
+        if self._names is None and self._queue:
+            succeeded = members(self._queue, self._workflow, "succeeded")
+            return {place.name: value_of(job) for job in succeeded if (place := place_of(job))}
+        ids = {name: node_id(self._workflow, name) for name in self._names or ()}
         jobs = self._queue.get_many([*ids.values()]) if self._queue else ()
         done = {job.id: job for job in jobs if job.status == SUCCESSFUL}
         return {name: value_of(done[job_id]) for name, job_id in ids.items() if job_id in done}
@@ -54,7 +58,7 @@ class NodeResults(Mapping[str, Any]):
         return len(self.loaded())
 
     def __repr__(self) -> str:
-        return f"<results of {', '.join(self._names) or 'no nodes'}>"
+        return f"<results of workflow {self._workflow}>"
 
 
 def results_of(job: Job) -> NodeResults | None:

@@ -233,7 +233,7 @@ class Workflow:
     @property
     def results(self) -> NodeResults:
         """The return values of its nodes by their names; each look reads the store."""
-        return NodeResults(self._backend.queue, self.id, [*self._jobs])
+        return NodeResults(self._backend.queue, self.id, None)
 
     def nodes(self) -> Iterator[Job]:
         """Yield the jobs of its nodes that are stored, with their present states, in no order."""
