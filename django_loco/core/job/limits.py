@@ -120,11 +120,13 @@ def limits_of(declared: Mapping[str, Mapping[str, Any]]) -> Limits:
     }
 
 
-def keys_of(limit_key: str) -> list[str]:
+@lru_cache(4096)
+def keys_of(limit_key: str) -> tuple[str, ...]:
     """Return the keys in the ``limit_key`` of a job."""
-    return limit_key.split(" ")
+    return tuple(limit_key.split(" "))
 
 
+@lru_cache(4096)
 def name_of(key: str) -> str:
     """Return the name of the limit of a key."""
     return key.partition(":")[0]

@@ -64,9 +64,8 @@ class Command(BaseCommand):
                 "id", help="The id of a job, or its last 8 digits, as in the log."
             )
         self._verb(verbs, "stats", "Count the jobs of each queue.", forms=("table", "json", "csv"))
-        workflows.add_arguments(
-            self._verb(verbs, "workflows", "List workflows, or the nodes of one; cancel or retry it.")
-        )
+        nodes = self._verb(verbs, "workflows", "List workflows, or the nodes of one; cancel or retry it.")
+        workflows.add_arguments(nodes)
         for name, text in MASS.items():
             self._add_mass(verbs, name, text)
         signal = self._verb(verbs, "signal", "Send a signal to a job that waits for it, or will.", forms=())

@@ -28,7 +28,8 @@ from ....core.job import Outcome
 from ....core.job.limits import NO_LIMITS, KeyTimes, Ledger, Limit, Limits, keys_of, limits_of
 from ...claim import Claim
 from ...records.limits import Limiting, LimitUse
-from ...rows import COLUMNS, Row, id_of
+from ...rows import COLUMNS, Row
+from ...unreadable import EPOCH
 from ..dialect import IS_ASYNC, Dialect
 from ..shown_rows import readable_time
 from ..sql import limits as sql
@@ -188,7 +189,7 @@ class StoredLimits(Limiting):
             keys = {key for level in some for key in keys_of(level.limit_key)}
             times.update(self._times_of(keys - times.keys()))
 
-        choice = Choice(levels, ledger, prepare, partial(self._heads, claim))
+        choice = Choice(levels, ledger, prepare, partial(self._heads, claim, any(plain.values())))
         chosen = choice.best(False, claim.threads, plain[False])
         chosen |= choice.best(True, claim.coroutines, plain[True])
         rows = self._claim_chosen(claim, chosen)
@@ -203,11 +204,13 @@ class StoredLimits(Limiting):
             levels.closed_until[level] = monotonic + min(seconds, LONGEST_CLOSING_SECONDS)
         return rows
 
-    def _claim_chosen(self, claim: Claim, chosen: Mapping[str, str]) -> list[Row]:
+    def _claim_chosen(self, claim: Claim, chosen: Collection[Any]) -> list[Row]:
         if not chosen:
             return []
-        payload = json.dumps([{"id": job_id} for job_id in chosen])
-        text = self._dialect.sql(sql.CLAIM, in_listed=self._dialect.is_in.format(self._dialect.listed(["id"])))
+        payload = json.dumps([{"id": row} for row in chosen], default=str)
+        text = self._dialect.sql(
+            sql.CLAIM, row=self._dialect.row, in_listed=self._dialect.is_in.format(self._dialect.listed(["id"]))
+        )
         return self._dialect.execute(text, payload=payload, **self._dialect.claim_parameters(claim))
 
     def _store(self, times: Mapping[str, KeyTimes]) -> None:
@@ -252,18 +255,22 @@ class StoredLimits(Limiting):
         by_index = self._dialect.by_index.replace("{index}", "django_loco_limited")
         return {
             "by_index": by_index,
+            "row": self._dialect.row,
             "few_keys": self._dialect.few.format("keys.limit_key"),
             "order_read": self._dialect.read(self._dialect.text(sql.ORDER), "DateTimeField"),
         }
 
-    def _heads(self, claim: Claim, levels: Sequence[LimitLevel], most: int) -> dict[LimitLevel, deque[Head]]:
+    def _heads(
+        self, claim: Claim, has_plain: bool, levels: Sequence[LimitLevel], most: int
+    ) -> dict[LimitLevel, deque[Head]]:
+        """Return the first jobs of levels. Their places are only of interest if there are plain jobs as well."""
         wanted, parameters = self._dialect.wanted(claim)
         moments: dict[str, Any] = {"now": claim.ahead, "until": claim.ahead + sql.SKEW_SECONDS}
         listed = [{"number": number, **level._asdict()} for number, level in enumerate(levels)]
         found: dict[LimitLevel, deque[Head]] = {}
         fragments = {"wanted": wanted, **self._fragments}
-        for number, job_id, order in self._dialect.limited_heads(listed, fragments, most=most, **moments, **parameters):
-            if due := readable_time(order):
+        for number, row, order in self._dialect.limited_heads(listed, fragments, most=most, **moments, **parameters):
+            if due := readable_time(order) if has_plain else EPOCH:
                 level = levels[number]
-                found.setdefault(level, deque()).append((id_of(job_id), (-level.priority, due)))
+                found.setdefault(level, deque()).append((row, (-level.priority, due)))
         return found

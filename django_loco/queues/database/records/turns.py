@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ....core.job.limits import Ledger
 
@@ -17,8 +17,8 @@ NEVER = float("inf")
 
 #: Sorts like the jobs should run: priority (negated), due time.
 Place = tuple[int, datetime]
-#: The id and the place of a job.
-Head = tuple[str, Place]
+#: The id of a job, or of its row, and its place.
+Head = tuple[Any, Place]
 #: A level, and the first of its jobs.
 Line = tuple["LimitLevel", deque[Head]]
 
@@ -82,9 +82,9 @@ class Choice:
         self.closed: dict[LimitLevel, int] = {}
         """Levels that open by themselves, and when, as in ``core.job.limits``."""
 
-    def best(self, is_async: bool, room: int, plain: deque[Place]) -> dict[str, str]:
+    def best(self, is_async: bool, room: int, plain: deque[Place]) -> dict[Any, str]:
         """Return the ids and limit keys of jobs to take. ``plain``: the places of other jobs that the room is for."""
-        chosen: dict[str, str] = {}
+        chosen: dict[Any, str] = {}
         of_kind = sorted((each for each in self._levels.open_ones() if each.is_async is is_async), key=_rank)
         for _, levels in groupby(of_kind, key=_rank):
             room = self._take_turns(deque(levels), room, plain, chosen)
@@ -92,7 +92,7 @@ class Choice:
                 break
         return chosen
 
-    def _take_turns(self, waiting: deque[LimitLevel], room: int, plain: deque[Place], chosen: dict[str, str]) -> int:
+    def _take_turns(self, waiting: deque[LimitLevel], room: int, plain: deque[Place], chosen: dict[Any, str]) -> int:
         """Let levels of one priority take turns until there is no room; return the room that is left."""
         again: deque[Line] = deque()
         while room > 0 and (waiting or again):
@@ -102,10 +102,12 @@ class Choice:
                 if not self._has_room(level):
                     continue
                 room -= _passed_by(plain, jobs[0][1], room)
-                if room > 0:
-                    room -= 1
-                    chosen[jobs.popleft()[0]] = level.limit_key
-                    self._ledger.start(level.limit_key)
+                is_alone = not (present or again or waiting or plain)  # then it need not take one turn after the other
+                number = min(room, len(jobs), self._ledger.room(level.limit_key)) if is_alone else min(room, 1)
+                if number > 0:
+                    room -= number
+                    chosen |= {jobs.popleft()[0]: level.limit_key for _ in range(number)}
+                    self._ledger.start(level.limit_key, number)
                     self._levels.served(level)
                 if jobs:
                     again.append((level, jobs))

@@ -18,6 +18,9 @@ class LimitDialect(ABC):
     listed_times: ClassVar[str]
     """``listed`` for the times of keys."""
 
+    row: ClassVar[str] = "{id}"
+    """The SQL of what finds a row the fastest."""
+
     limited_at: ClassVar[str]
     """The SQL of ``rows.LIMITED_AT``."""
 

@@ -47,7 +47,7 @@ DUE_LEVELS = f"""
 """  # noqa: S608 - of our own texts
 #: The first jobs of a level.
 HEADS = f"""
-    SELECT {{id}}, {{order_read}} FROM {{job}} {{by_index}} WHERE {IN_LEVEL} AND {IS_DUE} {{wanted}}
+    SELECT {{row}}, {{order_read}} FROM {{job}} {{by_index}} WHERE {IN_LEVEL} AND {IS_DUE} {{wanted}}
     ORDER BY {ORDER}, {{id}} LIMIT %(most)s
 """  # noqa: S608 - of our own texts
 #: The same of some levels, in PostgreSQL.
@@ -61,7 +61,7 @@ HEADS_OF_EACH = f"""
         ORDER BY {ORDER}, {{id}} LIMIT %(most)s
     ) AS head
 """  # noqa: S608 - of our own texts
-CLAIM = "UPDATE {job} SET {claimed} WHERE {id} {in_listed} AND {status} = 'READY' RETURNING {columns}"
+CLAIM = "UPDATE {job} SET {claimed} WHERE {row} {in_listed} AND {status} = 'READY' RETURNING {columns}"
 RUNNING = """
     SELECT {limit_key}, count(*) FROM {job}
     WHERE {backend} = %(alias)s AND {status} = 'RUNNING' AND {limit_key} IS NOT NULL GROUP BY {limit_key}

@@ -95,6 +95,7 @@ class SQLiteDialect(Dialect):
     by_index: ClassVar[str] = "INDEXED BY {index}"
     id_apart: ClassVar[str] = "+{}"
     newest_of_ranges: ClassVar[str] = NEWEST
+    row: ClassVar[str] = "rowid"
     joined: ClassVar[str] = "group_concat(due, ',')"
     listed_times: ClassVar[str] = LISTED_TIMES
     limited_at: ClassVar[str] = f"'{stored_time(LIMITED_AT)}'"
