@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.db import DatabaseError
 
 from ....conf import DEFAULT_MODE
 from ....core.compat import task_backends
@@ -14,6 +17,8 @@ from ....log.safe import get_logger
 from ... import BUILT_IN, DEFAULT
 
 BUSY_MILLISECONDS = 20_000
+#: The level of ``PRAGMA synchronous`` at which commits do not wait for the disk.
+NORMAL = 1
 #: The time between two checks that the file is still the one that was opened.
 FILE_CHECK_SECONDS = 1.0
 
@@ -84,3 +89,36 @@ def _switch_to_wal(connection: Any) -> None:
         logger.warning(
             "%s could not be switched to WAL; it will be tried again", connection.settings_dict["NAME"], exc_info=True
         )
+
+
+@contextmanager
+def relaxed(connection: Any) -> Iterator[None]:
+    """Write without waiting for the disk within the block. Raises Django's database errors."""
+    with connection.wrap_database_errors:
+        level = _begin_to_relax(connection)
+    try:
+        yield
+    finally:
+        if level is not None:
+            _insist_again(connection, level)
+
+
+def _begin_to_relax(connection: Any) -> int | None:
+    """Lower ``synchronous``; return the level to restore, or ``None`` if nothing was changed."""
+    connection.ensure_connection()
+    raw = connection.connection
+    (level,) = raw.execute("PRAGMA synchronous").fetchone()
+    if raw.in_transaction or level <= NORMAL or raw.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        return None
+    raw.execute("PRAGMA synchronous = NORMAL")
+    return int(level)
+
+
+def _insist_again(connection: Any, level: int) -> None:
+    """Restore ``synchronous``, or close the connection: the project's own writes must reach the disk."""
+    try:
+        with connection.wrap_database_errors:
+            connection.connection.execute(f"PRAGMA synchronous = {level}")
+    except DatabaseError:
+        logger.warning("A connection to %s is closed", connection.settings_dict["NAME"], exc_info=True)
+        connection.close()

@@ -19,13 +19,13 @@ killing a process undoes nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
-from django.db import DatabaseError, transaction
+from django.db import OperationalError, transaction
 
 from ....core.job import Job, utcnow
 from ....exceptions import LocoConfigurationError
@@ -47,12 +47,11 @@ from ...rows import (
 from ..dialect import Dialect
 from ..sql.index_ranges import best_of
 from ..sql.limits import HEADS
-from .connections import close_if_replaced
+from .connections import close_if_replaced, relaxed
 from .index_ranges import CLAIM_BEST, NEWEST
 
 #: The first version with ``RETURNING``.
 OLDEST = (3, 35)
-NORMAL = 1
 
 #: Stores a job that has only required fields.
 INSERT_ONE = "INSERT INTO {job} ({inserted}) VALUES ({marks})"
@@ -80,6 +79,11 @@ LISTED_TIMES = """
     FROM json_each(%(payload)s)
 """
 LISTED = "SELECT {fields} FROM json_each(%(payload)s)"
+
+#: Part of the error of Python's ``sqlite3`` for text that cannot be decoded.
+NOT_UTF8 = "Could not decode to UTF-8"
+#: Runs a statement: see ``Dialect.execute``.
+Execute = Callable[..., list[Row]]
 
 logger = get_logger(__name__)
 
@@ -153,14 +157,15 @@ class SQLiteDialect(Dialect):
             return []
         sql = self.sql(CLAIM, wanted=wanted)
         given = parameters | self.claim_parameters(claim)
-        rows: list[Row] = []
-        with self.relaxed(), transaction.atomic(using=self.database, savepoint=False):
+
+        def take(execute: Execute) -> Iterator[Row]:
+            left = dict(room)
             for is_async, priority in levels:
-                level = {"is_async": is_async, "priority": priority, "room": room[is_async]}
-                taken = self.execute(sql, **level, **given)
-                room[is_async] -= len(taken)
-                rows += taken
-        return rows
+                taken = execute(sql, is_async=is_async, priority=priority, room=left[is_async], **given)
+                left[is_async] -= len(taken)
+                yield from taken
+
+        return self._taken(take)
 
     def claim_in_ranges(
         self, claim: Claim, levels: Sequence[Row], shape: dict[str, str], **parameters: Any
@@ -169,14 +174,29 @@ class SQLiteDialect(Dialect):
         sql = self.sql(CLAIM_BEST, **shape)
         copies = max(1, len(claim.tags or ()))  # a job is in a range of each of its tags
         parameters |= self.claim_parameters(claim)
-        rows: list[Row] = []
-        with self.relaxed(), transaction.atomic(using=self.database, savepoint=False):
+
+        def take(execute: Execute) -> Iterator[Row]:
             for is_async, room in ((False, claim.threads), (True, claim.coroutines)):
                 if of_kind := [level for level in levels if level[0] == is_async]:
                     number = {"room": room, "entries": room * copies}
-                    best = json.dumps(best_of(of_kind, room * copies))
-                    rows += self.execute(sql, levels=best, **number, **parameters)
-        return rows
+                    yield from execute(sql, levels=json.dumps(best_of(of_kind, room * copies)), **number, **parameters)
+
+        return self._taken(take)
+
+    def _taken(self, take: Callable[[Execute], Iterable[Row]]) -> list[Row]:
+        """Return the rows that ``take`` yields, in one transaction.
+
+        Reading text leniently takes a tenth of a claim. So it is done only if the first try meets text that is not
+        UTF-8, and has been rolled back.
+        """
+        try:
+            with self.relaxed(), transaction.atomic(using=self.database):
+                return [*take(partial(self.execute, text_factory=str))]
+        except OperationalError as error:
+            if NOT_UTF8 not in str(error):
+                raise
+        with self.relaxed(), transaction.atomic(using=self.database):
+            return [*take(self.execute)]
 
     def enter_limits(self) -> int:
         """Return the time: a transaction that has begun is the only one that writes."""
@@ -191,15 +211,18 @@ class SQLiteDialect(Dialect):
             for row in self.execute(sql, most=most, **level, **parameters):
                 yield level["number"], *row
 
-    def execute(self, sql: str, **parameters: Any) -> list[Row]:
-        """Run a statement. Text that is not UTF-8 is returned as bytes, instead of an error for all rows."""
+    def execute(self, sql: str, *, text_factory: Any = None, **parameters: Any) -> list[Row]:
+        """Run a statement. Text that is not UTF-8 is returned as bytes, instead of an error for all rows.
+
+        ``text_factory``: what else makes a value of text; ``str`` is by far the fastest, and raises that error.
+        """
         self.connection.ensure_connection()
         raw = self.connection.connection
-        factory, raw.text_factory = raw.text_factory, _text
+        before, raw.text_factory = raw.text_factory, text_factory or _text
         try:
             return super().execute(sql, **parameters)
         finally:
-            raw.text_factory = factory
+            raw.text_factory = before
 
     def write(self, sql: str, *, wakes: bool = False, is_durable: bool = False, **parameters: Any) -> list[Row]:  # noqa: ARG002
         """Run a statement. Waiting workers notice any change of the file by themselves."""
@@ -269,38 +292,9 @@ class SQLiteDialect(Dialect):
         inserted = ", ".join(self.names[column] for column in columns)
         return self.sql(template, inserted=inserted, marks=", ".join(["%s"] * len(columns)))
 
-    @contextmanager
-    def relaxed(self) -> Iterator[None]:
+    def relaxed(self) -> AbstractContextManager[None]:
         """Write without waiting for the disk within the block. Raises Django's database errors."""
-        connection = self.connection
-        with connection.wrap_database_errors:
-            level = _begin_to_relax(connection)
-        try:
-            yield
-        finally:
-            if level is not None:
-                _insist_again(connection, level)
-
-
-def _begin_to_relax(connection: Any) -> int | None:
-    """Lower ``synchronous``; return the level to restore, or ``None`` if nothing was changed."""
-    connection.ensure_connection()
-    raw = connection.connection
-    (level,) = raw.execute("PRAGMA synchronous").fetchone()
-    if raw.in_transaction or level <= NORMAL or raw.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-        return None
-    raw.execute("PRAGMA synchronous = NORMAL")
-    return int(level)
-
-
-def _insist_again(connection: Any, level: int) -> None:
-    """Restore ``synchronous``, or close the connection: the project's own writes must reach the disk."""
-    try:
-        with connection.wrap_database_errors:
-            connection.connection.execute(f"PRAGMA synchronous = {level}")
-    except DatabaseError:
-        logger.warning("A connection to %s is closed", connection.settings_dict["NAME"], exc_info=True)
-        connection.close()
+        return relaxed(self.connection)
 
 
 def _text(stored: bytes) -> str | bytes:
