@@ -17,7 +17,7 @@ from ...core.serialization import cut
 from ...log.plain_text import one_line, plain
 from ...models import LocoJob
 from ..language.words import id_of
-from ..operations.workflows.nodes import node_id, place_of
+from ..operations.workflows.nodes import node_id, place_of, waits_for_nodes
 from ..stores import aliases, backend_of
 from ..views.age import elapsed
 from ..views.logs import logs_of
@@ -240,7 +240,7 @@ def _moments(job: Job, now: datetime) -> Iterator[Moment]:
 def _due(job: Job) -> list[tuple[str, datetime | None]]:
     wait = pending_wait(job)
     if wait is None:
-        return [(_("Due"), job.run_after)]
+        return [(_("Due"), None if waits_for_nodes(job) else job.run_after)]
     return [(_("Waits for a signal until") if wait.is_signal else _("Sleeps until"), wait.until)]
 
 

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from ...core.job import FAILED, FOREVER, Job
 from ...log.plain_text import one_line
+from ..operations.workflows.nodes import waits_for_nodes
 from ..states import State, state_of
 from ..views.age import age, elapsed
 from .addresses import JobLinks
@@ -78,8 +79,8 @@ def row_of(job: Job, now: datetime, links: JobLinks, *, has_aliases: bool) -> Jo
 def note_of(job: Job, now: datetime) -> str:
     """Return what the state of ``job`` does not say: when it runs, since when, or how long its last attempt took."""
     if job.finished_at is None and job.run_after is not None and job.run_after > now:
-        if job.run_after == FOREVER:
-            return _("after a signal")
+        if job.run_after >= FOREVER:
+            return _("after other jobs") if waits_for_nodes(job) else _("after a signal")
         return _("in %(time)s") % {"time": age((job.run_after - now).total_seconds())}
     if job.last_attempted_at is None:
         return ""

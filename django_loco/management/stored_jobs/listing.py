@@ -122,7 +122,7 @@ def rates_of(stats: jobs.QueueStats, rates: Rates) -> jobs.QueueRates:
 
 def _row(job: Job, now: datetime) -> Sequence[str]:
     error = job.errors[-1].exception_class_path.rpartition(".")[2] if job.errors else "-"
-    waits = job.run_after is not None and job.run_after > now and job.run_after != FOREVER
+    waits = job.run_after is not None and now < job.run_after < FOREVER
     state = jobs.state_of(job, now)
     shown = f"{state}, in {age((job.run_after - now).total_seconds())}" if waits and job.run_after else state
     return (

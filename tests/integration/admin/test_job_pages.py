@@ -19,6 +19,8 @@ from django_loco.exceptions import QueueUnavailable
 from django_loco.jobs.pages import listing, scope
 from django_loco.jobs.views.progress import progress_text
 from django_loco.log.redaction import MARK
+from django_loco.tasks import Workflow
+from tests.app import tasks
 
 from .conftest import JOBS, STATES, WORKERS, change, client_of, text
 
@@ -179,6 +181,22 @@ def test_a_job_and_those_that_it_has_enqueued_lead_to_each_other(client, stored)
     assert "Children" not in text(page)
     [link] = re.findall(r'href="([^"]+\?q=parent[^"]+)"', client.get(change(parent)).content.decode())
     assert ids_of(client.get(link)) == [child.id]
+
+
+def test_a_node_of_a_workflow_leads_to_those_before_it(client, queue):
+    flow = Workflow("nightly")
+    first = flow.add(tasks.add, 1, 2, name="extract")
+    last = flow.add(tasks.add, 3, 4, after=[first], name="load")
+    flow.enqueue()
+    page = client.get(change(queue.get(last.id)))
+    assert "Node load" in text(page)
+    assert "After node extract" in text(page)
+    assert f"It waits for node extract, job {first.id}." in text(page)
+    assert f'href="{change(queue.get(first.id))}"' in page.content.decode()
+    assert "9998" not in text(page)
+    [link] = set(re.findall(r'href="([^"]+\?q=workflow[^"]+)"', page.content.decode()))
+    assert ids_of(client.get(link)) == sorted([first.id, last.id], reverse=True)
+    assert "after other jobs" in text(client.get(link))
 
 
 @pytest.mark.parametrize("parent", ["\ud800/..", SCRIPT, 7, None, ["x"]])

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from ....core.job import RUNNING, Job, pending_wait, utcnow
+from ....jobs.operations.workflows.nodes import waits_for_nodes
 from ....jobs.states import State, state_of
 from ....jobs.views.age import elapsed
 
@@ -71,7 +72,7 @@ def _times(job: Job) -> Iterator[tuple[Promise, datetime]]:
 def _due(job: Job) -> tuple[Promise, datetime | None]:
     wait = pending_wait(job)
     if wait is None:
-        return _("Due"), job.run_after
+        return _("Due"), None if waits_for_nodes(job) else job.run_after
     return _("Waits for a signal until") if wait.is_signal else _("Sleeps until"), wait.until
 
 
