@@ -157,7 +157,7 @@ class StoredLimits(Limiting):
         began = time.monotonic()
         if began < levels.next_look and not test_environment.is_on():
             return False
-        wanted, parameters = self._dialect.wanted(claim)
+        wanted, parameters = self._wanted(claim)
         rows = self._dialect.execute(
             self._dialect.sql(sql.DUE_LEVELS, wanted=wanted, **self._fragments),
             now=claim.ahead,
@@ -250,6 +250,10 @@ class StoredLimits(Limiting):
             places[bool(is_async)] += [(-priority, moment) for moment in due]
         return {kind: deque(sorted(of_kind)) for kind, of_kind in places.items()}
 
+    def _wanted(self, claim: Claim) -> tuple[str, dict[str, str]]:
+        """Return the condition for limited jobs. Suspects among them do not run alone, but wait with the others."""
+        return self._dialect.wanted(replace(claim, suspects=None))
+
     @cached_property
     def _fragments(self) -> dict[str, str]:
         by_index = self._dialect.by_index.replace("{index}", "django_loco_limited")
@@ -264,7 +268,7 @@ class StoredLimits(Limiting):
         self, claim: Claim, has_plain: bool, levels: Sequence[LimitLevel], most: int
     ) -> dict[LimitLevel, deque[Head]]:
         """Return the first jobs of levels. Their places are only of interest if there are plain jobs as well."""
-        wanted, parameters = self._dialect.wanted(claim)
+        wanted, parameters = self._wanted(claim)
         moments: dict[str, Any] = {"now": claim.ahead, "until": claim.ahead + sql.SKEW_SECONDS}
         listed = [{"number": number, **level._asdict()} for number, level in enumerate(levels)]
         found: dict[LimitLevel, deque[Head]] = {}
