@@ -289,7 +289,7 @@ class Queue(Records, WorkerRegistry, ABC):
 
     @abstractmethod
     def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
-        """Return when the job that has been due longest became due; ``None`` if no job is due."""
+        """Return when the job that is due longest became due, limited jobs left out; ``None`` if no job is due."""
 
     @abstractmethod
     def prune(self, older_than: float, limit: int = 1000) -> int:

@@ -122,8 +122,9 @@ class WaitingJobs:
         return jobs
 
     def oldest_due(self, queues: tuple[str, ...] | None) -> datetime | None:
-        """Return the earliest due time of the jobs that are lined up in ``queues``."""
-        lines = (line for kind, line in self._lines.items() if queues is None or kind[1] in queues)
+        """Return the earliest due time of the jobs without limits that are lined up in ``queues``."""
+        plain = {kind: line for kind, line in self._lines.items() if kind[3] is None}
+        lines = (line for kind, line in plain.items() if queues is None or kind[1] in queues)
         return min((due_at for line in lines for _, due_at, _ in line), default=None)
 
     def pause(self, pause: JobPause) -> None:

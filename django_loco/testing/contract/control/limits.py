@@ -288,6 +288,12 @@ class LimitContract(LimitCase):
         self.queue.finish([done(held[0])])
         assert self.stored(job).limit_key == "api"
 
+    def test_the_oldest_due_job_is_one_without_limits(self) -> None:
+        self.limited("api", 1, age=60)
+        assert self.queue.oldest_due() is None
+        plain = self.enqueue(age=30)
+        assert self.queue.oldest_due() == self.queue.oldest_due((plain.queue_name,)) == plain.due_at
+
     def test_how_limits_are_used(self) -> None:
         assert not any(self.queue.limit_use()[1:])
         self.limited("api:1", 5)
