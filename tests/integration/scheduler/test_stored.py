@@ -283,7 +283,7 @@ def test_the_command_line(capsys):
         call_command("loco_scheduler", "--pause", "rwo")
     call_command("loco_scheduler", "--check")
     add("wrong", schedule="never")
-    with pytest.raises(CommandError, match="1 wrong"):
+    with pytest.raises(CommandError, match="1 schedule is wrong and off"):
         call_command("loco_scheduler", "--check")
 
 
