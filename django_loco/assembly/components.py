@@ -39,6 +39,7 @@ def component_specs(
     for alias in aliases:
         name = "worker" if len(aliases) == 1 else f"worker of {alias!r}"
         may_end = alias in run_options.backends and run_options.may_end
+        in_process.leave_to_supervisor(alias)
         specs.append(ComponentSpec(name, partial(make_worker, alias, run_options, end_process), may_end=may_end))
     if run_options.max_memory is not None:
         specs.append(ComponentSpec("memory limit", partial(MemoryLimit, run_options.max_memory, retire)))

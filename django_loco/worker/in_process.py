@@ -137,6 +137,12 @@ def ensure_started(alias: str) -> None:
         _workers[alias] = worker
 
 
+def leave_to_supervisor(alias: str) -> None:
+    """Let no enqueued job start a worker of ``alias``: one will run under a supervisor, which may still be starting."""
+    with _lock:
+        _supervised.add(alias)
+
+
 def started() -> dict[str, Worker]:
     """Return the workers that ``ensure_started`` started, by alias."""
     return dict(_workers)

@@ -34,7 +34,7 @@ def test_what_is_edited_in_the_admin_changes_the_next_firing_without_a_restart(p
     lines = [line for line in process.lines if " begins" in line]
     assert "job first" not in " ".join(lines[lines.index("job second begins") + 1 :])
 
-    assert "run now, as job" in person.fill(f"{LIST}all/", run="nightly")
+    assert "runs now." in person.fill(f"{LIST}all/", run="nightly")
     process.wait_for("job nightly ends")
     assert "paused." in person.fill(f"{LIST}all/", pause="live")
     assert process.terminate() == CLEAN
