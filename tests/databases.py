@@ -30,7 +30,7 @@ AT_ONCE = 2
 UNIT, ACCEPTANCE = "tests/unit", "tests/acceptance"
 TOGETHER = ("tests/contract", "tests/integration")
 #: Fails if less of the package is covered, in percent: a point below what the quick unit tests reach.
-COVERED = ("--cov=django_loco", "--cov-report=", "--cov-fail-under=71")
+COVERED = ("--cov=django_loco", "--cov-report=", "--cov-fail-under=69")
 
 
 @dataclass(frozen=True)
