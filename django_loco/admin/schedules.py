@@ -34,7 +34,7 @@ from .unreadable_rows import load_fields, readable
 #: The class of sections that are folded unless they have an error.
 FOLDED = ("collapse",)
 NO_PREVIEW = gettext_lazy("The next runs appear here.")
-#: What a message says after an action.
+#: The messages after actions.
 ACTION_TEXTS = {
     "pause": gettext_lazy("The schedule %(name)s is paused."),
     "resume": gettext_lazy("The schedule %(name)s runs again."),

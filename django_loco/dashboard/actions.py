@@ -1,4 +1,4 @@
-"""What buttons change besides jobs: they pause and resume. The admin's log says who has done it."""
+"""Pauses and resumes for the buttons of pages. The admin's log says who has done it."""
 
 from __future__ import annotations
 

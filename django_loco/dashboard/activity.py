@@ -69,7 +69,7 @@ def range_of(request: HttpRequest) -> Range:
 
 @dataclass(slots=True)
 class Bar:
-    """What happened in the minutes of one bar."""
+    """The counts in the minutes of one bar."""
 
     at: datetime
     succeeded: int = 0
@@ -96,7 +96,7 @@ class Percentile:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What happened in a range of time."""
+    """The counts in a range of time."""
 
     bars: Sequence[Bar]
     lines: Mapping[tuple[str, str], Sequence[int]]

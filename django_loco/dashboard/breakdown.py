@@ -18,7 +18,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 @dataclass(slots=True)
 class Sums:
-    """What happened to some jobs in a range of time."""
+    """The numbers of what happened to some jobs in a range of time."""
 
     bars: int
     """How many bars a chart of the range has."""

@@ -21,7 +21,7 @@ MOST = 50
 
 @dataclass(frozen=True, slots=True)
 class Pausing:
-    """What is to be paused or resumed."""
+    """The queue, task or tag to pause or resume."""
 
     kind: Kind
     name: str

@@ -43,7 +43,7 @@ class JobLines(Protocol):
 
 
 class LineStream(Protocol):
-    """What ``ConsoleJobLines`` needs of a stream; see ``NonBlockingStream``."""
+    """The interface of a stream for ``ConsoleJobLines``; see ``NonBlockingStream``."""
 
     def add(self, entry: Entry) -> None:
         """Write a line when its turn has come."""

@@ -1,4 +1,4 @@
-"""What holds jobs back: pauses of tasks and tags, and limits. Only ``queues.database`` writes to these tables."""
+"""Pauses of tasks and tags, and limits, which hold jobs back. Only ``queues.database`` writes to these tables."""
 
 from __future__ import annotations
 

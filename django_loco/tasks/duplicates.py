@@ -1,4 +1,4 @@
-"""What becomes of a call whose unique key another job holds: its result is that of the other job.
+"""Handles calls whose unique key another job holds: the result of such a call is that of the other job.
 
 With ``"rerun"`` the call makes a job that follows the other if that has begun: see ``jobs.operations.reruns``.
 

@@ -1,4 +1,4 @@
-"""What the admin pages of jobs and of workers have in common."""
+"""The common base of the admin's pages of jobs and of workers."""
 
 from __future__ import annotations
 

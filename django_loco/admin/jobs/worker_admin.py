@@ -30,7 +30,7 @@ from .store_pages import StorePages
 #: The number of running jobs that are read, and of those that are shown for one worker.
 MOST_RUNNING, MOST_OF_WORKER = 500, 10
 PAUSE = "django_loco.pause_queue"
-#: What is said when something was paused, and when it was resumed.
+#: The messages after something was paused, and after it was resumed.
 _DONE = {
     "queue": (
         gettext_lazy("The queue %(queue)s is paused. Jobs that run go on."),

@@ -133,13 +133,13 @@ def name_of(key: str) -> str:
 
 
 class KeyTimes(NamedTuple):
-    """What a store knows of a key."""
+    """The times that a store keeps for a key."""
 
     tat: int = 0
-    """The theoretical arrival time of the next start."""
+    """The theoretical arrival time of the next start, in microseconds since 1970 by the store's clock."""
 
     closed_until: int = 0
-    """Until then none of its jobs begins, whatever the limit."""
+    """The time before which none of its jobs begins, whatever the limit; in the same unit."""
 
 
 class Ledger:

@@ -1,4 +1,4 @@
-"""What a job sleeps until, or waits for, and the signals that were sent to it: JSON texts in fields of the job.
+"""The sleeps and waits of a job, and the signals that were sent to it: JSON texts in fields of the job.
 
 ``Job.waits`` is an object: for each name ``[kind, until]``, where ``until`` is a time in ISO format, or ``null`` for a
 wait without an end. The run writes it. A wait is over when the job has a step of its name.

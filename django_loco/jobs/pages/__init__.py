@@ -1,1 +1,1 @@
-"""What the pages of jobs share, those of the admin and those of the dashboard: rows, details, forms, operations."""
+"""Rows, details, forms and operations that the admin's pages of jobs share with those of the dashboard."""

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from ...exceptions import LocoConfigurationError, QueueError
 from ..stores import queue_of, searched
 
-#: What keeps a page from showing anything: the store does not answer, or the settings name none.
+#: The errors that keep a page from showing anything: the store does not answer, or the settings name none.
 UNAVAILABLE = (QueueError, LocoConfigurationError)
 
 

@@ -100,7 +100,7 @@ class Details:
     """The newest first."""
 
     logs: Sequence[tuple[str, str]]
-    """What its last runs have logged, each with a title. The newest run comes first."""
+    """The logs of its last runs, each with a title. The newest run comes first."""
 
     entries: Sequence[tuple[str, str]]
     """When somebody has done something with the job, and who has done what."""

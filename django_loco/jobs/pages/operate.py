@@ -26,7 +26,7 @@ from .rows import row_of
 
 #: The number of jobs that the question shows.
 EXAMPLES = 5
-#: What an operation raises if it is not possible; the text says why.
+#: The errors of an operation that is not possible; the text says why.
 REFUSED = (LocoError, ValueError, TaskResultDoesNotExist)
 
 

@@ -1,4 +1,4 @@
-"""What people may do with jobs on pages: each operation has a permission of its own, and is written to its log."""
+"""The operations with jobs on pages: each has a permission of its own, and is written to the admin's log."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class PageOperation:
 
     @property
     def phrases(self) -> Phrases:
-        """What pages say of it."""
+        """The sentences of pages about it."""
         return PHRASES[self.name]
 
     @property

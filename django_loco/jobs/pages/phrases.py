@@ -28,7 +28,7 @@ STATE_TEXTS: Mapping[State, Promise] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phrases:
-    """What pages say of an operation with jobs. Each sentence is whole, so that every language can order its words."""
+    """The sentences about an operation with jobs. Each is whole, so that every language can order its words."""
 
     label: Promise
     """The text of its button."""

@@ -34,7 +34,7 @@ from ..stores import JobReference, get, missing, searched
 #: The words of filters by which a queue's numbers can be narrowed, and those by which the statistics can.
 BY_QUEUE: Final = ("backend", "queue")
 BY_TASK: Final = (*BY_QUEUE, "task")
-#: What is said to somebody of whom the site does not say which jobs they see. Its log says why.
+#: The message to somebody of whom the site does not say which jobs they see. Its log says why.
 UNKNOWN_SCOPE: Final = gettext_lazy("The site does not say which jobs you may see. Its log tells why.")
 #: The attribute of a request that holds its scope.
 _KNOWN = "_loco_scope"

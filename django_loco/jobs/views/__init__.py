@@ -1,1 +1,1 @@
-"""What people see of a stored job: its fields, and why it does not run."""
+"""A stored job as people see it: its fields, and why it does not run."""

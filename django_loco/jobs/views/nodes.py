@@ -1,4 +1,4 @@
-"""What people are shown of the nodes of workflows."""
+"""The nodes of workflows as people see them."""
 
 from __future__ import annotations
 

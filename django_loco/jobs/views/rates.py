@@ -19,7 +19,7 @@ WRITTEN_AFTER_MINUTES = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueRates:
-    """What has come and gone in one queue. What processes have counted in the last minute or two may be missing."""
+    """The numbers of jobs that have come and gone in one queue. Counts of the last minute or two may be missing."""
 
     enqueued_per_minute: float = 0.0
     """On average over ten minutes."""

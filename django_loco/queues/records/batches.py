@@ -22,7 +22,7 @@ from ...core.job import Job, utcnow
 from ...core.job.job import value
 from ...exceptions import BatchFinished, QueueRefused
 
-#: What a record can be. It is stored.
+#: The kinds of records. They are stored.
 BATCH, WORKFLOW = "batch", "workflow"
 
 

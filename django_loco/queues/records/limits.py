@@ -1,4 +1,4 @@
-"""What a queue knows of limits (``core.job.limits``), beside its jobs.
+"""The records that a queue has of limits (``core.job.limits``), beside its jobs.
 
 A limited job that waits is not among the jobs that a plain fetch reads, so jobs without limits cost nothing more. A
 fetch takes limited jobs separately: in the order of priority, and then key by key in turns, so that a key with many

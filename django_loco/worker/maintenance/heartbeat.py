@@ -63,7 +63,7 @@ class Heartbeat(QueueThread):
         self._worker, self._state = worker, state
         self._has_logged = False
         self._stacks = "", -math.inf
-        """What to show in the registry, and until when."""
+        """The text to show in the registry, and until when."""
         self.last_beat = clock()
         """The time of the last turn that succeeded, by ``clock``."""
         self._steady_since = -math.inf

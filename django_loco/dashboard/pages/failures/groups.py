@@ -46,7 +46,7 @@ class FailureGroup:
 
     @property
     def key(self) -> str:
-        """What names it in a form."""
+        """Its name in a form."""
         return hashlib.sha256(f"{self.kind}\0{self.message}".encode(errors="replace")).hexdigest()[:16]
 
     def points(self, start: datetime, end: datetime) -> list[int]:

@@ -30,7 +30,7 @@ from .messages import message_of
 
 #: The number of groups that are shown, and of the tasks of one.
 MOST, TASKS = 50, 3
-#: What can be done with a group.
+#: The operations on a group.
 NAMES = ("retry", "discard")
 
 

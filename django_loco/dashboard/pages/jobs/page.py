@@ -26,7 +26,7 @@ MOST_LIVE = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobsRead:
-    """What the page shows."""
+    """The values that the page shows."""
 
     listing: Listing
     tabs: Sequence[Tab]

@@ -1,4 +1,4 @@
-"""What the parts of the overview show."""
+"""The parts of the overview."""
 
 from __future__ import annotations
 

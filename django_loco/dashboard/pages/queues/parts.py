@@ -1,4 +1,4 @@
-"""What the page of queues shows of each."""
+"""Each queue as the page of queues shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page of schedules shows of each."""
+"""Each schedule as the page of schedules shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page of tasks shows of each."""
+"""Each task as the page of tasks shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page of workers shows of each."""
+"""Each worker as the page of workers shows it."""
 
 from __future__ import annotations
 

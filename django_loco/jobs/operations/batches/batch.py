@@ -115,7 +115,7 @@ class Batch:
 
     @property
     def record(self) -> BatchRecord:
-        """What is stored of it."""
+        """Its stored record."""
         return self._record
 
     def move_to(self, alias: str) -> None:

@@ -1,4 +1,4 @@
-"""What can be made of signatures: ``chain(a.s(1), b.s())``, ``group(a.s(1), a.s(2))``, and one within the other."""
+"""Chains and groups of signatures: ``chain(a.s(1), b.s())``, ``group(a.s(1), a.s(2))``, and one within the other."""
 
 from __future__ import annotations
 

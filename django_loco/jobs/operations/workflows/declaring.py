@@ -1,4 +1,4 @@
-"""What a node is declared with: a call, and the nodes that it waits for."""
+"""Declares nodes: a node is a call, and the nodes that it waits for."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Node:
         return f"<node {self.name!r} of workflow {self.workflow}>"
 
 
-#: What a node can wait for: nodes, their names, or lists of these.
+#: The values of ``after=``: nodes, their names, or lists of these.
 After = Node | str | Iterable[Any]
 
 

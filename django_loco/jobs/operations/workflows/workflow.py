@@ -196,7 +196,7 @@ class Workflow:
 
     @property
     def name(self) -> str:
-        """What it is, for people."""
+        """Its name, for people."""
         return self._batch.name
 
     @property

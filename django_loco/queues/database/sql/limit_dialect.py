@@ -1,4 +1,4 @@
-"""What an engine has to do for limited jobs, see ``sql.limits``."""
+"""The interface of an engine for limited jobs, see ``sql.limits``."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from .pauses import RedisPauses
 
 
 class RedisLimits(RedisPauses, Limiting):
-    """What holds jobs of ``RedisQueue`` back: limits and pauses."""
+    """The limits and pauses that hold jobs of ``RedisQueue`` back."""
 
     server: RedisServer
 
