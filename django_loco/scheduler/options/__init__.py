@@ -66,7 +66,7 @@ class AfterOptions(TypedDict, total=False):
     misfire: Annotated[
         MisfireMode,
         ScheduleOption(
-            help='what happens to [missed runs](#missed-runs): `"skip"`, `"once"` (the last one, the default) or '
+            help='what happens to [missed runs](runs.md#missed-runs): `"skip"`, `"once"` (the last one, the default) or '
             '`"all"`',
             default="once",
             check=checks.misfire,
@@ -96,7 +96,7 @@ class AfterOptions(TypedDict, total=False):
     overlap: Annotated[
         checks.Overlap,
         ScheduleOption(
-            help="what happens to a tick while an earlier job of the schedule [has not ended](#overlap): "
+            help="what happens to a tick while an earlier job of the schedule [has not ended](runs.md#overlap): "
             '`"allow"` (it fires, the default), `"skip"` or `"queue"`',
             default="allow",
             check=checks.overlap,
@@ -166,7 +166,7 @@ class TickOptions(AfterOptions, total=False):
     run_on_start: Annotated[
         bool,
         ScheduleOption(
-            help="`True`: it also runs [once per deploy](#once-per-deploy)", default=False, check=checks.boolean
+            help="`True`: it also runs [once per deploy](runs.md#once-per-deploy)", default=False, check=checks.boolean
         ),
     ]
 
@@ -215,7 +215,7 @@ class DataOptions(ZonedOptions, total=False):
         str,
         ScheduleOption(
             help="instead of `schedule`: the name of a schedule; this one runs when that one "
-            "[has succeeded](#after-another-schedule)",
+            "[has succeeded](runs.md#after-another-schedule)",
             label=_("Or after"),
             form_help=_("The name of a schedule. This one runs when a job of that schedule has succeeded."),
         ),
