@@ -13,7 +13,7 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 from django.utils import timezone
 
-from ..conf import LocoSettings, loco_settings
+from ..conf import LocoSettings, loco_settings, nearest
 from ..core.compat import BaseTaskBackend, Task, TaskError, TaskResult, task_backends
 from ..core.job import READY, RUNNING, SUCCESSFUL, Job
 from ..core.retry import Policy, is_exception_type
@@ -64,10 +64,13 @@ def _loaded(path: str) -> Task[..., Any]:
 
 def _attribute(module: str, name: str) -> object:
     """Return an attribute from the dictionary of a module; a module's ``__getattr__`` could run any code."""
+    names = vars(load_module(module))
     try:
-        return vars(load_module(module))[name]
+        return names[name]
     except KeyError:
-        raise ImportError(f'Module "{module}" does not define a "{name}"') from None
+        near = nearest(name, [*names])
+        hint = f". Did you mean {near!r}?" if near else ""
+        raise ImportError(f'Module "{module}" does not define a "{name}"{hint}') from None
 
 
 def stand_in(path: str, backend: str) -> Task[..., Any]:

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ...conf import nearest
 from ...exceptions import FilterError
+from ..states import STATES
 
 _SPACE = re.compile(r"\s*")
 _WORD = re.compile(r"(-?)([^\s:\"']*)")
@@ -68,7 +70,9 @@ def _token(text: str, start: int) -> tuple[Token, int]:
     word, end = head[2], head.end()
     if not word or text[end : end + 1] != ":":
         found = text[start : max(_end(_UP_TO_SPACE, text, start), end)]
-        raise FilterError(f"{found!r} is not of the form word:value, such as status:failed", text=text, position=start)
+        status = nearest(found, STATES) or "failed"
+        message = f"{found!r} is not of the form word:value, such as status:{status}"
+        raise FilterError(message, text=text, position=start)
     values = []
     while True:
         value, end = _value(text, end + 1, is_list=is_list(word))

@@ -27,11 +27,12 @@ def ids_of(words: Sequence[str], backend: str | None = None) -> list[str]:
 
 
 def id_of(word: str, backend: str | None = None) -> str:
-    """Return the id that ``word`` names; what names no job as it is. Raises ``CommandError`` as ``ids_of`` does."""
+    """Return the id that ``word`` names. Raises ``CommandError`` as ``ids_of`` does, and for a word that is no id."""
     if whole := _whole(word):
         return whole
-    label = _LABEL.fullmatch(word)
-    return _found(label[1], backend) if label else word
+    if label := _LABEL.fullmatch(word):
+        return _found(label[1], backend)
+    raise CommandError(f"{word!r} is not the id of a job: 32 hexadecimal digits, or the last 8.")
 
 
 def _whole(word: str) -> str:

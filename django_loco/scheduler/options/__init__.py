@@ -66,8 +66,8 @@ class AfterOptions(TypedDict, total=False):
     misfire: Annotated[
         MisfireMode,
         ScheduleOption(
-            help='what happens to [missed runs](runs.md#missed-runs): `"skip"`, `"once"` (the last one, the default) or '
-            '`"all"`',
+            help='what happens to [missed runs](runs.md#missed-runs): `"skip"`, `"once"` (the last one, the default) '
+            'or `"all"`',
             default="once",
             check=checks.misfire,
             label=_("Missed runs"),

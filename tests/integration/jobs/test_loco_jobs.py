@@ -265,7 +265,7 @@ def test_an_id_that_ends_so_may_be_older_than_what_is_looked_at(queue: Queue, mo
         (["list", "status:faild"], "Did you mean 'failed'?"),
         (["list", "--backend", "defualt"], "Did you mean 'default'?"),
         (["show", "01a220e4884f7d2ba19ca3780b5165c2"], "There is no job 01a220e4884f7d2ba19ca3780b5165c2"),
-        (["show", "seven"], "'seven' is not the id of a job"),
+        (["show", "seven"], "'seven' is not the id of a job: 32 hexadecimal digits, or the last 8"),
         (["retry", "01a220e4884f7d2ba19ca3780b5165c2"], "There is no job"),
         (["pause", "emial"], "Did you mean 'emails'?"),
         (["pause", "--task", "tests.app.tasks.ad"], "Did you mean 'tests.app.tasks.add'?"),

@@ -39,7 +39,8 @@ def test_words_and_values(text, expected):
 @pytest.mark.parametrize(
     ("text", "position", "message"),
     [
-        ("failed", 0, "'failed' is not of the form word:value"),
+        ("failed", 0, "'failed' is not of the form word:value, such as status:failed"),
+        ("dnoe", 0, "such as status:done"),
         ("tag:a failed", 6, "'failed' is not of the form"),
         (":x", 0, "':x' is not of the form"),
         ("-:x", 0, "'-:x' is not of the form"),

@@ -111,6 +111,7 @@ WRONG = [
     ({"run": f"{TASKS}.tick", 5: "hourly"}, "5 is unknown. Choices are: run, "),
     ({"run": "no.such.task", "schedule": "hourly"}, "run is 'no.such.task', which cannot be imported as a task: "),
     ({"run": f"{TASKS}.tok", "schedule": "hourly"}, 'does not define a "tok"'),
+    ({"run": f"{TASKS}.tikc", "schedule": "hourly"}, "Did you mean 'tick'?"),
     ({"run": f"{TASKS}.plain", "schedule": "hourly"}, "is not a task here, but a function. Is it still decorated"),
     ({"run": f"{TASKS}.tick 5", "schedule": "hourly"}, "with arguments; put them into args"),
     ({"run": f"{TASKS}.send", "schedule": "hourly"}, "missing a required argument: 'user_id'"),
