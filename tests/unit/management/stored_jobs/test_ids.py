@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+from django.core.management.base import CommandError
+
 from django_loco.management.stored_jobs.ids import id_of, ids_of
 
 
@@ -12,6 +15,7 @@ def test_words_are_ids_only_together():
     assert ids_of([]) == []
 
 
-def test_what_names_no_job_stays_as_it_is():
-    for word in ("seven", "#50e7", "50e7a0e", "", "task:50e7a0e5"):
-        assert id_of(word) == word
+@pytest.mark.parametrize("word", ["seven", "#50e7", "50e7a0e", "", "task:50e7a0e5"])
+def test_what_is_no_id_is_refused(word):
+    with pytest.raises(CommandError, match=f"{word!r} is not the id of a job: 32 hexadecimal digits, or the last 8"):
+        id_of(word)
