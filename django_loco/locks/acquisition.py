@@ -102,8 +102,8 @@ class Acquisition:
     def _longest_poll(self) -> float:
         longest = self._table.store.longest_poll_seconds
         if self._interval >= LISTEN_FROM_SECONDS:
-            self._table.hearing.start()
-        return LONGEST_POLL_SECONDS if self._table.hearing.is_trusted else longest
+            self._table.listener.start()
+        return LONGEST_POLL_SECONDS if self._table.listener.is_trusted else longest
 
     def _text(self, seen: Seen) -> str:
         within = f"was not free within {self._timeout:g} s" if self._timeout else "is not free"

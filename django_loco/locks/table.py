@@ -16,7 +16,7 @@ from ..jobs.stores import queue_of
 from ..queues import Queue
 from ..queues.timeouts import STORE_TIMEOUT_SECONDS, store_timeout
 from .claimants import Claimants
-from .hearing import Hearing
+from .listener import LockListener
 from .renewal import Lease, Renewals
 from .state import MICROS, LockClaim, LockState, state_of
 from .stores import LockStore, store_of
@@ -55,13 +55,13 @@ class LockTable:
     def __init__(self, store: LockStore) -> None:
         self.store = store
         self.claimants = Claimants()
-        self.hearing = Hearing(store, self.claimants)
+        self.listener = LockListener(store, self.claimants)
         self.renewals = Renewals(self.renew, lease_clock)
 
     def end(self) -> None:
         """End the threads: a test has ended, or the settings were changed."""
         self.renewals.end()
-        self.hearing.end()
+        self.listener.end()
         self.store.close()
 
     def claim(self, name: str, claim: LockClaim) -> Seen:

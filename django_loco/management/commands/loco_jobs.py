@@ -17,10 +17,10 @@ from ...process.exit_codes import shell_code
 from ..output import show
 from ..stored_jobs import batches, limits, listing, workflows
 from ..stored_jobs.arguments import add_flags_of_django, json_list, json_object, json_value, moment, positive
+from ..stored_jobs.bulk import BULK, BulkOperation, searched
 from ..stored_jobs.dumping import dump
 from ..stored_jobs.ids import id_of
 from ..stored_jobs.importing import import_dump
-from ..stored_jobs.mass import MASS, MassOperation, searched
 from ..stored_jobs.moving import move_between
 
 FILTER_HELP = (
@@ -66,7 +66,7 @@ class Command(BaseCommand):
         self._verb(verbs, "stats", "Count the jobs of each queue.", forms=("table", "json", "csv"))
         nodes = self._verb(verbs, "workflows", "List workflows, or the nodes of one; cancel or retry it.")
         workflows.add_arguments(nodes)
-        for name, text in MASS.items():
+        for name, text in BULK.items():
             self._add_mass(verbs, name, text)
         signal = self._verb(verbs, "signal", "Send a signal to a job that waits for it, or will.", forms=())
         signal.add_argument("id", help="The id of a job, or its last 8 digits, as in the log.")
@@ -149,8 +149,8 @@ class Command(BaseCommand):
             self.warn_of_memory(options["backend"])
             if verb == "dump":
                 dump(options, self.stdout, self.stderr, owns_process=owns_process)
-            elif verb in MASS:
-                MassOperation(verb, options, self.stdout).run()
+            elif verb in BULK:
+                BulkOperation(verb, options, self.stdout).run()
             elif verb in ("pause", "resume"):
                 self.set_paused(options, pauses=verb == "pause")
             elif verb in WORKER_VERBS:

@@ -16,8 +16,8 @@ from ...log.plain_text import one_line
 from ...queues.records.batches import WORKFLOW
 from ..schedules import clock, table
 from .arguments import positive
-from .asking import jobs_in_words, may
-from .mass import by_user
+from .bulk import by_user
+from .confirmation import jobs_in_words, may
 
 HEADINGS = ("ID", "NAME", "STATE", "MADE", "JOBS", "DONE", "FAILED", "CANCELLED", "LEFT")
 #: The options that change something, and what is said then.

@@ -14,8 +14,8 @@ from django.core.management.base import CommandError, OutputWrapper
 from ...jobs.stores import searched as searched_aliases
 from ...jobs.transfer.dumping import Dump
 from ..output import show
-from .asking import jobs_in_words
-from .mass import searched
+from .bulk import searched
+from .confirmation import jobs_in_words
 from .progress import Progress
 
 

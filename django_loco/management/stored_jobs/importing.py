@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, cast
 from django.core.management.base import CommandError, OutputWrapper
 
 from ...jobs.transfer.importing import Import, ImportReport
-from .asking import interrupted, jobs_in_words, may
+from .confirmation import interrupted, jobs_in_words, may
 from .progress import Progress
 
 #: The name of a file that stands for stdin.

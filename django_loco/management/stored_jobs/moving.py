@@ -9,8 +9,8 @@ from django.core.management.base import CommandError, OutputWrapper
 
 from ...jobs.operations import UNFINISHED
 from ...jobs.transfer.moving import Move, MoveReport
-from .asking import interrupted, jobs_in_words, may
-from .mass import require_chosen, searched
+from .bulk import require_chosen, searched
+from .confirmation import interrupted, jobs_in_words, may
 from .progress import Progress
 
 

@@ -16,7 +16,7 @@ from django.core.management import CommandError, call_command
 from django_loco import jobs
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, utcnow
 from django_loco.exceptions import QueueUnavailable
-from django_loco.management.stored_jobs import mass
+from django_loco.management.stored_jobs import bulk
 from django_loco.queues import Queue
 from django_loco.queues.workers import Role, WorkerInfo
 from tests.app import tasks
@@ -328,7 +328,7 @@ def test_a_user_without_a_name_is_somebody(monkeypatch):
     def nameless() -> str:
         raise KeyError("uid not found")
 
-    monkeypatch.setattr(mass, "getuser", nameless)
+    monkeypatch.setattr(bulk, "getuser", nameless)
     job_id = tasks.add.enqueue(1, 2).id
     run("cancel", job_id)
     assert "cancelled by somebody with loco_jobs" in jobs.get(job_id).errors[-1].traceback

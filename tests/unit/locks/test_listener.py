@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from django_loco.locks import hearing
+from django_loco.locks import listener as module
 from django_loco.locks.claimants import Claimants
-from django_loco.locks.hearing import Hearing
+from django_loco.locks.listener import LockListener
 from django_loco.queues.listener import QueueListener
 
 HUNG_AFTER_SECONDS = 20.0
@@ -55,7 +55,7 @@ def store():
 
 @pytest.fixture
 def listening(store, claimants):
-    one = Hearing(store, claimants)
+    one = LockListener(store, claimants)
     yield one
     one.end()
 
@@ -79,8 +79,8 @@ def test_what_it_hears_wakes_the_first_claims(store, claimants, listening):
 
 
 def test_it_ends_when_no_claim_has_waited_for_a_while(store, listening, monkeypatch):
-    monkeypatch.setattr(hearing, "LINGER_SECONDS", 0.0)
-    monkeypatch.setattr(hearing, "WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(module, "LINGER_SECONDS", 0.0)
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.001)
     listening.start()
     assert store.made[0].closed.wait(HUNG_AFTER_SECONDS)
     assert not listening.is_trusted
@@ -105,7 +105,7 @@ def test_a_store_that_cannot_wake_has_no_thread(claimants):
         def listener(self):
             return None
 
-    listening = Hearing(Silent(), claimants)
+    listening = LockListener(Silent(), claimants)
     listening.start()
     listening.end()
     assert not listening.is_trusted

@@ -9,11 +9,11 @@ from typing import Any
 from django.core.management.base import CommandError, OutputWrapper
 
 from ... import jobs
-from .asking import jobs_in_words, may
+from .confirmation import jobs_in_words, may
 from .ids import ids_of
 
 #: The verbs that do the same with all jobs that match: what they are called, and their help.
-MASS = {
+BULK = {
     "retry": "Run failed and cancelled jobs again.",
     "cancel": "Cancel jobs that wait or run. They fail with JobCancelled, and are not retried.",
     "discard": "Give up jobs that wait or have failed. They count as cancelled.",
@@ -26,7 +26,7 @@ MASS = {
 FINISHED: Sequence[jobs.State] = ("done", "failed", "cancelled")
 
 
-class MassOperation:
+class BulkOperation:
     """One operation with the jobs whose ids are given, or that match a filter."""
 
     def __init__(self, verb: str, options: Mapping[str, Any], stdout: OutputWrapper) -> None:
@@ -84,7 +84,7 @@ def searched(options: Mapping[str, Any]) -> jobs.Search:
     return jobs.filter(" ".join(words), backend=options["backend"])
 
 
-_PAST = {verb: f"{verb.capitalize()}{'d' if verb.endswith('e') else 'ed'}" for verb in MASS} | {
+_PAST = {verb: f"{verb.capitalize()}{'d' if verb.endswith('e') else 'ed'}" for verb in BULK} | {
     "retry": "Retried",
     "cancel": "Cancelled",
 }

@@ -19,7 +19,7 @@ logger = get_logger("django_loco.locks")
 WAIT_SECONDS, LINGER_SECONDS = 1.0, 10.0
 
 
-class Hearing:
+class LockListener:
     """A thread that listens, as long as claims wait. It makes a lock go faster from one process to the next.
 
     A pooler may let it listen and pass nothing on. So it is trusted when it has heard something.
@@ -29,7 +29,7 @@ class Hearing:
         """Starts nothing."""
         self._store, self._claimants = store, claimants
         self._lock = threading.Lock()
-        self._thread: _HearingThread | None = None
+        self._thread: _ListenerThread | None = None
 
     @property
     def is_trusted(self) -> bool:
@@ -43,7 +43,7 @@ class Hearing:
             if self._thread is not None and self._thread.is_alive and not self._thread.ended.is_set():
                 return
             if (listener := self._store.listener()) is not None:
-                self._thread = _HearingThread(listener, self._claimants)
+                self._thread = _ListenerThread(listener, self._claimants)
                 self._thread.start()
 
     def end(self) -> None:
@@ -53,7 +53,7 @@ class Hearing:
                 self._thread.stop()
 
 
-class _HearingThread(PeriodicThread):
+class _ListenerThread(PeriodicThread):
     def __init__(self, listener: QueueListener, claimants: Claimants) -> None:
         backoff = LoggedBackoff(logger, "The thread of locks", "listen", 1.0, 30.0)
         super().__init__("loco-locks-listener", backoff)
