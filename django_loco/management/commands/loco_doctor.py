@@ -1,3 +1,5 @@
+"""``manage.py loco_doctor``. Says what is wrong with a project and its stores: parses arguments, prints the report."""
+
 import json
 import shutil
 import sys

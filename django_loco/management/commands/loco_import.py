@@ -1,3 +1,5 @@
+"""``manage.py loco_import``. Converts the schedules of another system to rows."""
+
 import json
 from argparse import ArgumentTypeError
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,3 +1,5 @@
+"""``manage.py loco_jobs``. Shows stored jobs and operates on them: one branch for each sub-command."""
+
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

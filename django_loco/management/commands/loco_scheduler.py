@@ -1,3 +1,5 @@
+"""``manage.py loco_scheduler``. Runs a scheduler; or lists, runs and pauses schedules."""
+
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 

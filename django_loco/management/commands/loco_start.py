@@ -1,3 +1,5 @@
+"""``manage.py loco_start``. Runs the site, and optionally a worker and a scheduler."""
+
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial

@@ -1,3 +1,5 @@
+"""``manage.py loco_status``. Shows workers, queues, schedules and failures on one screen."""
+
 import json
 import time
 from collections.abc import Iterator, Mapping

@@ -1,3 +1,5 @@
+"""``manage.py loco_worker``. Runs a worker, or the parent of several worker processes."""
+
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,7 @@
-"""One attempt at a job: finds its task and arguments, calls it, and turns its end into an outcome."""
+"""One attempt at a job: finds its task and arguments, calls it, and turns its end into an outcome.
+
+``failed`` decides what each exception means, among them ``Interrupted``, ``Snooze``, ``Throttled`` and ``Discard``.
+"""
 
 from __future__ import annotations
 

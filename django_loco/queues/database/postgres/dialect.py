@@ -1,4 +1,4 @@
-"""The database queue on PostgreSQL.
+"""The statements of PostgreSQL: they store, claim, renew and end jobs.
 
 Several machines share it, so leases and due times are judged by its clock. A job that should run
 at once is due when it arrives, or at the time of the enqueuing machine if that is earlier. So a machine whose clock is

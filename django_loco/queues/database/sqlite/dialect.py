@@ -1,4 +1,4 @@
-"""The database queue on SQLite.
+"""The statements of SQLite: they store, claim, renew and end jobs.
 
 SQLite has one writer at a time. ``connections.tune`` keeps many processes from failing with "database is locked":
 
