@@ -29,8 +29,8 @@ def renaming(text: str) -> tuple[str, str]:
 
 class Command(BaseCommand):
     help = (
-        "Makes rows of schedules of those of another system, and says what could not be converted. Nothing is changed "
-        "there: turn its scheduler off when ours runs."
+        "Converts the schedules of another system to rows of the database, and reports those that cannot be "
+        "converted. The other system is not changed: stop its scheduler when django-loco's runs."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -58,7 +58,7 @@ class Command(BaseCommand):
             help="The path of a task there and its path here. May be given more than once.",
         )
         parser.add_argument("--replace", action="store_true", help="Overwrite rows with the same name.")
-        parser.add_argument("--dry-run", action="store_true", help="Only say what it would do.")
+        parser.add_argument("--dry-run", action="store_true", help="Only report what would change.")
         parser.add_argument(
             "--format", choices=("table", "json"), default="table", help="Output format. Default: table."
         )

@@ -33,7 +33,7 @@ FILTER_HELP = (
 WORKER_VERBS: Mapping[str, tuple[Callable[..., None], str, str]] = {
     "quiet": (
         jobs.quiet,
-        "Let a worker take no more jobs.",
+        "Stop a worker from taking more jobs.",
         "Worker {0} takes no more jobs within two seconds. Jobs that run go on. To end that: loco_jobs unquiet {0}",
     ),
     "unquiet": (
@@ -57,7 +57,7 @@ class Command(BaseCommand):
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
         listing = self._verb(verbs, "list", "List jobs, the newest first.", forms=("table", "json", "csv"))
         listing.add_argument("filter", nargs="*", help=FILTER_HELP)
-        listing.add_argument("--limit", type=positive, default=50, help="The number of jobs at most. Default: 50.")
+        listing.add_argument("--limit", type=positive, default=50, help="Maximum number of jobs. Default: 50.")
         for name, text in (
             ("show", "Show one job with its arguments, attempts and errors."),
             ("why", "Say why a job does not run, or how it ended."),
@@ -78,14 +78,14 @@ class Command(BaseCommand):
         self._add_dump(verbs)
         self._add_import(verbs)
         for name, text in (
-            ("pause", "Let workers take no more jobs of a queue, a task or a tag."),
-            ("resume", "Let workers take jobs of a paused queue, task or tag again."),
+            ("pause", "Stop workers from taking jobs of a queue, a task or a tag."),
+            ("resume", "End the pause of a queue, a task or a tag."),
         ):
             what = self._verb(verbs, name, text, forms=()).add_mutually_exclusive_group(required=True)
             what.add_argument("queue", nargs="?", help="The name of a queue.")
             what.add_argument("--task", metavar="PATH", help="The path of a task, instead of a queue.")
             what.add_argument("--tag", metavar="NAME", help="A tag, instead of a queue.")
-        verbs.choices["pause"].add_argument("--force", action="store_true", help="Pause a task that nobody knows, too.")
+        verbs.choices["pause"].add_argument("--force", action="store_true", help="Pause a task that is not known, too.")
         limits.add_arguments(lambda *given: self._verb(verbs, *given))
         for name, (_, text, _) in WORKER_VERBS.items():
             self._verb(verbs, name, text, forms=()).add_argument("worker", help="The id of a worker: see loco_status.")
@@ -103,7 +103,7 @@ class Command(BaseCommand):
         parser = self._verb(verbs, name, text, forms=())
         parser.add_argument("filter", nargs="*", help=FILTER_HELP)
         parser.add_argument("--all", action="store_true", help="All jobs; instead of a filter.")
-        parser.add_argument("--dry-run", action="store_true", help="Only say how many jobs it would be.")
+        parser.add_argument("--dry-run", action="store_true", help="Only report how many jobs would change.")
         parser.add_argument("--yes", action="store_true", help="Do not ask.")
         if name == "move":
             parser.add_argument("--queue", metavar="NAME", help="The queue to move them to, within their aliases.")
@@ -112,13 +112,15 @@ class Command(BaseCommand):
         if name == "update":
             parser.add_argument("--priority", type=int, help="From -100 to 100.")
             parser.add_argument("--run-after", type=moment, metavar="TIME", help="A duration such as 5m, or a time.")
-            parser.add_argument("--expires", type=moment, metavar="TIME", help="The same; later it never begins.")
+            parser.add_argument(
+                "--expires", type=moment, metavar="TIME", help="The same; after it the job never begins."
+            )
             parser.add_argument("--args", type=json_list, dest="new_args", metavar="JSON", help="A JSON list.")
             parser.add_argument("--kwargs", type=json_object, dest="new_kwargs", metavar="JSON", help="A JSON object.")
             parser.add_argument("--tags", metavar="A,B", help="Tags with commas between; empty for none.")
 
     def _add_dump(self, verbs: Any) -> None:
-        parser = self._verb(verbs, "dump", "Write jobs with all that is stored of them, one per line.", forms=())
+        parser = self._verb(verbs, "dump", "Write all stored data of jobs, one job per line.", forms=())
         parser.add_argument("filter", nargs="*", help=f"{FILTER_HELP} Default: all jobs.")
         parser.add_argument("--output", metavar="FILE", help="The file to write, once complete. Default: stdout.")
         parser.add_argument("--format", choices=("json",), default="json", help="Output format. Default: json.")
@@ -135,7 +137,7 @@ class Command(BaseCommand):
             "Default: keep.",
         )
         parser.add_argument("--skip-errors", action="store_true", help="Leave out lines that are wrong.")
-        parser.add_argument("--dry-run", action="store_true", help="Only look at the file, and say what is in it.")
+        parser.add_argument("--dry-run", action="store_true", help="Only check the file and report its contents.")
         parser.add_argument("--yes", action="store_true", help="Do not ask.")
 
     @override("en")

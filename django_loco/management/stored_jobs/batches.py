@@ -27,7 +27,7 @@ OPERATIONS: Mapping[str, str] = {"cancel": "Cancelled", "retry": "Retried"}
 def add_arguments(parser: CommandParser) -> None:
     """Add the arguments of ``loco_jobs batches``."""
     parser.add_argument("id", nargs="?", help="The id of a batch: show it. Default: list batches.")
-    parser.add_argument("--limit", type=positive, default=50, help="The number of batches at most. Default: 50.")
+    parser.add_argument("--limit", type=positive, default=50, help="Maximum number of batches. Default: 50.")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--cancel", action="store_true", help="Cancel the members of the batch that wait or run.")
     what.add_argument("--retry", action="store_true", help="Run again the members that failed or were cancelled.")

@@ -21,12 +21,12 @@ LIMIT_HEADINGS = ("BACKEND", "LIMIT", "CONCURRENCY", "RATE", "BURST", "RUNNING",
 def add_arguments(verb: Callable[..., CommandParser]) -> None:
     """Add the arguments of both."""
     verb("limits", "List the limits, and how they are used.")
-    parser = verb("set-limit", "Change a limit while workers run, or let it be again as the settings say.", ())
+    parser = verb("set-limit", "Change a limit while workers run, or reset it to the settings.", ())
     parser.add_argument("name", help="The name of a limit in LOCO['LIMITS'].")
     parser.add_argument("--concurrency", type=_number, metavar="N", help="How many jobs run at once; none: any number.")
     parser.add_argument("--rate", metavar="RATE", help="Such as 20/s, 100/m, 5000/h or 50000/d; none: any.")
     parser.add_argument("--burst", type=_number, metavar="N", help="How many may begin at once after a pause.")
-    parser.add_argument("--reset", action="store_true", help="Let it be as LOCO['LIMITS'] declares it.")
+    parser.add_argument("--reset", action="store_true", help="Use the values in LOCO['LIMITS'] again.")
 
 
 def lines(verb: str, options: Mapping[str, Any]) -> Iterator[str]:

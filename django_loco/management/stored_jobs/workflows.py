@@ -27,7 +27,7 @@ NAMES = 5
 def add_arguments(parser: CommandParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("id", nargs="?", help="The id of a workflow: list its nodes. Default: list workflows.")
-    parser.add_argument("--limit", type=positive, default=50, help="The number of workflows at most. Default: 50.")
+    parser.add_argument("--limit", type=positive, default=50, help="Maximum number of workflows. Default: 50.")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--cancel", action="store_true", help="Cancel the nodes of the workflow that wait or run.")
     what.add_argument("--retry", action="store_true", help="Run the failed part of the workflow again.")
