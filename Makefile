@@ -68,6 +68,8 @@ test: .venv/installed-dev
 unit: .venv/installed-dev
 	LOCO_TEST_PARTS="quick-unit-1 quick-unit-2 quick-unit-3" PYTEST_ADDOPTS="$(PYTEST_ARGS)" .venv/bin/python -m tests.databases
 
+# These tests take longer than one test of the suite may.
+chaos: export PYTEST_ADDOPTS = -o faulthandler_timeout=0
 chaos: .venv/installed-dev
 	LOCO_CHAOS=10 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)
 	LOCO_CHAOS=2 .venv/bin/pytest tests/acceptance/test_batches.py tests/acceptance/test_workflows.py tests/acceptance/test_steps.py --timeout 600 $(PYTEST_ARGS)
