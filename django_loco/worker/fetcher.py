@@ -21,7 +21,7 @@ from ..queues.workers import WorkerState
 from .acknowledger import OutcomeInbox
 from .backoff import QueueBackoff
 from .claimed_job import ClaimedJob
-from .deadline import Quietness, ShutdownDeadline
+from .deadline import Leftovers, Quietness, ShutdownDeadline
 from .held_jobs import HeldJobs
 from .maintenance.queue_thread import QueueThread
 from .pools.event_loop import EventLoopPool
@@ -107,7 +107,7 @@ class Fetcher:
         self._request_priority = request_priority or RequestPriority()
         self._others_are_done, self._obey = others_are_done, obey
         self._clock = clock
-        self._quietness = Quietness(pools)
+        self._quietness, self._leftovers = Quietness(pools), Leftovers(queue)
         self._is_retired = self._found_nothing = self._has_room = False
         self._next_check = clock()
         self._end_pause = threading.Event()
@@ -161,6 +161,8 @@ class Fetcher:
             while not self._is_over():
                 self._guarded_turn()
             self._finish()
+            if self._found_nothing:
+                self._leftovers.log()
         except BaseException:
             logger.critical("The worker has died; its jobs will be rescued by others", exc_info=True)
         finally:
@@ -265,7 +267,8 @@ class Fetcher:
         # Not while there are outcomes to store: a batch may be finished by one of them, and followed by more jobs.
         may_end = self.draining and not self.jobs and self._others_are_done()
         jobs = self._acknowledger.exchange(claim)
-        self._found_nothing = may_end and not jobs and self._others_are_done()
+        is_empty = may_end and not jobs and self._others_are_done()
+        self._found_nothing = is_empty and not self._leftovers.are_worth_a_wait(claim)
         self._has_room = len(jobs) < claim.threads + claim.coroutines
         if self._has_room:
             self.wants_jobs.set()

@@ -52,3 +52,20 @@ def test_no_limit_is_exceeded_under_kill_9(any_site, capsys):
     assert notes(any_site, "over") == {}
     assert len(notes(any_site, "end")) == KEYS * JOBS
     assert states == [[0, 0]]
+
+
+TWO_RATES = """
+from django_loco.tasks import enqueue_many
+from tests.app import tasks
+for name in ("soon", "late"):
+    enqueue_many(tasks.step.using(limits=[name]), range(3))
+"""
+
+
+def test_a_worker_that_drains_waits_for_limits_that_open_soon(any_site):
+    any_site.settings["LOCO"] = {"LIMITS": {"soon": {"rate": "1/s"}, "late": {"rate": "1/h"}}}
+    any_site.shell(TWO_RATES)
+    worker = any_site.start("loco_worker", "--drain")
+    assert worker.wait(60) == 0
+    assert statuses(any_site) == {"SUCCESSFUL": 4, "READY": 2}
+    assert "except for jobs that wait for limits which open in more than 60 s: 2 of late for 3" in worker.output

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -50,6 +50,13 @@ def limits(*, backend: str | None = None) -> list[LimitState]:
 def limits_in(queue: Queue) -> Limits:
     """Return the limits that count in ``queue``: those that people have changed, and others as they are declared."""
     return {**declared_limits(), **queue.changed_limits()}
+
+
+def seconds_until_open(queue: Queue, limit_keys: Collection[str]) -> Mapping[str, float]:
+    """Return in how many seconds a job of each limit key may begin; 0 if one may now, or when another has ended."""
+    use = queue.limit_use({key for limit_key in limit_keys for key in keys_of(limit_key)})
+    ledger = _ledger(limits_in(queue), use)
+    return {limit_key: max(0.0, ((ledger.opens_at(limit_key) or use.now) - use.now) / 1e6) for limit_key in limit_keys}
 
 
 def _states(alias: str, queue: Queue) -> Iterator[LimitState]:

@@ -189,9 +189,7 @@ class Dialect(LimitDialect):
 
     def _due_suspects(self, claim: Claim) -> tuple[str, dict[str, Any]]:
         """Return the SQL that finds suspects of the queues, tags and kinds of ``claim``, and its parameters."""
-        condition, parameters = self.wanted(claim)
-        if not (claim.threads and claim.coroutines):
-            condition += f" AND {'' if claim.coroutines else 'NOT '}{self.names['is_async']}"
+        condition, parameters = self.wanted_kinds(claim)
         return self.sql(statements.DUE_SUSPECTS) + condition, dict(parameters)
 
     def finish(
@@ -279,6 +277,13 @@ class Dialect(LimitDialect):
         """Return the SQL condition for the queues and tags of ``claim``, and its parameters."""
         condition, parameters = condition_of(claim, self.names, self.contains)
         return condition + self.not_held_back + statements.UNPAUSED, parameters
+
+    def wanted_kinds(self, claim: Claim) -> tuple[str, dict[str, str]]:
+        """Return ``wanted``, without sync or async jobs if ``claim`` has no room for them."""
+        condition, parameters = self.wanted(claim)
+        if not (claim.threads and claim.coroutines):
+            condition += f" AND {'' if claim.coroutines else 'NOT '}{self.names['is_async']}"
+        return condition, parameters
 
     def wanted_ranges(self, claim: Claim) -> tuple[dict[str, str], dict[str, str]]:
         """Return the fragments that lead to the ranges of ``claim``, and their parameters."""

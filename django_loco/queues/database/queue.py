@@ -170,7 +170,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         """Return how many suspects are due."""
         with self._reached():
             self.hold_back()
-            return self._dialect.suspects(claim)
+            return super().suspects(claim)
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is there."""

@@ -53,11 +53,12 @@ class WaitingJobs:
         counts.update(self._jobs[job_id].queue_name for job_id in self._held_back)
         return counts
 
-    def limit_keys(self) -> Counter[str]:
-        """Return how many jobs are due by limit key."""
+    def limit_keys(self, claim: Claim | None = None, paused: Collection[str] = ()) -> Counter[str]:
+        """Return how many jobs are due by limit key; with ``claim`` only those that it accepts."""
         keys: Counter[str] = Counter()
         for kind, line in self._lines.items():
-            if kind[3] is not None:
+            is_wanted = claim is None or (kind[1] not in paused and _has_room(claim, kind[0]) and _accepts(claim, kind))
+            if kind[3] is not None and is_wanted:
                 keys[kind[3]] += len(line)
         return keys
 
@@ -219,6 +220,10 @@ def _kind_of(job: Job) -> _Kind:
     if job.limit_key is None:
         return job.is_async, job.queue_name, job.tags, None, 0
     return job.is_async, job.queue_name, job.tags, job.limit_key, -job.priority
+
+
+def _has_room(claim: Claim, is_async: bool) -> bool:
+    return (claim.coroutines if is_async else claim.threads) > 0
 
 
 def _accepts(claim: Claim, kind: _Kind) -> bool:

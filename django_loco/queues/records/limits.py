@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from ...core.job.limits import NO_LIMITS, KeyTimes, Limit, Limits
 from ...exceptions import QueueRefused
+from ..claim import Claim
 
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
@@ -57,6 +58,13 @@ class Limiting:
         By default a queue knows no limits.
         """
         return NO_USE
+
+    def limited_waiting(self, claim: Claim) -> Mapping[str, int]:  # noqa: ARG002
+        """Return how many limited jobs of ``claim`` are due, by limit key, whether they may begin now or not.
+
+        With several tags a job may count once for each. By default there are none.
+        """
+        return {}
 
     def set_limit(self, name: str, limit: Limit | None) -> None:  # noqa: ARG002
         """Let ``limit`` be that of ``name`` from now on, whatever ``Claim.limits`` say; ``None``: as they say.

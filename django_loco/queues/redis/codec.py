@@ -39,7 +39,7 @@ from .job_lists import (
     word,
 )
 
-#: The kind of a sync job that is limited, see ``lua/limited.lua``.
+#: What a limit adds to the kind of a job, see ``lua/limited.lua``.
 LIMITED = 4
 #: A place has three digits for the priority, which Django limits to -100 to 100: ``HIGHEST`` minus the priority.
 HIGHEST = 500
@@ -66,7 +66,7 @@ def _line_and_tags(kind: int, queue_name: str, tags: tuple[str, ...], limit_key:
 
 def place_of(job: Job, due_at: datetime, lost: int) -> str:
     """Return the place at which ``job`` waits after ``lost`` deaths of workers, see ``lua/common.lua``."""
-    kind = job.is_async + (2 * (lost >= SUSPECT) if job.limit_key is None else LIMITED)
+    kind = job.is_async + 2 * (lost >= SUSPECT) + LIMITED * (job.limit_key is not None)
     line, tags = _line_and_tags(kind, job.queue_name, job.tags, job.limit_key)
     priority = min(max(HIGHEST - job.priority, 0), 999)
     due = min(max(micros(due_at), 0), LATEST)
@@ -218,6 +218,12 @@ def claim_payload(claim: Claim, nonce: str) -> tuple[object, ...]:
     return nonce, word(claim.worker_id), micros_in(claim.lease), *room, *choice_payload(claim), _limits(claim)
 
 
+def suspects_payload(claim: Claim) -> tuple[str, ...]:
+    """Return the arguments of ``claim`` for ``lua/suspects.lua``."""
+    queues, tags, kinds, _ = choice_payload(replace(claim, suspects=True))
+    return queues, tags, kinds, _limits(claim)
+
+
 def _limits(claim: Claim) -> str:
     return lines(chain.from_iterable((name, *numbers_of(limit)) for name, limit in claim.limits.items()))
 
@@ -236,6 +242,12 @@ def _kinds_of(claim: Claim) -> tuple[str, str]:
     if claim.suspects:
         return "2" * (claim.threads > 0) + "3" * (claim.coroutines > 0), ""
     return ("02", "13") if claim.suspects is None else ("0", "1")
+
+
+def limited_kinds(claim: Claim) -> str:
+    """Return the kinds of limited jobs for which ``claim`` has room."""
+    rooms = zip(_kinds_of(claim), (claim.threads, claim.coroutines), strict=True)
+    return "".join(str(int(kind) + LIMITED) for kinds, room in rooms if room > 0 for kind in kinds)
 
 
 @lru_cache(4096)

@@ -42,7 +42,6 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -59,7 +58,6 @@ from ..workers import WorkerInfo, text_of_worker, worker_of_text
 from .changes import change
 from .check import RedisExaminer, check
 from .codec import (
-    choice_payload,
     claim_payload,
     closes_payload,
     decoded,
@@ -73,6 +71,7 @@ from .codec import (
     outcome_payload,
     short_payload,
     start_of_series,
+    suspects_payload,
     unique_payload,
     update_payload,
     words_of,
@@ -181,8 +180,7 @@ class RedisQueue(RedisLimits, RedisSignals, RedisStatistics, RedisWorkflows, Lis
 
     def suspects(self, claim: Claim) -> int:
         """Return how many suspects are due."""
-        *asked, _ = choice_payload(replace(claim, suspects=True))
-        return int(self.server.run("suspects", asked))
+        return int(self.server.run("suspects", suspects_payload(claim)))
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is there."""

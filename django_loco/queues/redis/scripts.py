@@ -39,7 +39,7 @@ SCRIPTS = {
     "exchange": Script(
         "jobs states ready tagged deferred held leases finished failed once counts extra paused logs unique pauses "
         "turns turn closed limited tats closings changed_limits",
-        *("unique", "ready", "best", "held_back", "limited", "finish", "fetch", "show", "exchange"),
+        *("unique", "ready", "best", "held_back", "ledger", "limited", "finish", "fetch", "show", "exchange"),
     ),
     "change": Script(
         "jobs states extra held index ready tagged deferred finished failed counts series once logs unique turns turn",
@@ -57,7 +57,10 @@ SCRIPTS = {
     "series": Script("jobs states held finished counts series", "show", "series"),
     "oldest": Script("ready tagged deferred turns turn", "ready", "oldest"),
     "pause": Script("jobs ready tagged deferred pauses turns turn", "ready", "best", "held_back", "pause"),
-    "suspects": Script("ready tagged deferred paused turns turn", "ready", "suspects"),
+    "suspects": Script(
+        "ready tagged deferred paused turns turn limited tats closings changed_limits", "ready", "ledger", "suspects"
+    ),
+    "limited_waiting": Script("ready tagged deferred paused turns turn", "ready", "limited_waiting"),
     "prune": Script(
         "jobs states index finished failed once counts series extra logs unique batches batch_states open_batches tats "
         "closings",

@@ -2,6 +2,7 @@
 
 from .changing import ChangeContract
 from .control.limit_histories import LimitHistoryContract
+from .control.limited_claims import LimitedClaimContract
 from .control.limits import LimitContract
 from .control.unique import UniqueContract
 from .enqueueing import EnqueueContract, RestoreContract
@@ -35,6 +36,7 @@ class QueueContract(
     UniqueContract,
     LimitContract,
     LimitHistoryContract,
+    LimitedClaimContract,
     WaitContract,
     WorkerContract,
     MinuteContract,

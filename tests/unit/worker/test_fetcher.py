@@ -526,3 +526,55 @@ def test_an_outage_at_the_very_end_is_told_with_what_it_costs(at, caplog):
     at.fetcher.run()
     assert len(at.fetcher.jobs.acknowledger) == 1
     assert "1 outcomes could not be stored" in caplog.text
+
+
+@pytest.fixture
+def limited(settings):
+    settings.LOCO = {"LIMITS": {"one": {"concurrency": 1}, "soon": {"rate": "1/m"}, "late": {"rate": "1/h"}}}
+    return Fixture(drain=True)
+
+
+def end_of_one_that_drains(at: Fixture) -> None:
+    """Take turns until all that it holds has ended."""
+    at.turn()
+    for one in [*at.held]:
+        at.end(one)
+    at.turn()
+    at.turn()
+
+
+def test_one_that_drains_waits_for_a_limit_that_opens_soon(limited):
+    ids = limited.enqueue("nothing", "nothing", limit_key="soon:7")
+    end_of_one_that_drains(limited)
+    assert limited.statuses(ids) == [SUCCESSFUL, READY]
+    assert not limited.fetcher._is_over()
+
+
+def test_one_that_drains_waits_for_the_jobs_of_other_workers(limited):
+    ids = limited.enqueue("nothing", "nothing", limit_key="one")
+    [other] = limited.queue.fetch(Claim(worker_id="w2", lease=60, threads=5))
+    end_of_one_that_drains(limited)
+    assert not limited.fetcher._is_over()
+    limited.queue.finish([Outcome(job=other, status=SUCCESSFUL)])
+    end_of_one_that_drains(limited)
+    assert limited.fetcher._is_over()
+    assert limited.statuses(ids) == [SUCCESSFUL] * 2
+
+
+def test_one_that_drains_leaves_what_waits_for_long_and_says_so(limited, caplog):
+    for key in range(7):
+        limited.enqueue("nothing", "nothing", limit_key=f"late:{key}")
+    limited.wake.then = lambda: [limited.end(one) for one in [*limited.held] if not limited.held[one].is_decided]
+    limited.fetcher.run()
+    [text] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "except for jobs that wait for limits which open in more than 60 s: 1 of late:" in text
+    assert text.endswith("2 other keys")
+    assert " of late:0 for 3600 s more" in text
+
+
+def test_one_that_drains_does_not_wait_for_jobs_for_which_it_has_no_room(limited):
+    limited.enqueue("nothing", "nothing", limit_key="soon", is_async=True)
+    limited.coroutines.capacity = limited.coroutines.size = 0
+    limited.turn()
+    limited.turn()
+    assert limited.fetcher._is_over()

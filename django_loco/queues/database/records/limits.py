@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from functools import cached_property, partial
@@ -78,9 +78,15 @@ class StoredLimits(Limiting):
         """Return how limits are used."""
         with self._reached():
             moments = {"now": 0.0, "until": sql.SKEW_SECONDS}
-            waiting = {} if keys is not None else self._counts(sql.WAITING, **moments)
+            waiting = {} if keys is not None else self._counts(sql.WAITING, "", **moments)
             times = self._times_of(keys) if keys is not None else self._times(sql.TIMES)
             return LimitUse(self._dialect.micros(), self._counts(sql.RUNNING), waiting, times)
+
+    def limited_waiting(self, claim: Claim) -> Mapping[str, int]:
+        """Return how many limited jobs are due."""
+        with self._reached():
+            wanted, parameters = self._dialect.wanted_kinds(claim)
+            return self._counts(sql.WAITING, wanted, now=0.0, until=sql.SKEW_SECONDS, **parameters)
 
     def set_limit(self, name: str, limit: Limit | None) -> None:
         """Change a limit, or let it be as declared."""
@@ -111,7 +117,7 @@ class StoredLimits(Limiting):
 
     def take(self, claim: Claim) -> list[Row]:
         """Hand jobs to a worker, limited ones and others."""
-        limited = [] if claim.suspects else self.take_limited(claim)
+        limited = self.take_limited(claim)
         rest = rest_of(claim, limited)
         return limited + (self._dialect.take(rest) if rest.threads > 0 or rest.coroutines > 0 else [])
 
@@ -157,7 +163,7 @@ class StoredLimits(Limiting):
         began = time.monotonic()
         if began < levels.next_look and not test_environment.is_on():
             return False
-        wanted, parameters = self._wanted(claim)
+        wanted, parameters = self._dialect.wanted(claim)
         rows = self._dialect.execute(
             self._dialect.sql(sql.DUE_LEVELS, wanted=wanted, **self._fragments),
             now=claim.ahead,
@@ -172,9 +178,13 @@ class StoredLimits(Limiting):
 
     def _claim(self, claim: Claim, levels: Levels) -> list[Row]:
         plain = self._plain_places(claim)
+        return self._decide(lambda: self._claim_alone(claim, levels, plain))
+
+    def _decide(self, decide: Callable[[], list[Row]]) -> list[Row]:
+        """Return what ``decide`` returns, which takes jobs while no other claim decides; nothing if others do."""
         try:
             with self._dialect.relaxed(), atomic(using=self.database, savepoint=False):
-                return self._claim_alone(claim, levels, plain)
+                return decide()
         except OperationalError as error:
             if self._dialect.is_conflict(error):
                 return []  # another process takes them
@@ -219,8 +229,9 @@ class StoredLimits(Limiting):
             text = self._dialect.sql(sql.STORE_TIMES, listed_times=self._dialect.listed_times)
             self._dialect.execute(text, payload=payload)
 
-    def _counts(self, statement: str, **moments: float) -> dict[str, int]:
-        return {str(key): number for key, number in self._dialect.execute(self._dialect.sql(statement), **moments)}
+    def _counts(self, statement: str, wanted: str = "", **given: Any) -> dict[str, int]:
+        rows = self._dialect.execute(self._dialect.sql(statement, wanted=wanted), **given)
+        return {str(key): number for key, number in rows}
 
     def _times_of(self, keys: Collection[str]) -> dict[str, KeyTimes]:
         if len(keys) == 1:
@@ -250,10 +261,6 @@ class StoredLimits(Limiting):
             places[bool(is_async)] += [(-priority, moment) for moment in due]
         return {kind: deque(sorted(of_kind)) for kind, of_kind in places.items()}
 
-    def _wanted(self, claim: Claim) -> tuple[str, dict[str, str]]:
-        """Return the condition for limited jobs. Suspects among them do not run alone, but wait with the others."""
-        return self._dialect.wanted(replace(claim, suspects=None))
-
     @cached_property
     def _fragments(self) -> dict[str, str]:
         by_index = self._dialect.by_index.replace("{index}", "django_loco_limited")
@@ -268,7 +275,7 @@ class StoredLimits(Limiting):
         self, claim: Claim, has_plain: bool, levels: Sequence[LimitLevel], most: int
     ) -> dict[LimitLevel, deque[Head]]:
         """Return the first jobs of levels. Their places are only of interest if there are plain jobs as well."""
-        wanted, parameters = self._wanted(claim)
+        wanted, parameters = self._dialect.wanted(claim)
         moments: dict[str, Any] = {"now": claim.ahead, "until": claim.ahead + sql.SKEW_SECONDS}
         listed = [{"number": number, **level._asdict()} for number, level in enumerate(levels)]
         found: dict[LimitLevel, deque[Head]] = {}

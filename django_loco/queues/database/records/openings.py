@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 
 from ...listener import ListeningQueue, QueueListener
-from .limits import StoredLimits
+from .suspects import LimitedSuspects
 
 #: The time by which a wait may be too long.
 SAME_TIME_SECONDS = 0.005
 
 
-class LimitedQueue(StoredLimits, ListeningQueue[QueueListener]):
+class LimitedQueue(LimitedSuspects, ListeningQueue[QueueListener]):
     """A queue whose threads also wait until a fetch may take more limited jobs."""
 
     _waits_until = 0.0

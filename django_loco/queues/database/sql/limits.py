@@ -45,6 +45,16 @@ DUE_LEVELS = f"""
         FROM levels WHERE levels.priority IS NOT NULL)
     SELECT is_async, limit_key, priority FROM heads WHERE head IS NOT NULL ORDER BY head
 """  # noqa: S608 - of our own texts
+#: Due suspects, of which there are few.
+SUSPECTS = f"""
+    FROM {{job}} {{by_index}}
+    WHERE {{backend}} = %(alias)s AND {{status}} = 'READY' AND {{suspect}}
+    AND {{limit_key}} IS NOT NULL AND {IS_DUE} {{wanted}}
+"""
+COUNT_SUSPECTS = f"SELECT {{limit_key}}, count(*) {SUSPECTS} GROUP BY {{limit_key}}"
+FIND_SUSPECTS = f"""
+    SELECT {{row}}, {{limit_key}} {SUSPECTS} ORDER BY {{priority}} DESC, {ORDER}, {{id}} LIMIT %(most)s
+"""
 #: The first jobs of a level.
 HEADS = f"""
     SELECT {{row}}, {{order_read}} FROM {{job}} {{by_index}} WHERE {IN_LEVEL} AND {IS_DUE} {{wanted}}
@@ -68,7 +78,7 @@ RUNNING = """
 """
 WAITING = f"""
     SELECT {{limit_key}}, count(*) FROM {{job}}
-    WHERE {{backend}} = %(alias)s AND {{status}} = 'READY' AND {{limit_key}} IS NOT NULL AND {IS_DUE}
+    WHERE {{backend}} = %(alias)s AND {{status}} = 'READY' AND {{limit_key}} IS NOT NULL AND {IS_DUE} {{wanted}}
     GROUP BY {{limit_key}}
 """  # noqa: S608 - of our own texts
 TIMES = "SELECT name, tat, closed_until FROM {limits} WHERE backend = %(alias)s AND kind = 'key'"

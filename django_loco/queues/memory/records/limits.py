@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from ....core.job import utcnow
 from ....core.job.limits import KeyTimes, Ledger, Limit, Limits
+from ...claim import Claim
 from ...records.limits import Limiting, LimitUse, micros_of, time_of_micros
 from ..job_table import JobTable
 
@@ -61,12 +62,18 @@ class MemoryLimits(Limiting):
     _jobs: JobTable
     _keys: KeyTable
     _arrivals: int
+    _paused: set[str]
 
     def limit_use(self, keys: Collection[str] | None = None) -> LimitUse:  # noqa: ARG002 - all are at hand
         """Return how limits are used."""
         with self._changed:
             waiting = self._jobs.waiting.limit_keys()
             return LimitUse(micros_of(utcnow()), self._jobs.running(), waiting, self._keys.times.copy())
+
+    def limited_waiting(self, claim: Claim) -> Mapping[str, int]:
+        """Return how many limited jobs are due."""
+        with self._changed:
+            return self._jobs.waiting.limit_keys(claim, self._paused)
 
     def set_limit(self, name: str, limit: Limit | None) -> None:
         """Change a limit, or let it be as declared."""

@@ -5,7 +5,7 @@
 --
 -- A job waits at a *place*, a text that sorts like the jobs should run:
 --     <kind><queue>[VT <limit key>][TAB] CR <priority, 3 digits><due time, 16 digits><id> TAB <tag> TAB <tag> ...
--- The kind is 0 for a sync job, 1 for an async one, and 2 more for a suspect; of limited jobs (see `limited`) it is 4 or 5.
+-- The kind is 0 for a sync job, 1 for an async one, 2 more for a suspect, and 4 more if it is limited.
 -- Names are JSON strings.
 -- The part before the CR is the *line*; it ends with a TAB if the job has tags. The places of a line are neighbours in
 -- `ready`, and hopping finds one line after the other, so jobs that are not wanted are never read. A job with tags is also

@@ -47,7 +47,6 @@ if ARGV[6] then
     nonce = ARGV[6], worker = ARGV[7], lease = tonumber(ARGV[8]), memory = math.ceil(ARGV[8] / 1000) + 60000,
     threads = tonumber(ARGV[9]), coroutines = tonumber(ARGV[10]), queues = words(ARGV[11]), tags = words(ARGV[12]),
     sync = ARGV[13], async = ARGV[14], paused = paused(keys.paused), limits = ARGV[15],
-    suspects = ARGV[13]:find('0', 1, true) == nil,
   }, keys, now)
 end
 

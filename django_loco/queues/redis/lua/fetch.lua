@@ -59,11 +59,11 @@ local function fetch(claim, keys, now)
   local of_threads = claim.threads > 0 and find(keys, claim.sync, claim.threads, claim, shelves) or {}
   local of_coroutines = claim.coroutines > 0 and find(keys, claim.async, claim.coroutines, claim, shelves) or {}
   local served, more = {}, {}
-  if not claim.suspects and redis.call('EXISTS', keys.turns, keys.closed) > 0 then
+  if redis.call('EXISTS', keys.turns, keys.closed) > 0 then
     reopen(keys, now)
     local ledger = ledger_of(keys, limits_of(claim.limits, keys.changed_limits), now)
-    of_threads, served = take_turns('4', claim.threads, of_threads, claim, keys, now, ledger, shelves)
-    of_coroutines, more = take_turns('5', claim.coroutines, of_coroutines, claim, keys, now, ledger, shelves)
+    of_threads, served = take_turns(limited(claim.sync), claim.threads, of_threads, claim, keys, now, ledger, shelves)
+    of_coroutines, more = take_turns(limited(claim.async), claim.coroutines, of_coroutines, claim, keys, now, ledger, shelves)
   end
   local places = of_threads
   for _, place in ipairs(of_coroutines) do

@@ -1,7 +1,7 @@
 -- Takes limited jobs (see core/job/limits.py), for `fetch`.
 --
--- A limited job that is due is in `ready` with a kind of its own, which plain claims do not read: 4 for a sync job, 5 for an
--- async one. Its limit key stands behind the queue, with a VT between, so each key has lines of its own. The jobs of a line
+-- A limited job that is due is in `ready` with a kind of its own, which plain claims do not read: that of a plain job like
+-- it, and 4 more. Its limit key stands behind the queue, with a VT between, so each key has lines of its own. The jobs of a line
 -- with one priority are a *level*, which is the line, a CR and the priority. Levels with jobs are in
 --
 -- `turns`   a sorted set, in the order in which they are served: by priority, and then by when they were last served
@@ -13,107 +13,9 @@
 
 local LONGEST_CLOSING = 60000000  -- microseconds
 
--- Reads the limits of a claim: four lines each, its name, concurrency, interval in microseconds and burst, 0 for none; and
--- those that people have changed: `changed_limits` is a hash with these numbers by name, with tabs between, and the JSON.
-local function limits_of(list, changed_limits)
-  local found, rows = {}, lines(list)
-  for row = 1, #rows, 4 do
-    found[rows[row]] = {
-      concurrency = tonumber(rows[row + 1]), interval = tonumber(rows[row + 2]), burst = tonumber(rows[row + 3]),
-    }
-  end
-  local changed = redis.call('HGETALL', changed_limits)
-  for number = 1, #changed, 2 do
-    local concurrency, interval, burst = changed[number + 1]:match('^(%d+)\t(%d+)\t(%d+)\t')
-    found[changed[number]] = {
-      concurrency = tonumber(concurrency), interval = tonumber(interval), burst = tonumber(burst),
-    }
-  end
-  return found
-end
-
--- Returns what decides whether jobs of limit keys may begin: the `Ledger` of core/job/limits.py.
-local function ledger_of(keys, limits, now)
-  local self, running, tats, closings, split = {}, nil, {}, {}, {}
-
-  local function parts(limit_key)
-    local found = split[limit_key]
-    if not found then
-      found = {}
-      for key in limit_key:gmatch('[^ ]+') do
-        found[#found + 1] = { key = key, limit = limits[key:match('^[^:]*')] }
-      end
-      split[limit_key] = found
-    end
-    return found
-  end
-
-  local function count_running()
-    running = {}
-    local stored = redis.call('HGETALL', keys.limited)
-    for number = 2, #stored, 2 do
-      for key in stored[number]:gmatch('[^ ]+') do
-        running[key] = (running[key] or 0) + 1
-      end
-    end
-  end
-
-  -- A time that is ahead by more than a burst is of a clock that was put back.
-  local function tat_of(part)
-    local tat = tats[part.key]
-    if not tat then
-      tat = tonumber(redis.call('ZSCORE', keys.tats, part.key) or 0)
-      local latest = now + part.limit.burst * part.limit.interval
-      if tat > latest then
-        tat = latest
-        redis.call('ZADD', keys.tats, text(tat), part.key)
-      end
-      tats[part.key] = tat
-    end
-    return tat
-  end
-
-  local function closing_of(key)
-    closings[key] = closings[key] or tonumber(redis.call('ZSCORE', keys.closings, key) or 0)
-    return closings[key]
-  end
-
-  -- Returns whether one more job may begin now; and if not, when one may, or nothing if another one has to end first.
-  function self.has_room(limit_key)
-    local opens_at = now
-    for _, part in ipairs(parts(limit_key)) do
-      local limit = part.limit
-      if limit and limit.concurrency > 0 then
-        if not running then
-          count_running()
-        end
-        if (running[part.key] or 0) >= limit.concurrency then
-          return false
-        end
-      end
-    end
-    for _, part in ipairs(parts(limit_key)) do
-      local limit = part.limit
-      opens_at = math.max(opens_at, closing_of(part.key))
-      if limit and limit.interval > 0 then
-        opens_at = math.max(opens_at, tat_of(part) - (limit.burst - 1) * limit.interval)
-      end
-    end
-    return opens_at <= now, opens_at
-  end
-
-  function self.start(limit_key)
-    for _, part in ipairs(parts(limit_key)) do
-      if running then
-        running[part.key] = (running[part.key] or 0) + 1
-      end
-      if part.limit and part.limit.interval > 0 then
-        tats[part.key] = math.max(tat_of(part), now) + part.limit.interval
-        redis.call('ZADD', keys.tats, text(tats[part.key]), part.key)
-      end
-    end
-  end
-  return self
+-- Returns the kinds of limited jobs that stand beside `kinds`, those of plain ones.
+local function limited(kinds)
+  return (kinds:gsub('%d', function(kind) return kind + 4 end))
 end
 
 -- Returns functions that tell which levels and which places `claim` wants.
@@ -186,9 +88,9 @@ local function reopen(keys, now)
   queue_up(opened)
 end
 
--- Takes turns among the levels of one kind, and among the jobs at the places `plain`, the best ones without limits. Returns
+-- Takes turns among the levels of `kinds`, and among the jobs at the places `plain`, the best ones without limits. Returns
 -- up to `room` places; and the levels that were served.
-local function take_turns(kind, room, plain, claim, keys, now, ledger, shelves)
+local function take_turns(kinds, room, plain, claim, keys, now, ledger, shelves)
   local wants_level, wants_place = wishes_of(claim)
   local taken, next_plain, served = {}, 1, {}
 
@@ -237,7 +139,7 @@ local function take_turns(kind, room, plain, claim, keys, now, ledger, shelves)
   while #taken < room do
     local levels = redis.call('ZRANGE', keys.turns, from, from + page - 1)
     for _, level in ipairs(levels) do
-      if #taken < room and level:sub(1, 1) == kind and wants_level(level) then
+      if #taken < room and kinds:find(level:sub(1, 1), 1, true) and wants_level(level) then
         local its_priority = level:sub(-3)
         if its_priority ~= priority then
           finish_priority()

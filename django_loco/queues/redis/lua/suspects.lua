@@ -1,17 +1,33 @@
--- Counts the suspects that are due, except those of paused queues.
+-- Counts the suspects that are due, except those of paused queues, and limited ones that may not begin now.
 --
 -- Keys: see the first line.
--- Arguments: the queues and the tags, a line each, or '*' for all; the kinds of suspects, a digit each.
+-- Arguments: the queues and the tags, a line each, or '*' for all; the kinds of plain suspects, a digit each; the limits (see
+-- `limits_of`).
 -- Returns how many there are. One with several of the tags counts once for each.
 local ready, tagged, deferred, paused_queues = unpack(KEYS)
 turns_key, turn_key = KEYS[5], KEYS[6]
 
-promote(deferred, ready, tagged, micros())
+local now = micros()
+promote(deferred, ready, tagged, now)
 local number, tags = 0, words(ARGV[2])
 local key = tags and #tags > 0 and tagged or ready
+local ledger = nil
+
+local function may_begin(limit_key)
+  if limit_key and not ledger then
+    local keys = { limited = KEYS[7], tats = KEYS[8], closings = KEYS[9] }
+    ledger = ledger_of(keys, limits_of(ARGV[4], KEYS[10]), now)
+  end
+  return not limit_key or ledger.has_room(limit_key)
+end
+
 for kind in ARGV[3]:gmatch('%d') do
-  each_line(ready, tagged, kind, words(ARGV[1]), tags, paused(paused_queues), function(line)
-    number = number + redis.call('ZLEXCOUNT', key, '[' .. line .. '\r', '(' .. line .. '\14')
-  end)
+  for _, of_kind in ipairs({ kind, text(kind + 4) }) do
+    each_line(ready, tagged, of_kind, words(ARGV[1]), tags, paused(paused_queues), function(line)
+      if may_begin(line:match('\v([^\t]*)')) then
+        number = number + redis.call('ZLEXCOUNT', key, '[' .. line .. '\r', '(' .. line .. '\14')
+      end
+    end)
+  end
 end
 return number

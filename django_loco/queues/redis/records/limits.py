@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 
 from ....core.job.limits import KeyTimes, Limit, Limits, limits_of
+from ...claim import Claim
 from ...records.limits import Limiting, LimitUse
-from ..codec import decoded, lines, numbers_of
+from ..codec import choice_payload, decoded, limited_kinds, lines, numbers_of
 from ..server import RedisServer
 from .pauses import RedisPauses
 
@@ -33,13 +34,23 @@ class RedisLimits(RedisPauses, Limiting):
     def limit_use(self, keys: Collection[str] | None = None) -> LimitUse:
         """Return how limits are used."""
         now, running, waiting, times = self.server.run("limit_use", ("*" if keys is None else lines(keys),))
-        counts: Counter[str] = Counter()
-        for limit_key, number in zip(waiting[::2], waiting[1::2], strict=True):
-            counts[decoded(limit_key)] += int(number)
         rows = zip(times[::3], times[1::3], times[2::3], strict=True)
         return LimitUse(
             int(now),
             Counter(map(decoded, running)),
-            +counts,
+            _summed(waiting),
             {decoded(key): KeyTimes(int(tat), int(closing)) for key, tat, closing in rows},
         )
+
+    def limited_waiting(self, claim: Claim) -> Mapping[str, int]:
+        """Return how many limited jobs are due."""
+        queues, tags, *_ = choice_payload(claim)
+        return _summed(self.server.run("limited_waiting", (queues, tags, limited_kinds(claim))))
+
+
+def _summed(pairs: Sequence[bytes]) -> Mapping[str, int]:
+    """Return the sums of the numbers that follow limit keys."""
+    counts: Counter[str] = Counter()
+    for limit_key, number in zip(pairs[::2], pairs[1::2], strict=True):
+        counts[decoded(limit_key)] += int(number)
+    return +counts

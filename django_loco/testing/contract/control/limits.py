@@ -11,7 +11,6 @@ from typing import Any
 
 from ....core.job import READY, RUNNING, Job, Outcome
 from ....core.job.limits import Limit, Limits
-from ....queues import Claim
 from ....queues.base import Change
 from ....queues.records.pauses import JobPause
 from ..case import THREADS, ContractCase, done, failed, in_seconds, retry
@@ -229,12 +228,6 @@ class LimitContract(LimitCase):
         now = replace(later, run_after=None)
         assert self.queue.change([Change(before=later, after=now)]) == set()
         assert [job.id for job in self.taken()] == [later.id]
-
-    def test_a_suspect_waits_for_its_limit_with_the_others(self) -> None:
-        jobs = self.limited("api", 3, lost=2)
-        assert self.queue.suspects(Claim(worker_id="w", lease=60, threads=1, coroutines=1, suspects=True)) == 0
-        assert [job.id for job in self.taken(suspects=False)] == [job.id for job in jobs[:2]]
-        assert self.taken(suspects=False) == []
 
     def test_pauses_hold_limited_jobs_back(self) -> None:
         self.limited("wide", 1, queue_name="mail")

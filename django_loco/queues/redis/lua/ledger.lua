@@ -1,0 +1,104 @@
+-- Decides whether limited jobs may begin (see core/job/limits.py).
+
+-- Reads the limits of a claim: four lines each, its name, concurrency, interval in microseconds and burst, 0 for none; and
+-- those that people have changed: `changed_limits` is a hash with these numbers by name, with tabs between, and the JSON.
+local function limits_of(list, changed_limits)
+  local found, rows = {}, lines(list)
+  for row = 1, #rows, 4 do
+    found[rows[row]] = {
+      concurrency = tonumber(rows[row + 1]), interval = tonumber(rows[row + 2]), burst = tonumber(rows[row + 3]),
+    }
+  end
+  local changed = redis.call('HGETALL', changed_limits)
+  for number = 1, #changed, 2 do
+    local concurrency, interval, burst = changed[number + 1]:match('^(%d+)\t(%d+)\t(%d+)\t')
+    found[changed[number]] = {
+      concurrency = tonumber(concurrency), interval = tonumber(interval), burst = tonumber(burst),
+    }
+  end
+  return found
+end
+
+-- Returns what decides whether jobs of limit keys may begin: the `Ledger` of core/job/limits.py.
+local function ledger_of(keys, limits, now)
+  local self, running, tats, closings, split = {}, nil, {}, {}, {}
+
+  local function parts(limit_key)
+    local found = split[limit_key]
+    if not found then
+      found = {}
+      for key in limit_key:gmatch('[^ ]+') do
+        found[#found + 1] = { key = key, limit = limits[key:match('^[^:]*')] }
+      end
+      split[limit_key] = found
+    end
+    return found
+  end
+
+  local function count_running()
+    running = {}
+    local stored = redis.call('HGETALL', keys.limited)
+    for number = 2, #stored, 2 do
+      for key in stored[number]:gmatch('[^ ]+') do
+        running[key] = (running[key] or 0) + 1
+      end
+    end
+  end
+
+  -- A time that is ahead by more than a burst is of a clock that was put back.
+  local function tat_of(part)
+    local tat = tats[part.key]
+    if not tat then
+      tat = tonumber(redis.call('ZSCORE', keys.tats, part.key) or 0)
+      local latest = now + part.limit.burst * part.limit.interval
+      if tat > latest then
+        tat = latest
+        redis.call('ZADD', keys.tats, text(tat), part.key)
+      end
+      tats[part.key] = tat
+    end
+    return tat
+  end
+
+  local function closing_of(key)
+    closings[key] = closings[key] or tonumber(redis.call('ZSCORE', keys.closings, key) or 0)
+    return closings[key]
+  end
+
+  -- Returns whether one more job may begin now; and if not, when one may, or nothing if another one has to end first.
+  function self.has_room(limit_key)
+    local opens_at = now
+    for _, part in ipairs(parts(limit_key)) do
+      local limit = part.limit
+      if limit and limit.concurrency > 0 then
+        if not running then
+          count_running()
+        end
+        if (running[part.key] or 0) >= limit.concurrency then
+          return false
+        end
+      end
+    end
+    for _, part in ipairs(parts(limit_key)) do
+      local limit = part.limit
+      opens_at = math.max(opens_at, closing_of(part.key))
+      if limit and limit.interval > 0 then
+        opens_at = math.max(opens_at, tat_of(part) - (limit.burst - 1) * limit.interval)
+      end
+    end
+    return opens_at <= now, opens_at
+  end
+
+  function self.start(limit_key)
+    for _, part in ipairs(parts(limit_key)) do
+      if running then
+        running[part.key] = (running[part.key] or 0) + 1
+      end
+      if part.limit and part.limit.interval > 0 then
+        tats[part.key] = math.max(tat_of(part), now) + part.limit.interval
+        redis.call('ZADD', keys.tats, text(tats[part.key]), part.key)
+      end
+    end
+  end
+  return self
+end
