@@ -52,7 +52,7 @@ DATA = re.compile(
     | after[ ]nightly | every[ ]day[ ]at[ ]04:00 | when[ ]a[ ]run[ ]of[ ]nightly[ ]has[ ]succeeded
     | \bUTC\b | Europe/Berlin | \bms\b | \bMB\b | \bp(50|95|99)\b | every[ ]15[ ]minutes
     | \bSearch\b # of Django's own list
-    | status:\w+ | task:shop\.\* | older:\w+ | \ba?sync\b | \bshop\b | [\w/.]+\.py:\d+ | django_loco(\.\w+)*
+    | status:\w+ | task:shop\.\* | older:\w+ | \ba?sync\b | \bshop\b | [\w/.-]+\.py:\d+ | django_loco(\.\w+)*
     """,
     re.VERBOSE,
 )

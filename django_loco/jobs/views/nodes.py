@@ -48,9 +48,9 @@ def waiting_reason(job: Job, queue: Queue) -> Reason:
         text = _("Its workflow %(id)s is not in this store.") % {"id": one_line(job.batch)}
         return Reason("no workflow", text, _("To run it all the same: %(command)s") % run_now)
     if record.sealed_at is None:
-        text = _("Its workflow %(id)s was not started: who enqueued it has died.") % {"id": record.id}
+        text = _("Its workflow %(id)s was not started: the process that enqueued it has died.") % {"id": record.id}
         return Reason("not started", text, _("Delete it."))
-    return Reason("waits", _("What it waits for has ended. A worker notices within ten seconds."))
+    return Reason("waits", _("The nodes that it waits for have ended. A worker notices within ten seconds."))
 
 
 def _is_left(job: Job | None) -> bool:

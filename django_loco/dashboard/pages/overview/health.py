@@ -97,9 +97,7 @@ def _off(facts: Facts) -> str:
 
 def _dead(facts: Facts) -> str:
     number = sum(not worker.is_alive for worker in facts.workers)
-    text = ngettext(
-        "%(count)s worker has stopped without a word.", "%(count)s workers have stopped without a word.", number
-    )
+    text = ngettext("%(count)s worker has stopped responding.", "%(count)s workers have stopped responding.", number)
     return text % {"count": number} if number else ""
 
 

@@ -68,7 +68,7 @@ FAILED = {"rates": {("default", "emails"): jobs.QueueRates(failed_last_hour=2)}}
             "Jobs wait in paused queues: emails.",
         ),
         ({"off": [None]}, "warning", "1 schedule is off, because of a mistake in it."),
-        ({"workers": [SimpleNamespace(is_alive=False)]}, "warning", "1 worker has stopped without a word."),
+        ({"workers": [SimpleNamespace(is_alive=False)]}, "warning", "1 worker has stopped responding."),
     ],
 )
 def test_the_worst_is_said(given, level, sentence):
