@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 from ..core.job import utcnow
+
+#: The shortest time between two fetches that also read the command for a worker. An idle worker fetches less often.
+POLL_SECONDS = 0.7
+#: The age of a command that a fetch has read, up to which a worker goes by it.
+COMMAND_AGE_SECONDS = 1.0
 
 
 class Role(StrEnum):
@@ -200,5 +208,34 @@ class WorkerRegistry(ABC):
         return False
 
     def command_of(self, worker_id: str) -> str:  # noqa: ARG002
-        """Return the last command for a worker, ``Command.RUN`` if there is none. Workers ask once a second."""
+        """Return the last command for a worker, ``Command.RUN`` if there is none."""
         return Command.RUN
+
+    def recent_command_of(self, worker_id: str) -> str:
+        """Return the same, as it was at some moment of the last ``COMMAND_AGE_SECONDS``. Workers ask once a second."""
+        return self.command_of(worker_id)
+
+
+class FetchedCommands(WorkerRegistry):
+    """A registry whose queue reads the command for a worker together with jobs for it, which saves a call."""
+
+    @cached_property
+    def _fetched_commands(self) -> dict[str, tuple[float, str]]:
+        return {}
+
+    def recent_command_of(self, worker_id: str) -> str:
+        """Return what the last fetch has read, if it is young enough."""
+        if self._command_age(worker_id) < COMMAND_AGE_SECONDS:
+            return self._fetched_commands[worker_id][1]
+        return self.command_of(worker_id)
+
+    def _is_command_old(self, worker_id: str) -> bool:
+        """Return whether the next fetch has to read the command for a worker."""
+        return self._command_age(worker_id) >= POLL_SECONDS
+
+    def _note_command(self, worker_id: str, command: str) -> None:
+        self._fetched_commands[worker_id] = time.monotonic(), command
+
+    def _command_age(self, worker_id: str) -> float:
+        at, _ = self._fetched_commands.get(worker_id, (-math.inf, ""))
+        return time.monotonic() - at

@@ -33,7 +33,7 @@ logger = get_logger("django_loco.worker")
 #: The longest time between two fetches, give or take a fifth.
 POLL_SECONDS = 1.0
 #: The maximum duration of a wait for the announcement of jobs: no blocking call is unlimited.
-LISTEN_SECONDS = 1.0
+LISTEN_SECONDS = 3.0
 #: The wait between a fetch that has found jobs, but fewer than there was room for, and the next one.
 LINGER_SECONDS = 0.005
 #: The time between two checks for threads that have died and for a command. Each idle turn has one.
@@ -199,26 +199,27 @@ class Fetcher:
 
     def _turn(self) -> float:
         """Return the seconds to wait for more work before the next turn."""
-        self._check()
+        has_to_check = self._clock() >= self._next_check
+        if has_to_check:
+            self._replace_dead_threads()
         self._collect()
         self._wind_down()
         asked_at, had_outcomes = time.monotonic(), len(self._acknowledger) > 0
         jobs = self._exchange()
         self._hand_over(jobs, asked_at)
+        if has_to_check:
+            self._obey()  # after the fetch, which may have read the command
         if not jobs:
             return 0.0 if self.draining and had_outcomes else self._max_wait
         return LINGER_SECONDS if self._has_room else 0.0
 
-    def _check(self) -> None:
-        if self._clock() < self._next_check:
-            return
+    def _replace_dead_threads(self) -> None:
         self._next_check = self._clock() + CHECK_SECONDS
         try:
             for pool in self._pools:
                 pool.replace_dead()
         except BaseException:  # the system has no more threads, which may be different at the next check
             logger.exception("A thread for jobs that has died could not be replaced")
-        self._obey()
 
     def _collect(self) -> None:
         self.jobs.collect(self._inbox.take())

@@ -104,7 +104,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
     def fetch(self, claim: Claim) -> list[Job]:
         """Hand over jobs that are due, best first."""
         with self._reached():
-            self.hold_back()
+            self.hold_back(claim.worker_id)
             rows = self.take(claim)
             self.let_waits_end()
         jobs, unreadable = split(in_order(rows))
@@ -169,7 +169,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
     def suspects(self, claim: Claim) -> int:
         """Return how many suspects are due."""
         with self._reached():
-            self.hold_back()
+            self.hold_back(claim.worker_id)
             return super().suspects(claim)
 
     def get(self, job_id: str) -> Job | None:

@@ -54,7 +54,6 @@ from ..base import KEY_MEMORY_SECONDS, NO_LOGS, Change, status_of
 from ..claim import Claim
 from ..listener import ListeningQueue
 from ..unreadable import outcomes_of, readable, split
-from ..workers import WorkerInfo, text_of_worker, worker_of_text
 from .changes import change
 from .check import RedisExaminer, check
 from .codec import (
@@ -83,6 +82,7 @@ from .records.batches import members_payload, prune_batches, refused_of
 from .records.limits import RedisLimits
 from .records.minutes import RedisStatistics, clear_minutes
 from .records.signals import RedisSignals
+from .records.workers import RedisWorkers
 from .records.workflows import RedisWorkflows
 from .scripts import KEYS
 from .server import RedisServer
@@ -91,7 +91,9 @@ from .server import RedisServer
 MAX_RESULTS = 1_000_000
 
 
-class RedisQueue(RedisLimits, RedisSignals, RedisStatistics, RedisWorkflows, ListeningQueue[RedisListener]):
+class RedisQueue(
+    RedisLimits, RedisSignals, RedisStatistics, RedisWorkflows, RedisWorkers, ListeningQueue[RedisListener]
+):
     """Jobs in Redis 6.2 or later, or Valkey.
 
     ``OPTIONS``:
@@ -255,28 +257,6 @@ class RedisQueue(RedisLimits, RedisSignals, RedisStatistics, RedisWorkflows, Lis
         clear_minutes(self.server)
         self.server.ask("UNLINK", *map(self.server.key, KEYS))
 
-    def register(self, worker: WorkerInfo) -> None:
-        """Record that ``worker`` lives."""
-        self.server.run("register", (worker.worker_id, text_of_worker(worker)))
-
-    def unregister(self, worker_id: str) -> bool:
-        """Delete a worker; return whether it was registered."""
-        return bool(self.server.run("unregister", (worker_id,)))
-
-    def command(self, worker_id: str, command: str) -> bool:
-        """Leave a command for a worker; return whether it is registered."""
-        return bool(self.server.run("command", (worker_id, command)))
-
-    def command_of(self, worker_id: str) -> str:
-        """Return the last command for a worker."""
-        return decoded(self._ask("HGET", "commands", worker_id) or b"")
-
-    def workers(self) -> Sequence[WorkerInfo]:
-        """Return the registered workers, of all machines."""
-        found = [decoded(value) for value in self.server.run("workers", ())]
-        rows = zip(found[::3], found[1::3], found[2::3], strict=True)
-        return [worker_of_text(worker_id, info, int(age) / 1e6) for worker_id, age, info in rows]
-
     def wait(self, timeout: float) -> bool:
         """Block until jobs arrive for which the last fetch had room, or a deferred job becomes due."""
         return super().wait(timeout) or time.monotonic() >= self._demand.next_due
@@ -304,7 +284,7 @@ class RedisQueue(RedisLimits, RedisSignals, RedisStatistics, RedisWorkflows, Lis
         more_keys = (f"answer:{asker}", *sorted(channels_for((*ready, *freed) if freed else ready)))
         marks = f"{len(ready)} {len(freed)}"
         arguments = (payload, int(only_expired), marks, logs, closes_payload(outcomes), *claimed)
-        refused, rows, next_due = self.server.run("exchange", arguments, more_keys)
+        refused, rows, next_due, command = self.server.run("exchange", arguments, more_keys)
         jobs, unreadable = split(jobs_of(self.alias, decoded(rows)))
         if unreadable:  # before the fetch counts as answered, so that a retry fails them
             self._exchange(outcomes_of(self.alias, unreadable), None)
@@ -312,13 +292,16 @@ class RedisQueue(RedisLimits, RedisSignals, RedisStatistics, RedisWorkflows, Lis
             jobs.sort(key=lambda job: (-job.priority, job.due_at, job.id))
         if claim:
             self._local.nonce = None
+            if claimed[-1]:
+                self._note_command(claim.worker_id, decoded(command))
             self._note(claim, jobs, next_due / 1e6 if next_due >= 0 else float("inf"))
         return ids_of(refused), jobs
 
     def _claim_payload(self, claim: Claim) -> tuple[Any, ...]:
         # All tries of a fetch have the same nonce until one is answered.
         self._local.nonce = getattr(self._local, "nonce", None) or secrets.token_hex(8)
-        return claim_payload(claim, self._local.nonce)
+        asked = claim.worker_id if self._is_command_old(claim.worker_id) else ""
+        return *claim_payload(claim, self._local.nonce), asked
 
     def _note(self, claim: Claim, jobs: Sequence[Job], seconds: float) -> None:
         coroutines = sum(job.is_async for job in jobs)

@@ -38,7 +38,7 @@ SCRIPTS = {
     "enqueue_unique": Script("jobs index ready counts extra unique", "enqueue_unique", "line_up_one", common=False),
     "exchange": Script(
         "jobs states ready tagged deferred held leases finished failed once counts extra paused logs unique pauses "
-        "turns turn closed limited tats closings changed_limits",
+        "turns turn closed limited tats closings changed_limits commands",
         *("unique", "ready", "best", "held_back", "ledger", "limited", "finish", "fetch", "show", "exchange"),
     ),
     "change": Script(

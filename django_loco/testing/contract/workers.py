@@ -77,6 +77,14 @@ class WorkerContract(ContractCase):
             assert self.queue.command("worker-2 \u00e4", command) is True
             assert self.queue.command_of("worker-2 \u00e4") == command
 
+    def test_a_worker_knows_of_a_command_from_before_its_first_fetch(self) -> None:
+        self.queue.register(self.worker())
+        if not self.queue.command("worker-1", Command.QUIET):
+            return
+        self.fetch()
+        assert self.queue.recent_command_of("worker-1") == Command.QUIET
+        assert self.queue.recent_command_of("worker-2") == Command.RUN
+
     def test_only_registered_workers_are_given_commands(self) -> None:
         assert self.queue.command("worker-1", Command.STOP) is False
         assert self.queue.command_of("worker-1") == Command.RUN

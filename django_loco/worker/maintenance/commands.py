@@ -53,7 +53,7 @@ class Commands:
 
     def obey(self) -> None:
         """Ask the queue, and do what it says if that is new. Raises ``QueueError``."""
-        text = self._queue.command_of(self._worker.worker_id)
+        text = self._queue.recent_command_of(self._worker.worker_id)
         if text == self._last:
             return
         (command, number), (last, last_number) = parted(text), parted(self._last)

@@ -53,7 +53,7 @@ def test_a_process_that_does_not_know_of_a_pause_looks_within_a_second(queue, mo
     queue.pause_jobs(PAUSE)
     store(queue)
     now = pauses.time.monotonic()
-    monkeypatch.setattr(pauses.time, "monotonic", lambda: now + pauses.PAUSED_LOOK_SECONDS)
+    monkeypatch.setattr(pauses.time, "monotonic", lambda: now + pauses.POLL_SECONDS)
     assert worker.fetch(CLAIM) == []
 
 

@@ -46,8 +46,6 @@ LOOK_SHARE, SHORTEST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 50, 0.005, 2.0
 LONGEST_CLOSING_SECONDS = 60.0
 #: The time between two looks for limits that people have changed, while limited jobs wait.
 CHANGES_LOOK_SECONDS = 1.0
-#: The same of a process without limits in its settings and without limited jobs.
-NO_LIMITS_LOOK_SECONDS = 1.0
 
 
 def rest_of(claim: Claim, rows: Sequence[Row]) -> Claim:
@@ -67,6 +65,7 @@ class StoredLimits(Limiting):
     _limited: dict[object, Levels]
     _changed_limits: Limits = NO_LIMITS
     _next_look_at_changes = 0.0
+    _has_limited_jobs: bool
     next_opening = NEVER
     """When a fetch may take more jobs than the last one, by ``time.monotonic()``."""
 
@@ -163,6 +162,9 @@ class StoredLimits(Limiting):
         began = time.monotonic()
         if began < levels.next_look and not test_environment.is_on():
             return False
+        if not (claim.limits or self._has_limited_jobs or test_environment.is_on()):
+            levels.found([])
+            return False
         wanted, parameters = self._dialect.wanted(claim)
         rows = self._dialect.execute(
             self._dialect.sql(sql.DUE_LEVELS, wanted=wanted, **self._fragments),
@@ -173,7 +175,7 @@ class StoredLimits(Limiting):
         levels.found([LimitLevel(bool(is_async), str(key), priority) for is_async, key, priority in rows])
         ended = time.monotonic()
         pause = min(max(LOOK_SHARE * (ended - began), SHORTEST_LOOK_SECONDS), LONGEST_LOOK_SECONDS)
-        levels.next_look = ended + (pause if claim.limits or rows else NO_LIMITS_LOOK_SECONDS)
+        levels.next_look = ended + pause
         return True
 
     def _claim(self, claim: Claim, levels: Levels) -> list[Row]:

@@ -18,12 +18,12 @@ from typing import Any, cast
 from ....core.job import utcnow
 from ...records.pauses import MOST_MOVED, JobKind, JobPause, JobPauses, far_away
 from ...rows import needle_of_tag
+from ...workers import POLL_SECONDS, FetchedCommands
 from ..dialect import Dialect
+from .poll import poll
 
 #: The first ``due_at`` of jobs that are held back.
 FAR = datetime(9999, 1, 1, tzinfo=UTC)
-#: The time between two looks of a process for what is paused.
-PAUSED_LOOK_SECONDS = 1.0
 #: Longer than the statement of a fetch takes.
 REMEMBERED_SECONDS = 60.0
 #: The number of jobs that one statement moves back.
@@ -40,11 +40,6 @@ END = """
     RETURNING id
 """
 PRESENT = "SELECT kind, name FROM {pauses} WHERE backend = %(alias)s AND ended_at IS NULL"
-#: All pauses, and whether each has ended; and a row without an id if queues are paused.
-KNOWN = """
-    SELECT id, ended_at IS NOT NULL FROM {pauses} WHERE backend = %(alias)s
-    UNION ALL SELECT NULL, NULL WHERE EXISTS (SELECT 1 FROM {paused} WHERE backend = %(alias)s)
-"""
 FORGET = "DELETE FROM {pauses} WHERE backend = %(alias)s AND ended_at < {before}"
 #: The place for a job that is held back; ``NULL`` for others.
 PLACE = """
@@ -87,11 +82,13 @@ LET_GO = """
 """
 
 
-class StoredPauses(JobPauses):
-    """The pauses of ``DatabaseQueue``."""
+class StoredPauses(JobPauses, FetchedCommands):
+    """The pauses of ``DatabaseQueue``, and its poll."""
 
     _dialect: Dialect
-    _next_look = 0.0
+    _next_poll = 0.0
+    _has_limited_jobs = True
+    """Whether limited jobs waited at the last poll."""
 
     def _reached(self) -> AbstractContextManager[None]:
         """Explain errors."""
@@ -104,7 +101,7 @@ class StoredPauses(JobPauses):
         with self._reached():
             sql = self._dialect.sql(INSERT)
             self._dialect.execute(sql, **pause._asdict(), needle=needle, until=far, now=0)
-            self._look()
+            self._poll()
             while self._hold_back_heads():
                 pass
 
@@ -115,7 +112,7 @@ class StoredPauses(JobPauses):
             for (row,) in ended:
                 while self._let_go(row):
                     pass
-            self._look()
+            self._poll()
         return bool(ended)
 
     def paused_jobs(self) -> set[JobPause]:
@@ -124,26 +121,26 @@ class StoredPauses(JobPauses):
             rows = self._dialect.execute(self._dialect.sql(PRESENT))
         return {JobPause(cast("JobKind", str(kind)), str(name)) for kind, name in rows}
 
-    def hold_back(self) -> None:
+    def hold_back(self, worker_id: str) -> None:
         """Move the first jobs of paused tasks and tags out of the way of the fetch that follows.
 
-        Once a second it also looks whether something is paused.
+        It also polls if it is time.
         """
-        if time.monotonic() >= self._next_look:
-            self._look()
+        if time.monotonic() >= self._next_poll:
+            self._note_command(worker_id, self._poll(worker_id))
         if self._dialect.not_held_back:
             self._hold_back_heads()
 
-    def _look(self) -> None:
-        """Note which pauses there are, of queues as well, and let some of the jobs go whose pause has ended."""
-        rows = self._dialect.execute(self._dialect.sql(KNOWN))
-        known = [row for row in rows if row[0] is not None]
-        self._dialect.has_paused_queues = len(known) < len(rows)
-        self._dialect.not_held_back = NOT_HELD_BACK if any(not has_ended for _, has_ended in known) else ""
-        self._next_look = time.monotonic() + PAUSED_LOOK_SECONDS
-        over = [row for row, has_ended in known if has_ended]
+    def _poll(self, worker_id: str = "") -> str:
+        """Note the news, and let some of the jobs go whose pause has ended; return the command for the worker."""
+        news = poll(self._dialect, worker_id)
+        self._dialect.has_paused_queues, self._has_limited_jobs = news.has_paused_queues, news.has_limited_jobs
+        self._dialect.not_held_back = "" if all(news.pauses.values()) else NOT_HELD_BACK
+        self._next_poll = time.monotonic() + POLL_SECONDS
+        over = [row for row, has_ended in news.pauses.items() if has_ended]
         if over and not any([self._let_go(row) for row in over]):
             self._dialect.execute(self._dialect.sql(FORGET), before=-REMEMBERED_SECONDS)
+        return news.command
 
     def _hold_back_heads(self) -> int:
         moved = 0

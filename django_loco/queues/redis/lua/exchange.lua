@@ -6,19 +6,20 @@
 -- in the channels, and how many more if limited jobs wait; two lines for each of some of these runs: id and log; and two
 -- more: id, and the keys of limits that it closes (see `close`); the claim, if there is one: nonce, worker, microseconds of
 -- its leases, threads, coroutines, queues, tags, and which kinds of jobs are for the threads, and which for the coroutines
--- (a digit each, see `place`); its limits (see `limits_of`).
+-- (a digit each, see `place`); its limits (see `limits_of`); the worker whose command to return, or nothing.
 -- Returns the ids refused; the jobs handed over (see `show`); in how many microseconds the next deferred job becomes
--- due, or a key of limited jobs opens, or -1 if none does.
+-- due, or a key of limited jobs opens, or -1 if none does; the command.
 local keys = {
   jobs = KEYS[1], states = KEYS[2], ready = KEYS[3], tagged = KEYS[4], deferred = KEYS[5], held = KEYS[6],
   leases = KEYS[7], finished = KEYS[8], failed = KEYS[9], once = KEYS[10], counts = KEYS[11], extra = KEYS[12],
   paused = KEYS[13], logs = KEYS[14], unique = KEYS[15], pauses = KEYS[16], turns = KEYS[17], turn = KEYS[18],
   closed = KEYS[19], limited = KEYS[20], tats = KEYS[21], closings = KEYS[22], changed_limits = KEYS[23],
-  answer = KEYS[24],
+  answer = KEYS[25],
 }
 turns_key, turn_key = keys.turns, keys.turn
+local command = (ARGV[16] or '') ~= '' and redis.call('HGET', KEYS[24], ARGV[16]) or ''
 if ARGV[1] == '' and redis.call('EXISTS', keys.ready, keys.deferred, keys.answer) == 0 then
-  return { '', '', -1 }  -- An idle worker asks every second, which must cost next to nothing.
+  return { '', '', -1, command }  -- An idle worker asks every second, which must cost next to nothing.
 end
 local now = micros()
 
@@ -37,7 +38,7 @@ elseif ARGV[1] ~= '' then
     marks = marks + freed
   end
   if tonumber(marks) > 0 then
-    announce(25, tonumber(marks))
+    announce(26, tonumber(marks))
   end
 end
 
@@ -54,4 +55,4 @@ local next_due = redis.call('ZRANGE', keys.deferred, 0, 0, 'WITHSCORES')[2]
 local opening = redis.call('ZRANGE', keys.closed, 0, 0, 'WITHSCORES')[2]
 next_due = opening and math.min(opening, next_due or opening) or next_due
 local rows = show(ids, keys.jobs, keys.states, keys.held, keys.extra)
-return { table.concat(refused, '\n'), rows, next_due and math.max(0, next_due - now) or -1 }
+return { table.concat(refused, '\n'), rows, next_due and math.max(0, next_due - now) or -1, command }
