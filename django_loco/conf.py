@@ -23,6 +23,19 @@ Mode = Literal["BackgroundAsync", "BackgroundQueue", "ForegroundBlocking"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 DEFAULT_MODE: Mode = "BackgroundAsync"
 Testing = Literal["manual", "inline", "live"]
+#: The ``OPTIONS`` of all built-in queues and of the backend. One that the chosen queue does not use is not an error.
+TASKS_OPTIONS = (
+    "queue",
+    "mode",
+    "spool",
+    "database",
+    "cache",
+    "url",
+    "cluster",
+    "prefix",
+    "max_results",
+    "max_waiting",
+)
 #: The least length of a token that opens a page.
 MIN_TOKEN = 16
 
@@ -241,6 +254,8 @@ def _loco_problems(given: Any) -> list[str]:
 def _remedy(name: Any, value: Any, names: Sequence[str]) -> str:
     if name == "WORKER_MODE":
         return f" It is a setting of its own: write WORKER_MODE = {value!r} beside LOCO."
+    if (option := str(name).lower()) in TASKS_OPTIONS:
+        return f" It is an option of the queue: write 'OPTIONS': {{{option!r}: {value!r}}} in TASKS['default']."
     return did_you_mean(str(name), names)
 
 

@@ -14,7 +14,7 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 from django.utils.module_loading import import_string
 
-from ..conf import Testing, did_you_mean, testing, worker_mode
+from ..conf import TASKS_OPTIONS, Testing, did_you_mean, testing, worker_mode
 from ..core import test_environment
 from ..core.compat import task_backends
 from ..exceptions import LocoConfigurationError
@@ -30,8 +30,6 @@ BUILT_IN = {
     "redis": "django_loco.queues.redis.RedisQueue",
 }
 DEFAULT = "database"
-#: The options of all built-in queues and of the backend. An option that the chosen queue does not use is not an error.
-OPTIONS = ("queue", "mode", "spool", "database", "cache", "url", "cluster", "prefix", "max_results", "max_waiting")
 
 _queues: dict[tuple[str, Testing | None], Queue] = {}
 _lock = threading.Lock()
@@ -92,8 +90,8 @@ def mistakes(alias: str, options: dict[str, Any]) -> list[str]:
             "Name a queue of your own by its dotted path."
         )
     elif name in BUILT_IN:
-        unknown = [str(option) for option in options if option not in OPTIONS]
-        found += [f"{where}[{option!r}] is unknown.{did_you_mean(option, OPTIONS)}" for option in unknown]
+        unknown = [str(option) for option in options if option not in TASKS_OPTIONS]
+        found += [f"{where}[{option!r}] is unknown.{did_you_mean(option, TASKS_OPTIONS)}" for option in unknown]
     return found
 
 

@@ -26,6 +26,10 @@ def test_settings_follow_override_settings():
             {"WORKER_MODE": "BackgroundQueue"},
             "LOCO['WORKER_MODE'] is unknown. It is a setting of its own: write WORKER_MODE = 'BackgroundQueue' beside",
         ),
+        (
+            {"QUEUE": "redis"},
+            "LOCO['QUEUE'] is unknown. It is an option of the queue: write 'OPTIONS': {'queue': 'redis'} in TASKS['default'].",
+        ),
         ({"zzz": 3}, "LOCO['zzz'] is unknown. Choices are: NUM_WORKERS, "),
         ({"NUM_WORKERS": "3"}, "LOCO['NUM_WORKERS'] is '3'; it must be a whole number of threads, 0 or more."),
         ({"NUM_WORKERS": True}, "LOCO['NUM_WORKERS'] is True;"),
