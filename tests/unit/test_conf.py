@@ -28,7 +28,7 @@ def test_settings_follow_override_settings():
         ),
         (
             {"QUEUE": "redis"},
-            "LOCO['QUEUE'] is unknown. It is an option of the queue: write 'OPTIONS': {'queue': 'redis'} in TASKS['default'].",
+            "LOCO['QUEUE'] is unknown. It is an option of the queue: write 'OPTIONS': {'queue': 'redis'} in",
         ),
         ({"zzz": 3}, "LOCO['zzz'] is unknown. Choices are: NUM_WORKERS, "),
         ({"NUM_WORKERS": "3"}, "LOCO['NUM_WORKERS'] is '3'; it must be a whole number of threads, 0 or more."),
