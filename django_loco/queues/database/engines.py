@@ -8,6 +8,7 @@ from django.db import connections
 from django.utils.connection import ConnectionDoesNotExist
 from django.utils.module_loading import import_string
 
+from ...conf import did_you_mean
 from ...exceptions import LocoConfigurationError
 from ..listener import QueueListener
 from .dialect import Dialect
@@ -32,6 +33,7 @@ def engine_of(alias: str, database: str) -> tuple[type[Dialect], Callable[[str, 
     except ConnectionDoesNotExist as error:
         raise LocoConfigurationError(
             f"TASKS[{alias!r}]['OPTIONS']['database'] is {database!r}, which is not in DATABASES."
+            f"{did_you_mean(str(database), [*connections])}"
         ) from error
     if vendor not in ENGINES:
         raise LocoConfigurationError(

@@ -57,7 +57,7 @@ def _by_url(setting: str, url: Any, *, is_cluster: bool) -> Callable[[], Any]:
             _require_known_options(pool)
     except (ValueError, TypeError, AttributeError) as error:
         raise LocoConfigurationError(
-            f"{setting} is not the URL of a Redis: {_text_without_url(error)} It looks like "
+            f"{setting} is not the URL of a Redis: {_text_without_url(error).removesuffix('.')}. Write "
             "redis://user:password@host:6379/0, with rediss:// for TLS or unix:// for a socket."
         ) from None
     if is_cluster:

@@ -12,6 +12,7 @@ from django_loco.exceptions import LocoConfigurationError, QueueRefused, QueueUn
 from django_loco.models import StoredJob
 from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
+from django_loco.queues.database.engines import engine_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -85,6 +86,13 @@ def test_another_engine_is_named_with_the_remedy(monkeypatch):
     monkeypatch.setattr(type(connections["default"]), "vendor", "oracle")
     with pytest.raises(LocoConfigurationError, match=r"DATABASES\['default'\], whose engine is oracle; .* OPTIONS"):
         DatabaseQueue("default", {})
+
+
+def test_a_database_that_is_not_in_databases_is_named_with_the_nearest():
+    with pytest.raises(
+        LocoConfigurationError, match=r"is 'defualt', which is not in DATABASES\. Did you mean 'default'"
+    ):
+        engine_of("default", "defualt")
 
 
 def test_a_missing_driver_is_named(monkeypatch):

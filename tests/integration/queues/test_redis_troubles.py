@@ -416,7 +416,7 @@ def redis_cache(location, **options):
         ({"cache": "shards"}, "CACHES\\['shards'\\], which spreads keys over several servers"),
         ({"cache": "typo"}, "CACHES\\['typo'\\]: .*NoSuchClient"),
         ({}, r"CACHES\['default'\], whose backend"),
-        ({"url": "localhost:6379"}, r"\['url'\] is not the URL of a Redis.*redis://user:password@host"),
+        ({"url": "localhost:6379"}, r"\['url'\] is not the URL of a Redis: .*\. Write redis://user:password@host"),
         ({"url": "redis://localhost:port"}, r"\['url'\] is not the URL of a Redis: The port is not a number"),
         (
             {"url": "redis://localhost?timeout=1"},
