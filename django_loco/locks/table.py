@@ -140,7 +140,7 @@ def _read(name: str, text: str | None) -> LockState:
     try:
         return state_of(text)
     except ValueError as error:
-        raise QueueRefused(f"What is stored of the lock {name!r} cannot be read; delete it. {error}") from error
+        raise QueueRefused(f"The stored state of the lock {name!r} cannot be read; delete it. {error}") from error
 
 
 @contextmanager

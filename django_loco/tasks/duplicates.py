@@ -33,7 +33,7 @@ ATTEMPTS = 100
 
 
 class Handling(NamedTuple):
-    """What a duplicate does."""
+    """The handling of a duplicate."""
 
     action: str | None = None
     """The option ``on_duplicate``."""

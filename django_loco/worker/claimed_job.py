@@ -105,7 +105,7 @@ class ClaimedJob:
     """The names of the durable steps that this run has had: see ``execution.steps``."""
 
     suspended: Suspended | None = None
-    """What has ended this run, because the job sleeps or waits."""
+    """The exception that has ended this run, because the job sleeps or waits."""
 
     timed_out: str = ""
     """The name of the signal that has not come in time, if the job fails of that."""

@@ -356,7 +356,7 @@ def test_a_text_that_cannot_be_read_is_named(store):
     broken.text.return_value, broken.memory_until.return_value = "no", before.now + 60 * MICROS
     assert store.store.swap("stock:42", before.text, broken, before.now)
     with (
-        pytest.raises(QueueRefused, match="What is stored of the lock 'stock:42' cannot be read; delete it"),
+        pytest.raises(QueueRefused, match="The stored state of the lock 'stock:42' cannot be read; delete it"),
         lock("stock:42"),
     ):
         pass

@@ -40,7 +40,7 @@ class JobRow:
     """The state in the language of the reader."""
 
     note: str
-    """What the state does not say: when it runs next, or how long it has taken."""
+    """A remark beside the state: when the job runs next, or how long it has taken."""
 
     arguments: str
     enqueued: str

@@ -13,7 +13,7 @@ from .foreign import ForeignSchedule, Unconvertible, given
 #: A variable, and those that set the time zone of the lines below.
 _VARIABLE = re.compile(r"\s*(\w+)\s*=\s*(.*)")
 ZONES = ("CRON_TZ", "TZ")
-#: What the shell would do between commands, and with their output.
+#: The operators of the shell between commands, and for their input and output.
 JOINS, REDIRECTS = ("|", "||", "&", "&&", ";", "(", ")"), (">", ">>", "<", ">&", "&>", ">|")
 #: Options of every management command that choose the project, which is this one.
 PROJECT_OPTIONS = ("--settings", "--pythonpath")
@@ -75,7 +75,7 @@ def _run_of(command: str) -> tuple[str, tuple[str, ...]]:
     if not arguments:
         raise Unconvertible("manage.py has no command.")
     notes = ["Its output is the result of the job."] if had_output else []
-    notes += [f"What ran it is left out: {shlex.join(before)}."] if before else []
+    notes += [f"The command in front of it is left out: {shlex.join(before)}."] if before else []
     return shlex.join(arguments), tuple(notes)
 
 

@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple, get_args
 from ...core.job import Job
 from ...exceptions import QueueRefused
 
-#: What becomes of a node when a node that it waits for has failed. ``cancel``: it is cancelled, at once. ``run``: it
+#: The effect on a node when a node that it waits for has failed. ``cancel``: it is cancelled, at once. ``run``: it
 #: runs, at once. ``ignore``: the failed one has ended like any other; it runs when the others have ended as well.
 OnFailed = Literal["cancel", "run", "ignore"]
 ON_FAILED: tuple[OnFailed, ...] = get_args(OnFailed)

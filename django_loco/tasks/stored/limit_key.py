@@ -21,7 +21,7 @@ PLAIN = "@._-~:/+,="
 #: The maximum length of a value; a longer one is replaced by a digest.
 MAX_VALUE = 100
 
-#: What tells the keys of a limit apart: the name of an argument, or a function of the arguments.
+#: The value that distinguishes the keys of a limit: the name of an argument, or a function of the arguments.
 By = str | Callable[..., Any]
 
 

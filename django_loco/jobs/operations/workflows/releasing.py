@@ -33,7 +33,7 @@ ATTEMPTS = 5
 
 @dataclass(slots=True)
 class Later:
-    """What can be done when the nodes that were released are on their way, by workflows."""
+    """The steps, by workflows, that follow once the released nodes are stored."""
 
     decided: dict[str, list[str]] = field(default_factory=dict)
     """The nodes that were decided: their edges are to be deleted."""

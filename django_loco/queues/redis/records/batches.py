@@ -15,7 +15,7 @@ from ..server import RedisServer
 
 #: The standings of members by kind.
 KINDS = {"left": "L", "failed": "FC", "succeeded": "S"}
-#: What precedes the id of a batch that takes no more jobs, in the answer of ``lua/enqueue.lua``.
+#: The prefix of the id of a batch that takes no more jobs, in the answer of ``lua/enqueue.lua``.
 NO_BATCH = b"batch "
 
 

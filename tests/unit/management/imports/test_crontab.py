@@ -63,7 +63,7 @@ def test_what_is_left_out_is_said(tmp_path: Path):
     assert found.values == {"run": "sync", "schedule": "@daily"}
     assert found.notes == (
         "Its output is the result of the job.",
-        "What ran it is left out: flock -n /tmp/lock nice.",
+        "The command in front of it is left out: flock -n /tmp/lock nice.",
     )
 
 
