@@ -1,5 +1,4 @@
 import time
-import unittest
 
 import pytest
 
@@ -15,10 +14,6 @@ class TestRedisQueue(QueueContract):
 
     def make_queue(self):
         return RedisQueue("default", {"url": self.url})
-
-
-class TestRedisQueueInUnittest(TestRedisQueue, unittest.TestCase):
-    pass
 
 
 class TestRedisQueueOfACache(TestRedisQueue):
