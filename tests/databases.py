@@ -66,7 +66,7 @@ PARTS = (
     Part("unit-covered", "sqlite", ("-m", "not slow and not interrupts", *COVERED)),
     *(Part(f"quick-unit-{share}", "sqlite", (UNIT, "-m", "not slow", "--share", f"{share}/3")) for share in (1, 2, 3)),
     Part("sqlite", "sqlite", TOGETHER),
-    Part("sqlite-half", "sqlite", (*TOGETHER, "--share", "1/2")),
+    Part("sqlite-quarter", "sqlite", (*TOGETHER, "--share", "1/4")),
     Part("postgres", "postgres", TOGETHER),
     acceptance("acceptance-1", "sqlite", "1/3"),
     acceptance("acceptance-2", "sqlite", "2/3"),
