@@ -33,11 +33,15 @@ BRING_THEIR_OWN = frozenset(("project", "migrated_file", "redis_server", "redis_
 
 
 def pytest_configure() -> None:
-    """Let the tests' processes hear SIGHUP, also where the tests run under ``nohup``: what is ignored is inherited.
+    """Let the tests' processes hear SIGHUP and SIGINT, also under ``nohup`` and in the background of a script.
+
+    There they are ignored, and what is ignored is inherited.
 
     Temporary folders are kept in memory: SQLite waits for the disk at each commit, thousands of times in one run.
     """
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > NEEDED_BYTES:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
