@@ -38,11 +38,12 @@ for number in numbers[::10]:
     later = timezone.now() + timedelta(seconds=1)
     tasks.step.using(backend="{alias}", run_after=later, tags=["t"]).enqueue(number, {seconds})
 """
-#: Moves jobs, and sends itself a signal after a write with this number.
+#: Waits for jobs, moves them, and sends itself a signal after a write with this number.
 MOVE = """
-import os, signal
+import os, signal, time
 from itertools import count
 from django.core.management import call_command
+from django_loco import jobs
 from django_loco.queues import queue_for
 writes = count()
 def watched(original):
@@ -55,6 +56,9 @@ def watched(original):
 for alias in ("default", "redis"):
     for name in ("change", "restore"):
         setattr(queue_for(alias), name, watched(getattr(queue_for(alias), name)))
+print("ready", flush=True)
+while not jobs.filter("status:ready", backend="{source}").exists():
+    time.sleep(0.01)
 call_command("loco_jobs", "move", "--from", "{source}", "--to", "{target}", "--all", "--yes")
 """
 
@@ -140,8 +144,9 @@ def test_moves_to_and_fro_are_killed_while_workers_run(site):
     rounds, ends = 2 * SCALE, []
     for number in range(rounds):
         source, target = WAYS[number % 2]
-        enqueue(site, source, number * JOBS, seconds=0.15)
         mover = start_move(site, source, target, draw.randrange(4), "SIGKILL")
+        mover.wait_for("ready")  # it starts more slowly than workers work
+        enqueue(site, source, number * JOBS, seconds=0.15)
         enqueue(site, target, (rounds + number) * JOBS)
         ends.append(mover.wait())
     assert -signal.SIGKILL in ends, f"seed {SEED}: nothing was left to be moved"
