@@ -52,7 +52,7 @@ def test_every_batch_is_followed_once_under_kill_9(any_site, capsys):
     any_site.settings["LOCO"] = {"LEASE": LEASE, "NUM_WORKERS": 3, "ASYNC_WORKERS": 1}
     draw, began = random.Random(SEED), time.monotonic()
     workers = [any_site.start("loco_worker") for _ in range(3)]
-    any_site.shell(FILL)
+    any_site.shell(FILL, 20 + 5 * SCALE)
     kills = 5 * SCALE
     for number in range(1, kills + 1):
         wait_until(lambda done=number: len(notes(any_site, "followed")) >= BATCHES * 0.8 * done / kills, 90 * SCALE)

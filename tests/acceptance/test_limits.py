@@ -31,7 +31,7 @@ def test_no_limit_is_exceeded_under_kill_9(any_site, capsys):
     any_site.settings["LOCO"] = {"LEASE": LEASE, "NUM_WORKERS": 6, "ASYNC_WORKERS": 1, "LIMITS": limits}
     draw, began = random.Random(SEED), time.monotonic()
     workers = [any_site.start("loco_worker") for _ in range(3)]
-    any_site.shell(FILL)
+    any_site.shell(FILL, 20 + 5 * SCALE)
     kills = 4 * SCALE
     for number in range(1, kills + 1):
         due = KEYS * JOBS * 0.8 * number / kills

@@ -50,7 +50,7 @@ def test_each_step_is_called_once_and_once_more_at_most_for_a_kill(any_site, cap
     any_site.settings["LOCO"] = {"LEASE": LEASE, "NUM_WORKERS": 2}
     draw = random.Random(SEED)
     workers = [any_site.start("loco_worker") for _ in range(2)]
-    any_site.shell(ENQUEUE)
+    any_site.shell(ENQUEUE, 20 + 5 * SCALE)
     for number in range(KILLS):
         called = JOBS * STEPS * (number + 0.5) / (KILLS + 1)
         wait_until(lambda called=called: len(notes(any_site, "called")) >= called, 90)
@@ -77,7 +77,7 @@ def test_no_signal_is_lost_and_no_sleep_is_forgotten(any_site, capsys):
     any_site.settings["LOCO"] = {"LEASE": LEASE, "NUM_WORKERS": 2}
     draw = random.Random(SEED)
     workers = [any_site.start("loco_worker") for _ in range(2)]
-    ids = any_site.shell(ENQUEUE_WAITING).split()
+    ids = any_site.shell(ENQUEUE_WAITING, 20 + 5 * SCALE).split()
     for number, name in enumerate(["go", "end"]):
         for part in range(2):
             wait_until(lambda number=number, part=part: called(any_site, number) >= WAITING * (part + 1) / 4, 90)
@@ -85,12 +85,12 @@ def test_no_signal_is_lost_and_no_sleep_is_forgotten(any_site, capsys):
             victim.signal(signal.SIGKILL)
             workers.append(any_site.start("loco_worker"))
             half = ids[part::2]
-            any_site.shell(SEND.format(ids=half, name=name))
+            any_site.shell(SEND.format(ids=half, name=name), 20 + 5 * SCALE)
     wait_until(lambda: statuses(any_site) == {"SUCCESSFUL": WAITING}, 90 * SCALE)
     for process in workers:
         process.wait_for("stop +Ctrl-C")
         assert process.terminate() == 0
-    answers = json.loads(any_site.shell(ANSWERS.format(ids=ids)))
+    answers = json.loads(any_site.shell(ANSWERS.format(ids=ids), 20 + 5 * SCALE))
     expected = [[f"go{number // 2}", "none", f"end{number // 2}"] for number in range(WAITING)]
     assert answers == expected
     calls = notes(any_site, "called")
@@ -111,7 +111,7 @@ def test_the_last_call_of_a_job_that_runs_once_more_is_not_lost(any_site):
     draw = random.Random(SEED)
     workers = [any_site.start("loco_worker") for _ in range(2)]
     for part in range(3):
-        any_site.shell(CALL.format(first=part * CALLS // 3))
+        any_site.shell(CALL.format(first=part * CALLS // 3), 20 + 5 * SCALE)
         if part < 2:
             victim = workers.pop(draw.randrange(len(workers)))
             victim.signal(signal.SIGKILL)

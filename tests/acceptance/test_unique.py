@@ -73,7 +73,7 @@ def test_kill_9_leaves_no_key_behind_and_makes_no_second_job(any_site, capsys):
     enqueuer.start()
     try:
         for kill in range(KILLS):
-            wait_until(lambda enough=(kill + 1) * NUMBERS: notes(any_site, "start").total() >= enough)
+            wait_until(lambda enough=(kill + 1) * NUMBERS * SCALE: notes(any_site, "start").total() >= enough, 60)
             victim = workers.pop(chance.randrange(2))
             victim.signal(signal.SIGKILL)
             assert victim.wait() == -signal.SIGKILL

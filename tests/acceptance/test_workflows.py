@@ -87,7 +87,7 @@ def test_every_workflow_ends_as_declared_under_kill_9(any_site, capsys):
     any_site.settings["LOCO"] = {"LEASE": LEASE, "NUM_WORKERS": 3}
     draw, began = random.Random(SEED), time.monotonic()
     workers = [any_site.start("loco_worker") for _ in range(3)]
-    lines = any_site.shell(ENQUEUE.format(WORKFLOWS, SEED, NODES)).splitlines()
+    lines = any_site.shell(ENQUEUE.format(WORKFLOWS, SEED, NODES), 20 + 5 * SCALE).splitlines()
     graphs = {str(number): json.loads(line) for number, line in enumerate(lines[-WORKFLOWS:])}
     kills = 5 * SCALE
     for number in range(1, kills + 1):

@@ -17,7 +17,7 @@ from .unique import cancelled
 
 STEPS = int(os.environ.get("LOCO_CHAOS") or 0) * 1_000 or 120
 #: A history begins anew after so many steps: before the queue has many jobs, and before a slow limit opens again.
-FRESH = 1_000
+FRESH = 250
 
 
 class LimitHistoryContract(LimitCase):
