@@ -15,6 +15,7 @@ from .language import Keywords, filter_of
 from .operations import EDITABLE, Cancel, Delete, GiveUp, Operation, Retry, require
 from .operations.bulk import BulkRun
 from .operations.edits import move_of, update_of
+from .operations.workflows.retrying import require_order
 from .search import Search
 from .states import State
 from .stores import JobReference, backend_of, get, id_of, other_holder
@@ -46,7 +47,8 @@ def retry(which: Jobs, /, *, backend: str | None = None) -> int:
     """Make jobs that have failed or were cancelled ready again; return how many.
 
     They are due now, after the jobs that wait already, and each runs once more: its history stays, and it has spent its
-    attempts. ``which`` is a job (its id, the job, or a result), several of them, a search, or the text of a filter.
+    attempts. A node of a workflow waits for other nodes again. If they have failed and are not retried as well, it is
+    left alone. ``which`` is a job (its id, the job, or a result), several of them, a search, or the text of a filter.
 
     A single job in another state raises ``InvalidState``; among several, such jobs are left alone.
     Raises ``TaskResultDoesNotExist`` if there is no such job, and what the methods of ``Search`` raise.
@@ -157,6 +159,8 @@ def _operate_on_one(operation: Operation, job: Job, backend: str | None) -> int:
     A job on its way to another store may be in both, and the next run of the move would bring back one that is left.
     """
     require(operation, job)
+    if isinstance(operation, Retry):
+        require_order(backend_of(job.backend).queue, job)
     if filter(id=job.id, backend=backend).do(operation) if is_parked(job) else BulkRun(operation).over([job]):
         return 1
     stored = get(job)

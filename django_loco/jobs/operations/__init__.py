@@ -9,6 +9,7 @@
 ``retry``
     Makes what has failed or was cancelled ready again, due at the time of the operation, so that it comes after the
     jobs that wait already. Its history stays, so it has spent its attempts: it runs once more, also if it has expired.
+    A node of a workflow waits for its nodes again, see ``workflows.retrying``.
 ``delete``
     Deletes what waits and what has finished.
 ``move``, ``update``
@@ -28,6 +29,7 @@ from ...exceptions import InvalidState, JobCancelled
 from ...queues.base import Change
 from ..states import State, state_of
 from ..stores import backend_of
+from .workflows.nodes import again
 
 UNFINISHED: Collection[State] = ("waiting", "scheduled", "retrying")
 #: The states of jobs that are neither running nor done.
@@ -134,9 +136,8 @@ class Retry:
                 f"TASKS[{job.backend!r}] runs jobs inside enqueue(), so nothing would run job {job.id}. "
                 "Use jobs.run_again()."
             )
-        return Change(
-            before=job, after=replace(job, status=READY, run_after=self.at, expires_at=None, finished_at=None)
-        )
+        ready = replace(job, status=READY, run_after=self.at, expires_at=None, finished_at=None)
+        return Change(before=job, after=again(ready))
 
 
 @dataclass(frozen=True, slots=True)

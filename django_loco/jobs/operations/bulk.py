@@ -16,6 +16,7 @@ from ..scan import size_of
 from ..stores import backend_of
 from . import Operation, is_possible
 from .reruns import settle_ended
+from .workflows.retrying import RetriedNodes
 
 logger = get_logger("django_loco.operations")
 
@@ -34,12 +35,14 @@ class BulkRun:
     1. ``over`` takes the jobs in batches, and leaves out those with which the operation is not possible.
     2. Each batch is stored in one call per queue, each job only if it is still as it was read.
     3. A job that is not is read again. If it still matches and the operation is possible, it is in the next call.
+    4. At the end, nodes of workflows that were retried are released if they need not wait.
     """
 
     def __init__(self, operation: Operation, matches: Callable[[Job], bool] = lambda _: True) -> None:
         """``matches`` says whether a job that was read again is still meant."""
         self._operation = operation
         self._matches = matches
+        self._nodes = RetriedNodes()
         self.done = 0
         """The number of jobs with which the operation was done."""
 
@@ -53,6 +56,7 @@ class BulkRun:
             for batch in batches((job for job in jobs if is_possible(self._operation, job)), lambda job: job):
                 for alias, part in groupby(sorted(batch, key=_by_backend), key=_by_backend):
                     self._operate(alias, [*part])
+            self.done -= self._nodes.settle()
         except QueueUnavailable as error:
             if not self.done:
                 raise
@@ -82,7 +86,9 @@ class BulkRun:
         outcomes = [each for each in asked if isinstance(each, Outcome)]
         refused: set[str] = set()
         if changes:
+            self._nodes.prepare(queue, changes)
             refused |= self._counted(alias, [(each.before, each.after) for each in changes], queue.change(changes))
+            self._nodes.note(queue, [each for each in changes if each.before.id not in refused])
         if outcomes:
             ends = [(each.job, each.applied()) for each in outcomes]
             refused |= self._counted(alias, ends, queue.finish(outcomes))

@@ -10,12 +10,12 @@ from asgiref.sync import sync_to_async
 from django.db import connections, transaction
 
 from django_loco import jobs
-from django_loco.core.job import utcnow
+from django_loco.core.job import FAILED, utcnow
 from django_loco.exceptions import BatchDoesNotExist, BatchFinished, InvalidArguments, InvalidState, QueueFull
 from django_loco.jobs.operations.workflows.releasing import sweep
 from django_loco.jobs.operations.workflows.storing import edges_to
 from django_loco.queues import Claim, queue_for
-from django_loco.tasks import InvalidTask, Node, Workflow, batch, chain, group, task
+from django_loco.tasks import Batch, InvalidTask, Node, Workflow, batch, chain, group, task
 from django_loco.testing import drain
 from django_loco.worker.execution.inline import run_once
 from tests.app import tasks
@@ -315,6 +315,66 @@ def test_retry_that_was_interrupted_goes_on(monkeypatch):
     monkeypatch.undo()
     run()
     flow.retry()
+    run()
+    assert set(states(flow).values()) == {"done"}
+
+
+@pytest.mark.parametrize(
+    "retry",
+    [
+        lambda flow: jobs.retry(f"workflow:{flow.id}"),
+        lambda flow: jobs.filter(f"workflow:{flow.id}").retry(),
+        lambda flow: jobs.retry([job for job in flow.nodes() if job.status == FAILED]),
+        lambda flow: Batch.get(flow.id).retry(),
+    ],
+)
+@pytest.mark.parametrize("at_once", [1, 1000])
+def test_whoever_retries_nodes_keeps_their_order(retry, at_once, monkeypatch):
+    monkeypatch.setattr("django_loco.jobs.operations.bulk.BATCH", at_once)
+    flow = Workflow("nightly")
+    first = flow.add(note, "first", name="first")
+    bad = flow.add(once_more, after=[first], name="bad")
+    middle = flow.add(note, "middle", after=[bad], name="middle")
+    flow.add(read, after=[middle], name="last")
+    flow.add(note, "all the same", after=[bad], on_failed="run", name="told")
+    flow.enqueue()
+    run()
+    RAN.clear()
+    assert retry(flow) == 3
+    assert {name for name, state in states(flow).items() if state == "scheduled"} == {"middle", "last"}
+    run()
+    assert RAN == ["once more", "middle", {"middle": "MIDDLE"}]
+    assert set(states(flow).values()) == {"done"}
+
+
+def test_a_node_is_not_retried_without_those_that_it_waits_for():
+    flow = Workflow()
+    bad = flow.add(note, "bad", True, name="bad")
+    flow.add(note, "middle", after=[bad], name="middle")
+    flow.add(note, "beside", True, after=[bad], on_failed="ignore", name="beside")
+    flow.enqueue()
+    run()
+    by_name = {job.options["node"]["name"]: job for job in flow.nodes()}
+    reason = rf"waits for node 'bad' \(job {by_name['bad'].id}\).*workflows {flow.id} --retry"
+    with pytest.raises(InvalidState, match=reason):
+        jobs.retry(by_name["middle"].id)
+    assert jobs.filter(f"workflow:{flow.id} args.0:middle").retry() == 0
+    assert states(flow)["middle"] == "cancelled"
+    assert jobs.retry(by_name["beside"].id) == 1
+    assert states(flow) == {"bad": "failed", "middle": "cancelled", "beside": "waiting"}
+    jobs.delete(by_name["bad"].id)
+    with pytest.raises(InvalidState, match="or deleted"):
+        jobs.retry(by_name["middle"].id)
+
+
+def test_a_retry_that_is_killed_in_the_middle_is_finished_by_a_sweep(monkeypatch):
+    flow = diamond().enqueue()
+    flow.cancel()
+    monkeypatch.setattr("django_loco.jobs.operations.workflows.retrying.advance", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        jobs.retry(f"workflow:{flow.id}")
+    monkeypatch.undo()
+    sweep(queue_for("default"))
     run()
     assert set(states(flow).values()) == {"done"}
 

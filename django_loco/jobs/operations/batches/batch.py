@@ -16,9 +16,10 @@ from ....core.job import Job, new_id
 from ....core.serialization import call_of, decode, encode_exact, require_result_size
 from ....exceptions import BatchDoesNotExist, InvalidArguments, InvalidState
 from ....log.safe import get_logger
-from ....queues.records.batches import BATCH, BatchCounts, BatchRecord, new_record
+from ....queues.records.batches import BATCH, WORKFLOW, BatchCounts, BatchRecord, new_record
 from ...api import cancel, retry
 from ...stores import backend_of, searched
+from ..workflows.retrying import retry_failed
 from .settling import settle, text_of_callbacks
 
 logger = get_logger("django_loco.batches")
@@ -203,13 +204,15 @@ class Batch:
         """Make all members ready again that have failed or were cancelled; return how many.
 
         If the batch has finished, another round of it begins: when its members have ended, its callbacks are enqueued
-        once more. Members that were pruned meanwhile do not count any more.
+        once more. Members that were pruned meanwhile do not count any more. The members of a workflow keep their order.
         """
         self.settle()
-        number = sum(retry(ids, backend=self.backend) for ids in self._members("failed"))
-        if number:  # they are ready before the round begins: without members that are left it would end at once
+        if self._record.kind == WORKFLOW:
+            number = retry_failed(self._backend.queue, self.id)
+        elif number := sum(retry(ids, backend=self.backend) for ids in self._members("failed")):
+            # They are ready before the round begins: without members that are left it would end at once.
             self._backend.queue.reopen_batch(self.id)
-            self.settle()
+        self.settle()
         return number
 
     def refresh(self) -> None:

@@ -71,6 +71,12 @@ def waits_for_nodes(job: Job) -> bool:
     return job.status == READY and job.run_after == HELD_UNTIL and place_of(job) is not None
 
 
+def again(job: Job) -> Job:
+    """Return a job that is ready as one that waits, if it is a node that waits for others."""
+    place = place_of(job)
+    return replace(job, run_after=HELD_UNTIL) if place is not None and place.after else job
+
+
 def released(job: Job) -> Job:
     """Return a node that waits as one that may run: at its place among the jobs that were enqueued when it was."""
     return replace(job, run_after=None)

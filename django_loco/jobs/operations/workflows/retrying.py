@@ -1,55 +1,96 @@
-"""Retries the failed part of a workflow: nodes that have failed run again, and those that were cancelled wait for them.
+"""Retries nodes of workflows: those that wait for others wait for them once more, whoever retries them.
 
-1. The nodes that were cancelled wait again. They have no edges yet, so nothing happens to them.
-2. The nodes that wait for none of these are made ready.
-3. All nodes that wait get their edges again. If the workflow had finished, its next round begins.
-4. The edges are marked, in case some of those nodes have ended meanwhile.
+A node that waits for no other is ready at once. For the others
 
-If the process is killed in between, nodes may wait without edges. Another retry goes on where this one ended.
+1. ``RetriedNodes.prepare`` stores their edges again.
+2. The nodes wait again: ``Retry`` makes that change.
+3. ``note`` stores the edges once more, as a sweep may have deleted them before step 2.
+4. ``settle`` marks the edges when all nodes have been through these steps. Nodes whose upstream nodes have succeeded
+   are released; those of which one has failed, and was not retried with them, are cancelled once more.
+
+If the process is killed in between, a sweep does the rest. In the worst case nodes wait without edges; ``retry_failed``
+mends that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
-from ....core.job import READY, Job
+from ....core.job import FAILED, Job
+from ....exceptions import InvalidState
+from ....log.plain_text import one_line
 from ....queues import Queue
 from ....queues.base import Change
 from .. import Retry
-from .nodes import HELD_UNTIL, node_id, place_of, waits_for_nodes
+from .nodes import node_id, place_of, waits_for_nodes
 from .releasing import advance
 from .storing import CHUNK, edges_to, members
 
 
 def retry_failed(queue: Queue, workflow: str) -> int:
-    """Retry the failed part of a workflow; return how many nodes run or wait again. Raises what the queue raises."""
-    failed = [*members(queue, workflow, "failed")]
-    left = [*members(queue, workflow, "left")]
-    ids = {job.id for job in (*failed, *left)}
-    later = [job for job in failed if _waits_for(job, ids)]
-    number = _change(queue, [Change(before=job, after=_held(job)) for job in later])
-    retry = Retry()
-    number += _change(queue, [retry.of(job) for job in failed if not _waits_for(job, ids)])
-    held = [job for job in members(queue, workflow, "left") if waits_for_nodes(job)]
-    queue.add_edges(workflow, edges_to(held))
+    """Retry the failed part of a workflow; return how many nodes run or wait again. Raises what the queue raises.
+
+    If the workflow had finished, its next round begins.
+    """
+    retry, number = Retry(), 0
+    failed = [retry.of(job) for job in members(queue, workflow, "failed")]
+    for first in range(0, len(failed), CHUNK):
+        chunk = failed[first : first + CHUNK]
+        number += len(chunk) - len(queue.change(chunk))
+    queue.add_edges(workflow, edges_to([job for job in members(queue, workflow, "left") if waits_for_nodes(job)]))
     if number:  # they are ready before the round begins: without members that are left it would end at once
         queue.reopen_batch(workflow)
     advance(queue, workflow, None)
     return number
 
 
-def _waits_for(job: Job, ids: set[str]) -> bool:
-    """Return whether a node waits for one of those with these ids."""
+def require_order(queue: Queue, job: Job) -> None:
+    """Raise ``InvalidState`` if ``job`` is a node that would be cancelled again, as another one has failed."""
     place = place_of(job)
-    return place is not None and any(node_id(str(job.batch), name) in ids for name in place.after)
+    if place is None or place.on_failed != "cancel":
+        return
+    names = {node_id(str(job.batch), name): name for name in place.after}
+    upstream = {each.id: each for each in queue.get_many([*names])}
+    for job_id, name in names.items():
+        if job_id not in upstream or upstream[job_id].status == FAILED:
+            raise InvalidState(
+                f"Job {job.id} waits for node {one_line(name)!r} (job {job_id}), which has failed or was cancelled or "
+                f"deleted. Retry that one as well, or the failed part of the workflow: loco_jobs workflows {job.batch} "
+                "--retry."
+            )
 
 
-def _held(job: Job) -> Job:
-    return replace(job, status=READY, run_after=HELD_UNTIL, expires_at=None, finished_at=None)
+class RetriedNodes:
+    """The nodes that one operation makes wait again."""
+
+    def __init__(self) -> None:
+        self._ids: defaultdict[tuple[Queue, str], set[str]] = defaultdict(set)
+
+    def prepare(self, queue: Queue, changes: Sequence[Change]) -> None:
+        """Store the edges to those of the jobs that will be nodes which wait, and were not."""
+        for workflow, nodes in _by_workflow(changes).items():
+            queue.add_edges(workflow, edges_to(nodes))
+
+    def note(self, queue: Queue, changes: Sequence[Change]) -> None:
+        """Note changes that were made."""
+        self.prepare(queue, changes)
+        for workflow, nodes in _by_workflow(changes).items():
+            self._ids[queue, workflow] |= {job.id for job in nodes}
+
+    def settle(self) -> int:
+        """Release the nodes that need not wait; return how many were cancelled again. Raises what the queue raises."""
+        cancelled = 0
+        for (queue, workflow), ids in self._ids.items():
+            advance(queue, workflow, None)
+            cancelled += sum(job.status == FAILED for job in queue.get_many([*ids]))
+        self._ids.clear()
+        return cancelled
 
 
-def _change(queue: Queue, changes: Sequence[Change]) -> int:
-    """Make changes; return how many were made. What has changed since it was read is left alone."""
-    chunks = [changes[first : first + CHUNK] for first in range(0, len(changes), CHUNK)]
-    return sum(len(chunk) - len(queue.change(chunk)) for chunk in chunks)
+def _by_workflow(changes: Iterable[Change]) -> dict[str, list[Job]]:
+    found: dict[str, list[Job]] = {}
+    for before, after in ((each.before, each.after) for each in changes):
+        if after is not None and waits_for_nodes(after) and not waits_for_nodes(before):
+            found.setdefault(str(after.batch), []).append(after)
+    return found

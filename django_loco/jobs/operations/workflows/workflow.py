@@ -22,7 +22,6 @@ from ..batches.batch import Batch
 from .declaring import After, Node, node_of, required_task
 from .nodes import Place, Takes, node_id
 from .results import NodeResults, names_in
-from .retrying import retry_failed
 from .signatures import Part, Signature
 from .storing import add_stored, members, run_inline, store
 
@@ -176,10 +175,7 @@ class Workflow:
         succeeded stays. If the workflow has finished, another round of it begins, with its callbacks. Raises
         ``InvalidState`` if the alias runs jobs inside ``enqueue``.
         """
-        self._batch.settle()
-        number = retry_failed(self._backend.queue, self.id)
-        self._batch.settle()
-        return number
+        return self._batch.retry()
 
     def refresh(self) -> None:
         """Load the present state and counts. Raises ``BatchDoesNotExist``."""
