@@ -165,6 +165,9 @@ class LocoBackend(stored_jobs.StoredTasks):
             duplicates.mark(ran, jobs)
             return ran
         stored = self._add(jobs, mode)
+        stored |= duplicates.rerun_ticks(
+            self.queue, [job for job in jobs if job.id not in stored], lambda few: self._add(few, mode)
+        )
         results = [
             result_of(job, tick.task) if job.id in stored else None for tick, job in zip(ticks, jobs, strict=True)
         ]
@@ -315,9 +318,12 @@ class LocoBackend(stored_jobs.StoredTasks):
 
     def _ended(self, task: Task[..., Any], job: Job) -> Job | None:
         if job.unique_key is not None and (holders := self.queue.holders([job.unique_key])):
-            return holders[job.unique_key]
+            return duplicates.follow(self.queue, job) or holders[job.unique_key]
         self._announce([result_of(job, task)], {job.id})
-        return in_process.run_in_foreground(self.alias, job)
+        ended = in_process.run_in_foreground(self.alias, job)
+        while ended is not None and (following := duplicates.take_following(self.queue, job)) is not None:
+            in_process.run_in_foreground(self.alias, following)
+        return ended
 
     def _announce(self, results: Iterable[TaskResult[..., Any]], stored: set[str]) -> None:
         logs = _tasks_logger.isEnabledFor(logging.DEBUG)

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..core.compat import TaskResult
-from ..core.job import READY, RUNNING, Job, Outcome, utcnow
+from ..core.job import READY, RERUN, RUNNING, Job, Outcome, utcnow
 from ..exceptions import DuplicateJob, QueueUnavailable
 from ..jobs.operations import reruns
 from ..jobs.operations.edits import signed_again
@@ -200,15 +201,64 @@ def refuse(queue: Queue, jobs: Sequence[Job]) -> None:
             raise _error(_result_of_duplicate(jobs[number]), ())
 
 
+def rerun_ticks(queue: Queue, jobs: Sequence[Job], add: Callable[[list[Job]], set[str]]) -> set[str]:
+    """Let jobs follow those that hold their unique keys, if they are of ``"rerun"`` and these have begun.
+
+    ``jobs`` are those of ticks that were not stored: because of their unique keys, or because another process has
+    stored the same tick, which refuses them here as well. Return the ids of those stored. For ``add`` see ``store``.
+    """
+    asked = [job for job in jobs if job.unique_key is not None and RERUN in job.options]
+    if not asked:
+        return set()
+    keys = {str(job.unique_key) for job in asked}
+    holders = queue.holders(keys)
+    following = [reruns.following(job) for job in asked if _may_follow(job, holders.get(str(job.unique_key)))]
+    # A key that is free by now was held by a job that had begun before the tick, so the call is not done yet.
+    free = [job for job in asked if job.unique_key not in holders]
+    stored = add(following + free) if following or free else set()
+    reruns.settle(queue, keys)
+    return stored
+
+
+def _may_follow(job: Job, holder: Job | None) -> bool:
+    return holder is not None and (holder.key is None or holder.key != job.key) and _has_begun(holder)
+
+
+def follow(queue: Queue, job: Job) -> Job | None:
+    """Return the job that follows the one with the unique key of ``job``, in memory; ``None`` if none has to."""
+    if RERUN not in job.options:
+        return None
+    _, holders = _with_reruns(queue, [job], Handling("rerun"), lambda few: {each.id for each in queue.enqueue(few)})
+    return holders.get(job.id) or queue.get(job.id)
+
+
+def take_following(queue: Queue, job: Job) -> Job | None:
+    """Take the job that follows ``job``, which has ended, out of the queue; ``None`` if there is none."""
+    if RERUN not in job.options or job.unique_key is None:
+        return None
+    reruns.settle(queue, [job.unique_key])
+    following = queue.holders([job.unique_key]).get(job.unique_key)
+    if following is None or following.status != READY or queue.change([Change(before=following, after=None)]):
+        return None
+    return replace(following, key=None, run_after=None)  # its once-key stays known
+
+
 def results_of_ticks(queue: Queue, jobs: Sequence[Job]) -> dict[str, TaskResult[..., Any]]:
     """Return the results of the calls of schedules that were refused because of their unique keys, by their ids.
 
     Those whose once-key the holder has as well are left out: another process has stored the same call.
     """
     asked = [job for job in jobs if job.unique_key is not None]
-    holders = queue.holders({str(job.unique_key) for job in asked}) if asked else {}
-    pairs = ((job, holders.get(str(job.unique_key))) for job in asked)
+    keys = {job.id: _keys_to_ask(job) for job in asked}
+    holders = queue.holders({*chain.from_iterable(keys.values())}) if asked else {}
+    pairs = ((job, next(filter(None, map(holders.get, keys[job.id])), None)) for job in asked)
     return {job.id: _result_of_duplicate(holder) for job, holder in pairs if holder and holder.key != job.key}
+
+
+def _keys_to_ask(job: Job) -> tuple[str, ...]:
+    """Return the unique keys of the jobs that may do the call of ``job``, that of one which follows first."""
+    key = str(job.unique_key)
+    return (reruns.key_after(key), key) if RERUN in job.options else (key,)
 
 
 def _result_of_duplicate(holder: Job) -> TaskResult[..., Any]:

@@ -12,9 +12,11 @@ from django_loco.core.compat import TaskResultStatus, task_backends
 from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Outcome, utcnow
 from django_loco.core.uniqueness import digest_of
 from django_loco.exceptions import DuplicateJob, InvalidArguments, InvalidState, JobExpired
+from django_loco.jobs.operations import reruns
 from django_loco.queues import Claim, queue_for
 from django_loco.tasks import InvalidTask, LocoTask, duplicates, enqueue_many, task
 from django_loco.testing import drain, travel
+from django_loco.worker.execution.inline import run_once
 from tests.app import tasks
 from tests.app.tasks import sync_stock
 
@@ -315,3 +317,48 @@ def test_the_result_is_right_after_a_commit_that_stores_the_job(queue):
     assert (result.id, result.duplicate) == (waiting.id, True)
     assert result.status == TaskResultStatus.READY
     assert connection.in_atomic_block is False
+
+
+@task(unique=True, on_duplicate="rerun")
+def reindex():
+    tasks.ran.append("reindex")
+
+
+def test_a_tick_lets_a_job_run_once_more_after_the_one_that_runs(queue):
+    backend, now = task_backends["default"], utcnow()
+    tasks.ran.clear()
+    running = reindex.enqueue()
+    [held] = queue.fetch(Claim(worker_id="w", lease=60, threads=5))
+    first = backend.enqueue_tick(reindex, [], {}, key="nightly@1", tick=now)
+    assert (first.duplicate, first.id == running.id) == (False, False)
+    assert backend.enqueue_tick(reindex, [], {}, key="nightly@1", tick=now) is None
+    second = backend.enqueue_tick(reindex, [], {}, key="nightly@2", tick=now)
+    assert (second.duplicate, second.id) == (True, first.id)
+    run_once(queue, held)
+    drain()
+    assert tasks.ran == ["reindex"] * 2
+    reindex.enqueue()
+    fetched(queue)
+    assert not queue.holders({reruns.key_after(queue.get(first.id).unique_key)})
+    late = backend.enqueue_tick(reindex, [], {}, key="nightly@1", tick=now)  # by another scheduler
+    assert late is None or late.duplicate
+    assert not queue.holders({reruns.key_after(queue.get(first.id).unique_key)})
+
+
+@task(unique=True, on_duplicate="rerun")
+def reindex_again(times):
+    tasks.ran.append("begins")
+    if len(tasks.ran) < times:
+        results = [reindex_again.enqueue(times) for _ in range(2)]
+        tasks.ran.append([result.status for result in results])
+        assert results[0].id == results[1].id
+        assert [result.duplicate for result in results] == [False, True]
+    tasks.ran.append("ends")
+
+
+def test_in_the_foreground_it_runs_once_more_as_well(settings):
+    settings.WORKER_MODE = "ForegroundBlocking"
+    tasks.ran.clear()
+    reindex_again.enqueue(4)
+    assert tasks.ran == ["begins", ["READY", "READY"], "ends", "begins", "ends"]
+    assert jobs.filter("status:done").count() >= 2
