@@ -52,6 +52,8 @@ class Registry(PythonApi):
         self._strict = strict
         self.is_project = self._undiscovered = autodiscover
         """Whether these are the schedules of the project, to which those of its database belong."""
+        self.logs_problems = True
+        """Whether mistakes are logged as they are found; a command that lists them by itself does without."""
 
         self._discovering = threading.RLock()
         self._entries: dict[str, ScheduleEntry] = {}
@@ -169,7 +171,8 @@ class Registry(PythonApi):
         if self._strict:
             raise LocoConfigurationError(problem.message) from error
         self._problems.append(problem)
-        logger.error("%s %s", problem.message, problem.hint)
+        if self.logs_problems:
+            logger.error("%s %s", problem.message, problem.hint)
 
     def _discover(self) -> None:
         """Find the schedules, once. A module that declares some meanwhile does not wait for the lock."""

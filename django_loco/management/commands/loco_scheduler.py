@@ -11,6 +11,7 @@ from ...assembly.run_options import RunOptions
 from ...exceptions import QueueError
 from ...process.autoreload import is_child
 from ...process.server import NoServer
+from ...scheduler.registry import default
 from .. import schedules, ticks
 from ..base import RELOADS, LocoCommand, add_noreload
 from ..output import show
@@ -48,6 +49,15 @@ class Command(LocoCommand):
         )
         add_noreload(parser)
         add_health_port(parser)
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run the command. Schedules are read by its checks, before ``handle``."""
+        lists_problems = options["list"] or options["preview"] or options["check"]
+        default.logs_problems = not lists_problems
+        try:
+            return super().execute(*args, **options)
+        finally:
+            default.logs_problems = True
 
     def handle(self, *args: Any, **options: Any) -> None:
         tags, form = options["tag"], options["format"]

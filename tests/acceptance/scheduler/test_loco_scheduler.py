@@ -53,6 +53,24 @@ def test_what_is_listed_checked_run_and_fired(scheduled):
     assert (last["sessions"], last["echo"], last["other"]) == ("SUCCESSFUL", "SUCCESSFUL", None)
 
 
+@pytest.mark.parametrize("arguments", [("--list",), ("--preview", "1m"), ("--check",)])
+def test_each_mistake_is_told_once(scheduled, arguments):
+    scheduled.settings["LOCO"]["SCHEDULE"]["wrong"] = {"run": "check", "schedule": "at 25:00"}
+    scheduled.write("pages/schedules.py", SCHEDULES + 'scheduler.every(work, seconds=0, name="never")\n')
+    ended = subprocess.run(
+        scheduled.command_line("loco_scheduler", *arguments),
+        cwd=scheduled.folder,
+        env=scheduled.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert ended.returncode == ("--check" in arguments)
+    for name in ("wrong", "never"):
+        assert ended.stderr.count(f"Schedule '{name}'") == 1, ended.stderr
+
+
 @pytest.mark.parametrize("arguments", [("--list",), ("--preview", "1m"), ("--check",), ("--history", "other")])
 def test_a_reader_that_has_gone_ends_a_command_quietly(scheduled, arguments):
     read, write = os.pipe()
