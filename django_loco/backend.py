@@ -13,12 +13,13 @@ from django.apps import apps
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import SynchronousOnlyOperation
 
-from .conf import Mode, did_you_mean, loco_settings, worker_mode
+from .conf import Mode, loco_settings, worker_mode
 from .core import test_environment
 from .core.compat import DEFAULT_TASK_QUEUE_NAME, TASKS_LOGGER, InvalidTask, Task, TaskResult, task_enqueued
 from .core.job import Job
 from .core.on_commit import after_commit, open_transactions
 from .core.serialization import require_batch_size
+from .core.validation import did_you_mean
 from .exceptions import UnknownTask
 from .jobs.operations.batches.settling import store
 from .jobs.signing import sign

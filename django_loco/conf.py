@@ -3,7 +3,6 @@
 Settings are read when they are needed and cached until Django signals a change, so ``override_settings`` works.
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -16,7 +15,7 @@ from django.dispatch import receiver
 from .core import test_environment
 from .core.job.limits import is_limit_name, problems_of_limit
 from .core.task_options import STORED_OPTIONS
-from .core.validation import COUNT, LEVELS, SECONDS, Rule, is_seconds, is_whole
+from .core.validation import COUNT, LEVELS, SECONDS, Rule, did_you_mean, is_seconds, is_whole
 from .exceptions import LocoConfigurationError
 
 Mode = Literal["BackgroundAsync", "BackgroundQueue", "ForegroundBlocking"]
@@ -207,19 +206,6 @@ class LocoSettings:
 _RULES: Mapping[str, Rule] = {
     name: hint.__metadata__[0] for name, hint in get_type_hints(LocoSettings, include_extras=True).items()
 }
-
-
-def did_you_mean(word: str, names: Sequence[str]) -> str:
-    """Return `` Did you mean 'x'?`` for the most similar of ``names``; else a list of all ``names``, if any."""
-    if near := nearest(word, names):
-        return f" Did you mean {near!r}?"
-    return f" Choices are: {', '.join(names)}." if names else ""
-
-
-def nearest(word: str, names: Sequence[str]) -> str | None:
-    """Return the name that ``word`` may be a misspelling of; ``None`` if no name is similar."""
-    near = difflib.get_close_matches(word.upper(), [name.upper() for name in names], n=1, cutoff=0.6)
-    return next(name for name in names if name.upper() == near[0]) if near else None
 
 
 def problems() -> list[str]:

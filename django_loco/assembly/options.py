@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.core.management.commands.runserver import naiveip_re
 
-from ..conf import did_you_mean
+from ..core.validation import did_you_mean
 from ..process.children.identity import ProcessIdentity
 from ..worker.in_process import loco_aliases
 from ..worker.maintenance.memory_limit import resident

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from django.utils.module_loading import import_string
 
 from ..component import Component
-from ..conf import did_you_mean, loco_settings
+from ..conf import loco_settings
+from ..core.validation import did_you_mean
 from ..exceptions import LocoConfigurationError
 
 #: Names that a component of the project cannot have.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.core.management.base import CommandError
 
-from ..conf import did_you_mean
 from ..core.compat import task_backends
+from ..core.validation import did_you_mean
 from ..queues import queue_for
 from .run_options import mode_of
 

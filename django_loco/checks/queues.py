@@ -10,9 +10,9 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error
 from django.db import OperationalError, connections
 
-from ..conf import did_you_mean, loco_settings, problems, worker_mode
+from ..conf import loco_settings, problems, worker_mode
 from ..core.compat import task_backends
-from ..core.validation import NAME_REQUIREMENT, is_name
+from ..core.validation import NAME_REQUIREMENT, did_you_mean, is_name
 from ..exceptions import LocoConfigurationError
 from ..queues import build, mistakes
 from ..queues.memory.spool import folder_for

@@ -13,7 +13,8 @@ from django.core.management import get_commands
 
 from ..assembly import project_components
 from ..carry import carriers
-from ..conf import did_you_mean, loco_settings, problems
+from ..conf import loco_settings, problems
+from ..core.validation import did_you_mean
 from ..exceptions import LocoConfigurationError
 from ..jobs.pages.scope import scope_function
 from ..scheduler.api.control import current

@@ -26,11 +26,10 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from ..conf import did_you_mean
 from ..exceptions import InvalidArguments
 from .job import READY, Job
 from .serialization import encode_exact
-from .validation import short
+from .validation import did_you_mean, short
 
 STARTED, FINISHED = "started", "finished"
 #: The arguments of a call: by place, and by name.

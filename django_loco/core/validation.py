@@ -6,8 +6,9 @@ any of them could not keep.
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,3 +72,16 @@ def short(value: object) -> str:
     """Return ``value`` for an error message, shortened if it is long."""
     text = ascii(value)
     return text if len(text) <= MAX_NAME else f"{text[: MAX_NAME // 2]}... ({len(text)} characters)"
+
+
+def did_you_mean(word: str, names: Sequence[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the most similar of ``names``; else a list of all ``names``, if any."""
+    if near := nearest(word, names):
+        return f" Did you mean {near!r}?"
+    return f" Choices are: {', '.join(names)}." if names else ""
+
+
+def nearest(word: str, names: Sequence[str]) -> str | None:
+    """Return the name that ``word`` may be a misspelling of; ``None`` if no name is similar."""
+    near = difflib.get_close_matches(word.upper(), [name.upper() for name in names], n=1, cutoff=0.6)
+    return next(name for name in names if name.upper() == near[0]) if near else None

@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import Literal, TypeVar, get_args
 from uuid import uuid4
 
-from ..conf import did_you_mean
 from ..core.compat import TaskResultStatus
 from ..core.job import FAILED, READY, RUNNING, SUCCESSFUL, utcnow
-from ..core.validation import NAME_REQUIREMENT, is_name, short
+from ..core.validation import NAME_REQUIREMENT, did_you_mean, is_name, short
 from ..exceptions import InvalidState, QueueUnavailable
 from ..log.plain_text import one_line
 from ..queues import Queue

@@ -7,9 +7,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from ..conf import did_you_mean, worker_mode
+from ..conf import worker_mode
 from ..core.compat import BaseTaskBackend, Task, TaskResult, TaskResultDoesNotExist, task_backends
 from ..core.job import Job
+from ..core.validation import did_you_mean
 from ..exceptions import LocoConfigurationError, QueueUnavailable
 from ..queues import Queue
 

@@ -12,9 +12,8 @@ from itertools import islice, zip_longest
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from ..conf import did_you_mean
 from ..core.job import utcnow
-from ..core.validation import is_seconds
+from ..core.validation import did_you_mean, is_seconds
 from ..log.plain_text import one_line
 from ..scheduler.api.control import current
 from ..scheduler.api.history import LastRun, last_runs

@@ -14,9 +14,10 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 from django.utils.module_loading import import_string
 
-from ..conf import TASKS_OPTIONS, Testing, did_you_mean, testing, worker_mode
+from ..conf import TASKS_OPTIONS, Testing, testing, worker_mode
 from ..core import test_environment
 from ..core.compat import task_backends
+from ..core.validation import did_you_mean
 from ..exceptions import LocoConfigurationError
 from .base import Queue
 from .claim import Claim

@@ -36,10 +36,9 @@ from typing import Any, ClassVar
 
 from django.core.checks import CheckMessage
 
-from ..conf import did_you_mean
 from ..core.compat import TaskResultStatus
 from ..core.job import Job, JobSummary, Outcome
-from ..core.validation import is_whole
+from ..core.validation import did_you_mean, is_whole
 from ..exceptions import LocoConfigurationError, QueueRefused
 from ..log.safe import get_logger
 from .claim import Claim

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from ..conf import did_you_mean
+from ..core.validation import did_you_mean
 from .entry import ScheduleEntry
 
 #: The most schedules of a loop that an error names.

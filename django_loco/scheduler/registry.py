@@ -19,9 +19,9 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import module_has_submodule
 
-from ..conf import did_you_mean
 from ..core.compat import TaskResult
 from ..core.job import new_id, utcnow
+from ..core.validation import did_you_mean
 from ..exceptions import LocoConfigurationError
 from ..log.safe import get_logger
 from .dependencies import dependency_errors

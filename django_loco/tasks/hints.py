@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from django.core.exceptions import SynchronousOnlyOperation
 
-from ..conf import did_you_mean, nearest
 from ..core.threads import is_on_event_loop
+from ..core.validation import did_you_mean, nearest
 from ..log.safe import get_logger
 
 logger = get_logger("django_loco.backend")

@@ -13,12 +13,13 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 from django.utils import timezone
 
-from ..conf import LocoSettings, loco_settings, nearest
+from ..conf import LocoSettings, loco_settings
 from ..core.compat import BaseTaskBackend, Task, TaskError, TaskResult, task_backends
 from ..core.job import READY, RUNNING, SUCCESSFUL, Job
 from ..core.retry import Policy, is_exception_type
 from ..core.serialization import are_scalars, decode, decode_call
 from ..core.task_options import STORED_OPTIONS, resolve_paths
+from ..core.validation import nearest
 from ..exceptions import UnknownTask
 from ..jobs.views.progress import progress_of
 from ..log.plain_text import one_line

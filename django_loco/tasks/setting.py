@@ -7,8 +7,8 @@ from typing import Any
 
 from django.utils.module_loading import import_string
 
-from ..conf import did_you_mean
 from ..core.compat import DEFAULT_TASK_BACKEND_ALIAS, task_backends
+from ..core.validation import did_you_mean
 from ..exceptions import LocoConfigurationError
 
 #: The keys of an alias, as Django defines them.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ..conf import did_you_mean, testing
+from ..conf import testing
 from ..core.compat import task_backends
 from ..core.threads import is_on_event_loop
+from ..core.validation import did_you_mean
 from ..exceptions import LocoConfigurationError
 from ..queues import Queue, queue_for
 from ..worker import in_process

@@ -1,7 +1,8 @@
 import pytest
 from django.test import override_settings
 
-from django_loco.conf import LocoSettings, did_you_mean, loco_settings, problems, worker_mode
+from django_loco.conf import LocoSettings, loco_settings, problems, worker_mode
+from django_loco.core.validation import did_you_mean
 from django_loco.exceptions import LocoConfigurationError
 
 

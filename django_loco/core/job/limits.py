@@ -22,7 +22,7 @@ from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from ..validation import COUNT, Rule
+from ..validation import COUNT, Rule, did_you_mean
 
 #: The lengths of the periods of a rate, in seconds, by their letters.
 PERIODS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -100,7 +100,7 @@ def problems_of_limit(name: str, value: Any) -> list[str]:
     """Return one sentence for each mistake in the declaration ``name``, such as ``LOCO['LIMITS']['api']``."""
     if not isinstance(value, Mapping):
         return [f'{name} is {value!r}; it must be a dict such as {{"concurrency": 5, "rate": "100/m", "burst": 20}}.']
-    unknown = [f"{name}[{key!r}] is unknown. Choices are: {', '.join(_RULES)}." for key in value if key not in _RULES]
+    unknown = [f"{name}[{key!r}] is unknown.{did_you_mean(str(key), [*_RULES])}" for key in value if key not in _RULES]
     given = {key: item for key, item in value.items() if key in _RULES and item is not None}
     wrong = [problem for key, item in given.items() if (problem := _RULES[key].problem(f"{name}[{key!r}]", item))]
     if unknown or wrong:

@@ -8,10 +8,10 @@ from operator import attrgetter
 from typing import Any, TypeAlias, TypedDict
 from uuid import UUID
 
-from ...conf import did_you_mean
 from ...core.compat import Task, TaskResult, TaskResultStatus
 from ...core.job import FAILED, Job, path_of
 from ...core.serialization import encode_exact
+from ...core.validation import did_you_mean
 from ...exceptions import FilterError
 from .tokens import Token
 

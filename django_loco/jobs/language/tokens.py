@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ...conf import nearest
+from ...core.validation import nearest
 from ...exceptions import FilterError
 from ..states import STATES
 

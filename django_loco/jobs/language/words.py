@@ -13,12 +13,12 @@ from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
-from ...conf import did_you_mean
 from ...core.compat import task_backends
 from ...core.job import Job, first_id
 from ...core.job.limits import keys_of, name_of
 from ...core.serialization import decode
 from ...core.uniqueness import digest_of
+from ...core.validation import did_you_mean
 from ..states import STATES, STATUS_OF, State, state_of
 from .arguments import Argument, decoded
 from .bounds import ANYWHERE, Bounds

@@ -9,11 +9,11 @@ from typing import Any
 
 from django.utils import timezone
 
-from ...conf import did_you_mean, loco_settings
+from ...conf import loco_settings
 from ...core.job import Job, utcnow
 from ...core.serialization import decode_call, encode_call
 from ...core.task_options import STORED_OPTIONS
-from ...core.validation import FIRST_YEAR, LAST_YEAR, NAME_REQUIREMENT, is_name, is_whole, short
+from ...core.validation import FIRST_YEAR, LAST_YEAR, NAME_REQUIREMENT, did_you_mean, is_name, is_whole, short
 from ...queues.base import Change
 from ..signing import is_genuine, signed
 from ..states import State

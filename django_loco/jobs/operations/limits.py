@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Final
 
-from ...conf import did_you_mean
 from ...core.job.limits import Limit, problems_of_limit
+from ...core.validation import did_you_mean
 from ...queues import Queue
 from ..stores import queue_of, searched
 from ..views.limits import limits_in

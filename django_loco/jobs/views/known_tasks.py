@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ...conf import nearest
-from ...core.validation import short
+from ...core.validation import nearest, short
 from ..stores import backend_of, queue_of
 
 #: The number of newest jobs that are looked at: the statistics do not have a task yet that was enqueued just now.

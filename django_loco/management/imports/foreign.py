@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import connections
 
-from ...conf import did_you_mean
+from ...core.validation import did_you_mean
 from ...exceptions import LocoConfigurationError
 
 

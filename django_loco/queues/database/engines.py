@@ -8,7 +8,7 @@ from django.db import connections
 from django.utils.connection import ConnectionDoesNotExist
 from django.utils.module_loading import import_string
 
-from ...conf import did_you_mean
+from ...core.validation import did_you_mean
 from ...exceptions import LocoConfigurationError
 from ..listener import QueueListener
 from .dialect import Dialect

@@ -13,7 +13,7 @@ from django_redis import get_redis_connection  # type: ignore[import-untyped]
 from redis import ConnectionPool, Redis
 from redis.cluster import RedisCluster
 
-from ...conf import did_you_mean
+from ...core.validation import did_you_mean
 from ...exceptions import LocoConfigurationError
 
 #: The time limit for replies of the server, unless the project sets another one.

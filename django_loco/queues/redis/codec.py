@@ -215,16 +215,11 @@ def logs_of(ids: Sequence[str], stored: Sequence[bytes | None]) -> dict[str, str
 def claim_payload(claim: Claim, nonce: str) -> tuple[object, ...]:
     """Return the arguments of ``claim`` for ``lua/exchange.lua``."""
     room = (1, 0) if claim.suspects else (claim.threads, claim.coroutines)
-    return nonce, word(claim.worker_id), micros_in(claim.lease), *room, *choice_payload(claim), _limits(claim)
+    return nonce, word(claim.worker_id), micros_in(claim.lease), *room, *choice_payload(claim), limits_payload(claim)
 
 
-def suspects_payload(claim: Claim) -> tuple[str, ...]:
-    """Return the arguments of ``claim`` for ``lua/suspects.lua``."""
-    queues, tags, kinds, _ = choice_payload(replace(claim, suspects=True))
-    return queues, tags, kinds, _limits(claim)
-
-
-def _limits(claim: Claim) -> str:
+def limits_payload(claim: Claim) -> str:
+    """Return the limits of ``claim`` for ``limits_of`` in ``lua/ledger.lua``."""
     return lines(chain.from_iterable((name, *numbers_of(limit)) for name, limit in claim.limits.items()))
 
 
@@ -235,19 +230,14 @@ def numbers_of(limit: Limit) -> tuple[int, int, int]:
 
 def choice_payload(claim: Claim) -> tuple[str, str, str, str]:
     """Return the queues, the tags, the kinds for the threads, and the kinds for the coroutines."""
-    return words_of(claim.queues), words_of(claim.tags), *_kinds_of(claim)
+    return words_of(claim.queues), words_of(claim.tags), *kinds_of(claim)
 
 
-def _kinds_of(claim: Claim) -> tuple[str, str]:
+def kinds_of(claim: Claim) -> tuple[str, str]:
+    """Return the kinds of plain jobs for the threads, and those for the coroutines."""
     if claim.suspects:
         return "2" * (claim.threads > 0) + "3" * (claim.coroutines > 0), ""
     return ("02", "13") if claim.suspects is None else ("0", "1")
-
-
-def limited_kinds(claim: Claim) -> str:
-    """Return the kinds of limited jobs for which ``claim`` has room."""
-    rooms = zip(_kinds_of(claim), (claim.threads, claim.coroutines), strict=True)
-    return "".join(str(int(kind) + LIMITED) for kinds, room in rooms if room > 0 for kind in kinds)
 
 
 @lru_cache(4096)

@@ -70,7 +70,6 @@ from .codec import (
     outcome_payload,
     short_payload,
     start_of_series,
-    suspects_payload,
     unique_payload,
     update_payload,
     words_of,
@@ -179,10 +178,6 @@ class RedisQueue(
         outcomes = [Outcome.of_dead_worker(job) for job in expired]
         refused, _ = self._exchange(outcomes, None, only_expired=True)
         return readable(self.alias, (outcome.applied() for outcome in outcomes if outcome.job.id not in refused))
-
-    def suspects(self, claim: Claim) -> int:
-        """Return how many suspects are due."""
-        return int(self.server.run("suspects", suspects_payload(claim)))
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is there."""

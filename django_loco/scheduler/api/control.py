@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from django.db import DatabaseError, connections, transaction
 
-from ...conf import did_you_mean
 from ...core.compat import TaskResult
+from ...core.validation import did_you_mean
 from ...exceptions import LocoConfigurationError
 from ...log.safe import get_logger
 from ..entry import Problem

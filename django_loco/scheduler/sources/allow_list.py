@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ...conf import did_you_mean, loco_settings
+from ...conf import loco_settings
 from ...core.compat import Task
+from ...core.validation import did_you_mean
 from ...exceptions import LocoConfigurationError
 from .targets import app_of_command, words_of_run
 

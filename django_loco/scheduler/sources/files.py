@@ -17,7 +17,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from ...conf import did_you_mean
+from ...core.validation import did_you_mean
 from ...exceptions import LocoConfigurationError
 
 #: The keys that apply to all jobs of the file that do not set them.

@@ -8,8 +8,9 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError, get_commands, load_command_class
 
-from ...conf import did_you_mean, loco_settings
+from ...conf import loco_settings
 from ...core.compat import Task
+from ...core.validation import did_you_mean
 from ...exceptions import LocoConfigurationError, UnknownTask
 from ...tasks.results import load_task
 from ..triggers.invalid import invalid

@@ -14,8 +14,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from ...conf import did_you_mean, nearest
-from ...core.validation import is_number, is_whole
+from ...core.validation import did_you_mean, is_number, is_whole, nearest
 from ...exceptions import LocoConfigurationError
 from .cron import Cron
 from .cron_in_words import WEEKDAYS

@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 from django.utils.module_loading import import_string
 
-from ...conf import did_you_mean, loco_settings
+from ...conf import loco_settings
 from ...core.serialization import encode_exact
 from ...core.uniqueness import Call, CallSignature, canonical
-from ...core.validation import short
+from ...core.validation import did_you_mean, short
 from ...exceptions import InvalidArguments
 from .options import merged_option
 

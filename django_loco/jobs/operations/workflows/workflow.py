@@ -9,11 +9,10 @@ from typing import Any, Literal, Self
 
 from asgiref.sync import sync_to_async
 
-from ....conf import did_you_mean
 from ....core.compat import Task
 from ....core.job import Job
 from ....core.serialization import require_batch_size
-from ....core.validation import NAME_REQUIREMENT, is_name, short
+from ....core.validation import NAME_REQUIREMENT, did_you_mean, is_name, short
 from ....exceptions import BatchDoesNotExist, InvalidArguments, InvalidState
 from ....queues.records.batches import WORKFLOW, BatchCounts
 from ....queues.records.workflows import ON_FAILED, OnFailed

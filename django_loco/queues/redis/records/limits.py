@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from ....core.job.limits import KeyTimes, Limit, Limits, limits_of
 from ...claim import Claim
 from ...records.limits import Limiting, LimitUse
-from ..codec import choice_payload, decoded, limited_kinds, lines, numbers_of
+from ..codec import LIMITED, choice_payload, decoded, kinds_of, limits_payload, lines, numbers_of
 from ..server import RedisServer
 from .pauses import RedisPauses
 
@@ -45,7 +45,18 @@ class RedisLimits(RedisPauses, Limiting):
     def limited_waiting(self, claim: Claim) -> Mapping[str, int]:
         """Return how many limited jobs are due."""
         queues, tags, *_ = choice_payload(claim)
-        return _summed(self.server.run("limited_waiting", (queues, tags, limited_kinds(claim))))
+        return _summed(self.server.run("limited_waiting", (queues, tags, _limited_kinds(claim))))
+
+    def suspects(self, claim: Claim) -> int:
+        """Return how many suspects are due, without limited ones that may not begin now."""
+        queues, tags, kinds, _ = choice_payload(replace(claim, suspects=True))
+        return int(self.server.run("suspects", (queues, tags, kinds, limits_payload(claim))))
+
+
+def _limited_kinds(claim: Claim) -> str:
+    """Return the kinds of limited jobs for which ``claim`` has room."""
+    rooms = zip(kinds_of(claim), (claim.threads, claim.coroutines), strict=True)
+    return "".join(str(int(kind) + LIMITED) for kinds, room in rooms if room > 0 for kind in kinds)
 
 
 def _summed(pairs: Sequence[bytes]) -> Mapping[str, int]:

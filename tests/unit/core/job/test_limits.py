@@ -112,7 +112,8 @@ def test_a_closed_key_opens_when_it_says_so():
         ({"concurrency": 0}, "LIMITS['concurrency'] is 0; it must be a whole number, 1 or more."),
         ({"concurrency": True}, "LIMITS['concurrency'] is True; it must be"),
         ({"rate": "1/s", "burst": 0}, "LIMITS['burst'] is 0; it must be"),
-        ({"conc": 1}, "LIMITS['conc'] is unknown. Choices are: concurrency, rate, burst."),
+        ({"concurency": 1}, "LIMITS['concurency'] is unknown. Did you mean 'concurrency'?"),
+        ({7: 1}, "LIMITS[7] is unknown. Choices are: concurrency, rate, burst."),
     ],
 )
 def test_a_wrong_limit_is_named(given, problem):
