@@ -44,13 +44,18 @@ class Ends:
             self.stream.write(f"{number:<99}\n")
         return count
 
+    def close(self) -> None:
+        """Drop the lines that nobody has read: otherwise a thread goes on writing them during the next tests."""
+        os.close(self.reader)
+        self.stream.drain(SECONDS)
+        self.file.close()
+
 
 @pytest.fixture(params=["pipe", "sockets"])
 def ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
     ends = Ends(request.param)
     yield ends
-    ends.file.close()
-    os.close(ends.reader)
+    ends.close()
 
 
 def test_what_is_written_arrives(ends):
