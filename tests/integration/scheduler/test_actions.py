@@ -114,10 +114,11 @@ def _ended(pid):
 
 
 def test_from_the_settings_to_the_result(monkeypatch):
+    start = {"at": "2099-12-24 18:00", "run_on_start": True}
     schedule = {
-        "shell": {"run": "echo $((6 * 7))", "shell": True, "schedule": "yearly", "run_on_start": True},
-        "command": {"run": "check --tag urls", "schedule": "yearly", "run_on_start": True, "queue": "emails"},
-        "broken": {"run": "exit 3", "shell": True, "schedule": "yearly", "run_on_start": True},
+        "shell": {"run": "echo $((6 * 7))", "shell": True, **start},
+        "command": {"run": "check --tag urls", "queue": "emails", **start},
+        "broken": {"run": "exit 3", "shell": True, **start},
     }
     loco = {"ALLOW_SHELL": True, "SCHEDULE": schedule, "RELEASE": "one"}
     with override_settings(LOCO=loco):
