@@ -16,9 +16,8 @@ COUNT, SIZE = 8, 2_000_000
 
 
 @pytest.fixture(params=["database", "redis"])
-def queue(request: pytest.FixtureRequest) -> Queue:
+def queue(request: pytest.FixtureRequest, transactional_db: None) -> Queue:
     if request.param == "database":
-        request.getfixturevalue("transactional_db")
         return DatabaseQueue("default", {})
     server = request.getfixturevalue("redis_server")
     queue = RedisQueue("default", {"url": server.url, "prefix": "large"})
