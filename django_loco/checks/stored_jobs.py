@@ -129,7 +129,7 @@ def _check_workers(alias: str, asks_store: bool) -> Iterator[CheckMessage]:
     try:
         queue = queue_for(alias)
         oldest = queue.oldest_due()
-        alive = [worker for worker in queue.workers() if worker.is_alive]
+        alive = [worker for worker in queue.workers() if worker.is_alive and not worker.is_scheduler]
     except (LocoConfigurationError, QueueUnavailable):
         return  # Other checks report that.
     waiting = 0.0 if oldest is None else (utcnow() - oldest).total_seconds()

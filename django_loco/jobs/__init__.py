@@ -22,7 +22,19 @@ from ..exceptions import FilterError, InvalidState, Unfinished
 
 if TYPE_CHECKING:
     from .api import OPERATIONS, cancel, delete, discard, filter, move, retry, run_again, update  # noqa: A004 - its public name
-    from .control import AliasWorker, QueueStats, pause, paused, quiet, resume, stats, stop, unquiet, workers
+    from .control import (
+        AliasWorker,
+        QueueStats,
+        pause,
+        paused,
+        quiet,
+        resume,
+        schedulers,
+        stats,
+        stop,
+        unquiet,
+        workers,
+    )
     from .operations.limits import reset_limit, set_limit
     from .operations.signals import signal
     from .operations.workflows.reading import workflow, workflows
@@ -70,6 +82,7 @@ __all__ = [
     "resume",
     "retry",
     "run_again",
+    "schedulers",
     "set_limit",
     "shown_job",
     "signal",
@@ -87,7 +100,7 @@ __all__ = [
 #: The modules of the public names.
 _MODULES = {
     "api": "OPERATIONS cancel delete discard filter move retry run_again update",
-    "control": "AliasWorker QueueStats pause paused quiet resume stats stop unquiet workers",
+    "control": "AliasWorker QueueStats pause paused quiet resume schedulers stats stop unquiet workers",
     "operations.limits": "reset_limit set_limit",
     "operations.signals": "signal",
     "operations.workflows.reading": "workflow workflows",

@@ -165,6 +165,23 @@ def _paused(queue: Queue, kind: Kind) -> set[str]:
 
 def workers(*, backend: str | None = None) -> list[AliasWorker]:
     """Return the workers that are registered, also dead ones that were not unregistered yet; see ``is_alive``."""
+    return workers_and_schedulers(backend)[0]
+
+
+def schedulers(*, backend: str | None = None) -> list[AliasWorker]:
+    """Return the schedulers that are registered, also dead ones. Each shows itself to every alias; one is returned."""
+    return workers_and_schedulers(backend)[1]
+
+
+def workers_and_schedulers(backend: str | None = None) -> tuple[list[AliasWorker], list[AliasWorker]]:
+    """Return both, from one look at each registry."""
+    registered = _registered(backend)
+    schedulers = sorted((each for each in registered if each.is_scheduler), key=lambda each: -each.heartbeat_age)
+    by_process = {(each.host, each.pid, each.started_at): each for each in schedulers}  # with its youngest heartbeat
+    return [each for each in registered if not each.is_scheduler], [*by_process.values()]
+
+
+def _registered(backend: str | None) -> list[AliasWorker]:
     return [
         AliasWorker(backend=alias, **asdict(worker))
         for alias in searched(backend)
@@ -215,7 +232,7 @@ def _tell(worker_id: str, command: Command, backend: str | None) -> None:
 
 def _told(worker_id: str, command: Command, backend: str | None) -> AliasWorker:
     """Return the worker, which would obey. Raises ``ValueError`` and ``InvalidState``."""
-    known = {worker.worker_id: worker for worker in workers(backend=backend)}
+    known = {worker.worker_id: worker for worker in _registered(backend)}
     worker = known.get(worker_id)
     if worker is None:
         raise ValueError(f"no worker {short(worker_id)} is registered.{did_you_mean(str(worker_id), [*known])}")
@@ -236,6 +253,8 @@ def _why_not(worker: AliasWorker, command: Command) -> str:
         return f"has given no sign of life for {silent}: it has died, or cannot reach its queue."
     if not worker.role:
         return "runs an earlier release of django-loco, which takes no commands."
+    if worker.is_scheduler:
+        return "is a scheduler, which takes no commands. Stop its process."
     if worker.role == Role.ISOLATED:
         return "runs one suspect job for another worker, and ends by itself. Tell that worker."
     if command == Command.STOP and worker.role != Role.WORKER:

@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import jobs, locks, scheduler
 from ..core.job import utcnow
-from ..jobs.control import AliasPause, paused_jobs
+from ..jobs.control import AliasPause, paused_jobs, workers_and_schedulers
 from ..jobs.views.age import age
 from ..log.plain_text import one_line
 from .schedules import clock, table
@@ -25,6 +25,7 @@ SCHEDULES = 10
 LOCK_HEADINGS = ("NAME", "ALIAS", "HOLDER", "JOB", "SINCE", "TOKEN", "WAITING")
 PAUSE_HEADINGS = ("ALIAS", "KIND", "NAME")
 WORKER_HEADINGS = ("WORKER", "HOST", "PID", "QUEUES", "TAGS", "BUSY", "HEARTBEAT")
+SCHEDULER_HEADINGS = ("SCHEDULER", "HOST", "PID", "TAGS", "HEARTBEAT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,9 @@ class Thresholds:
 
     require_worker: bool = False
     """Whether each alias needs a worker that is alive."""
+
+    require_scheduler: bool = False
+    """Whether a scheduler has to be alive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,16 +69,21 @@ class Status:
     """The tasks and tags that are paused. Paused queues are in ``queues``."""
 
     limits: Sequence[jobs.LimitState] = ()
+    schedulers: Sequence[jobs.AliasWorker] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return it as values for JSON. Ages are in seconds."""
         queues = [asdict(queue) | asdict(rates_of(queue, self.rates)) for queue in self.queues]
-        workers = [asdict(worker) | {"is_alive": worker.is_alive} for worker in self.workers]
+        workers, schedulers = (
+            [asdict(worker) | {"is_alive": worker.is_alive} for worker in workers]
+            for workers in (self.workers, self.schedulers)
+        )
         failures = [asdict(failure) for failure in self.failures]
         return {
             "at": self.at,
             "problems": [*self.problems],
             "workers": workers,
+            "schedulers": schedulers,
             "queues": queues,
             "pauses": [asdict(pause) for pause in self.pauses],
             "limits": [asdict(limit) for limit in self.limits],
@@ -119,17 +128,18 @@ def read_locks(backend: str | None = None) -> HeldLocks:
 def read(thresholds: Thresholds, backend: str | None = None) -> Status:
     """Return the present status of ``backend``, an alias in ``TASKS``, or of all. Raises ``QueueUnavailable``."""
     most = max(jobs.COUNTED, (thresholds.max_waiting or 0) + 1)
-    workers, queues = jobs.workers(backend=backend), jobs.stats(backend=backend, limit=most)
-    now = utcnow()
+    workers, schedulers = workers_and_schedulers(backend)
+    queues, now = jobs.stats(backend=backend, limit=most), utcnow()
     return Status(
         at=now,
         workers=workers,
         queues=queues,
         rates=jobs.rates(backend=backend),
         failures=_failures(now, backend),
-        problems=[*_problems(thresholds, workers, queues, backend)],
+        problems=[*_problems(thresholds, workers, queues, backend), *_no_scheduler(thresholds, schedulers)],
         pauses=paused_jobs(backend=backend),
         limits=jobs.limits(backend=backend),
+        schedulers=schedulers,
     )
 
 
@@ -160,6 +170,11 @@ def _problems(
         yield from _problems_of(queue, thresholds)
 
 
+def _no_scheduler(thresholds: Thresholds, schedulers: Sequence[jobs.AliasWorker]) -> Iterator[str]:
+    if thresholds.require_scheduler and not any(scheduler.is_alive for scheduler in schedulers):
+        yield "No scheduler is alive."
+
+
 def _problems_of(queue: jobs.QueueStats, thresholds: Thresholds) -> Iterator[str]:
     name = f"{queue.backend}/{one_line(queue.queue)}"
     waited = 0.0 if queue.is_paused else queue.oldest_due_age or 0.0
@@ -175,6 +190,7 @@ def screen(status: Status) -> Iterator[str]:
     if status.problems:
         yield ""
     yield from _part("Workers", WORKER_HEADINGS, map(_worker_row, status.workers), "No worker is registered.")
+    yield from _part("Schedulers", SCHEDULER_HEADINGS, map(_scheduler_row, status.schedulers), "None is registered.")
     queues = (stats_row(queue, status.rates) for queue in status.queues)
     yield from _part("Queues", STATS_HEADINGS, queues, "There are no jobs.")
     if status.pauses:
@@ -202,7 +218,13 @@ def _worker_row(worker: jobs.AliasWorker) -> Sequence[str]:
     queues = "all" if worker.queues is None else ", ".join(worker.queues)
     tags = "any" if worker.tags is None else ", ".join(worker.tags) or "none"
     busy = f"{worker.busy} of {worker.threads + worker.coroutines}"
-    heartbeat = f"{age(worker.heartbeat_age)} ago" + (
-        "" if worker.takes_jobs else f", {worker.state}" if worker.is_alive else ", dead"
-    )
-    return worker.worker_id, worker.host, f"{worker.pid}", queues, tags, busy, heartbeat
+    return worker.worker_id, worker.host, f"{worker.pid}", queues, tags, busy, _heartbeat(worker)
+
+
+def _scheduler_row(each: jobs.AliasWorker) -> Sequence[str]:
+    return each.worker_id, each.host, f"{each.pid}", ", ".join(each.tags or ("any",)), _heartbeat(each)
+
+
+def _heartbeat(worker: jobs.AliasWorker) -> str:
+    state = "" if worker.takes_jobs else f", {worker.state}" if worker.is_alive else ", dead"
+    return f"{age(worker.heartbeat_age)} ago{state}"

@@ -1,4 +1,4 @@
-"""The registry of the workers that take jobs from a queue, through which people control them as well."""
+"""The registry of the workers that take jobs from a queue, through which people control them, and of schedulers."""
 
 from __future__ import annotations
 
@@ -31,6 +31,9 @@ class Role(StrEnum):
 
     ISOLATED = "isolated"
     """It runs one suspect job after the other, for the worker that has started it."""
+
+    SCHEDULER = "scheduler"
+    """It fires schedules. The scheduler of a process is registered beside its worker, and takes no jobs."""
 
 
 class WorkerState(StrEnum):
@@ -130,6 +133,11 @@ class WorkerInfo:
         return self.heartbeat_age <= self.lease
 
     @property
+    def is_scheduler(self) -> bool:
+        """Whether it fires schedules, and takes no jobs."""
+        return self.role == Role.SCHEDULER
+
+    @property
     def takes_jobs(self) -> bool:
         """Whether it is alive, and neither quiet nor about to end."""
         return self.is_alive and self.state == WorkerState.RUNNING
@@ -198,7 +206,7 @@ class WorkerRegistry(ABC):
 
     @abstractmethod
     def workers(self) -> Sequence[WorkerInfo]:
-        """Return the registered workers, also those that have died and were not unregistered yet."""
+        """Return the registered workers and schedulers, also those that have died and were not unregistered yet."""
 
     def command(self, worker_id: str, command: str) -> bool:  # noqa: ARG002
         """Leave a ``Command`` for a worker, in place of an earlier one; return whether the worker is registered.

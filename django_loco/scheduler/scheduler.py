@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -41,6 +41,7 @@ from ..log.safe import get_logger
 from ..queues.timeouts import set_store_timeout
 from .dispatch.dispatcher import Dispatcher
 from .dispatch.timetable import Timetable
+from .heartbeat import SchedulerHeartbeat, heartbeats_for
 from .registry import Registry, default
 from .sources.database import has_database
 from .sources.database_poller import DatabasePoller
@@ -51,8 +52,8 @@ logger = get_logger("django_loco.scheduler")
 MAX_WAIT_SECONDS = 1.0
 #: How long the first tick waits for the schedules of the database.
 FIRST_READ_SECONDS = 2.0
-#: How long ``join`` waits for the thread that reads the database.
-POLLER_JOIN_SECONDS = 1.0
+#: How long ``join`` waits for each of the threads that help the scheduler.
+HELPER_JOIN_SECONDS = 1.0
 #: A clock that goes back by less than this was adjusted, not put back.
 CLOCK_TOLERANCE = timedelta(seconds=1)
 
@@ -79,7 +80,9 @@ class Scheduler(Loop):
         self._registry = registry
         self._now = now
         self._timetable = Timetable(registry, tags, now())
+        self._tags = tags
         self._poller: DatabasePoller | None = None
+        self._heartbeats: Sequence[SchedulerHeartbeat] = ()
         self._dispatcher = Dispatcher()
         self._starting = threading.Lock()
         self._latest = now()
@@ -93,6 +96,9 @@ class Scheduler(Loop):
                 if self._registry.is_project and has_database():
                     self._poller = DatabasePoller(self._registry.allow_list)
                     self._poller.start()
+                self._heartbeats = heartbeats_for(self._tags) if self._registry.is_project else ()
+                for heartbeat in self._heartbeats:
+                    heartbeat.start()
                 super().start()
 
     def open(self) -> None:
@@ -106,18 +112,30 @@ class Scheduler(Loop):
         # In a context of its own, because receivers of ``task_enqueued`` are called in it.
         return log.labelled_context().run(self.fire_due)
 
+    def quiet(self) -> None:
+        """Fire no more ticks."""
+        super().quiet()
+        for heartbeat in self._heartbeats:
+            heartbeat.quiet()
+
     def stop(self, deadline: float) -> None:
         """Fire no more ticks and end the thread."""
         super().stop(deadline)
         if self._poller:
             self._poller.stop(deadline)
+        for heartbeat in self._heartbeats:
+            heartbeat.end()
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait up to ``timeout`` seconds for the thread to end; return whether it has ended."""
         has_ended = super().join(timeout)
-        if self._poller and has_ended:
-            # It only reads. If the database hangs, the thread is left behind.
-            self._poller.join(POLLER_JOIN_SECONDS if timeout is None else min(timeout, POLLER_JOIN_SECONDS))
+        if has_ended:
+            # They only read, or show that it lives. If a store hangs, their threads are left behind.
+            seconds = HELPER_JOIN_SECONDS if timeout is None else min(timeout, HELPER_JOIN_SECONDS)
+            if self._poller:
+                self._poller.join(seconds)
+            for heartbeat in self._heartbeats:
+                heartbeat.join(seconds)
         return has_ended
 
     @property

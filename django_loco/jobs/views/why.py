@@ -87,7 +87,7 @@ def _reasons(job: Job, queue: Queue, now: datetime) -> Iterator[Reason]:
             _("Set WORKER_MODE, or OPTIONS['mode'] of this alias, to BackgroundQueue."),
         )
         return
-    yield from missing_workers(job, queue.workers())
+    yield from missing_workers(job, [worker for worker in queue.workers() if not worker.is_scheduler])
 
 
 def _pauses(job: Job, queue: Queue) -> Iterator[Reason]:

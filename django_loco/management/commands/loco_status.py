@@ -38,6 +38,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--max-waiting", type=positive, metavar="JOBS", help="Fail if more jobs wait in a queue.")
         parser.add_argument("--require-worker", action="store_true", help="Fail if no worker is alive.")
+        parser.add_argument("--require-scheduler", action="store_true", help="Fail if no scheduler is alive.")
         parser.add_argument("--locks", action="store_true", help="Show the locks that are held, and nothing else.")
         parser.add_argument("--backend", help="Only this alias in TASKS. Default: all of django-loco.")
         parser.add_argument(
@@ -61,7 +62,10 @@ class Command(BaseCommand):
 
     def read(self, options: Mapping[str, Any]) -> status.Status | status.HeldLocks:
         thresholds = status.Thresholds(
-            max_age=options["max_age"], max_waiting=options["max_waiting"], require_worker=options["require_worker"]
+            max_age=options["max_age"],
+            max_waiting=options["max_waiting"],
+            require_worker=options["require_worker"],
+            require_scheduler=options["require_scheduler"],
         )
         try:
             if options["locks"]:

@@ -1,4 +1,4 @@
-"""Schedules: whether a process fires them. Schedulers are not registered anywhere; the jobs of their ticks tell."""
+"""Schedules: whether a process fires them, and fired those that were due."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ LATE = timedelta(seconds=60)
 LOOK_BACK = timedelta(days=1)
 #: The numbers of schedules whose ticks are computed, whose jobs are asked for, and that are named.
 COMPUTED, ASKED, NAMED = 2_000, 25, 5
+START = "Start loco_scheduler, loco_worker --scheduler, or loco_start --scheduler."
 #: The number of jobs of a schedule among which that of a tick is looked for.
 JOBS_READ = 20
 
@@ -47,6 +48,16 @@ def reachable(site: Site) -> Iterator[Finding]:
             f"The schedules and pauses in DATABASES[{name!r}] cannot be read: {trouble}",
             remedy_of(trouble, f"DATABASES[{name!r}]"),
         )
+
+
+@project_check("Schedules", "schedules.scheduler", good="A scheduler is alive, or there are no schedules.")
+def scheduler_alive(site: Site) -> Iterator[Finding]:
+    """Find that there are schedules and no scheduler that would fire them."""
+    stores = [store for store in site.stores if store.trouble is None]
+    number = sum(1 for _ in _current(site).registry.entries())
+    if stores and number and not any(each.is_alive for store in stores for each in store.schedulers):
+        text = f"No scheduler is alive, and {counted(number, 'schedule waits', 'schedules wait')} for one."
+        yield warning("schedules.scheduler", text, START)
 
 
 def _any_store_answers(site: Site) -> bool:
@@ -110,7 +121,7 @@ def _nobody_fires(missed: list[Due]) -> Finding:
         "schedules.fired",
         f"No process seems to fire schedules: {counted(len(missed), 'was', 'were')} due and not fired, the last one, "
         f"{one_line(first.entry.name)}, at {clock(_there(first))}.",
-        "Start loco_scheduler, loco_worker --scheduler, or loco_start --scheduler.",
+        START,
     )
 
 

@@ -109,6 +109,11 @@ class Store:
         """The registered workers."""
         return jobs.workers(backend=self.alias)
 
+    @cached_property
+    def schedulers(self) -> Sequence[jobs.AliasWorker]:
+        """The schedulers that are registered there."""
+        return jobs.schedulers(backend=self.alias)
+
     @property
     def alive(self) -> Sequence[jobs.AliasWorker]:
         """The workers that are alive."""

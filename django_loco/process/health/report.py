@@ -225,7 +225,7 @@ def _seconds_waiting(alias: str) -> float:
 
 def _count_workers(alias: str) -> float:
     with closing(queue_for(alias)) as queue:
-        return float(sum(worker.is_alive for worker in queue.workers()))
+        return float(sum(worker.is_alive and not worker.is_scheduler for worker in queue.workers()))
 
 
 def forget() -> None:

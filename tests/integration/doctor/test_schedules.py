@@ -10,6 +10,7 @@ from django_loco import scheduler
 from django_loco.core.job import Job, utcnow
 from django_loco.management.doctor import schedules
 from django_loco.queues import Queue
+from django_loco.queues.workers import Role
 from django_loco.scheduler import Registry
 from django_loco.scheduler.registry import default
 from django_loco.scheduler.triggers.trigger import last_tick
@@ -20,8 +21,9 @@ from .conftest import found, problems
 
 
 @pytest.fixture(autouse=True)
-def _worker(worker, own_schedules: Registry):  # noqa: F811
-    """A worker, and no schedules of the test site."""
+def _scheduler(worker, register, own_schedules: Registry):  # noqa: F811
+    """A worker, a scheduler, and no schedules of the test site."""
+    register("web-1:7:scheduler", role=Role.SCHEDULER, queues=(), threads=0, coroutines=0)
 
 
 def fire(queue: Queue, name: str, tick: datetime, *, late: timedelta = timedelta(0)) -> None:
@@ -47,6 +49,17 @@ def last(name: str) -> datetime:
 
 def test_no_schedules(queue: Queue):
     assert problems() == []
+
+
+def test_no_scheduler_is_alive(queue: Queue, register):
+    register("web-1:7:scheduler", role=Role.SCHEDULER, queues=(), threads=0, coroutines=0, lease=-1.0)
+    assert "schedules.scheduler" not in problems()
+    scheduler.daily(tasks.add, at="04:00", args=[1, 2], name="nightly")
+    nobody = found("schedules.scheduler")
+    assert nobody.text == "No scheduler is alive, and 1 schedule waits for one."
+    assert nobody.remedy.startswith("Start loco_scheduler")
+    register("web-1:8:scheduler", role=Role.SCHEDULER, queues=(), threads=0, coroutines=0)
+    assert "schedules.scheduler" not in problems()
 
 
 def test_nobody_fires_schedules(queue: Queue):

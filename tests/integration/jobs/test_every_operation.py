@@ -304,6 +304,17 @@ def control(world: World) -> None:
 
 
 @case(OPERATIONS)
+def schedulers(world: World) -> None:
+    assert jobs.schedulers() == []
+    [worker] = world.queue.workers()
+    world.queue.register(replace(worker, worker_id="a:1:scheduler", role=Role.SCHEDULER))
+    [found] = jobs.schedulers()
+    assert (found.worker_id, found.backend, found.is_alive) == ("a:1:scheduler", "default", True)
+    assert [each.worker_id for each in jobs.workers()] == [WORKER]
+    world.queue.unregister("a:1:scheduler")
+
+
+@case(OPERATIONS)
 def stats(world: World) -> None:
     world.stored("failed")
     world.stored()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from django_loco.exceptions import QueueUnavailable
 from django_loco.locks import lock
 from django_loco.management.commands import loco_status
 from django_loco.queues import Queue
-from django_loco.queues.workers import WorkerInfo
+from django_loco.queues.workers import Role, WorkerInfo
 from tests.app import tasks
 
 from .conftest import CLAIM, drain
@@ -105,6 +106,23 @@ def test_thresholds_decide_over_the_exit_code(queue, worker):
     queue.unregister(worker.worker_id)
     with pytest.raises(CommandError, match=r"No worker of default is alive\."):
         run("--require-worker")
+
+
+def test_schedulers_are_shown_apart_from_workers(queue, worker):
+    with pytest.raises(CommandError, match=r"No scheduler is alive\."):
+        run("--require-scheduler")
+    assert section(run(), "Schedulers") == ["  None is registered."]
+    queue.register(
+        replace(worker, worker_id="web-1:8:abc", role=Role.SCHEDULER, queues=(), tags=None, threads=0, coroutines=0)
+    )
+    text = run("--require-scheduler", "--require-worker", "--backend", "default")
+    assert [row.split()[:4] for row in section(text, "Schedulers")] == [
+        ["SCHEDULER", "HOST", "PID", "TAGS"],
+        ["web-1:8:abc", "web-1", "7", "any"],
+    ]
+    assert len(section(text, "Workers")) == 2
+    [known] = json.loads(run("--format", "json"))["schedulers"]
+    assert (known["role"], known["is_alive"]) == ("scheduler", True)
 
 
 def test_jobs_that_have_waited_for_too_long_unless_their_queue_is_paused(queue, monkeypatch):

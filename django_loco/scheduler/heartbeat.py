@@ -1,0 +1,96 @@
+"""Shows that a scheduler lives, in the registry of workers."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from secrets import token_hex
+
+from .. import __version__
+from ..conf import loco_settings
+from ..core.backoff import LoggedBackoff
+from ..core.job import utcnow
+from ..core.threads.periodic_thread import PeriodicThread
+from ..exceptions import QueueUnavailable
+from ..jobs.stores import aliases, backend_of
+from ..log.safe import get_logger
+from ..queues import Queue, queue_for
+from ..queues.timeouts import set_store_timeout
+from ..queues.workers import Role, WorkerInfo, WorkerState
+
+logger = get_logger("django_loco.scheduler")
+
+FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 1.0, 30.0
+
+
+class SchedulerHeartbeat(PeriodicThread):
+    """Registers a scheduler with one queue, three times per ``LEASE``.
+
+    It has a thread of its own, so a queue that does not answer delays no tick.
+    """
+
+    def __init__(self, queue: Queue, info: WorkerInfo) -> None:
+        """``info`` is the entry in the registry."""
+        backoff = LoggedBackoff(logger, "The scheduler", "show that it lives", FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS)
+        super().__init__("loco-scheduler-heartbeat", backoff, component="scheduler")
+        self._queue, self._info = queue, info
+        self._state = WorkerState.RUNNING
+
+    def quiet(self) -> None:
+        """Show that it fires no more ticks."""
+        self._state = WorkerState.QUIET
+        self._wake.set()
+
+    def run(self) -> None:
+        """Take turns until ``end``."""
+        set_store_timeout()
+        super().run()
+
+    def turn(self) -> float:
+        """Register it once."""
+        self._queue.register(self._info.beating(0, self._state))
+        return self._info.lease / 3
+
+    def failed(self, error: BaseException) -> float:
+        """Begin the next try with a new connection."""
+        self._queue.close()
+        return super().failed(error)
+
+    def close(self) -> None:
+        """Remove it from the registry, unless the queue cannot be reached."""
+        try:
+            if not self.backoff.failures:
+                self._queue.unregister(self._info.worker_id)
+        except QueueUnavailable as error:  # it is presumed dead in a while
+            logger.info("The scheduler could not take itself off the registry: %s", error)
+        finally:
+            self._queue.close()
+
+
+def heartbeats_for(tags: Collection[str]) -> Sequence[SchedulerHeartbeat]:
+    """Return the heartbeats of a new scheduler of this process, one for each alias of ``TASKS`` that stores jobs."""
+    info = _info(tags)
+    stored = [alias for alias in aliases() if backend_of(alias).runs_stored_jobs]
+    # A table has each id once, and may be that of several aliases.
+    infos = [replace(info, worker_id=f"{info.host}:{info.pid}:{token_hex(3)}") for _ in stored]
+    return [SchedulerHeartbeat(queue_for(alias), each) for alias, each in zip(stored, infos, strict=True)]
+
+
+def _info(tags: Collection[str]) -> WorkerInfo:
+    settings = loco_settings()
+    return WorkerInfo(
+        worker_id="",
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        queues=(),
+        tags=tuple(sorted(tags)) or None,
+        threads=0,
+        coroutines=0,
+        lease=settings.LEASE,
+        started_at=utcnow(),
+        version=__version__,
+        role=Role.SCHEDULER,
+        release=settings.RELEASE,
+    )

@@ -1,0 +1,104 @@
+"""A scheduler in the registry of workers, on every queue."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from django_loco import jobs
+from django_loco.exceptions import InvalidState, QueueUnavailable
+from django_loco.queues.workers import Role, WorkerState
+from django_loco.scheduler import Registry, Scheduler, heartbeat
+
+SECONDS = 20.0
+
+
+def until(condition):
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def scheduler(any_queue):
+    """The scheduler of a project without schedules."""
+    any_queue.clear()
+    registry = Registry(autodiscover=True)
+    registry._undiscovered = False
+    scheduler = Scheduler(registry, tags=["nightly"])
+    yield scheduler
+    scheduler.stop(time.monotonic())
+    assert scheduler.join(SECONDS)
+
+
+def test_it_is_registered_while_it_runs(any_queue, scheduler):
+    scheduler.start()
+    until(jobs.schedulers)
+    [known] = jobs.schedulers()
+    assert (known.role, known.state, known.tags, known.queues) == (Role.SCHEDULER, "running", ("nightly",), ())
+    assert known.is_alive
+    assert jobs.workers() == []
+    scheduler.quiet()
+    until(lambda: jobs.schedulers()[0].state == WorkerState.QUIET)
+    scheduler.stop(time.monotonic())
+    assert scheduler.join(SECONDS)
+    assert jobs.schedulers() == []
+    assert "loco-scheduler-heartbeat" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_it_takes_no_commands_and_no_jobs(any_queue, scheduler):
+    scheduler.start()
+    until(jobs.schedulers)
+    [known] = jobs.schedulers()
+    with pytest.raises(InvalidState, match="is a scheduler, which takes no commands"):
+        jobs.stop(known.worker_id)
+    assert not known.serves("default")
+
+
+def test_a_queue_that_does_not_answer_is_no_trouble_for_ticks(any_queue, scheduler, monkeypatch, caplog):
+    caplog.set_level("INFO", "django_loco")
+    is_away = threading.Event()
+    is_away.set()
+    register, tries = type(any_queue).register, []
+
+    def refuse(queue, worker):
+        tries.append(worker)
+        if is_away.is_set():
+            raise QueueUnavailable("it is away")
+        register(queue, worker)
+
+    monkeypatch.setattr(heartbeat, "FIRST_DELAY_SECONDS", 0.01)
+    monkeypatch.setattr(heartbeat, "MAX_DELAY_SECONDS", 0.05)
+    monkeypatch.setattr(type(any_queue), "register", refuse)
+    scheduler.start()
+    until(lambda: len(tries) > 3)
+    assert scheduler.health()["alive"]
+    is_away.clear()
+    until(jobs.schedulers)
+    until(lambda: any(" can show that it lives again" in text for text in caplog.messages))
+    assert sum("cannot show that it lives" in text for text in caplog.messages) == 1
+
+
+def test_one_that_was_killed_is_dead_after_its_lease(any_queue, scheduler, settings):
+    settings.LOCO = {"LEASE": 1}
+    scheduler.start()
+    until(jobs.schedulers)
+    [beats] = scheduler._heartbeats
+    beats.close = lambda: None  # it dies without a word
+    beats.end()
+    until(lambda: not jobs.schedulers()[0].is_alive)
+
+
+def test_a_project_whose_jobs_run_inside_enqueue_has_no_registry(any_queue, scheduler, settings):
+    settings.WORKER_MODE = "ForegroundBlocking"
+    assert heartbeat.heartbeats_for(()) == []
+
+
+def test_it_shows_itself_to_every_alias_and_is_one(any_queue, scheduler, settings):
+    settings.TASKS = {**settings.TASKS, "other": {**settings.TASKS["default"], "QUEUES": []}}
+    scheduler.start()
+    until(lambda: all(jobs.schedulers(backend=alias) for alias in settings.TASKS))
+    assert len(jobs.schedulers()) == 1
