@@ -74,8 +74,8 @@ class Reader:
         if "loco_start" in words:
             self.site = process
             process.wait_for(rf"http://127\.0\.0\.1:{self.port}")
-        elif "loco_worker" not in words:
-            assert process.wait() == 0, process.output
+        elif not {"loco_worker", "loco_doctor"} & {*words}:
+            assert process.wait(60) == 0, process.output
         return process
 
     def stop_the_site(self) -> None:
