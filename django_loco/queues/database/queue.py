@@ -263,6 +263,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         """Delete every job of this alias."""
         for statement in (*statements.CLEAR_ALL, CLEAR_MINUTES, CLEAR_BATCHES, CLEAR_EDGES):
             self._run(statement)
+        self._limited.clear()
 
     def close(self) -> None:
         """Close the calling thread's connections to the database, unless it is in a transaction."""
