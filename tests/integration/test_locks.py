@@ -19,6 +19,7 @@ from django_loco.core import test_environment
 from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
 from django_loco.locks import LockLost, LockTimeout, held, lock, table
 from django_loco.locks.stores import store_of
+from django_loco.locks.stores.database import HELD
 from django_loco.locks.stores.memory import MemoryLocks
 from django_loco.locks.stores.own_connections import OwnConnections
 from django_loco.models import StoredLock
@@ -155,6 +156,25 @@ def test_locks_that_nobody_uses_are_forgotten_after_a_day(monkeypatch):
     with lock("new"):
         pass
     assert [*StoredLock.objects.values_list("name", flat=True)] == ["new"]
+
+
+@on_postgres
+def test_the_list_of_held_locks_does_not_read_those_that_were_given_back():
+    with lock("old"):
+        pass
+    old = StoredLock.objects.get()
+    StoredLock.objects.bulk_create(
+        [
+            StoredLock(backend="default", name=f"old {number}", state=old.state, memory_until=old.memory_until)
+            for number in range(20_000)
+        ]
+    )
+    with connection.cursor() as cursor, lock("new"):
+        cursor.execute("ANALYZE django_loco_lock")
+        cursor.execute(f"EXPLAIN {HELD}", ("default", old.memory_until))
+        plan = str(cursor.fetchall())
+        assert [each.name for each in held()] == ["new"]
+    assert "django_loco_lock_old" in plan, plan
 
 
 @on_sqlite

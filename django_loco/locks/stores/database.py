@@ -12,7 +12,7 @@ from django.db import DatabaseError, InterfaceError
 
 from ...exceptions import QueueUnavailable
 from ...queues.database.migrated import is_of_missing_migration, migrate_command
-from ..state import LockState
+from ..state import MICROS, TOKEN_MEMORY_SECONDS, LockState
 from .base import LockStore, Stored
 from .own_connections import OwnConnections
 
@@ -29,7 +29,11 @@ UPDATE = """
     UPDATE django_loco_lock SET state = %s, held_until = %s, memory_until = %s
     WHERE backend = %s AND name = %s AND state = %s
 """
-HELD = "SELECT name, state FROM django_loco_lock WHERE backend = %s AND held_until IS NOT NULL ORDER BY name"
+#: A lock that is held is remembered for a day after the end of its lease, so others need not be read.
+HELD = """
+    SELECT name, state FROM django_loco_lock
+    WHERE backend = %s AND memory_until > %s AND held_until IS NOT NULL ORDER BY name
+"""
 SWEEP = "DELETE FROM django_loco_lock WHERE memory_until < %s"
 
 
@@ -64,7 +68,8 @@ class DatabaseLocks(LockStore):
     def held(self) -> Sequence[tuple[str, Stored]]:
         """Return the rows with a holder."""
         now = self._now()
-        return [(name, Stored(text, now)) for name, text in self._rows(HELD, self._alias)]
+        rows = self._rows(HELD, self._alias, now + round(TOKEN_MEMORY_SECONDS * MICROS))
+        return [(name, Stored(text, now)) for name, text in rows]
 
     def close(self) -> None:
         """Close the connections that are not in use."""
