@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import nlargest
 
 from django.utils.translation import gettext as _
 
-from ...core.job.limits import KeyTimes, Ledger, Limit, Limits, keys_of, name_of
+from ...core.job.limits import KeyTimes, Ledger, Limit, Limits, interval_of, keys_of, name_of
 from ...queues import Queue
 from ...queues.claim import declared_limits
 from ...queues.records.limits import LimitUse, time_of_micros
 from ..stores import queue_of, searched
 from .numbers import number_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyState:
+    """A key of a limit, and how it is used. Each key is limited by itself."""
+
+    key: str
+    running: int
+    waiting: int
+    """The jobs that are due."""
+
+    used: int
+    """How many of the ``burst`` starts are used up; 0 for a limit without a rate."""
+
+    is_closed: bool
+    """Whether no job of it may begin now."""
+
+    opens_at: datetime | None
+    """When the next job may begin, if it is closed; ``None``: when one has ended."""
+
+    throttled_until: datetime | None
+    """Until when a job has closed it, by raising ``Throttled``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +62,22 @@ class LimitState:
     opens_at: datetime | None
     """When the first of these opens; ``None``: when one of its jobs has ended, or if there are none."""
 
+    oldest_due: datetime | None = None
+    """Since when the first of the jobs is due that wait."""
 
-def limits(*, backend: str | None = None) -> list[LimitState]:
-    """Return the limits, by alias and name.
+    number_of_keys: int = 0
+    """The keys with jobs that run or are due, and those whose rate is used up or that a job has closed."""
+
+    keys: Sequence[KeyState] = ()
+    """Some of these, those with the most jobs that wait first, if ``limits`` was asked for them."""
+
+
+def limits(*, backend: str | None = None, keys: int = 0) -> list[LimitState]:
+    """Return the limits, by alias and name, each with up to so many of its ``keys``.
 
     Raises ``QueueUnavailable`` if a store does not answer.
     """
-    return [state for alias in searched(backend) for state in _states(alias, queue_of(alias))]
+    return [state for alias in searched(backend) for state in _states(alias, queue_of(alias), keys)]
 
 
 def limits_in(queue: Queue) -> Limits:
@@ -59,14 +92,17 @@ def seconds_until_open(queue: Queue, limit_keys: Collection[str]) -> Mapping[str
     return {limit_key: max(0.0, ((ledger.opens_at(limit_key) or use.now) - use.now) / 1e6) for limit_key in limit_keys}
 
 
-def _states(alias: str, queue: Queue) -> Iterator[LimitState]:
+def _states(alias: str, queue: Queue, most: int) -> Iterator[LimitState]:
     if not declared_limits():
         return  # and ask nothing
-    known, changed, use = limits_in(queue), queue.changed_limits(), queue.limit_use()
+    changed, use = queue.changed_limits(), queue.limit_use()
+    known = {**declared_limits(), **changed}
     ledger = _ledger(known, use)
+    by_limit = _by_limit(use)
+    none = _LimitKeys()
     for name, limit in sorted(known.items()):
-        waiting = {key: number for key, number in use.waiting.items() if _is_of(name, key)}
-        closed = [key for key in waiting if ledger.room(key) <= 0]
+        found = by_limit.get(name, none)
+        closed = [limit_key for limit_key in found.waiting if ledger.room(limit_key) <= 0]
         openings = filter(None, map(ledger.opens_at, closed))
         yield LimitState(
             backend=alias,
@@ -75,15 +111,70 @@ def _states(alias: str, queue: Queue) -> Iterator[LimitState]:
             rate=limit.rate,
             burst=limit.burst,
             is_changed=name in changed,
-            waiting=sum(waiting.values()),
-            running=sum(number for key, number in use.running.items() if _is_of(name, key)),
+            waiting=sum(found.waiting.values()),
+            running=sum(found.running.values()),
             closed=len(closed),
             opens_at=min(map(time_of_micros, openings), default=None),
+            oldest_due=min((use.oldest[key] for key in found.waiting if key in use.oldest), default=None),
+            number_of_keys=len(found.keys),
+            keys=[*_keys(found, limit, ledger, use, most)] if most else (),
         )
 
 
-def _is_of(name: str, limit_key: str) -> bool:
-    return any(name_of(key) == name for key in keys_of(limit_key))
+class _LimitKeys:
+    """The limit keys of jobs that obey one limit, each with the number of its jobs; and the limit's keys in them."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[str, int] = {}
+        self.running: dict[str, int] = {}
+        self.keys: set[str] = set()
+        """Also those that have times only."""
+
+
+def _by_limit(use: LimitUse) -> Mapping[str, _LimitKeys]:
+    found: defaultdict[str, _LimitKeys] = defaultdict(_LimitKeys)
+    for kind, numbers in (("waiting", use.waiting), ("running", use.running)):
+        for limit_key, number in numbers.items():
+            for key in keys_of(limit_key):
+                of_limit = found[name_of(key)]
+                getattr(of_limit, kind)[limit_key] = number
+                of_limit.keys.add(key)
+    for key, times in use.times.items():
+        if max(times) > use.now:
+            found[name_of(key)].keys.add(key)
+    return found
+
+
+def _keys(found: _LimitKeys, limit: Limit, ledger: Ledger, use: LimitUse, most: int) -> Iterator[KeyState]:
+    """Yield the states of up to ``most`` keys, those with the most jobs that wait first, then those that run most."""
+    waiting, running = _by_key(found.waiting), _by_key(found.running)
+    for key in nlargest(most, found.keys, key=lambda key: (waiting[key], running[key], key)):
+        times = use.times.get(key, KeyTimes())
+        opens_at = ledger.opens_at(key) if (is_closed := ledger.room(key) <= 0) else None
+        yield KeyState(
+            key=key,
+            running=running[key],
+            waiting=waiting[key],
+            used=_used(limit, times, use.now),
+            is_closed=is_closed,
+            opens_at=None if opens_at is None else time_of_micros(opens_at),
+            throttled_until=time_of_micros(times.closed_until) if times.closed_until > use.now else None,
+        )
+
+
+def _by_key(numbers: Mapping[str, int]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for limit_key, number in numbers.items():
+        for key in keys_of(limit_key):
+            counts[key] += number
+    return counts
+
+
+def _used(limit: Limit, times: KeyTimes, now: int) -> int:
+    """Return how many of the starts of a burst are used up: one comes back with each interval."""
+    if limit.rate is None:
+        return 0
+    return min(limit.burst, -(-max(0, times.tat - now) // interval_of(limit.rate)))
 
 
 def _ledger(known: Limits, use: LimitUse) -> Ledger:

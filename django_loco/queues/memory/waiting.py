@@ -53,13 +53,14 @@ class WaitingJobs:
         counts.update(self._jobs[job_id].queue_name for job_id in self._held_back)
         return counts
 
-    def limit_keys(self, claim: Claim | None = None, paused: Collection[str] = ()) -> Counter[str]:
-        """Return how many jobs are due by limit key; with ``claim`` only those that it accepts."""
-        keys: Counter[str] = Counter()
+    def limit_keys(self, claim: Claim | None = None, paused: Collection[str] = ()) -> dict[str, tuple[int, datetime]]:
+        """Return by limit key how many jobs are due, and since when the first is; with ``claim`` those it accepts."""
+        keys: dict[str, tuple[int, datetime]] = {}
         for kind, line in self._lines.items():
             is_wanted = claim is None or (kind[1] not in paused and _has_room(claim, kind[0]) and _accepts(claim, kind))
-            if kind[3] is not None and is_wanted:
-                keys[kind[3]] += len(line)
+            if kind[3] is not None and is_wanted and line:
+                number, oldest = keys.get(kind[3], (0, line[0][1]))
+                keys[kind[3]] = number + len(line), min(oldest, line[0][1])
         return keys
 
     def get(self, job_id: str) -> Job | None:

@@ -114,6 +114,10 @@ class Batches:
         """Return batches, the newest first, those with ids below ``before``; without counts unless they finished."""
         return ()
 
+    def count_batches(self, batches: Sequence[BatchRecord]) -> Sequence[BatchRecord]:
+        """Return ``batches`` with their counts as they are now, in few round trips. One that is gone stays as it is."""
+        return [each if each.finished_at is not None else self.get_batch(each.id) or each for each in batches]
+
     def batch_members(self, batch_id: str, kind: str, *, after: str = "", limit: int = 1000) -> Sequence[str]:  # noqa: ARG002
         """Return the ids of stored members, in order, those above ``after``.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...core.job.limits import NO_LIMITS, KeyTimes, Limit, Limits
 from ...exceptions import QueueRefused
@@ -45,8 +45,11 @@ class LimitUse(NamedTuple):
     times: Mapping[str, KeyTimes]
     """The times of keys."""
 
+    oldest: Mapping[str, datetime] = MappingProxyType({})
+    """Since when the first of the jobs is due that wait, by limit key."""
 
-NO_USE = LimitUse(0, MappingProxyType({}), MappingProxyType({}), MappingProxyType({}))
+
+NO_USE = LimitUse(0, *[MappingProxyType[str, Any]({})] * 3)
 
 
 class Limiting:

@@ -40,9 +40,10 @@ OPEN = """
 READ = "SELECT {batch_columns} FROM {batches} AS mine WHERE mine.backend = %(alias)s"
 READ_ONE = READ + " AND mine.id = %(batch)s"
 READ_NEWEST = READ + " {below} ORDER BY mine.id DESC LIMIT %(limit)s"
-COUNT = "SELECT {status}, count(*) FROM {job} WHERE {batch} = %(batch)s GROUP BY {status}"
+COUNT = "SELECT {batch}, {status}, count(*) FROM {job} WHERE {batch} IN ({ids}) GROUP BY {batch}, {status}"
 COUNT_CANCELLED = """
-    SELECT count(*) FROM {job} WHERE {batch} = %(batch)s AND {status} = 'FAILED' AND {last_error} IN ({given_up})
+    SELECT {batch}, count(*) FROM {job} WHERE {batch} IN ({ids}) AND {status} = 'FAILED'
+    AND {last_error} IN ({given_up}) GROUP BY {batch}
 """
 MEMBERS = """
     SELECT {id} FROM {job} WHERE {batch} = %(batch)s AND {status} {of_kind} AND {id} > %(after)s
@@ -131,16 +132,36 @@ def _record_of(row: Row) -> BatchRecord:
     return BatchRecord(**values | {name: time_of(values[name]) for name in TIMES}, counts=counts)
 
 
-def _counted(dialect: Dialect, record: BatchRecord) -> BatchRecord:
-    """Return a batch with its counts as they are now. What is not stored any more counts as cancelled."""
-    if record.finished_at is not None:
-        return record
-    by_status = {str(status): int(number) for status, number in _run(dialect, COUNT, batch=record.id)}
-    failed, cancelled = by_status.get(FAILED.value, 0), 0
-    if failed:
-        [(cancelled,)] = _run(dialect, COUNT_CANCELLED, batch=record.id, **_GIVEN_UP)
-    gone = max(0, record.counts.total - sum(by_status.values()))
-    total = max(record.counts.total, sum(by_status.values()))
+def _listed(ids: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the fragment with parameters for ``ids``, and these."""
+    given = {f"batch{place}": batch_id for place, batch_id in enumerate(ids)}
+    return {"ids": ", ".join(f"%({name})s" for name in given) or "NULL"}, given
+
+
+def _by_status(dialect: Dialect, ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return how many members of some batches are stored, by batch and status."""
+    fragments, given = _listed(ids)
+    found: dict[str, dict[str, int]] = {batch_id: {} for batch_id in ids}
+    for batch_id, status, number in _run(dialect, COUNT, fragments=fragments, **given) if ids else ():
+        found[id_of(batch_id)][str(status)] = int(number)
+    return found
+
+
+def _counted(dialect: Dialect, records: Sequence[BatchRecord]) -> list[BatchRecord]:
+    """Return batches with their counts as they are now. What is not stored any more counts as cancelled."""
+    by_status = _by_status(dialect, [record.id for record in records if record.finished_at is None])
+    fragments, given = _listed([batch_id for batch_id, numbers in by_status.items() if FAILED.value in numbers])
+    rows = _run(dialect, COUNT_CANCELLED, fragments=fragments, **given, **_GIVEN_UP) if given else ()
+    cancelled = {id_of(batch_id): int(number) for batch_id, number in rows}
+    return [
+        _with_counts(record, by_status[record.id], cancelled.get(record.id, 0)) if record.id in by_status else record
+        for record in records
+    ]
+
+
+def _with_counts(record: BatchRecord, by_status: Mapping[str, int], cancelled: int) -> BatchRecord:
+    stored, failed = sum(by_status.values()), by_status.get(FAILED.value, 0)
+    total, gone = max(record.counts.total, stored), max(0, record.counts.total - stored)
     succeeded = by_status.get("SUCCESSFUL", 0)
     return replace(record, counts=BatchCounts(total, succeeded, failed - cancelled, cancelled + gone))
 
@@ -166,7 +187,7 @@ class StoredBatches(Batches):
         """Return a batch with its counts."""
         with self._reached():
             rows = _run(self._dialect, READ_ONE, batch=batch_id)
-            return _counted(self._dialect, _record_of(rows[0])) if rows else None
+            return _counted(self._dialect, [_record_of(rows[0])])[0] if rows else None
 
     def list_batches(self, *, before: str | None = None, limit: int = 100) -> Sequence[BatchRecord]:
         """Return batches, the newest first."""
@@ -174,6 +195,11 @@ class StoredBatches(Batches):
         with self._reached():
             rows = _run(self._dialect, READ_NEWEST, fragments=below, before_id=before, limit=limit)
         return [*map(_record_of, rows)]
+
+    def count_batches(self, batches: Sequence[BatchRecord]) -> Sequence[BatchRecord]:
+        """Return batches with their counts as they are now."""
+        with self._reached():
+            return _counted(self._dialect, batches)
 
     def batch_members(self, batch_id: str, kind: str, *, after: str = "", limit: int = 1000) -> Sequence[str]:
         """Return the ids of members."""
@@ -189,8 +215,8 @@ class StoredBatches(Batches):
 
     def settle_batches(self, ids: Sequence[str] | None = None, members: Sequence[Job] = ()) -> Sequence[BatchRecord]:  # noqa: ARG002
         """Finish batches of which no member is left."""
-        given = {f"batch{place}": batch_id for place, batch_id in enumerate(ids or ())}
-        among = "" if ids is None else f"AND mine.id IN ({', '.join(f'%({name})s' for name in given) or 'NULL'})"
+        fragments, given = _listed(ids or ())
+        among = "" if ids is None else f"AND mine.id IN ({fragments['ids']})"
         with self._reached():
             rows = _run(self._dialect, TO_SETTLE, fragments={"among": among}, limit=LIMIT, **given)
             return [record for (batch_id,) in rows if (record := self._settled(batch_id))]
@@ -203,7 +229,7 @@ class StoredBatches(Batches):
     def reopen_batch(self, batch_id: str) -> BatchRecord | None:
         """Begin another round of a batch that has finished."""
         with self._reached(), transaction.atomic(using=self.database, savepoint=False):
-            total = sum(int(number) for _, number in _run(self._dialect, COUNT, batch=batch_id))
+            total = sum(_by_status(self._dialect, [batch_id])[batch_id].values())
             is_open = _run(self._dialect, REOPEN, batch=batch_id, total=total)
             return _record_of(_run(self._dialect, READ_ONE, batch=batch_id)[0]) if is_open else None
 
@@ -212,7 +238,7 @@ class StoredBatches(Batches):
         with transaction.atomic(using=self.database, savepoint=False):
             if not _run(self._dialect, LOCK, batch=batch_id):
                 return None
-            record = _counted(self._dialect, _record_of(_run(self._dialect, READ_ONE, batch=batch_id)[0]))
+            [record] = _counted(self._dialect, [_record_of(_run(self._dialect, READ_ONE, batch=batch_id)[0])])
             if record.called_at is not None or record.counts.left:
                 return None
             if record.finished_at is None:

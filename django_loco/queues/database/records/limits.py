@@ -76,16 +76,17 @@ class StoredLimits(Limiting):
     def limit_use(self, keys: Collection[str] | None = None) -> LimitUse:
         """Return how limits are used."""
         with self._reached():
-            moments = {"now": 0.0, "until": sql.SKEW_SECONDS}
-            waiting = {} if keys is not None else self._counts(sql.WAITING, "", **moments)
+            waiting = self._waiting() if keys is None else []
             times = self._times_of(keys) if keys is not None else self._times(sql.TIMES)
-            return LimitUse(self._dialect.micros(), self._counts(sql.RUNNING), waiting, times)
+            numbers = {str(key): number for key, number, _ in waiting}
+            oldest = {str(key): moment for key, _, stored in waiting if (moment := readable_time(stored))}
+            return LimitUse(self._dialect.micros(), self._counts(sql.RUNNING), numbers, times, oldest)
 
     def limited_waiting(self, claim: Claim) -> Mapping[str, int]:
         """Return how many limited jobs are due."""
         with self._reached():
             wanted, parameters = self._dialect.wanted_kinds(claim)
-            return self._counts(sql.WAITING, wanted, now=0.0, until=sql.SKEW_SECONDS, **parameters)
+            return {str(key): number for key, number, _ in self._waiting(wanted, **parameters)}
 
     def set_limit(self, name: str, limit: Limit | None) -> None:
         """Change a limit, or let it be as declared."""
@@ -231,9 +232,14 @@ class StoredLimits(Limiting):
             text = self._dialect.sql(sql.STORE_TIMES, listed_times=self._dialect.listed_times)
             self._dialect.execute(text, payload=payload)
 
-    def _counts(self, statement: str, wanted: str = "", **given: Any) -> dict[str, int]:
-        rows = self._dialect.execute(self._dialect.sql(statement, wanted=wanted), **given)
-        return {str(key): number for key, number in rows}
+    def _counts(self, statement: str) -> dict[str, int]:
+        return {str(key): number for key, number in self._dialect.execute(self._dialect.sql(statement))}
+
+    def _waiting(self, wanted: str = "", **given: Any) -> list[Row]:
+        """Return the limit keys of the jobs that are due, how many they are, and since when the first of them is."""
+        oldest = self._dialect.read(self._dialect.text(f"min({sql.ORDER})"), "DateTimeField")
+        text = self._dialect.sql(sql.WAITING, oldest_read=oldest, wanted=wanted)
+        return self._dialect.execute(text, now=0.0, until=sql.SKEW_SECONDS, **given)
 
     def _times_of(self, keys: Collection[str]) -> dict[str, KeyTimes]:
         if len(keys) == 1:

@@ -77,7 +77,7 @@ RUNNING = """
     WHERE {backend} = %(alias)s AND {status} = 'RUNNING' AND {limit_key} IS NOT NULL GROUP BY {limit_key}
 """
 WAITING = f"""
-    SELECT {{limit_key}}, count(*) FROM {{job}}
+    SELECT {{limit_key}}, count(*), {{oldest_read}} FROM {{job}}
     WHERE {{backend}} = %(alias)s AND {{status}} = 'READY' AND {{limit_key}} IS NOT NULL AND {IS_DUE} {{wanted}}
     GROUP BY {{limit_key}}
 """  # noqa: S608 - of our own texts

@@ -68,12 +68,15 @@ class MemoryLimits(Limiting):
         """Return how limits are used."""
         with self._changed:
             waiting = self._jobs.waiting.limit_keys()
-            return LimitUse(micros_of(utcnow()), self._jobs.running(), waiting, self._keys.times.copy())
+            numbers = {key: number for key, (number, _) in waiting.items()}
+            oldest = {key: moment for key, (_, moment) in waiting.items()}
+            return LimitUse(micros_of(utcnow()), self._jobs.running(), numbers, self._keys.times.copy(), oldest)
 
     def limited_waiting(self, claim: Claim) -> Mapping[str, int]:
         """Return how many limited jobs are due."""
         with self._changed:
-            return self._jobs.waiting.limit_keys(claim, self._paused)
+            waiting = self._jobs.waiting.limit_keys(claim, self._paused)
+        return {key: number for key, (number, _) in waiting.items()}
 
     def set_limit(self, name: str, limit: Limit | None) -> None:
         """Change a limit, or let it be as declared."""

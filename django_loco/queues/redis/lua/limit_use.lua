@@ -2,8 +2,8 @@
 --
 -- Keys: see the first line.
 -- Arguments: keys of which to return the times, a line each, or '*' for all; in that case also the jobs that wait.
--- Returns the time; the limit keys of the jobs that run; two values for each level with jobs: its limit key and how many
--- they are; three values for each key: its name and its two times.
+-- Returns the time; the limit keys of the jobs that run; three values for each level with jobs: its limit key, how many
+-- they are, and since when the first of them is due; three values for each key: its name and its two times.
 local ready, turns, closed, limited, tats, closings = unpack(KEYS)
 
 local running, waiting, times, seen = {}, {}, {}, {}
@@ -39,8 +39,11 @@ for _, of in ipairs({ turns, closed }) do
   for _, level in ipairs(redis.call('ZRANGE', of, 0, -1)) do
     if not counted[level] then
       counted[level] = true
-      local number = redis.call('ZLEXCOUNT', ready, '[' .. level, '(' .. level .. '\255')
-      add(waiting, level:match('\v([^\t\r]*)'), number)
+      local first = redis.call('ZRANGEBYLEX', ready, '[' .. level, '(' .. level .. '\255', 'LIMIT', 0, 1)[1]
+      if first then
+        add(waiting, level:match('\v([^\t\r]*)'), redis.call('ZLEXCOUNT', ready, '[' .. first, '(' .. level .. '\255'))
+        waiting[#waiting + 1] = first:sub(#level + 1, #level + 16)
+      end
     end
   end
 end

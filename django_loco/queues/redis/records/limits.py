@@ -11,6 +11,7 @@ from ....core.job.limits import KeyTimes, Limit, Limits, limits_of
 from ...claim import Claim
 from ...records.limits import Limiting, LimitUse
 from ..codec import LIMITED, choice_payload, decoded, kinds_of, limits_payload, lines, numbers_of
+from ..job_lists import moment_of
 from ..server import RedisServer
 from .pauses import RedisPauses
 
@@ -34,12 +35,17 @@ class RedisLimits(RedisPauses, Limiting):
     def limit_use(self, keys: Collection[str] | None = None) -> LimitUse:
         """Return how limits are used."""
         now, running, waiting, times = self.server.run("limit_use", ("*" if keys is None else lines(keys),))
+        numbers = [part for place in range(0, len(waiting), 3) for part in waiting[place : place + 2]]
+        oldest: dict[str, int] = {}
+        for limit_key, due in zip(map(decoded, waiting[::3]), map(int, waiting[2::3]), strict=True):
+            oldest[limit_key] = min(due, oldest.get(limit_key, due))
         rows = zip(times[::3], times[1::3], times[2::3], strict=True)
         return LimitUse(
             int(now),
             Counter(map(decoded, running)),
-            _summed(waiting),
+            _summed(numbers),
             {decoded(key): KeyTimes(int(tat), int(closing)) for key, tat, closing in rows},
+            {key: moment_of(micros) for key, micros in oldest.items()},
         )
 
     def limited_waiting(self, claim: Claim) -> Mapping[str, int]:

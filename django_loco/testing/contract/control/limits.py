@@ -294,9 +294,18 @@ class LimitContract(LimitCase):
         self.taken()
         use = self.queue.limit_use()
         assert (use.running, use.waiting) == ({"api:1": 2, "slow db": 1}, {"api:1": 3})
+        assert use.oldest.keys() == {"api:1"}
         assert use.times.keys() == {"slow"}
         self.queue.clear()
         assert not any(self.queue.limit_use()[1:])
+
+    def test_since_when_the_first_job_of_a_key_waits(self) -> None:
+        young, old = self.limited("api:1", 1, age=20)[0], self.limited("api:1", 1, age=50)[0]
+        [late] = self.limited("api:2", 1, run_after=in_seconds(-10), age=90)
+        self.limited("api:3", 1, run_after=in_seconds(3600))
+        use = self.queue.limit_use()
+        assert use.oldest == {"api:1": old.due_at, "api:2": late.due_at}
+        assert old.due_at < young.due_at
 
     def test_no_thread_goes_above_a_limit(self) -> None:
         self.limited("api", 30)

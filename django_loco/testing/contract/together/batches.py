@@ -2,59 +2,18 @@
 
 from __future__ import annotations
 
-from unittest import SkipTest
+from dataclasses import replace
 
-from ....core.job import FAILED, MAX_LOST, READY, RUNNING, Job, Outcome, error_of, new_id
-from ....exceptions import BatchFinished, JobCancelled
+from ....core.job import FAILED, MAX_LOST, READY, RUNNING, Job, Outcome, new_id
+from ....exceptions import BatchFinished
 from ....queues.base import Change
-from ....queues.records.batches import BatchCounts, Batches, BatchRecord, new_record
-from ..case import ContractCase, done, failed, in_seconds, retry
-
-CALLBACKS, METADATA = '{"finish":"{\\"a\\":\\"ä𝄞\\"}"}', '{"file":"a\\tb.csv"}'
-
-
-def cancelled(job: Job) -> Outcome:
-    """Return the outcome of a job that somebody has cancelled."""
-    return Outcome(job=job, status=FAILED, error=error_of(JobCancelled, "by hand"))
+from ....queues.records.batches import BatchCounts, new_record
+from ..case import done, failed, in_seconds, retry
+from .batch_case import CALLBACKS, METADATA, BatchCase, cancelled
 
 
-class BatchContract(ContractCase):
+class BatchContract(BatchCase):
     """A batch finishes once, when it is sealed and no member is left. A queue without batches is not tested."""
-
-    def opened(self, name: str = "import") -> str:
-        """Store a new batch; return its id."""
-        if type(self.queue).open_batch is Batches.open_batch:
-            raise SkipTest(f"{type(self.queue).__name__} has no batches")
-        record = new_record(new_id(), self.queue.alias, name, CALLBACKS, METADATA)
-        self.queue.open_batch(record)
-        return record.id
-
-    def sealed(self, number: int = 1) -> tuple[str, list[Job]]:
-        """Store a batch and that many members, and seal it; return its id and the members, which are held."""
-        batch = self.opened()
-        self.queue.enqueue([self.job(batch=batch) for _ in range(number)])
-        self.queue.seal_batch(batch)
-        return batch, self.fetch()
-
-    def record(self, batch: str) -> BatchRecord:
-        """Return a batch as the queue has it now."""
-        found = self.queue.get_batch(batch)
-        assert found is not None
-        return found
-
-    def counts(self, batch: str) -> tuple[int, ...]:
-        """Return the counts of a batch, and how many members are left."""
-        counts = self.record(batch).counts
-        return (*counts, counts.left)
-
-    def settled(self, batch: str, members: list[Job]) -> list[str]:
-        """Settle a batch of which members have ended; return the ids of the batches that have finished."""
-        return [record.id for record in self.queue.settle_batches([batch], members)]
-
-    def end(self, *outcomes: Outcome) -> list[str]:
-        """Store outcomes of members of one batch, and settle it."""
-        assert self.queue.finish(outcomes) == set()
-        return self.settled(str(outcomes[0].job.batch), [outcome.job for outcome in outcomes])
 
     def test_a_batch_is_stored_as_it_is(self) -> None:
         batch = self.opened("import 'ü'\t\n")
@@ -264,6 +223,24 @@ class BatchContract(ContractCase):
         assert [record.id for record in self.queue.list_batches()] == batches
         assert [record.id for record in self.queue.list_batches(limit=2)] == batches[:2]
         assert [record.id for record in self.queue.list_batches(before=batches[0])] == batches[1:]
+
+    def test_several_batches_are_counted_at_once(self) -> None:
+        ended, [first] = self.sealed(1)
+        running, [second, third, fourth, fifth] = self.sealed(4)
+        empty = self.opened()
+        self.end(done(first), failed(second), cancelled(third), done(fourth))
+        self.queue.change([Change(before=self.stored(third), after=None)])
+        unknown = replace(self.record(empty), id="f" * 32)
+        listed = [*self.queue.list_batches(), unknown]
+        found = {record.id: record.counts for record in self.queue.count_batches(listed)}
+        assert found == {
+            ended: BatchCounts(1, 1, 0, 0),
+            running: BatchCounts(4, 1, 1, 1),
+            empty: BatchCounts(),
+            unknown.id: BatchCounts(),
+        }
+        assert self.stored(fifth).batch == running
+        assert list(self.queue.count_batches([])) == []
 
     def test_what_a_batch_counts_is_not_pruned(self) -> None:
         batch, [first, second] = self.sealed(2)

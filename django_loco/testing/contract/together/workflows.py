@@ -11,7 +11,7 @@ from ....queues.base import Change
 from ....queues.records.batches import WORKFLOW, new_record
 from ....queues.records.workflows import START, Decidable, Edge, OnFailed, Workflows
 from ..case import ContractCase, done, failed, retry
-from .batches import cancelled
+from .batch_case import cancelled
 
 
 class WorkflowContract(ContractCase):
