@@ -23,6 +23,7 @@ logger = get_logger("django_loco.dashboard")
 
 VIEW_JOB, VIEW_WORKER, PAUSE = "django_loco.view_job", "django_loco.view_worker", "django_loco.pause_queue"
 CONTROL = "django_loco.control_worker"
+CHANGE_LIMIT = "django_loco.change_limit"
 VIEW_SCHEDULE, CHANGE_SCHEDULE = "django_loco.view_schedule", "django_loco.change_schedule"
 View: TypeAlias = Callable[..., HttpResponseBase]
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from ..jobs.pages.scope import BY_QUEUE, BY_TASK, scope_of
+from ..jobs.pages.scope import BY_ALIAS, BY_QUEUE, BY_TASK, scope_of
 from .access import VIEW_JOB, VIEW_SCHEDULE, VIEW_WORKER, untold
 from .links import page_url
 
@@ -42,6 +42,8 @@ ENTRIES = (
     Entry(name="failures", label=_("Failures"), permissions=(VIEW_JOB,)),
     Entry(name="queues", label=_("Queues"), permissions=(VIEW_JOB, VIEW_WORKER), words=BY_QUEUE),
     Entry(name="tasks", label=_("Tasks"), permissions=(VIEW_JOB,), words=BY_TASK),
+    Entry(name="limits", label=_("Limits"), permissions=(VIEW_JOB,), words=BY_ALIAS),
+    Entry(name="workflows", label=_("Workflows"), permissions=(VIEW_JOB,), words=BY_ALIAS),
     Entry(name="workers", label=_("Workers"), permissions=(VIEW_WORKER,), words=()),
     Entry(name="schedules", label=_("Schedules"), permissions=(VIEW_SCHEDULE,), words=()),
 )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
+from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
 from ..jobs.pages.addresses import JobLinks, word, words_query
+from ..jobs.pages.scope import BY_ALIAS, scope_of
 
 
 def page_url(name: str, *args: str) -> str:
@@ -27,6 +31,27 @@ def job_url(job_id: str) -> str:
     return page_url("job", job_id)
 
 
+def limit_url(alias: str, name: str) -> str:
+    """Return the address of what the page of limits says of one; empty without that page."""
+    address = page_url("limits")
+    return address and f"{address}#{quote(limit_id(alias, name))}"
+
+
+def limit_id(alias: str, name: str) -> str:
+    """Return the id of the element of a limit on the page of limits."""
+    return f"limit-{alias}-{name}"
+
+
+def batch_url(batch_id: str) -> str:
+    """Return the address of the page of a batch or workflow."""
+    return page_url("workflow", batch_id)
+
+
+def links_for(request: HttpRequest) -> JobLinks:
+    """Return the links of pages of jobs for the user of ``request``, who may see all limits and workflows or none."""
+    return ALL_LINKS if scope_of(request).is_made_of(BY_ALIAS) else LINKS
+
+
 def schedule_url(pk: int) -> str:
     """Return the address of the admin's page that edits a schedule of the database; empty without admin."""
     return _address("admin:django_loco_schedule_change", str(pk))
@@ -45,3 +70,5 @@ def _address(name: str, *args: str) -> str:
 
 
 LINKS = JobLinks(jobs_url, job_url)
+#: With the pages of limits and workflows.
+ALL_LINKS = JobLinks(jobs_url, job_url, limit_url, batch_url)

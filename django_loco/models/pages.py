@@ -52,4 +52,5 @@ class LocoWorker(StoredWorker):
             ("view_worker", "Can view workers and queues"),
             ("pause_queue", "Can pause and resume queues"),
             ("control_worker", "Can quiet and stop workers"),
+            ("change_limit", "Can change limits"),
         ]

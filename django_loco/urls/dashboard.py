@@ -10,11 +10,16 @@ from ..dashboard.pages.job.page import job_page
 from ..dashboard.pages.job.run_again import run_again
 from ..dashboard.pages.jobs.operate import operate
 from ..dashboard.pages.jobs.page import jobs_page
+from ..dashboard.pages.limits.change import change_limit
+from ..dashboard.pages.limits.page import limits_page
 from ..dashboard.pages.overview.page import overview
 from ..dashboard.pages.queues.page import queues
 from ..dashboard.pages.schedules.page import act, schedules
 from ..dashboard.pages.tasks.page import tasks
 from ..dashboard.pages.workers.page import tell, workers
+from ..dashboard.pages.workflows.act import act_on_workflow
+from ..dashboard.pages.workflows.list_page import workflow_list
+from ..dashboard.pages.workflows.page import workflow_page
 
 app_name = "loco_dashboard"
 urlpatterns = [
@@ -30,6 +35,11 @@ urlpatterns = [
     path("tasks/", tasks.view(), name="tasks"),
     path("schedules/", schedules.view(), name="schedules"),
     path("schedules/act", act, name="act_on_schedule"),
+    path("limits/", limits_page.view(), name="limits"),
+    path("limits/change", change_limit, name="change_limit"),
+    path("workflows/", workflow_list.view(), name="workflows"),
+    path("workflows/<str:batch_id>/", workflow_page.view(), name="workflow"),
+    path("workflows/<str:batch_id>/act", act_on_workflow, name="act_on_workflow"),
     path("workers/", workers.view(), name="workers"),
     path("workers/tell", tell, name="tell_worker"),
 ]

@@ -23,6 +23,12 @@ class JobLinks:
     job_url: Callable[[str], str]
     """Takes the id of a job; returns the address of its page."""
 
+    limit_url: Callable[[str, str], str] = lambda _alias, _name: ""
+    """Takes an alias in ``TASKS`` and the name of a limit; returns the address of what a page says of it."""
+
+    batch_url: Callable[[str], str] = lambda _batch_id: ""
+    """Takes the id of a batch or workflow; returns the address of its page."""
+
 
 def query_of(**values: str) -> str:
     """Return the query of an address, ``?q=...``, without empty values."""

@@ -12,11 +12,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ...core.job import SUCCESSFUL, Job, pending_wait, utcnow
-from ...core.job.limits import keys_of
+from ...core.job.limits import keys_of, name_of
 from ...core.serialization import cut
 from ...log.plain_text import one_line, plain
 from ...models import LocoJob
 from ..language.words import id_of
+from ..operations.batches.settling import batch_of
 from ..operations.workflows.nodes import node_id, place_of, waits_for_nodes
 from ..stores import aliases, backend_of
 from ..views.age import elapsed
@@ -153,8 +154,6 @@ def _facts(job: Job, links: JobLinks) -> Iterator[Fact]:
         (_("Alias"), "backend", job.backend),
         *((_("Tag"), "tag", tag) for tag in job.tags),
         (_("Worker"), "worker", job.worker_id),
-        *((_("Limit"), "limit", key) for key in keys_of(job.limit_key or "") if key),
-        (_("Workflow"), "workflow", job.batch) if place_of(job) else (_("Batch"), "batch", job.batch),
         (_("Schedule"), "schedule", job.series),
         (_("Request"), "request", job.request_id),
         (_("Unique until %(state)s") % {"state": one_line(job.unique_until)}, "unique", job.unique_key),
@@ -163,7 +162,8 @@ def _facts(job: Job, links: JobLinks) -> Iterator[Fact]:
     for label, name, value in linked:
         if value:
             yield Fact(label=label, text=one_line(value), url=links.list_url(word(name, str(value))))
-    yield from _node(job, links)
+    yield from _limits(job, links)
+    yield from _membership(job, links)
     if job.parent:
         yield Fact(label=_("Parent"), text=one_line(job.parent), url=_parent_url(job, links))
     if job.started_at:
@@ -180,8 +180,21 @@ def _facts(job: Job, links: JobLinks) -> Iterator[Fact]:
         yield Fact(label=_("Workers that died with it"), text=f"{job.lost}")
 
 
-def _node(job: Job, links: JobLinks) -> Iterator[Fact]:
-    if place := place_of(job):
+def _limits(job: Job, links: JobLinks) -> Iterator[Fact]:
+    for key in filter(None, keys_of(job.limit_key or "")):
+        url = links.limit_url(job.backend, name_of(key)) or links.list_url(word("limit", key))
+        yield Fact(label=_("Limit"), text=one_line(key), url=url)
+
+
+def _membership(job: Job, links: JobLinks) -> Iterator[Fact]:
+    """Yield the workflow or batch of ``job``, and its place in the workflow."""
+    place, batch_id = place_of(job), batch_of(job)
+    if batch_id:
+        is_followed = job.batch is None  # it was enqueued when the batch had finished
+        label = _("Workflow") if place else _("Follows the batch") if is_followed else _("Batch")
+        url = links.batch_url(batch_id) or links.list_url(word("workflow" if place else "batch", batch_id))
+        yield Fact(label=label, text=one_line(batch_id), url=url)
+    if place:
         yield Fact(label=_("Node"), text=one_line(place.name))
         for name in place.after[:MOST_NODES]:
             yield Fact(label=_("After node"), text=one_line(name), url=links.job_url(node_id(str(job.batch), name)))

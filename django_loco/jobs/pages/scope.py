@@ -31,8 +31,9 @@ from ..language import Filter, Keywords, filter_of
 from ..search import Search
 from ..stores import JobReference, get, missing, searched
 
-#: The words of filters by which a queue's numbers can be narrowed, and those by which the statistics can.
-BY_QUEUE: Final = ("backend", "queue")
+#: The words of filters by which limits and batches can be narrowed, a queue's numbers, and the statistics.
+BY_ALIAS: Final = ("backend",)
+BY_QUEUE: Final = (*BY_ALIAS, "queue")
 BY_TASK: Final = (*BY_QUEUE, "task")
 #: The message to somebody of whom the site does not say which jobs they see. Its log says why.
 UNKNOWN_SCOPE: Final = gettext_lazy("The site does not say which jobs you may see. Its log tells why.")
@@ -74,6 +75,10 @@ class Scope:
         if not self.sees(job):
             raise missing(job.id, searched(None))
         return job
+
+    def sees_alias(self, backend: str) -> bool:
+        """Return whether it has all jobs of an alias in ``TASKS``."""
+        return self.is_made_of(BY_ALIAS) and self.sees(Job(task_path="", backend=backend))
 
     def sees_queue(self, backend: str, queue: str) -> bool:
         """Return whether it has all jobs of a queue."""

@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
-from ....core.job import TRACE
+from ....core.job import TRACE, Job
+from ....core.job.limits import name_of
 from ....core.serialization import cut
+from ....jobs.pages.addresses import JobLinks
 from ....jobs.pages.details import Details, details_of
 from ....jobs.pages.operations import permitted
 from ....jobs.pages.scope import scope_of
 from ....jobs.pages.stored_json import MOST_BYTES
 from ....log.plain_text import one_line, plain
 from ...access import VIEW_JOB
-from ...links import LINKS, page_url
+from ...links import links_for, page_url
 from ...live import LivePage
 from .life import life_of
 from .python import python_of
@@ -33,7 +36,7 @@ class DetailsPage(LivePage[Details]):
 
     def read(self, request: HttpRequest, **names: str) -> Details:
         """Return all that there is to say of the job."""
-        return details_of(scope_of(request).get(names["job_id"]), LINKS)
+        return details_of(scope_of(request).get(names["job_id"]), links_for(request))
 
     def parts(self, request: HttpRequest, read: Details) -> Mapping[str, Mapping[str, Any]]:
         """Return the parts, with buttons for what the user may do with the job as it is now."""
@@ -48,6 +51,7 @@ class DetailsPage(LivePage[Details]):
                 "steps": life_of(job),
                 "operations": [each for each in permitted(request) if read.row.state in each.states],
                 "run_again": page_url("run_again", job.id) if may_run_again else "",
+                "reasons": [(each, *_elsewhere(each.code, job, links_for(request))) for each in read.reasons],
             },
             "facts": {"details": read, "trace": one_line(trace) if trace else ""},
             "data": {"details": read, "python": python_of(job)},
@@ -63,6 +67,15 @@ class DetailsPage(LivePage[Details]):
     def _pieces(self, read: Details, number: int) -> Any:
         traceback = plain(read.row.job.errors[number - 1].traceback).rstrip()
         return pieces_of(cut(traceback, MOST_BYTES, "a page shows no more"))
+
+
+def _elsewhere(code: str, job: Job, links: JobLinks) -> tuple[str, str]:
+    """Return the address of the page that says more about a reason, and the text of its link."""
+    if code == "limited":
+        return links.limit_url(job.backend, name_of(str(job.limit_key))), _("See the limit")
+    if code in ("waits", "not started"):
+        return links.batch_url(str(job.batch)), _("See the workflow")
+    return "", ""
 
 
 job_page = DetailsPage()

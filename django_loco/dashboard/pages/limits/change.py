@@ -1,0 +1,92 @@
+"""Changes a limit while workers run, for the forms of the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib import messages
+from django.db.transaction import non_atomic_requests
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_POST
+
+from .... import jobs
+from ....jobs.pages.available import UNAVAILABLE
+from ....jobs.pages.scope import BY_ALIAS, scope_of
+from ....log.plain_text import one_line
+from ....models import LocoWorker
+from ....queues.timeouts import store_timeout
+from ...access import CHANGE_LIMIT, VIEW_JOB, closed, refused
+from ...actions import log
+from ...frame import sentence
+from ...links import page_url
+from ...live import STORE_SECONDS
+from .facts import forget
+from .parts import fields_of
+
+#: The digits of a number that is read; a longer text is refused as it is.
+DIGITS = 9
+
+
+@non_atomic_requests
+@never_cache
+@require_POST
+@closed(VIEW_JOB, CHANGE_LIMIT, words=BY_ALIAS)
+@csrf_protect
+def change_limit(request: HttpRequest) -> HttpResponseBase:
+    """Change a limit, or let it be as declared: the field ``change`` or ``reset`` is the JSON of its alias and name."""
+    button = "change" if "change" in request.POST else "reset"
+    try:
+        value = request.POST.get(button, "")
+        alias, name = _named(value)
+        if not scope_of(request).sees_alias(alias):
+            return refused(_("You do not see all of these jobs."))
+        with store_timeout(STORE_SECONDS):
+            note = _change(alias, name, given_in(request.POST, value)) if button == "change" else _reset(alias, name)
+    except (ValueError, TypeError) as error:
+        return _said(request, str(error), HTTPStatus.BAD_REQUEST)
+    except UNAVAILABLE as error:
+        return _said(request, str(error), HTTPStatus.SERVICE_UNAVAILABLE)
+    forget()
+    log(request, LocoWorker(id=f"{alias}: limit {name}"), note)
+    messages.success(request, f"{one_line(name)}: {note}", fail_silently=True)
+    return HttpResponseRedirect(page_url("limits"))
+
+
+def given_in(form: Mapping[str, Any], value: str) -> dict[str, Any]:
+    """Return what the fields of a form say of the limit that ``value`` names; ``None`` for an empty one."""
+    texts = {each: str(form.get(field, "")).strip() for each, field in fields_of(value).items()}
+    return {each: _number(text) if each != "rate" else text or None for each, text in texts.items()}
+
+
+def _number(text: str) -> int | str | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS else text or None
+
+
+def _named(value: str) -> tuple[str, str]:
+    """Return the alias and the name of a limit. Raises ``ValueError``."""
+    named = json.loads(value) if value else None
+    if not isinstance(named, list) or len(named) != len(("alias", "name")) or named[0] not in jobs.aliases():
+        raise ValueError(_("Name a limit by its alias and its name. Nothing was changed."))
+    alias, name = map(str, named)
+    return alias, name
+
+
+def _change(alias: str, name: str, given: dict[str, Any]) -> str:
+    jobs.set_limit(name, **given, backend=alias)
+    return f"Changed to {', '.join(f'{each} {value}' for each, value in given.items() if value is not None)}."
+
+
+def _reset(alias: str, name: str) -> str:
+    jobs.reset_limit(name, backend=alias)
+    return "Reset to what LOCO['LIMITS'] declares."
+
+
+def _said(request: HttpRequest, text: str, status: int) -> HttpResponseBase:
+    """Return a page that says why nothing was changed, with a link back."""
+    return sentence(request, text, entry="limits", status=status, back=page_url("limits"))

@@ -1,0 +1,52 @@
+"""Reads the limits, and the jobs that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .... import jobs
+from ....conf import loco_settings
+from ....core.job import Job
+from ....core.job.limits import keys_of
+from ....jobs.pages.scope import Scope
+from ...recent import Recent
+
+#: The keys of a limit that are shown, the running jobs that are read, and the jobs of a key that are named.
+KEYS, MOST_RUNNING, NAMED = 20, 500, 3
+#: Many viewers cost a store no more than one: limits are read once in so many seconds.
+SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsRead:
+    """The limits of all aliases at one moment."""
+
+    states: Sequence[jobs.LimitState]
+    holders: Mapping[tuple[str, str], Sequence[Job]]
+    """The jobs that run, by their alias and each of their keys: those among the newest running ones."""
+
+    are_declared: bool
+    """Whether ``LOCO["LIMITS"]`` declares any."""
+
+
+_recent: Recent[LimitsRead] = Recent()
+
+
+def read(scope: Scope) -> LimitsRead:
+    """Return the limits of the aliases of ``scope``. Raises ``QueueError`` and ``LocoConfigurationError``."""
+    return _recent.get((tuple(jobs.aliases()), str(scope)), SECONDS, lambda: _read(scope))
+
+
+def forget() -> None:
+    """Read the limits anew the next time."""
+    _recent.clear()
+
+
+def _read(scope: Scope) -> LimitsRead:
+    states = [each for each in jobs.limits(keys=KEYS) if scope.sees_alias(each.backend)]
+    holders: dict[tuple[str, str], list[Job]] = {}
+    for job in scope.filter("status:running")[:MOST_RUNNING] if any(each.running for each in states) else ():
+        for key in keys_of(job.limit_key) if job.limit_key else ():
+            holders.setdefault((job.backend, key), []).append(job)
+    return LimitsRead(states=states, holders=holders, are_declared=bool(loco_settings().LIMITS))

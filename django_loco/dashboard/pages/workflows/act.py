@@ -1,0 +1,92 @@
+"""Cancels a workflow or batch, or retries the part of it that has failed."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from django.contrib import messages
+from django.db.transaction import non_atomic_requests
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+
+from ....core.compat import TaskResultDoesNotExist
+from ....exceptions import BatchDoesNotExist, InvalidState
+from ....jobs.operations.batches.batch import Batch
+from ....jobs.operations.workflows.workflow import Workflow
+from ....jobs.pages.available import UNAVAILABLE
+from ....jobs.pages.operate import REFUSED
+from ....jobs.pages.operations import MOST, OPERATIONS
+from ....jobs.pages.scope import BY_ALIAS, scope_of
+from ....jobs.search import Count
+from ....jobs.views.numbers import number_text
+from ....log.plain_text import one_line
+from ....models import LocoJob
+from ....queues.records.batches import WORKFLOW, BatchRecord
+from ...access import VIEW_JOB, closed, refusal
+from ...actions import log
+from ...frame import sentence
+from ...links import batch_url, page_url
+from .list_page import forget
+from .page import record_of
+
+NAMES = ("cancel", "retry")
+
+
+@non_atomic_requests
+@never_cache
+@closed(VIEW_JOB, words=BY_ALIAS)
+@csrf_protect
+def act_on_workflow(request: HttpRequest, batch_id: str) -> HttpResponseBase:
+    """Do what the field ``do`` says: ``cancel`` or ``retry``."""
+    if request.method != "POST":  # somebody has logged in again, after the end of a session
+        return HttpResponseRedirect(batch_url(batch_id))
+    name = request.POST.get("do", "")
+    if name not in NAMES:
+        return _said(request, _("Choose an action first. Nothing was changed."), HTTPStatus.BAD_REQUEST, batch_id)
+    if answer := refusal(request, OPERATIONS[name].permission):
+        return answer
+    try:
+        return _operated(request, name, record_of(batch_id, scope_of(request)))
+    except (TaskResultDoesNotExist, BatchDoesNotExist) as error:  # pruned while somebody looked at it
+        text, status = str(error), HTTPStatus.NOT_FOUND
+    except UNAVAILABLE as error:
+        text, status = str(error), HTTPStatus.SERVICE_UNAVAILABLE
+    except REFUSED as error:
+        text, status = str(error), HTTPStatus.CONFLICT
+    return _said(request, text, status, "" if status == HTTPStatus.NOT_FOUND else batch_id)
+
+
+def _operated(request: HttpRequest, name: str, record: BatchRecord) -> HttpResponseBase:
+    """Do it, and note it in the admin's log. Raises what ``jobs`` raises."""
+    _require_few(record, name)
+    number = _do(name, record, f"{request.user.get_username()} on the dashboard")
+    forget()
+    what = f"{OPERATIONS[name].past.capitalize()} {number:,} of its jobs."
+    log(request, LocoJob(id=record.id, task_path=f"{record.kind} {one_line(record.name)}".strip()), what)
+    messages.success(request, OPERATIONS[name].phrases.done(Count(number)), fail_silently=True)
+    return HttpResponseRedirect(batch_url(record.id))
+
+
+def _require_few(record: BatchRecord, name: str) -> None:
+    """Raise ``InvalidState`` if these are more jobs than a request changes."""
+    counts = record.counts
+    number = counts.left if name == "cancel" else counts.failed + counts.cancelled
+    if number <= MOST:
+        return
+    command = f"loco_jobs {'workflows' if record.kind == WORKFLOW else 'batches'} {record.id} --{name}"
+    text = _("These are %(number)s jobs, and a request takes %(most)s at most. Use the command: %(command)s")
+    raise InvalidState(text % {"number": number_text(number), "most": number_text(MOST), "command": command})
+
+
+def _do(name: str, record: BatchRecord, by: str) -> int:
+    """Cancel or retry it; return how many jobs were changed. The nodes of a workflow run again in their order."""
+    kind = Workflow if record.kind == WORKFLOW else Batch
+    found = kind.get(record.id, backend=record.backend)
+    return found.cancel(by=by) if name == "cancel" else found.retry()
+
+
+def _said(request: HttpRequest, text: str, status: int, batch_id: str) -> HttpResponseBase:
+    back = batch_url(batch_id) if batch_id else page_url("workflows")
+    return sentence(request, text, entry="workflows", status=status, back=back)
