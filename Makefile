@@ -7,6 +7,8 @@ PYTEST_ARGS ?=
 TICKS_ARGS ?=
 # Arguments for the measurements: BENCH_ARGS="--help" make bench
 BENCH_ARGS ?=
+# Arguments for the soak: SOAK_ARGS="--minutes 5 --store redis" make soak
+SOAK_ARGS ?=
 # The number of stories that `make sweep` plays, with some hundred faults each.
 SWEEP ?= 40
 # The number of recent commits that `make check` checks.
@@ -28,7 +30,7 @@ MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
 PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py313-django61,ALL)
 
-.PHONY: help start test unit chaos sweep matrix ticks wagtail browser check lint types layers dead commits django catalogues messages docs wheel release format coverage bench bench-guard bench-admin bench-pool bench-schedules bench-locks bench-web clean
+.PHONY: help start test unit chaos sweep matrix ticks wagtail browser soak check lint types layers dead commits django catalogues messages docs wheel release format coverage bench bench-guard bench-admin bench-pool bench-schedules bench-locks bench-web bench-dashboard clean
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
@@ -42,6 +44,7 @@ help:
 	@echo "make ticks     kill schedulers on every store, and print which ticks were fired; takes minutes"
 	@echo "make wagtail   publish pages of the newest Wagtail in each mode on PostgreSQL; takes minutes"
 	@echo "make browser   edit a schedule and operate jobs in the admin with a real browser (apt-get install chromium)"
+	@echo "make soak      three tabs of the dashboard beside a worker at full rate: fails if something grows; takes half an hour"
 	@echo "make check     linters, types, import layers, dead code, migrations, Django's system checks, the documentation"
 	@echo "make messages  collect the marked texts into the catalogues of translations, and compile these"
 	@echo "make format    fix and format the code with ruff"
@@ -53,6 +56,7 @@ help:
 	@echo "make bench-schedules  measure 10,000 schedules, and 100 that are due every second"
 	@echo "make bench-locks  measure what a lock costs on each store, alone and among processes that want it"
 	@echo "make bench-web measure how jobs in the same process slow down web pages"
+	@echo "make bench-dashboard measure what open pages of the dashboard cost a worker at full rate"
 	@echo "make release   build and check the distributions for PyPI, and tag the commit (VERSION=0.2.0 make release)"
 	@echo "make clean     remove everything that these commands have created"
 
@@ -105,6 +109,10 @@ wagtail: .venv/installed-dev .cache/wagtail/installed
 browser: .venv/installed-dev
 	.venv/bin/python -m pip install --quiet --editable '.[browser]'
 	.venv/bin/pytest -rP tests/acceptance/scheduler/browser_schedules.py tests/acceptance/admin/browser_jobs.py tests/acceptance/admin/browser_dashboard.py tests/acceptance/admin/browser_dashboard_jobs.py tests/acceptance/admin/browser_dashboard_operations.py tests/acceptance/admin/browser_accessible.py tests/acceptance/admin/browser_languages.py tests/acceptance/admin/browser_progress.py $(PYTEST_ARGS)
+
+soak: .venv/installed-dev
+	.venv/bin/python -m pip install --quiet --editable '.[browser]'
+	.venv/bin/python -m tests.acceptance.admin.soak $(SOAK_ARGS)
 
 check: lint types layers dead django catalogues docs wheel commits
 
@@ -170,6 +178,9 @@ bench-locks: .venv/installed-dev
 
 bench-web: .venv/installed-dev
 	.venv/bin/python -m benchmarks.web $(BENCH_ARGS)
+
+bench-dashboard: .venv/installed-dev
+	.venv/bin/python -m benchmarks.dashboard $(BENCH_ARGS)
 
 # The wheel must contain every file of the package, including templates and scripts.
 wheel: .venv/installed-dev

@@ -20,4 +20,6 @@ How it is built, from the outside in:
     a measurement of its own: what many schedules cost, and several schedulers of them.
 ``web.py``
     a measurement of its own: what jobs cost the response times of a page in the same process.
+``dashboard.py``
+    a measurement of its own: what open pages of the dashboard cost a worker.
 """

@@ -194,6 +194,9 @@ class LocoSettings:
     ] = None
     """The dotted path of a function that says which jobs the user of a request sees on pages; ``None``: all."""
 
+    DASHBOARD_STREAM: Annotated[bool, _BOOL] = True
+    """Whether pages of the dashboard are told of changes by server-sent events, on servers where that is possible."""
+
     TRACE_PARENT: Annotated[bool, _BOOL] = False
     """Whether the OpenTelemetry span of an attempt is a child of that of ``enqueue()``, and not only linked to it."""
 

@@ -81,8 +81,8 @@ def outside(request: HttpRequest, words: Collection[str] | None, instead: str = 
 
 
 def is_for_script(request: HttpRequest) -> bool:
-    """Return whether the script of a page asks for the parts of it."""
-    return request.headers.get("Accept") == "application/json"
+    """Return whether the script of a page asks, for the parts of it or for events."""
+    return request.headers.get("Accept") in ("application/json", "text/event-stream")
 
 
 def refused(text: str, status: int = HTTPStatus.FORBIDDEN) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""Tells what ``loco_doctor`` wants to know about the store of a queue. It only reads."""
+"""Tells what ``loco_doctor`` and the dashboard want to know about the store of a queue. It only reads."""
 
 from __future__ import annotations
 
@@ -50,6 +50,13 @@ class Examiner:
 
     def size(self) -> int | None:
         """Return how many bytes the store takes up; ``None`` if that is not known. It is asked every few seconds."""
+        return None
+
+    def change_token(self) -> str | None:
+        """Return a text that differs after each change of what the store holds, and may differ without one.
+
+        ``None``, the default: that is not known. It is asked twice a second, so it must cost next to nothing.
+        """
         return None
 
     def expired(self, limit: int = 100) -> list[Job]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from ..dashboard.actions import pause
+from ..dashboard.live.events import changes
 from ..dashboard.pages.failures.page import failures_page, operate_group
 from ..dashboard.pages.job.page import job_page
 from ..dashboard.pages.job.run_again import run_again
@@ -24,6 +25,7 @@ from ..dashboard.pages.workflows.page import workflow_page
 app_name = "loco_dashboard"
 urlpatterns = [
     path("", overview.view(), name="overview"),
+    path("changes", changes, name="changes"),
     path("pause", pause, name="pause"),
     path("jobs/", jobs_page.view(), name="jobs"),
     path("jobs/operate", operate, name="operate"),

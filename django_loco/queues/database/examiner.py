@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from django.db import connections
 
 from ...core.job import Job
 from ..examiner import Examiner, skew_of
+from ..timeouts import apply_store_timeout
 from .engines import engine_of
 from .shown_rows import TABLE, shown_job_of
 from .sql import statements
@@ -22,6 +24,8 @@ from .sql import statements
 FULL = 0.9
 #: Bytes that should be free on the disk of an SQLite file.
 LOW_DISK_BYTES = 200 * 2**20
+#: How exactly a file system knows when a file was written: a tick of the kernel, at 100 per second, twice.
+TICK_SECONDS = 0.02
 CONNECTIONS = """
     SELECT current_setting('max_connections')::int, current_setting('superuser_reserved_connections')::int,
         (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')
@@ -59,6 +63,10 @@ class DatabaseExaminer(Examiner):
                 cursor.execute("SELECT pg_total_relation_size(to_regclass(%s))", [TABLE])
             (size,) = cursor.fetchone()
         return None if size is None else int(size)
+
+    def change_token(self) -> str | None:
+        """Return a text that differs after each change of the database."""
+        return change_token_of(self.queue.database)
 
     def expired(self, limit: int = 100) -> list[Job]:
         """Return jobs whose lease has run out. Unlike a rescue it locks no rows."""
@@ -126,3 +134,43 @@ class DatabaseExaminer(Examiner):
                 hint="Free some space: when it is full, jobs can be neither stored nor finished.",
                 id="sqlite.disk",
             )
+
+
+def change_token_of(database: str) -> str | None:
+    """Return a text that differs after each change of ``database``; ``None`` if its engine does not tell.
+
+    In a transaction it does not tell either: it would not see the changes of its own. Raises the errors of Django's
+    databases.
+    """
+    connection: Any = apply_store_timeout(connections[database])
+    if connection.in_atomic_block:
+        return None
+    if connection.vendor == "postgresql":
+        return _snapshot(connection)
+    return _times(connection) if connection.vendor == "sqlite" and not connection.is_in_memory_db() else None
+
+
+def _snapshot(connection: Any) -> str:
+    """Return which transactions of the server had ended: as long as these are the same, so are all rows."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_snapshot()::text")
+        return str(cursor.fetchone()[0])
+
+
+def _times(connection: Any) -> str:
+    """Return when the files of an SQLite database were written.
+
+    They are not opened: closing a file that SQLite has open as well would release its locks. A file system knows times
+    up to some milliseconds, in which there may be another write, so for ``TICK_SECONDS`` each text differs.
+    """
+    path, now = connection.settings_dict["NAME"], time.time_ns()
+    times = [_written(f"{path}{suffix}") for suffix in ("", "-wal")]
+    return f"{times} {now if now - max(times) < TICK_SECONDS * 1e9 else ''}"
+
+
+def _written(path: str) -> int:
+    """Return when a file was written, in nanoseconds since 1970; 0 if it does not exist."""
+    try:
+        return Path(path).stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0

@@ -83,6 +83,15 @@ class RedisExaminer(Examiner):
         used = self.queue.server.info("memory").get("used_memory")
         return None if used is None else int(used)
 
+    def change_token(self) -> str | None:
+        """Return the server's count of changes since it saved its data, and when that was; ``None`` if it hides them.
+
+        They are those of all keys of the server.
+        """
+        found = self.queue.server.info("persistence")
+        names = ("rdb_changes_since_last_save", "rdb_last_save_time")
+        return " ".join(str(found[name]) for name in names) if found.keys() >= {*names} else None
+
     def expired(self, limit: int = 100) -> list[Job]:
         """Return jobs whose lease has run out."""
         return JobPages(self.queue.server, self.queue.alias).shown("", limit)

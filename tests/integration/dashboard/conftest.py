@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from django_loco.dashboard.live import page
 from django_loco.dashboard.pages.jobs import completion, tabs
 from django_loco.dashboard.pages.overview import facts
 from django_loco.dashboard.pages.overview.page import overview
@@ -16,6 +17,12 @@ queue, client, stored = conftest.queue, conftest.client, conftest.stored
 
 PARTS = {"Accept": "application/json"}
 LIST, OPERATE = "/jobs/jobs/", "/jobs/jobs/operate"
+
+
+@pytest.fixture(autouse=True)
+def nothing_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read anew what was just read for somebody else."""
+    monkeypatch.setattr(page, "SHARED_SECONDS", 0.0)
 
 
 @pytest.fixture(autouse=True)

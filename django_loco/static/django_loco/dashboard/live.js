@@ -1,13 +1,15 @@
 "use strict";
-// Asks for the parts of the page every two seconds while it is seen, and changes in the document what differs.
+// Asks for the parts of the page while it is seen, and changes in the document what differs: every two seconds, or when
+// the server says that something has changed.
 (() => {
-  const EVERY = 2000, MOST = 60000, SILENT = 75000;
+  const EVERY = 2000, MOST = 60000, SILENT = 75000, CALM = 20000, STREAM_SILENT = 25000;
   const NAME = `loco ${location.pathname}${location.search}`;
   const channel = "BroadcastChannel" in window && navigator.locks ? new BroadcastChannel(NAME) : null, shares = channel !== null;
   const updated = document.getElementById("updated"), away = document.getElementById("away"), announced = document.getElementById("announced");
   const words = new Intl.NumberFormat(`${document.documentElement.lang || "en"}-u-nu-latn`, { style: "unit", unit: "second", unitDisplay: "short" });
   const shown = {};
-  let etag = "", wait = EVERY, timer = 0, last = Date.now(), busy = false, failing = false;
+  let etag = "", wait = EVERY, timer = 0, last = Date.now(), asked = 0, busy = false, failing = false;
+  let mark = "", told = 0, dropStream = null;
   let known = {}, leads = !shares, heard = Date.now(), giveUp = null;
 
   // What people have done with the document is not in the HTML of a part, so it stays.
@@ -79,7 +81,7 @@
   async function ask() {
     if (busy || document.hidden) return;
     busy = true;
-    const asked = Date.now();
+    asked = Date.now();
     try {
       const headers = { Accept: "application/json", ...(etag ? { "If-None-Match": etag } : {}) };
       const options = { headers, cache: "no-store", credentials: "same-origin", redirect: "error", signal: AbortSignal.timeout(15000) };
@@ -90,7 +92,9 @@
         etag = take(known) ? answer.headers.get("ETag") || "" : "";
       } else if (answer.status >= 400 && answer.status < 500) {
         throw new Error(await answer.text());
-      } else if (answer.status !== 304) throw new Error();
+      } else if (answer.status === 304) {
+        etag &&= answer.headers.get("ETag") || etag;
+      } else throw new Error();
       works();
       wait = Math.min(MOST, Math.max(EVERY, 10 * (last - asked)));  // a page that takes long is asked for less often
       if (leads) channel?.postMessage({ parts: answer.status === 200 ? known : null });
@@ -101,12 +105,55 @@
       if (leads) channel?.postMessage({ text });
     }
     busy = false;
-    next(wait);
+    next(!failing && isTold() && isCurrent() ? CALM : wait);
   }
 
   function next(after) {
     clearTimeout(timer);
     if (!document.hidden && (leads || after === 0)) timer = setTimeout(ask, after * (0.9 + Math.random() / 5));
+  }
+
+  // The server tells the mark of the stores, with which an ETag begins. It tells one at least every ten seconds.
+  const isTold = () => Date.now() - told < STREAM_SILENT, isCurrent = () => etag.includes(`"${mark}.`);
+
+  function hear(now) {
+    mark = now;
+    told = now ? Date.now() : 0;
+    if (leads && !busy && !(now && isCurrent())) next(Math.max(1, asked + (failing ? EVERY : wait) - Date.now()));
+  }
+
+  // Of all visible tabs of the dashboard one holds a stream, and tells the others: browsers open few connections to a
+  // site by HTTP/1.1.
+  const STREAM = document.body.dataset.changes, streamed = shares && STREAM ? new BroadcastChannel(`loco ${STREAM}`) : null;
+
+  function tellAll(now) { hear(now); streamed.postMessage(now); }
+
+  function connect(pause, set) {
+    const source = new EventSource(STREAM);
+    let errors = 0;
+    set(() => source.close());
+    source.onopen = () => { errors = 0; pause = MOST / 4; };
+    source.onmessage = ({ lastEventId }) => tellAll(lastEventId);
+    source.onerror = () => {  // the browser connects again by itself, except after an answer that is no stream
+      errors += 1;
+      if (source.readyState !== EventSource.CLOSED && errors < 3) return;
+      source.close();
+      tellAll("");
+      const again = setTimeout(() => connect(Math.min(pause * 2, 4 * MOST), set), pause);
+      set(() => clearTimeout(again));
+    };
+  }
+
+  function holdStream() {
+    if (!streamed || dropStream) return;
+    const ended = new AbortController();
+    let close = () => {}, release = () => {};
+    dropStream = () => { ended.abort(); close(); release(); dropStream = null; };
+    navigator.locks.request(`loco ${STREAM}`, { signal: ended.signal }, () => {
+      if (ended.signal.aborted) return undefined;
+      connect(MOST / 4, (how) => { close = how; });
+      return new Promise((resolve) => { release = resolve; });
+    }).catch(() => {});  // it was given up
   }
 
   // Of several tabs with the same address, one asks, and tells the others: the one that has a lock. Browsers have locks
@@ -135,10 +182,14 @@
     };
     compete();
   }
+  if (streamed) {
+    streamed.onmessage = ({ data }) => hear(data);
+    if (!document.hidden) holdStream();
+  }
 
   document.addEventListener("visibilitychange", () => {
     wait = EVERY;
-    if (document.hidden) giveUp?.(); else { compete(); next(0); }
+    if (document.hidden) { giveUp?.(); dropStream?.(); } else { compete(); holdStream(); next(0); }
   });
   setInterval(() => {
     if (document.hidden) return;

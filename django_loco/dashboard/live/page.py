@@ -3,7 +3,9 @@
 1. ``GET`` returns the whole page, with its parts in it.
 2. The script asks the same address for ``application/json`` and gets the HTML of each part by its name, or 304 if all
    are those of its ``If-None-Match``. It replaces what has changed.
-3. If a store does not answer, both say 503, and the page shows what was last known.
+3. The ``ETag`` is the change mark of the stores before they were read, and a digest of the parts. If the mark is still
+   the same, nothing is read. What many people look at is read at most once in ``SHARED_SECONDS`` for all of them.
+4. If a store does not answer, both say 503, and the page shows what was last known.
 
 A part must not hold a ``{% csrf_token %}``, which differs each time: its buttons name a form of the page by ``form=``.
 """
@@ -12,30 +14,48 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
 from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
-from django.utils.cache import get_conditional_response
+from django.utils.http import parse_etags
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_safe
 
-from ..core.compat import TaskResultDoesNotExist
-from ..core.job import utcnow
-from ..jobs.pages.available import UNAVAILABLE
-from ..jobs.pages.scope import scope_of
-from ..queues.timeouts import store_timeout
-from .access import View, closed, is_for_script, refused, untold
-from .frame import framed, sentence, zone_of
+from ...core.compat import TaskResultDoesNotExist
+from ...core.job import utcnow
+from ...jobs.pages.available import UNAVAILABLE
+from ...jobs.pages.scope import scope_of
+from ...queues.timeouts import store_timeout
+from ..access import View, closed, is_for_script, refused, untold
+from ..frame import framed, sentence, zone_of
+from .events import offered
+from .mark import AWAY, change_mark
 
 #: How long a store may take to answer one call, in seconds.
 STORE_SECONDS = 2.0
+#: For how long what was read for somebody is good enough for others who look at the same.
+SHARED_SECONDS = 1.0
 Read = TypeVar("Read")
+
+
+@dataclass(frozen=True, slots=True)
+class Known(Generic[Read]):
+    """What was read last."""
+
+    read: Read
+    mark: str
+    """The change mark before; empty if it is not known."""
+
+    at: float
+    """``time.monotonic()`` in seconds."""
 
 
 class LivePage(ABC, Generic[Read]):
@@ -53,7 +73,7 @@ class LivePage(ABC, Generic[Read]):
     """The page to which users are led whose view is narrowed otherwise."""
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, Read] = {}
+        self._known: dict[Hashable, Known[Read]] = {}
 
     @abstractmethod
     def read(self, request: HttpRequest, **names: str) -> Read:
@@ -97,20 +117,42 @@ class LivePage(ABC, Generic[Read]):
         self._known.clear()
 
     def _answer(self, request: HttpRequest, names: Mapping[str, str]) -> HttpResponseBase:
-        key, problem, read = self._key(request), "", None
+        problem, known = "", None
+        mark = self._mark(request) if is_for_script(request) else ""
+        if mark and (etag := _etag_with(request, mark)):
+            return _unchanged(etag)
         try:
             with store_timeout(STORE_SECONDS):
-                read = self.read(request, **names)
+                known = self._read(request, names, mark)
         except UNAVAILABLE as error:
-            problem, read = str(error), self._known.get(key)
+            problem, known = str(error), self._known.get(self._key(request))
         except TaskResultDoesNotExist as error:
             return self._said(request, str(error), HTTPStatus.NOT_FOUND)
         except ValueError as error:
             return self._said(request, str(error), HTTPStatus.BAD_REQUEST)
-        if key is not None and read is not None:
-            self._known[key] = read
         with zone_of(request):
-            return (self._parts if is_for_script(request) else self._page)(request, read, problem)
+            if is_for_script(request):
+                return self._parts(request, known, problem)
+            return self._page(request, known.read if known else None, problem)
+
+    def _mark(self, request: HttpRequest) -> str:
+        """Return the change mark. Who sees a part of the jobs gets none: it tells when other jobs change."""
+        if scope_of(request).is_narrowed:
+            return ""
+        with store_timeout(STORE_SECONDS):
+            mark = change_mark()
+        return "" if mark == AWAY else mark
+
+    def _read(self, request: HttpRequest, names: Mapping[str, str], mark: str) -> Known[Read]:
+        """Return what the page shows. A script may get what was just read for somebody else."""
+        key = self._key(request)
+        known = self._known.get(key)
+        if known and is_for_script(request) and time.monotonic() - known.at < SHARED_SECONDS:
+            return known
+        found = Known(self.read(request, **names), mark, time.monotonic())
+        if key is not None:
+            self._known[key] = found
+        return found
 
     def _key(self, request: HttpRequest) -> Hashable | None:
         """Return the key of what was read. What users see who see a part only is not kept: there may be many parts."""
@@ -118,6 +160,7 @@ class LivePage(ABC, Generic[Read]):
 
     def _page(self, request: HttpRequest, read: Read | None, problem: str) -> HttpResponse:
         context: dict[str, Any] = {"problem": problem, "read": read, "at": utcnow(), "is_live": True}
+        context["changes"] = offered(request)
         status: int = HTTPStatus.OK
         if read is not None:
             context |= {"parts": self._rendered(request, read), **self.context(request, read)}
@@ -127,13 +170,15 @@ class LivePage(ABC, Generic[Read]):
             status = HTTPStatus.SERVICE_UNAVAILABLE
         return framed(request, self.template, context, entry=self.entry, status=status)
 
-    def _parts(self, request: HttpRequest, read: Read | None, problem: str) -> HttpResponseBase:
-        if problem or read is None:
+    def _parts(self, request: HttpRequest, known: Known[Read] | None, problem: str) -> HttpResponseBase:
+        if problem or known is None:
             return untold(refused(problem, HTTPStatus.SERVICE_UNAVAILABLE))
-        body = json.dumps(self._rendered(request, read))
-        etag = f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
-        response = HttpResponse(body, content_type="application/json", headers={"ETag": etag})
-        return get_conditional_response(request, etag=etag, response=response) or response
+        body = json.dumps(self._rendered(request, known.read))
+        digest = hashlib.sha256(body.encode()).hexdigest()[:32]
+        etag = f'"{known.mark}.{digest}"'
+        if any(each.endswith(f'.{digest}"') for each in _etags(request)):
+            return _unchanged(etag)
+        return HttpResponse(body, content_type="application/json", headers={"ETag": etag})
 
     def _rendered(self, request: HttpRequest, read: Read) -> dict[str, str]:
         folder = self.template.removesuffix(".html")
@@ -146,3 +191,17 @@ class LivePage(ABC, Generic[Read]):
         if is_for_script(request):
             return refused(text, status)
         return sentence(request, text, entry=self.entry, status=status)
+
+
+def _etags(request: HttpRequest) -> list[str]:
+    """Return those that the browser knows. Middleware that compresses makes them weak ones, which are the same here."""
+    return [each.removeprefix("W/") for each in parse_etags(request.headers.get("If-None-Match", ""))]
+
+
+def _etag_with(request: HttpRequest, mark: str) -> str:
+    """Return the one of the browser that has ``mark``; empty if there is none."""
+    return next((each for each in _etags(request) if each.startswith(f'"{mark}.')), "")
+
+
+def _unchanged(etag: str) -> HttpResponse:
+    return HttpResponse(status=HTTPStatus.NOT_MODIFIED, headers={"ETag": etag})

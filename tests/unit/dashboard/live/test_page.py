@@ -8,8 +8,8 @@ import pytest
 from django.http import HttpRequest
 
 from django_loco.core.compat import TaskResultDoesNotExist
-from django_loco.dashboard import live
 from django_loco.dashboard.live import LivePage
+from django_loco.dashboard.live import page as live
 from django_loco.exceptions import QueueUnavailable
 
 
@@ -45,6 +45,8 @@ def request_for(key="a", **headers):
 def numbers(monkeypatch):
     monkeypatch.setattr(live, "framed", lambda _request, _template, context, **given: (given["status"], context))
     monkeypatch.setattr(live, "sentence", lambda _request, text, **given: (given["status"], text))
+    monkeypatch.setattr(live, "change_mark", lambda: "")
+    monkeypatch.setattr(live, "SHARED_SECONDS", 0.0)
     page = Numbers()
     page.answers = []
     return page
@@ -82,3 +84,46 @@ def test_the_script_gets_304_until_something_changes(numbers):
     headers = {"HTTP_ACCEPT": "application/json", "HTTP_IF_NONE_MATCH": first["ETag"]}
     answers = [numbers._answer(request_for(**headers), {}).status_code for _ in range(3)]
     assert answers == [304, 200, 503]
+
+
+def ask(numbers, etag="", key="a"):
+    return numbers._answer(request_for(key, HTTP_ACCEPT="application/json", HTTP_IF_NONE_MATCH=etag), {})
+
+
+def test_nothing_is_read_while_the_mark_is_the_same(numbers, monkeypatch):
+    marks = iter(["m1", "m1", "m1", "m2", "m3"])
+    monkeypatch.setattr(live, "change_mark", lambda: next(marks))
+    numbers.answers = [[1], [1], [2]]
+    etag = ask(numbers)["ETag"]
+    assert etag.startswith('"m1.')
+    for known in (etag, f"W/{etag}"):
+        assert (ask(numbers, known).status_code, len(numbers.answers)) == (304, 2)
+    other = ask(numbers, etag)
+    assert (other.status_code, other["ETag"]) == (304, etag.replace("m1", "m2"))
+    assert ask(numbers, other["ETag"]).status_code == 200
+
+
+def test_no_mark_is_told_while_a_store_is_away_and_to_those_who_see_a_part(numbers, monkeypatch):
+    monkeypatch.setattr(live, "change_mark", lambda: "away")
+    numbers.answers = [[1], [1], [1]]
+    etag = ask(numbers)["ETag"]
+    assert etag.startswith('".')
+    assert (ask(numbers, etag).status_code, len(numbers.answers)) == (304, 1)
+    monkeypatch.setattr(live, "change_mark", lambda: "m1")
+    monkeypatch.setattr(live, "scope_of", lambda _request: SimpleNamespace(is_narrowed=True))
+    assert ask(numbers)["ETag"] == etag
+
+
+def test_scripts_share_what_was_just_read(numbers, monkeypatch):
+    monkeypatch.setattr(live, "SHARED_SECONDS", 60.0)
+    marks = iter(["m1", "m2", "m3", "m4"])
+    monkeypatch.setattr(live, "change_mark", lambda: next(marks))
+    numbers.answers = [[1], [2], [3]]
+    first = ask(numbers)
+    assert ask(numbers).content == first.content
+    assert ask(numbers)["ETag"] == first["ETag"]  # the mark before the read, so that the next one is not left out
+    assert len(numbers.answers) == 2
+    _, context = numbers._answer(request_for(), {})  # who has just changed something loads the page
+    assert context["read"] == [2]
+    assert ask(numbers, key="b").status_code == 200
+    assert numbers.answers == []
