@@ -20,7 +20,7 @@ from ...jobs.control import KINDS, AliasPause, paused_jobs
 from ...jobs.pages.addresses import word
 from ...jobs.pages.available import UNAVAILABLE, notes
 from ...jobs.pages.rows import ago, local_text
-from ...jobs.pages.scope import scope_of
+from ...jobs.pages.scope import COUNTED_ON_PAGES, scope_of
 from ...jobs.views.age import age
 from ...log.plain_text import one_line
 from ...models import LocoWorker
@@ -174,5 +174,5 @@ def queue_rows() -> list[QueueRow]:
             url=list_url(f"{word('queue', each.queue)} {word('backend', each.backend)}"),
             oldest="-" if each.oldest_due_age is None else age(each.oldest_due_age),
         )
-        for each in jobs.stats()
+        for each in jobs.stats(limit=COUNTED_ON_PAGES)
     ]

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
-from typing import Any, Final, Unpack
+from typing import Final, Unpack
 
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
@@ -35,6 +35,8 @@ from ..stores import JobReference, get, missing, searched
 BY_ALIAS: Final = ("backend",)
 BY_QUEUE: Final = (*BY_ALIAS, "queue")
 BY_TASK: Final = (*BY_QUEUE, "task")
+#: The number up to which pages count the jobs of a queue. A database may have to read a block of the table for each.
+COUNTED_ON_PAGES: Final = 1_000
 #: The message to somebody of whom the site does not say which jobs they see. Its log says why.
 UNKNOWN_SCOPE: Final = gettext_lazy("The site does not say which jobs you may see. Its log tells why.")
 #: The attribute of a request that holds its scope.
@@ -94,11 +96,14 @@ class Scope:
         of_queues = [each for each in self.condition.conditions if each.token.word == "queue"]
         return all(each.matches(moved, now) for each in of_queues)
 
-    def stats(self, **options: Any) -> list[QueueStats]:
-        """Return the numbers of jobs of those queues of which it has all jobs; see ``jobs.stats``."""
+    def stats(self, *, ages: bool = True) -> list[QueueStats]:
+        """Return the numbers of jobs of those queues of which it has all jobs; see ``jobs.stats``.
+
+        They are counted up to ``COUNTED_ON_PAGES``.
+        """
         if not self.is_made_of(BY_QUEUE):
             return []
-        found = stats(**options)
+        found = stats(limit=COUNTED_ON_PAGES, ages=ages)
         return [each for each in found if self.sees_queue(each.backend, each.queue)] if self.is_narrowed else found
 
     def minutes(self, backend: str, minutes: Sequence[Minute]) -> Sequence[Minute]:

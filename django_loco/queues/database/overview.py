@@ -20,6 +20,7 @@ from .engines import engine_of
 from .shown_rows import summary_of
 from .sql.index_ranges import (
     ANY_READY_BY_QUEUE,
+    COUNT_QUEUES,
     COUNT_RANGES,
     ENDED_BY_QUEUE,
     OLDEST_DUE_OF_RANGES,
@@ -118,9 +119,9 @@ def counts_by_queue(dialect: Dialect, most: int) -> list[Row]:
     ended = [f"'{status.value}'" for status in TaskResultStatus if status not in LIVE]
     of_ended = fragments(ENDED_BY_QUEUE, ended, kinds=["FALSE"])
     of_ready = fragments(READY_BY_QUEUE, ["0", "1"])
-    ready = dialect.execute(dialect.sql(COUNT_RANGES, **of_ready), most=most)
+    ready = dialect.execute(dialect.sql(COUNT_QUEUES, **of_ready), most=most)
     return [
-        *((queue_name, READY.value, number) for queue_name, _, number in ready),
+        *((queue_name, READY.value, number) for queue_name, number in ready),
         *dialect.execute(dialect.sql(COUNT_RUNNING)),
         *dialect.execute(dialect.sql(COUNT_RANGES, **of_ended), most=most),
     ]

@@ -204,6 +204,40 @@ def test_lists_and_counts_cost_what_they_show(queue, meter):
     assert all(now < most for now, most in zip(work, allowed, strict=True)), [*zip(alone, work, strict=True)]
 
 
+def test_the_ranges_of_a_queue_count_together(queue):
+    kinds = [{"is_async": is_async, "tags": tags} for is_async in (False, True) for tags in ((), ("a",))]
+    queue.enqueue([job(queue_name=name, **kind) for name in ("one", "two") for kind in kinds for _ in range(3)])
+    queue.enqueue([job(queue_name="tagged", tags=("a", "b"), is_async=True)])
+    of = {name: (name, READY) for name in ("one", "two", "tagged")}
+    assert queue.counts() == {of["one"]: 12, of["two"]: 12, of["tagged"]: 1}
+    for limit in (1, 2, 3, 4, 7, 11, 12, 13):
+        assert queue.counts(limit) == {of["one"]: min(12, limit), of["two"]: min(12, limit), of["tagged"]: 1}
+
+
+def test_a_count_reads_no_more_ranges_than_it_needs(queue, meter):
+    """Tagged jobs among many others are far apart in the table."""
+    queue.enqueue([job(queue_name="mine") for _ in range(20)])
+    analyze()
+    alone = meter.measure(lambda: queue.counts(20))
+    queue.enqueue([job(queue_name="mine", tags=("a",)) for _ in range(MANY)])
+    analyze()
+    assert meter.measure(lambda: queue.counts(20)) < 2 * alone + 100
+
+
+@pytest.mark.skipif(not ON_POSTGRES, reason="SQLite does not compile statements")
+def test_a_count_of_very_many_is_not_compiled_first(queue, meter):
+    """The planner must not expect more ranges than there are, each with so many jobs."""
+    queue.enqueue([job(queue_name=f"q{number % 2}") for number in range(MANY)])
+    queue.finish([Outcome(job=each, status=SUCCESSFUL) for each in queue.fetch(claim(threads=MANY // 2))])
+    analyze()
+    with connection.cursor() as cursor:
+        cursor.execute("SET jit_above_cost = 2000")
+    try:
+        meter.measure(lambda: queue.counts(10_000))
+    finally:
+        connection.close()
+
+
 def test_many_lines_are_not_hopped_over(queue):
     names = tuple(f"q{number}" for number in range(MAX_RANGES + 1))
     jobs = [job(queue_name=name, priority=number % 3) for number, name in enumerate((*names, "other"))]

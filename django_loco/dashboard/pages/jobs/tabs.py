@@ -15,8 +15,8 @@ from .... import jobs
 from ....core.job import utcnow
 from ....exceptions import FilterError
 from ....jobs.pages.addresses import has, replaced
-from ....jobs.pages.scope import Scope
-from ....jobs.search import COUNTED, total
+from ....jobs.pages.scope import COUNTED_ON_PAGES, Scope
+from ....jobs.search import total
 from ...links import jobs_url
 from ...recent import Recent
 
@@ -25,7 +25,7 @@ from ...recent import Recent
 TOLD_APART = 100
 #: Of more jobs the script of the page gets better numbers, read by one request of a process in so many seconds. It
 #: looks at this many jobs of each kind, and for so many seconds.
-MOST, COUNT_SECONDS, READ_SECONDS = COUNTED, 30.0, 1.0
+MOST, COUNT_SECONDS, READ_SECONDS = COUNTED_ON_PAGES, 30.0, 1.0
 LABELS: dict[jobs.State, Promise] = {
     "waiting": _("Waiting"),
     "scheduled": _("Scheduled"),

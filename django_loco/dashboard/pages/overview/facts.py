@@ -28,8 +28,6 @@ FAILURES, WINDOW = 50, 500
 SCHEDULES = 8
 #: Schedulers read pauses and changes as often.
 SCHEDULES_SECONDS = 5.0
-#: Counts end here: a larger number is not worth the time that it takes.
-MOST = 10_000
 
 Rates: TypeAlias = Mapping[tuple[str, str], jobs.QueueRates]
 _activities: Recent[tuple[Activity, Rates]] = Recent()
@@ -66,7 +64,7 @@ class Facts:
 def read(chosen: Range, scope: Scope) -> Facts:
     """Return the present facts about the jobs of ``scope``. Raises ``QueueError`` and ``LocoConfigurationError``."""
     now = utcnow()
-    queues, workers = scope.stats(limit=MOST, ages=False), jobs.workers()
+    queues, workers = scope.stats(ages=False), jobs.workers()
     alive = {worker.backend for worker in workers if worker.is_alive}
     aliases = tuple(jobs.aliases())
     activity, rates = _activities.get(

@@ -20,8 +20,8 @@ from ...breakdown import Sums, by_key, most
 from ...pausing import pauses_for
 from ...recent import Recent
 
-#: Up to which jobs are counted, and how many queues and tasks of one queue are shown.
-MOST, QUEUES, TASKS = 10_000, 100, 8
+#: How many queues, and tasks of one queue, are shown.
+QUEUES, TASKS = 100, 8
 #: The queues whose oldest due job is looked up, those with the most jobs.
 AGES = 5
 
@@ -66,7 +66,7 @@ _sums: Recent[QueueSums] = Recent()
 def read(chosen: Range, scope: Scope) -> QueuesRead:
     """Return the present queues of ``scope``. Raises ``QueueError`` and ``LocoConfigurationError``."""
     now, aliases = utcnow(), tuple(jobs.aliases())
-    stats = scope.stats(limit=MOST, ages=False)
+    stats = scope.stats(ages=False)
     needs = {alias for alias in aliases if backend_of(alias).runs_stored_jobs}
     in_vain = unserved([each for each in stats if each.backend in needs], jobs.workers())
     shown = sorted(stats, key=lambda each: (-each.ready, -each.running, -each.failed, each.queue, each.backend))[

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from .... import jobs
 from ....core.job import Job
+from ....jobs.pages.scope import COUNTED_ON_PAGES
 from ....jobs.stores import backend_of
 from ....jobs.views.unserved import unserved
 
-#: The number of running jobs that are read, and up to which jobs that wait are counted.
-MOST_RUNNING, MOST_WAITING = 500, 10_000
+#: The number of running jobs that are read.
+MOST_RUNNING = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,7 @@ class WorkersRead:
 def read() -> WorkersRead:
     """Return the present workers. Raises ``QueueError`` and ``LocoConfigurationError``."""
     workers = sorted(jobs.workers(), key=lambda worker: (worker.backend, worker.host, worker.pid, worker.worker_id))
-    stats = jobs.stats(limit=MOST_WAITING, ages=False)
+    stats = jobs.stats(limit=COUNTED_ON_PAGES, ages=False)
     needs = {alias for alias in jobs.aliases() if backend_of(alias).runs_stored_jobs}
     running: dict[str, list[Job]] = defaultdict(list)
     for job in jobs.filter("status:running")[:MOST_RUNNING] if workers else ():

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from typing import Any
 
 from ....core.job import SUSPECT
@@ -129,7 +130,17 @@ COUNT_RANGES = """
     SELECT ranges.queue_name, ranges.mark, (
         SELECT count(*) FROM (
             SELECT 1 FROM {table} {by_index} WHERE {in_ranges} ORDER BY {order} LIMIT %(most)s) AS counted)
-    FROM ranges WHERE ranges.queue_name IS NOT NULL
+    FROM ranges WHERE ranges.queue_name IS NOT NULL AND {few_ranges}
+"""
+#: The ranges of a queue one after the other, until there are ``most`` jobs. Those of jobs with tags may be spread over
+#: the whole table.
+COUNT_QUEUES = """
+    {with_ranges}
+    SELECT queues.queue_name, (SELECT count(*) FROM ({one_after_the_other} LIMIT %(most)s) AS counted)
+    FROM (SELECT DISTINCT ranges.queue_name FROM ranges WHERE ranges.queue_name IS NOT NULL AND {few_ranges}) AS queues
+"""
+COUNTED_RANGE = """
+    SELECT 1 FROM (SELECT 1 FROM {table} {by_index} WHERE {in_one} ORDER BY {order} LIMIT %(most)s) AS one_range
 """
 
 #: A worker that would need more ranges than this (queues times tags) searches all jobs in their order instead. It
@@ -154,6 +165,9 @@ def fragments(
     own |= {f"in_{name}": in_range.replace("{of}", name) for name in ("ranges", "levels", "best", "newest")}
     own |= {"with_ranges": WITH_RANGES, "with_levels": WITH_LEVELS, "due_in_range": DUE_IN_RANGE}
     own |= {"kinds": _values(kinds), "marks": _values(marks), "given": _values(queues or ())}
+    own["one_after_the_other"] = " UNION ALL ".join(
+        COUNTED_RANGE.replace("{in_one}", _in_one(in_range, kind, mark)) for kind, mark in product(kinds, marks)
+    )
     found = FOUND_RANGES if index.in_queue else WHOLE_RANGES
     return own | {"ranges": found if queues is None else GIVEN_RANGES}
 
@@ -164,6 +178,12 @@ def best_of(levels: Sequence[Any], entries: int) -> Sequence[Any]:
         return levels
     least = sorted((level[-1] for level in levels), reverse=True)[entries - 1]
     return [level for level in levels if level[-1] >= least]
+
+
+def _in_one(in_range: str, kind: str, mark: str) -> str:
+    """Return the condition for a range of one of the ``queues``."""
+    one = in_range.replace("{of}.is_async", kind).replace("{of}.mark", mark)
+    return one.replace("{of}", "queues")
 
 
 def _values(values: Sequence[str]) -> str:
