@@ -15,7 +15,7 @@ from tests.acceptance.ticks_sites import STORES, Sites, TickSite
 from tests.processes import ROOT
 
 CHILD = Path(__file__).parent / "projects" / "admin_pages.py"
-COLUMNS = ("store", "page", "first, ms", "median, ms", "queries to the database")
+COLUMNS = ("store", "page", "first, ms", "median, ms", "best, ms", "CPU of the site, ms", "queries to the database")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with Sites(Path(folder), database) as sites:
             print(
                 f"{options.done:,} finished jobs and {options.waiting:,} that wait\n\n"
-                f"| {' | '.join(COLUMNS)} |\n|---|---|--:|--:|--:|",
+                f"| {' | '.join(COLUMNS)} |\n|---|---|--:|--:|--:|--:|--:|",
                 flush=True,
             )
             for store in options.stores:
@@ -42,7 +42,7 @@ def measure(store: str, site: TickSite, options: argparse.Namespace) -> None:
     with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
             told = json.loads(line)
-            figures = (f"{told['first']:,.0f}", f"{told['median']:,.0f}", str(told["queries"]))
+            figures = (*(f"{told[name]:,.0f}" for name in ("first", "median", "best", "cpu")), str(told["queries"]))
             print(f"| {' | '.join((store, told['page'], *figures))} |", flush=True)
     if process.returncode:
         sys.exit(f"{store}: the measurement has failed.")
