@@ -30,7 +30,7 @@ MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
 PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py313-django61,ALL)
 
-.PHONY: help start test unit chaos sweep matrix ticks wagtail browser soak check lint types layers dead commits django catalogues messages docs wheel release format coverage bench bench-guard bench-admin bench-pool bench-schedules bench-locks bench-web bench-dashboard clean
+.PHONY: help start test unit chaos endurance sweep matrix ticks wagtail browser soak check lint types layers dead commits django catalogues messages docs wheel release format coverage bench bench-guard bench-admin bench-pool bench-schedules bench-locks bench-web bench-dashboard clean
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
@@ -39,6 +39,7 @@ help:
 	@echo "make unit      the fast unit tests, on one Python, without servers; takes seconds (PYTEST_ARGS=...)"
 	@echo "make chaos     more runs of the tests that kill workers, schedulers and Redis, on every durable queue; takes minutes"
 	@echo "                 to repeat the same kills: LOCO_CHAOS_SEED=4711 make chaos"
+	@echo "make endurance run 300,000 jobs on each store, and compare the worker's threads, files and connections; takes minutes"
 	@echo "make sweep     make each call to each store fail in turn, in many stories (SWEEP=100); takes minutes"
 	@echo "make matrix    run each command with each signal, kill and reload, and print a table; takes minutes"
 	@echo "make ticks     kill schedulers on every store, and print which ticks were fired; takes minutes"
@@ -82,6 +83,7 @@ chaos: .venv/installed-dev
 	LOCO_CHAOS=10 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)
 	LOCO_CHAOS=5 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/acceptance/test_killed_operations.py tests/acceptance/test_transfer.py --timeout 600 $(PYTEST_ARGS)
 	LOCO_CHAOS=5 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/acceptance/test_killed_operations.py tests/acceptance/test_transfer.py --timeout 600 $(PYTEST_ARGS)
+	LOCO_CHAOS=2 .venv/bin/pytest -rP tests/acceptance/test_transfer_pairs.py -o faulthandler_timeout=6000 $(PYTEST_ARGS)
 	LOCO_CHAOS=10 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/integration/queues/test_*change_races.py --timeout 600 $(PYTEST_ARGS)
 	LOCO_CHAOS=10 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/integration/queues/test_*change_races.py --timeout 600 $(PYTEST_ARGS)
 	LOCO_CHAOS=3 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest -rP tests/acceptance/test_lock_storm.py $(PYTEST_ARGS)
@@ -91,6 +93,9 @@ chaos: .venv/installed-dev
 	LOCO_CHAOS=84 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/integration/queues/test_database_model.py $(PYTEST_ARGS)
 	LOCO_CHAOS=100 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/contract -k "random_histories and not Cluster and not Unittest and not Cache" --timeout 3000 $(PYTEST_ARGS)
 	LOCO_CHAOS=100 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/contract/test_database_queue.py -k random_histories --timeout 3000 $(PYTEST_ARGS)
+
+endurance: .venv/installed-dev
+	LOCO_ENDURANCE=300000 .venv/bin/pytest -s tests/acceptance/test_endurance.py --timeout 36000 -o faulthandler_timeout=36000 $(PYTEST_ARGS)
 
 sweep: .venv/installed-dev
 	LOCO_SWEEP=$(SWEEP) .venv/bin/pytest -rP tests/integration/queues/test_sweep.py --timeout 3000 $(PYTEST_ARGS)

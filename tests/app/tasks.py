@@ -47,6 +47,25 @@ async def aadd(a: int, b: int) -> int:
 
 
 @task
+def sleep_a_moment(number: int) -> int:
+    time.sleep(number % 7 / 1000)
+    return number
+
+
+@task
+async def asleep_a_moment(number: int) -> int:
+    await asyncio.sleep(number % 7 / 1000)
+    return number
+
+
+@task(max_attempts=2, backoff=0, takes_context=True)
+def fails_at_first(context: Any, number: int) -> int:
+    if context.attempt == 1:
+        raise ConnectionError("fails")
+    return number
+
+
+@task
 def echo(*args: Any, **kwargs: Any) -> Any:
     ran.append(("echo", (args, kwargs)))
     return [list(args), kwargs]
