@@ -14,7 +14,22 @@ from django.utils.module_loading import import_string
 
 from .job.limits import MAX_LIMITS, are_limits, tells_keys_apart
 from .retry import BackoffOption, is_exception_type
-from .validation import COUNT, LEVELS, MAX_TAGS, NAME_REQUIREMENT, SECONDS, Rule, is_name, is_number, is_seconds
+from .validation import (
+    COUNT,
+    LEVELS,
+    MAX_TAGS,
+    NAME_REQUIREMENT,
+    SECONDS,
+    Rule,
+    are_paths,
+    are_tags,
+    has_dots,
+    is_duration,
+    is_expiry,
+    is_number,
+    is_retention,
+    is_seconds,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +59,7 @@ class Option:
 def _is_backoff(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return bool(value) and all(_is_delay(item) for item in value)
-    return callable(value) or _has_dots(value) or _is_delay(value)
+    return callable(value) or has_dots(value) or _is_delay(value)
 
 
 def _is_delay(value: Any) -> bool:
@@ -52,20 +67,10 @@ def _is_delay(value: Any) -> bool:
 
 
 def _are_exceptions(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(_has_dots(item) or is_exception_type(item) for item in value)
+    return isinstance(value, list | tuple) and all(has_dots(item) or is_exception_type(item) for item in value)
 
 
 _EXCEPTIONS = Rule(_are_exceptions, "a list of exception types, or of their dotted paths")
-
-
-def _are_tags(value: Any) -> bool:
-    return isinstance(value, list | tuple) and len(value) <= MAX_TAGS and all(is_name(item) for item in value)
-
-
-def _are_paths(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(
-        _has_dots(path) and all(part.isidentifier() for part in path.split(".")) for path in value
-    )
 
 
 def _is_kept(value: Any) -> bool:
@@ -76,20 +81,6 @@ def _is_unique(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return bool(value) and all(isinstance(name, str) and name.isidentifier() for name in value)
     return isinstance(value, bool) or callable(value)
-
-
-def _is_duration(value: Any) -> bool:
-    return is_seconds(value.total_seconds() if isinstance(value, timedelta) else value)
-
-
-def _has_dots(value: Any) -> bool:
-    return isinstance(value, str) and "." in value
-
-
-def _is_expiry(value: Any) -> bool:
-    if isinstance(value, timedelta):
-        return is_seconds(value.total_seconds())
-    return isinstance(value, datetime) or is_seconds(value)
 
 
 class DjangoOptions(TypedDict, total=False):
@@ -160,7 +151,21 @@ class StoredOptions(TypedDict, total=False):
             default="never",
             help="a job that [has not begun](../how-to/retries.md#jobs-that-expire) this long after `enqueue()`, or by "
             "this time, never runs",
-            rule=Rule(_is_expiry, "seconds or a timedelta above 0, a hundred years at most, or a datetime"),
+            rule=Rule(is_expiry, "seconds or a timedelta above 0, a hundred years at most, or a datetime"),
+        ),
+    ]
+    retention: Annotated[
+        float | str | timedelta | Mapping[str, float | str | timedelta] | None,
+        Option(
+            type="seconds, text, `timedelta`, or dict",
+            default='`LOCO["RESULT_TTL"]`',
+            help='how long a job [is kept](../how-to/retention.md) that has ended: `"7d"`, `"forever"`; a dict says it '
+            "for each end",
+            rule=Rule(
+                is_retention,
+                'seconds, 0 or more, a timedelta, a text such as "7d", "forever", or a dict of these by "succeeded", '
+                '"failed" and "cancelled"',
+            ),
         ),
     ]
     tags: Annotated[
@@ -169,7 +174,7 @@ class StoredOptions(TypedDict, total=False):
             type="list of words",
             default="none",
             help="words by which workers choose jobs (`--tags`)",
-            rule=Rule(_are_tags, f"a list of at most {MAX_TAGS} words, each {NAME_REQUIREMENT}"),
+            rule=Rule(are_tags, f"a list of at most {MAX_TAGS} words, each {NAME_REQUIREMENT}"),
         ),
     ]
     limits: Annotated[
@@ -231,7 +236,7 @@ class UniqueOptions(TypedDict, total=False):
             type="seconds, timedelta",
             default="none",
             help="instead of `unique_until`: how long after `enqueue()` of the first job a duplicate makes no job",
-            rule=Rule(_is_duration, "a number of seconds or a timedelta, above 0"),
+            rule=Rule(is_duration, "a number of seconds or a timedelta, above 0"),
         ),
     ]
     on_duplicate: Annotated[
@@ -252,7 +257,7 @@ class UniqueOptions(TypedDict, total=False):
             type="seconds, timedelta",
             default="none",
             help='with `on_duplicate="replace"`: how long after `enqueue()` of the first job others can put it off',
-            rule=Rule(_is_duration, "a number of seconds or a timedelta, above 0"),
+            rule=Rule(is_duration, "a number of seconds or a timedelta, above 0"),
         ),
     ]
 
@@ -267,7 +272,7 @@ class TaskOptions(DjangoOptions, StoredOptions, UniqueOptions, total=False):
             default="none",
             help="the paths that the task had before it was "
             "[renamed or moved](../how-to/upgrading.md#rename-or-move-a-task); not for `using()`",
-            rule=Rule(_are_paths, "a list of dotted paths where it was before"),
+            rule=Rule(are_paths, "a list of dotted paths where it was before"),
         ),
     ]
     description: Annotated[

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 #: The maximum number of characters of a queue name or a tag. An index of PostgreSQL holds 2,700 bytes.
@@ -21,6 +23,13 @@ MAX_SECONDS = 100 * 366 * 86_400
 FIRST_YEAR, LAST_YEAR = 1970, 9998
 #: The names of the levels from which on log lines can be kept.
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+#: The ways in which a job ends, for each of which it can be kept for another time.
+ENDS = ("succeeded", "failed", "cancelled")
+#: The retention of a job that is never pruned.
+FOR_EVER = "forever"
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DURATION = re.compile(r"(?:\d{1,12}(?:\.\d{1,6})?[smhdw])+")
+_LENGTH = re.compile(r"([\d.]+)([smhdw])")
 #: The requirement for a name in an error: "it must be ...".
 NAME_REQUIREMENT = f"text of 1 to {MAX_NAME} printable characters"
 
@@ -62,6 +71,74 @@ def is_whole(value: Any, least: int = 1) -> bool:
 def is_seconds(value: Any) -> bool:
     """Return whether ``value`` is a number of seconds above 0 and up to ``MAX_SECONDS``."""
     return is_number(value) and 0 < value <= MAX_SECONDS
+
+
+def are_tags(value: Any) -> bool:
+    """Return whether ``value`` can be the tags of a task."""
+    return isinstance(value, list | tuple) and len(value) <= MAX_TAGS and all(is_name(item) for item in value)
+
+
+def are_paths(value: Any) -> bool:
+    """Return whether ``value`` is a list of dotted paths."""
+    return isinstance(value, list | tuple) and all(
+        has_dots(path) and all(part.isidentifier() for part in path.split(".")) for path in value
+    )
+
+
+def is_duration(value: Any) -> bool:
+    """Return whether ``value`` is a number of seconds above 0, or a ``timedelta``."""
+    return is_seconds(value.total_seconds() if isinstance(value, timedelta) else value)
+
+
+def has_dots(value: Any) -> bool:
+    """Return whether ``value`` may be a dotted path."""
+    return isinstance(value, str) and "." in value
+
+
+def is_expiry(value: Any) -> bool:
+    """Return whether ``value`` is a duration, or a time."""
+    return isinstance(value, datetime) or is_duration(value)
+
+
+def duration_of(text: str) -> timedelta | None:
+    """Return the duration that ``90s``, ``1.5h`` or ``1d12h`` stands for; ``None`` for any other text.
+
+    Raises ``OverflowError`` for a duration that Python cannot represent.
+    """
+    if not _DURATION.fullmatch(text):
+        return None
+    lengths = [timedelta(**{_UNITS[unit]: float(number)}) for number, unit in _LENGTH.findall(text)]
+    return sum(lengths, timedelta(0))
+
+
+def retention_by_end(value: Any) -> dict[str, float | str]:
+    """Return for each of ``ENDS`` that a retention names for how many seconds it keeps a job, or ``FOR_EVER``.
+
+    Raises ``ValueError`` for an invalid one.
+    """
+    lengths = value if isinstance(value, Mapping) else dict.fromkeys(ENDS, value)
+    if not lengths or not all(end in ENDS for end in lengths):
+        raise ValueError(f"a retention is by {', '.join(ENDS)}")
+    return {end: _seconds_kept(length) for end, length in lengths.items()}
+
+
+def _seconds_kept(value: Any) -> float | str:
+    if value == FOR_EVER:
+        return FOR_EVER
+    length: Any = duration_of(value) if isinstance(value, str) else value
+    seconds: Any = length.total_seconds() if isinstance(length, timedelta) else length
+    if not is_number(seconds) or not 0 <= seconds <= MAX_SECONDS:
+        raise ValueError(f"{short(value)} is not a length of time")
+    return float(seconds)
+
+
+def is_retention(value: Any) -> bool:
+    """Return whether ``value`` says how long jobs are kept."""
+    try:
+        retention_by_end(value)
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 COUNT = Rule(is_whole, "a whole number, 1 or more")

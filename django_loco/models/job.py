@@ -63,6 +63,8 @@ class StoredJob(models.Model):
     worker_id = models.TextField(null=True)  # noqa: DJ001 - not held
     due_at = models.DateTimeField()
     lease_until = models.DateTimeField(null=True)
+    #: Until when a job with a retention is kept that has ended, see ``core.job.retention``. Most jobs have none.
+    kept_until = models.DateTimeField(null=True)
     unique_key = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
     unique_until = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
     #: The logs of its runs, see ``Queue.logs``. They may be large, so statements about many jobs leave it out.
@@ -126,8 +128,13 @@ class StoredJob(models.Model):
             ),
             models.Index(
                 fields=["backend", "finished_at"],
-                condition=Q(finished_at__isnull=False),
+                condition=Q(finished_at__isnull=False, kept_until__isnull=True),
                 name="django_loco_finished",
+            ),
+            models.Index(
+                fields=["backend", "kept_until"],
+                condition=Q(kept_until__isnull=False),
+                name="django_loco_kept",
             ),
             # For pages and commands that list or count finished jobs.
             models.Index(

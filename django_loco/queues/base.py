@@ -49,8 +49,6 @@ from .workers import WorkerRegistry
 
 logger = get_logger("django_loco.queues")
 
-#: The time for which a once-key is remembered after its job has finished, however soon results are pruned.
-KEY_MEMORY_SECONDS = 3600.0
 #: The logs of no job.
 NO_LOGS: Mapping[str, str] = MappingProxyType({})
 #: How long a store may take to answer ``Queue.answers``.
@@ -292,7 +290,10 @@ class Queue(Records, WorkerRegistry, ABC):
 
     @abstractmethod
     def prune(self, older_than: float, limit: int = 1000) -> int:
-        """Delete old statistics, and up to ``limit`` jobs that ended ``older_than`` seconds ago; return how many."""
+        """Delete old statistics, and up to ``limit`` jobs that ended ``older_than`` seconds ago; return how many.
+
+        A job with a retention is deleted after ``core.job.retention.kept_until`` instead.
+        """
 
     @abstractmethod
     def clear(self) -> None:

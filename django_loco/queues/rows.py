@@ -23,7 +23,8 @@ from typing import Any
 from uuid import UUID
 
 from ..core.compat import TaskError, TaskResultStatus
-from ..core.job import READY, Job, Outcome
+from ..core.job import READY, RETENTION, Job, Outcome
+from ..core.job.retention import kept_until
 from .unreadable import texts
 
 Row = tuple[Any, ...]
@@ -223,7 +224,7 @@ def appended_log(stored: str | None, more: str) -> str:
 def outcome_row(outcome: Outcome) -> dict[str, Any]:
     """Return the stored form of ``outcome``: its claim, ``SET_BY_OUTCOME``, and the log if there is one.
 
-    ``due_at`` is ``None`` if the job keeps its place in the order.
+    ``due_at`` is ``None`` if the job keeps its place in the order. ``kept_until`` is there if the job has a retention.
     """
     job, changes = outcome.job, outcome.changes()
     moment = LIMITED_AT if job.limit_key is not None else outcome.run_after
@@ -234,7 +235,15 @@ def outcome_row(outcome: Outcome) -> dict[str, Any]:
         row[name] = value if value is None or write is None else write(value)
     if outcome.waits:
         row["signals"] = job.signals
+    if RETENTION in job.options:
+        row["kept_until"] = stored_kept_until(outcome.applied())
     return row if outcome.log is None else row | {"log": outcome.log}
+
+
+def stored_kept_until(job: Job) -> str | None:
+    """Return the stored form of the time until which ``job`` is kept; ``None``: as ``RESULT_TTL`` says."""
+    until = kept_until(job)
+    return None if until is None else stored_time(until)
 
 
 def has_only_required(job: Job) -> bool:

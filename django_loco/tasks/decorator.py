@@ -80,6 +80,7 @@ class LocoTask(_Task[P, R]):
     no_retry_on: tuple[type[BaseException], ...] | None = None
     timeout: float | None = None
     expires: float | timedelta | datetime | None = None
+    retention: float | str | timedelta | Mapping[str, float | str | timedelta] | None = None
     tags: tuple[str, ...] | None = None
     limits: tuple[str, ...] | None = None
     limit_key: str | Callable[..., Any] | Mapping[str, str | Callable[..., Any]] | None = None

@@ -31,7 +31,9 @@ _OPTIONS = {
     "expiration": "Write expires.",
     "max_age": "Write expires, in seconds.",
     "acks_late": "Remove it: a job is always acknowledged after it has ended.",
-    "ignore_result": "Remove it: LOCO['RESULT_TTL'] sets how long results are kept.",
+    "ignore_result": "Write retention=0.",
+    "result_ttl": 'Write retention, or retention={"succeeded": ...}.',
+    "failure_ttl": 'Write retention={"failed": ...}.',
 }
 #: Keys of schedules of other systems.
 _SCHEDULE_KEYS = {

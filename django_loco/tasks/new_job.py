@@ -18,17 +18,17 @@ from django.utils import timezone
 from ..carry import captured
 from ..conf import loco_settings
 from ..core.compat import BaseTaskBackend, InvalidTask, Task
-from ..core.job import CARRY, PARENT, REQUEST, RERUN, Job, utcnow
+from ..core.job import CARRY, PARENT, REQUEST, RERUN, RETENTION, Job, utcnow
 from ..core.serialization import encode_call, encode_exact, require_result_size
 from ..core.uniqueness import rule_of
-from ..core.validation import FIRST_YEAR, LAST_YEAR, NAME_REQUIREMENT, is_name, is_number, short
+from ..core.validation import FIRST_YEAR, LAST_YEAR, NAME_REQUIREMENT, is_name, is_number, retention_by_end, short
 from ..exceptions import InvalidArguments
 from ..log.labels import bound
 from .stored.limit_key import LimitRule, limit_options_of, limit_rule_of
 from .stored.options import merged_option, option_to_json
 
-#: The stored options that have a field of their own in the job.
-OWN_FIELDS = ("tags", "expires", "limits", "limit_key")
+#: The stored options that have a field of their own in the job, or go into its options wherever they are set.
+OWN_FIELDS = ("tags", "expires", "limits", "limit_key", "retention")
 
 
 def validate_task(task: Task[..., Any]) -> None:
@@ -97,6 +97,8 @@ class JobTemplate:
         self._options = _stored_options(task)
         if getattr(task, "on_duplicate", None) == "rerun":
             self._options[RERUN] = True
+        if (retention := merged_option(task, "retention")) is not None:
+            self._options[RETENTION] = retention_by_end(retention)
         self._unique, self._limits = rule_of(task), _limits_of(task)
         self._fields: dict[str, Any] = {
             "task_path": task.module_path,

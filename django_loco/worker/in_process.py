@@ -28,11 +28,11 @@ from ..conf import loco_settings, testing, worker_mode
 from ..core import test_environment
 from ..core.compat import task_backends
 from ..core.job import READY, Job
+from ..core.job.retention import KEY_MEMORY_SECONDS
 from ..exceptions import LocoConfigurationError
 from ..jobs.stores import aliases
 from ..log.safe import get_logger
 from ..queues import Claim, Queue, queue_for
-from ..queues.base import KEY_MEMORY_SECONDS
 from ..queues.memory import spool
 from ..queues.memory.spool import folder_for as spool_folder
 from ..shutdown import HAND_BACK_SECONDS

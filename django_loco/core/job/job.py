@@ -35,7 +35,9 @@ TRACE = "trace"
 NODE = "node"
 #: Among the options of a unique job, that others may follow it, or which one it follows (``jobs.operations.reruns``).
 RERUN = "rerun"
-_NOT_GIVEN = frozenset((REQUEST, PARENT, SIGNATURE, MOVING, TRACE, CARRY, RERUN, NODE))
+#: Among the options of a job, for how many seconds it is kept by how it ends: see ``retention``.
+RETENTION = "retention"
+_NOT_GIVEN = frozenset((REQUEST, PARENT, SIGNATURE, MOVING, TRACE, CARRY, RERUN, NODE, RETENTION))
 
 READY, RUNNING = TaskResultStatus.READY, TaskResultStatus.RUNNING
 FAILED, SUCCESSFUL = TaskResultStatus.FAILED, TaskResultStatus.SUCCESSFUL

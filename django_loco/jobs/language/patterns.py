@@ -6,7 +6,7 @@ import json
 import operator
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from fnmatch import translate
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from ...core.serialization import decode
+from ...core.validation import duration_of
 
 Test = Callable[[str], bool]
 
@@ -27,9 +28,6 @@ _COMPARISONS: dict[str, Callable[[int, int], bool]] = {
 }
 _NUMBER = re.compile(r"(>=|<=|>|<|=)?(-?\d{1,18})")
 _RANGE = re.compile(r"(-?\d{1,18})\.\.(-?\d{1,18})")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_DURATION = re.compile(r"(?:\d{1,12}(?:\.\d{1,6})?[smhdw])+")
-_LENGTH = re.compile(r"([\d.]+)([smhdw])")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Stands for what a path does not lead to.
 MISSING = object()
@@ -72,15 +70,11 @@ def moment_of(value: str, now: datetime) -> datetime:
     A time without a zone is in the project's. Raises ``ValueError``.
     """
     try:
-        moment = now - _duration(value) if _DURATION.fullmatch(value) else _iso(value)
+        length = duration_of(value)
+        moment = _iso(value) if length is None else now - length
         return max(moment.astimezone(UTC), EPOCH)
     except OverflowError:
         return EPOCH
-
-
-def _duration(value: str) -> timedelta:
-    lengths = [timedelta(**{_UNITS[unit]: float(number)}) for number, unit in _LENGTH.findall(value)]
-    return sum(lengths, timedelta(0))
 
 
 def _iso(value: str) -> datetime:

@@ -100,15 +100,14 @@ class Cancel:
         outcome = Outcome(
             job=job,
             status=FAILED,
+            at=job.finished_at or utcnow(),  # a failed job keeps the time of its failure, by which it is pruned
             spent=job.status == RUNNING,
             error=error,
             errors_kept=loco_settings().ERRORS_KEPT,
         )
         if job.status == RUNNING:
             return outcome
-        after = outcome.applied()
-        # A failed job keeps the time of its failure, by which it is pruned.
-        return Change(before=job, after=replace(after, finished_at=job.finished_at or after.finished_at))
+        return Change(before=job, after=outcome.applied())
 
 
 @dataclass(frozen=True, slots=True)

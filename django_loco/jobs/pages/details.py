@@ -11,8 +11,9 @@ from django.apps import apps
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ...core.job import SUCCESSFUL, Job, pending_wait, utcnow
+from ...core.job import FOREVER, RETENTION, SUCCESSFUL, Job, pending_wait, utcnow
 from ...core.job.limits import keys_of, name_of
+from ...core.job.retention import kept_until
 from ...core.serialization import cut
 from ...log.plain_text import one_line, plain
 from ...models import LocoJob
@@ -171,13 +172,18 @@ def _facts(job: Job, links: JobLinks) -> Iterator[Fact]:
         yield Fact(label=_("Children"), text=_("the jobs that it has enqueued"), url=url)
     yield Fact(label=_("Priority"), text=str(job.priority))
     yield Fact(label=_("Kind"), text="async" if job.is_async else "sync")
-    for name, option in job.overrides.items():
+    for name, option in _options(job).items():
         yield Fact(label=_("Option"), text=one_line(f"{name}={option!r}"))
     if job.key:
         yield Fact(label=_("Once-key"), text=one_line(job.key))
     yield Fact(label=_("Attempt"), text=number_text(job.attempt))
     if job.lost:
         yield Fact(label=_("Workers that died with it"), text=f"{job.lost}")
+
+
+def _options(job: Job) -> dict[str, Any]:
+    kept = {RETENTION: job.options[RETENTION]} if RETENTION in job.options else {}
+    return {**job.overrides, **kept}
 
 
 def _limits(job: Job, links: JobLinks) -> Iterator[Fact]:
@@ -242,6 +248,7 @@ def _moments(job: Job, now: datetime) -> Iterator[Moment]:
         (_("First attempt"), job.started_at),
         (_("Last attempt"), job.last_attempted_at if job.last_attempted_at != job.started_at else None),
         (_("Ended"), job.finished_at),
+        (_("Kept until"), None if (until := kept_until(job)) == FOREVER else until),
     ]
     before: datetime | None = None
     for label, at in sorted(((label, at) for label, at in times if at is not None), key=lambda pair: pair[1]):

@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from ...conf import loco_settings
-from ...core.job import CARRY, SUCCESSFUL, Job
+from ...core.job import CARRY, FOREVER, RETENTION, SUCCESSFUL, Job
+from ...core.job.retention import kept_until
 from ...core.serialization import decode, decode_call
+from ...core.validation import FOR_EVER
 from ...log.redaction import MARK, shown_value
 from ...queues.unreadable import NOT_OURS
 from ..operations.workflows.nodes import waits_for_nodes
@@ -51,6 +53,8 @@ def shown_job(job: Job, now: datetime) -> dict[str, Any]:
         "started_at": job.started_at,
         "last_attempted_at": job.last_attempted_at,
         "finished_at": job.finished_at,
+        "retention": job.options.get(RETENTION),
+        "kept_until": FOR_EVER if (until := kept_until(job)) == FOREVER else until,
         "attempt": job.attempt,
         "lost": job.lost,
         "worker": job.worker_id,

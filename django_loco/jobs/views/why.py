@@ -10,7 +10,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ...conf import loco_settings
-from ...core.job import READY, Job, pending_wait, utcnow
+from ...core.job import FOREVER, READY, Job, pending_wait, utcnow
+from ...core.job.retention import kept_until
 from ...core.job.waits import Wait
 from ...queues import Queue
 from ...queues.records.pauses import is_paused
@@ -36,11 +37,20 @@ def why(which: JobReference, /, *, backend: str | None = None) -> list[Reason]:
     job = get(which, backend=backend)
     now = utcnow()
     if job.status != READY:
-        return [_ENDS[state_of(job, now)](job)]
+        return [_ENDS[state_of(job, now)](job), *_retention(job)]
     queue = backend_of(job.backend).queue
     reasons = [waiting_reason(job, queue)] if waits_for_nodes(job) else [*_reasons(job, queue, now)]
     reasons = reasons or [Reason("next", _("It may run now: a worker takes it as soon as it has room."))]
     return [*reasons, *_expiry(job, now)]
+
+
+def _retention(job: Job) -> Iterator[Reason]:
+    """Yield until when a job with a retention is kept, which has ended."""
+    until = kept_until(job)
+    if until == FOREVER:
+        yield Reason("kept", _("It is kept for ever."))
+    elif until is not None:
+        yield Reason("kept", _("It is kept until %(time)s.") % {"time": _time(until)})
 
 
 def _expiry(job: Job, now: datetime) -> Iterator[Reason]:

@@ -27,10 +27,11 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from ...core.job import READY, Job, utcnow
+from ...core.job import READY, RETENTION, Job, utcnow
+from ...core.job.retention import KEY_MEMORY_SECONDS
 from ...core.uniqueness import holds_key, takes_key
-from ..base import KEY_MEMORY_SECONDS, Change
-from ..rows import COLUMNS, FIELDS, LIMITED_AT, id_of, row_of, stored_time
+from ..base import Change
+from ..rows import COLUMNS, FIELDS, LIMITED_AT, id_of, row_of, stored_kept_until, stored_time
 from .dialect import CLAIM_COLUMNS, Dialect, is_due
 from .shown_rows import ids, shown_job_of
 from .sql.statements import (
@@ -42,7 +43,7 @@ from .sql.statements import (
     HOLDERS,
     LOGS,
     LOST,
-    RESTORE_LOGS,
+    RESTORE_FIELD,
     UNCHANGED,
 )
 
@@ -157,12 +158,16 @@ def restore(dialect: Dialect, jobs: Sequence[Job], logs: Mapping[str, str]) -> s
 
 
 def _restore(dialect: Dialect, jobs: Sequence[Job], logs: Mapping[str, str]) -> set[str]:
-    if not logs:
+    kept = {job.id: until for job in jobs if (until := stored_kept_until(job))}
+    if not logs and not kept:
         return dialect.restore(jobs)
     with transaction.atomic(using=dialect.database, savepoint=False):
         stored = dialect.restore(jobs)
-        payload = json.dumps([{"id": job_id, "log": logs[job_id]} for job_id in stored & logs.keys()])
-        dialect.write(dialect.sql(RESTORE_LOGS, listed=dialect.listed(["id", "log"])), payload=payload)
+        for name, values in (("log", logs), ("kept_until", kept)):
+            payload = json.dumps([{"id": job_id, name: values[job_id]} for job_id in stored & values.keys()])
+            listed = dialect.listed(["id", name])
+            sql = dialect.sql(RESTORE_FIELD, field=dialect.names[name], name=name, listed=listed)
+            dialect.write(sql, payload=payload)
     return stored
 
 
@@ -220,6 +225,8 @@ def _change(dialect: Dialect, changes: Sequence[tuple[Job, Job]], words: Words |
     jobs, after = zip(*changes, strict=True)
     old, new = _columns(jobs, CHANGEABLE), _columns(after, CHANGEABLE)
     new = {name: _stored(name, new[name]) for name in CHANGEABLE if name in DECIDING or old[name] != new[name]}
+    if any(RETENTION in job.options for job in (*jobs, *after)):
+        new["kept_until"] = [stored_kept_until(job) for job in after]
     columns = _fence(jobs, words) | {"due_at": [_due_at(*pair) for pair in changes]} | new
     batch = _Batch(dialect, columns)
     sql = dialect.text(

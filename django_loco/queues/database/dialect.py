@@ -28,7 +28,8 @@ from .sql.limit_dialect import LimitDialect
 #: The fields that prove a claim, and the fields that an outcome stores.
 CLAIM_COLUMNS = ("id", "token")
 ENDED = (*CLAIM_COLUMNS, "due_at", *SET_BY_OUTCOME)
-ENDED_WITH_LOG = (*ENDED, "log")
+#: What an outcome sets only of some jobs.
+SET_ALSO = {"log": statements.SET_LOG, "kept_until": statements.SET_KEPT_UNTIL}
 #: The place of ``is_async`` in a row.
 IS_ASYNC = COLUMNS.index("is_async")
 #: Seconds between two searches for jobs that seem to be of the future, and the number of jobs made due at once.
@@ -199,14 +200,13 @@ class Dialect(LimitDialect):
 
         ``more`` are the fields of the jobs that ``statement`` reads besides.
         """
-        payload = json.dumps([outcome_row(outcome) for outcome in outcomes])
-        # The end of a limited job may let others begin.
-        frees = any([outcome.job.limit_key is not None for outcome in outcomes])
+        rows = [*map(outcome_row, outcomes)]
+        frees = any([outcome.job.limit_key is not None for outcome in outcomes])  # others may begin
         wakes = frees or is_due(outcome.run_after for outcome in outcomes if outcome.status == READY)
-        has_logs = any([outcome.log for outcome in outcomes])
-        held = self.held((*(ENDED_WITH_LOG if has_logs else ENDED), *more))
-        sql = self.sql(statement, held=held, set_log=statements.SET_LOG if has_logs else "", same=self.same)
-        return ids(self.write(sql, wakes=wakes, payload=payload, now=0))
+        also = {name: text if any([name in row for row in rows]) else "" for name, text in SET_ALSO.items()}
+        held = self.held((*ENDED, *filter(also.get, also), *more))
+        sql = self.sql(statement, held=held, same=self.same, set_also=" ".join(also.values()))
+        return ids(self.write(sql, wakes=wakes, payload=json.dumps(rows), now=0))
 
     def extend(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases; return the ids of the jobs that were held with their tokens."""

@@ -21,7 +21,7 @@ from ...core.compat import TaskResultStatus
 from ...core.job import Job, JobSummary, Outcome
 from ...exceptions import QueueRefused, QueueUnavailable
 from ...log.safe import get_logger
-from ..base import KEY_MEMORY_SECONDS, NO_LOGS, PROBE_SECONDS, Change, status_of
+from ..base import NO_LOGS, PROBE_SECONDS, Change, status_of
 from ..claim import Claim
 from ..listener import QueueListener
 from ..rows import Row
@@ -37,6 +37,7 @@ from .records.batches import CLEAR_BATCHES, insert_counted, prune_batches
 from .records.minutes import CLEAR_MINUTES, StoredStatistics, prune_minutes
 from .records.openings import LimitedQueue
 from .records.pauses import StoredPauses
+from .records.pruning import prune_jobs
 from .records.signals import StoredSignals, finish
 from .records.workers import StoredWorkers
 from .records.workflows import CLEAR_EDGES, StoredWorkflows
@@ -256,8 +257,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
             prune_minutes(self._dialect)
             prune_batches(self._dialect, older_than)
             self.prune_limits()
-        before, keys_before = -older_than, -max(older_than, KEY_MEMORY_SECONDS)
-        return len(self._run(statements.PRUNE, before=before, keys_before=keys_before, limit=limit))
+            return prune_jobs(self._dialect, older_than, limit)
 
     def clear(self) -> None:
         """Delete every job of this alias."""

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, cast
 
 from ...core.compat import TaskResultStatus
 from ...core.job import READY, Job, JobSummary, Outcome, utcnow
+from ...core.job.retention import kept_until
 from ...exceptions import QueueFull
 from ..base import NO_LOGS, Change, Queue, status_of
 from ..claim import Claim
@@ -270,12 +271,18 @@ class MemoryQueue(
         """Delete finished jobs; their once-keys are remembered."""
         self._minutes.prune()
         with self._changed:
-            self._batches.prune(before := utcnow() - timedelta(seconds=older_than))
-            ended = (job for job in self._jobs.finished.values() if job.finished_at and job.finished_at < before)
-            pruned = list(itertools.islice((job.id for job in ended if not self._batches.is_kept(job)), limit))
+            self._batches.prune((now := utcnow()) - timedelta(seconds=older_than))
+            old = (job.id for job in self._jobs.finished.values() if self._is_old(job, now, older_than))
+            pruned = list(itertools.islice(old, limit))
             for job_id in pruned:
                 self._jobs.forget(self._jobs.finished.pop(job_id))
             return len(pruned)
+
+    def _is_old(self, job: Job, now: datetime, seconds: float) -> bool:
+        until = kept_until(job)
+        if until is None and job.finished_at is not None:
+            until = job.finished_at + timedelta(seconds=seconds)
+        return until is not None and until < now and not self._batches.is_kept(job)
 
     def clear(self) -> None:
         """Delete everything, also once-keys."""

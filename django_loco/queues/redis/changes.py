@@ -36,12 +36,19 @@ from .codec import (
     is_id,
     jobs_of,
     lines,
-    once,
-    time_of_entry,
     unique_payload,
     with_checkpoint,
 )
-from .job_lists import EXTRA, FIXED, fixed_text, fixed_text_of_any_run, has_run, states_of_change
+from .job_lists import (
+    EXTRA,
+    FIXED,
+    fixed_text,
+    fixed_text_of_any_run,
+    has_run,
+    once,
+    states_of_change,
+    time_of_entry,
+)
 from .listener import channels_for, is_soon
 from .pages import STEP
 from .server import RedisServer
@@ -167,7 +174,8 @@ def _in_other_words(server: RedisServer, alias: str, changes: Sequence[Change]) 
 def _entries(server: RedisServer, ids: Collection[str]) -> dict[str, str]:
     """Look for the entries of jobs; return those found by the ids of the jobs."""
     found = {}
-    for key in ("deferred", "ready", "finished"):  # jobs that are not held move in this direction, so none is missed
+    # Jobs that are not held move in this direction, so none is missed.
+    for key in ("deferred", "ready", "finished", "kept"):
         cursor = b"0"
         while True:
             cursor, entries = server.run("entries", (cursor, STEP, lines(ids)), (key,))

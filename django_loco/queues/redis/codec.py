@@ -18,7 +18,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from ...core.compat import TaskResultStatus
-from ...core.job import READY, RUNNING, SUSPECT, UNREADABLE, Job, Outcome, utcnow
+from ...core.job import READY, RETENTION, RUNNING, SUSPECT, UNREADABLE, Job, Outcome, utcnow
 from ...core.job.limits import Limit, interval_of
 from ...core.serialization import encode
 from ...core.uniqueness import holds_key, is_time, time_of_until
@@ -33,9 +33,12 @@ from .job_lists import (
     json_value,
     micros,
     moment_of,
+    once,
     read_fixed,
     read_state,
+    score,
     state_text,
+    time_of_entry,
     word,
 )
 
@@ -74,7 +77,7 @@ def place_of(job: Job, due_at: datetime, lost: int) -> str:
 
 
 def entry_of(job: Job) -> str:
-    """Return where ``job``, which no worker holds, is in ``ready``, ``deferred`` or ``finished``."""
+    """Return where ``job``, which no worker holds, is in ``ready``, ``deferred``, ``finished`` or ``kept``."""
     if job.status == READY:
         return place_of(job, job.due_at, job.lost)
     ended = f"{job.id}\t{_queue_and_status(job.queue_name, job.status)}"
@@ -114,11 +117,6 @@ def jobs_payload(jobs: Iterable[Job]) -> str:
 def _job_payload(job: Job) -> tuple[object, ...]:
     state = with_checkpoint(state_text(job, {"token": None}) if has_run(job) else "", job)
     return job.id, fixed_text(job), state, entry_of(job), time_of_entry(job), once(job), extra_text(job)
-
-
-def time_of_entry(job: Job) -> object:
-    """Return the time before which ``job`` may not run, or nothing; of a job that has ended, when it did."""
-    return score(job.run_after) if job.status == READY else micros(job.finished_at or utcnow())
 
 
 def with_checkpoint(state: str, job: Job) -> str:
@@ -178,7 +176,7 @@ def outcome_payload(outcome: Outcome) -> tuple[object, ...]:
         place = place_of(job, after["run_after"] or job.enqueued_at, after["lost"])
         seen = f"\t{job.signals or ''}" if outcome.waits else ""
         return *shared, place, score(outcome.run_after) + seen
-    return *shared, once(job), micros(outcome.at)
+    return *shared, once(job), time_of_entry(outcome.applied()) if RETENTION in job.options else micros(outcome.at)
 
 
 def unique_payload(jobs: Iterable[Job]) -> str:
@@ -243,16 +241,6 @@ def kinds_of(claim: Claim) -> tuple[str, str]:
 @lru_cache(4096)
 def _queue_and_status(queue_name: str, status: TaskResultStatus) -> str:
     return f"{word(queue_name)}\t{status.value}"
-
-
-def score(run_after: datetime | None) -> str:
-    """Return the time before which a job may not run, or nothing, for the scripts."""
-    return "" if run_after is None else str(micros(run_after))
-
-
-def once(job: Job) -> str:
-    """Return the once-key of ``job``, or nothing, for the scripts."""
-    return "" if job.key is None else word(job.key)
 
 
 def jobs_of(alias: str, rows: str) -> list[Job]:

@@ -16,7 +16,8 @@ from types import NoneType
 from typing import Any, NamedTuple
 
 from ...core.compat import TaskError, TaskResultStatus
-from ...core.job import Job
+from ...core.job import READY, RETENTION, Job, utcnow
+from ...core.job.retention import kept_until
 from ...core.serialization import encode
 from ..rows import FIELDS, STATUSES, folded, unfolded
 from ..unreadable import EPOCH, texts
@@ -40,6 +41,27 @@ def moment_of(number: int) -> datetime:
 def word(text: str) -> str:
     """Return a name as a JSON string, which has no line breaks or tabs."""
     return quote(text)
+
+
+def time_of_entry(job: Job) -> object:
+    """Return the time before which ``job`` may not run, or nothing; of a job that has ended, when it did.
+
+    If that job has a retention, a tab and the time until which it is kept follow.
+    """
+    if job.status == READY:
+        return score(job.run_after)
+    ended, until = micros(job.finished_at or utcnow()), kept_until(job) if RETENTION in job.options else None
+    return ended if until is None else f"{ended}\t{micros(until)}"
+
+
+def score(run_after: datetime | None) -> str:
+    """Return the time before which a job may not run, or nothing, for the scripts."""
+    return "" if run_after is None else str(micros(run_after))
+
+
+def once(job: Job) -> str:
+    """Return the once-key of ``job``, or nothing, for the scripts."""
+    return "" if job.key is None else word(job.key)
 
 
 class ListItem(NamedTuple):

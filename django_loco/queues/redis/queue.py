@@ -11,11 +11,10 @@ Keys
     have become due.
 ``paused``, ``pauses``; ``turns``, ``turn``, ``closed``, ``limited``, ``tats``, ``closings``, ``changed_limits``
     the names of the paused queues, whose jobs a fetch leaves alone; the paused tasks and tags; ``lua/limited.lua``.
-``leases``, ``finished``
-    sorted sets: when the leases of jobs end, and when jobs have ended.
+``leases``, ``finished``, ``kept``
+    sorted sets: when the leases of jobs end, when jobs have ended, and until when those with a retention are kept.
 ``index``, ``series``, ``failed``, ``counts``, ``once``
-    all ids in order, the ids of jobs with once-keys by series, and the ids of failed jobs; the number of jobs per queue
-    and status; the once-keys.
+    all ids, those of jobs by series, and those of failed jobs; the number of jobs per queue and status; once-keys.
 ``logs``: a hash by job id: the logs of a job's last runs, separated by tabs.
 ``workers``, ``commands``, ``unique``
     hashes: the last heartbeat and the description of each worker (``queues.workers``), and the last command for it;
@@ -50,7 +49,8 @@ from django.core.checks import CheckMessage
 
 from ...core.compat import TaskResultStatus
 from ...core.job import READY, Job, JobSummary, Outcome
-from ..base import KEY_MEMORY_SECONDS, NO_LOGS, Change, status_of
+from ...core.job.retention import KEY_MEMORY_SECONDS
+from ..base import NO_LOGS, Change, status_of
 from ..claim import Claim
 from ..listener import ListeningQueue
 from ..unreadable import outcomes_of, readable, split
@@ -143,8 +143,8 @@ class RedisQueue(
         by_id = {job.id: job for job in jobs}
         announced = [job for job in by_id.values() if job.status == READY and is_soon(job.run_after)]
         more_keys = (f"answer:restore:{secrets.token_hex(8)}", *sorted(channels_for(announced)))
-        jobs = [*by_id.values()]
-        arguments = (len(announced), jobs_payload(jobs), logs_payload(logs), unique_payload(jobs))
+        payload = jobs_payload(by_id.values())
+        arguments = (len(announced), payload, logs_payload(logs), unique_payload(by_id.values()))
         return by_id.keys() - ids_of(self.server.run("restore", arguments, more_keys))
 
     def fetch(self, claim: Claim) -> list[Job]:

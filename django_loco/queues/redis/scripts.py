@@ -31,18 +31,19 @@ SCRIPTS = {
     "batch": Script("jobs states held batches batch_states open_batches members", "members", "batch"),
     "workflow": Script("jobs states held batches batch_states open_batches members edges", "members", "workflow"),
     "restore": Script(
-        "jobs states index ready tagged deferred once counts series extra finished failed logs unique turns turn",
+        "jobs states index ready tagged deferred once counts series extra finished failed logs unique turns turn kept",
         *("unique", "texts", "restore"),
     ),
     "enqueue_one": Script("jobs index ready counts", "enqueue_one", "line_up_one", common=False),
     "enqueue_unique": Script("jobs index ready counts extra unique", "enqueue_unique", "line_up_one", common=False),
     "exchange": Script(
         "jobs states ready tagged deferred held leases finished failed once counts extra paused logs unique pauses "
-        "turns turn closed limited tats closings changed_limits commands",
+        "turns turn closed limited tats closings changed_limits commands kept",
         *("unique", "ready", "best", "held_back", "ledger", "limited", "finish", "fetch", "show", "exchange"),
     ),
     "change": Script(
-        "jobs states extra held index ready tagged deferred finished failed counts series once logs unique turns turn",
+        "jobs states extra held index ready tagged deferred finished failed counts series once logs unique turns turn "
+        "kept",
         *("unique", "show", "change"),
     ),
     "holders": Script("unique jobs states held extra", "unique", "show", "holders"),
@@ -53,7 +54,7 @@ SCRIPTS = {
     "signal": Script("held extra", "signal", common=False),
     "rows": Script("jobs states held extra leases", "show", "rows"),
     "find": Script("jobs states held extra", "show", "find"),
-    "few": Script("jobs states held extra ready deferred finished", "show", "few"),
+    "few": Script("jobs states held extra ready deferred finished kept", "show", "few"),
     "series": Script("jobs states held finished counts series", "show", "series"),
     "oldest": Script("ready tagged deferred turns turn", "ready", "oldest"),
     "pause": Script("jobs ready tagged deferred pauses turns turn", "ready", "best", "held_back", "pause"),
@@ -63,7 +64,7 @@ SCRIPTS = {
     "limited_waiting": Script("ready tagged deferred paused turns turn", "ready", "limited_waiting"),
     "prune": Script(
         "jobs states index finished failed once counts series extra logs unique batches batch_states open_batches tats "
-        "closings",
+        "closings kept",
         *("unique", "members", "prune"),
     ),
     "set_limit": Script("turns turn closed changed_limits", "set_limit"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...conf import loco_settings
 from ...core.compat import Task, task_finished
-from ...core.job import CARRY, Job
+from ...core.job import CARRY, RETENTION, Job
 from ...core.serialization import decode_call, encode_call
 from ...core.uniqueness import keys_again
 from ...exceptions import InvalidSignature, UnknownTask
@@ -26,6 +26,9 @@ from ..signals import announce, only_log, send
 from .limit_key import limit_key_again
 
 logger = get_logger(__name__)
+
+#: The options of a job that another job like it has as well, beside those of ``using()``.
+KEPT = (CARRY, RETENTION)
 
 
 def job_like(job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Task[..., Any], Job]:
@@ -47,7 +50,7 @@ def job_like(job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[
         priority=job.priority,
         is_async=inspect.iscoroutinefunction(task.func),
         tags=job.tags,
-        options=with_origin(job.overrides) | {name: job.options[name] for name in (CARRY,) if name in job.options},
+        options=with_origin(job.overrides) | {name: job.options[name] for name in KEPT if name in job.options},
         metadata=job.metadata,
         unique_key=key,
         unique_until=until,

@@ -4,6 +4,7 @@ from .changing import ChangeContract
 from .control.limit_histories import LimitHistoryContract
 from .control.limited_claims import LimitedClaimContract
 from .control.limits import LimitContract
+from .control.retention import RetentionContract
 from .control.unique import UniqueContract
 from .enqueueing import EnqueueContract, RestoreContract
 from .fetching import FetchContract
@@ -37,6 +38,7 @@ class QueueContract(
     LimitContract,
     LimitHistoryContract,
     LimitedClaimContract,
+    RetentionContract,
     WaitContract,
     WorkerContract,
     MinuteContract,

@@ -24,6 +24,7 @@ def check_keys(queue: RedisQueue, series: int) -> None:
             "tagged",
             "deferred",
             "finished",
+            "kept",
             "failed",
             "series",
         )
@@ -34,5 +35,5 @@ def check_keys(queue: RedisQueue, series: int) -> None:
     assert sizes["ready"] + sizes["deferred"] == totals["READY"]
     ready = client.zrange(queue.server.key("ready"), 0, -1)
     assert sizes["tagged"] == sum(place.partition(b"\r")[2].count(b"\t") for place in ready)
-    assert sizes["finished"] == totals["SUCCESSFUL"] + totals["FAILED"]
+    assert sizes["finished"] + sizes["kept"] == totals["SUCCESSFUL"] + totals["FAILED"]
     assert sizes["failed"] == totals["FAILED"]

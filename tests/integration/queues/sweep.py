@@ -11,6 +11,8 @@ What has to hold then
 3. What ``finish`` accepted is how the job ended. Each outcome is stored once at most.
 4. ``rescue`` names each job that it freed, unless the process died or there was no answer at all.
 5. ``counts`` agrees with ``list``.
+6. A pruner leaves the jobs that are kept for ever, and no others: what was stored says both that a job has ended, and
+   until when it is kept.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from django_loco.core.compat import TaskError
-from django_loco.core.job import FAILED, READY, SUCCESSFUL, Job, Outcome
+from django_loco.core.job import FAILED, READY, RETENTION, SUCCESSFUL, Job, Outcome
+from django_loco.core.validation import FOR_EVER
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim, Queue
 
@@ -161,7 +164,9 @@ class Player:
         self._again(lambda: self.queue.prune(3600))
 
     def _job(self, **given: Any) -> Job:
-        return Job(task_path="shop.tasks.send", backend="default", is_async=self.chosen.random() < 0.3, **given)
+        options = {RETENTION: {"succeeded": FOR_EVER, "failed": FOR_EVER}} if self.chosen.random() < 0.5 else {}
+        is_async = self.chosen.random() < 0.3
+        return Job(task_path="shop.tasks.send", backend="default", is_async=is_async, options=options, **given)
 
     def _hold(self, jobs: list[Job]) -> None:
         self._held |= {job.id: job for job in jobs}
@@ -219,6 +224,7 @@ def problems(player: Player, queue: Queue, freed: Counter[str]) -> Iterator[str]
     counted = Counter((job.queue_name, job.status) for job in jobs.values())
     if counted != Counter(queue.counts()):
         yield f"counts() says {queue.counts()}, list() {dict(counted)}"
+    yield from _kept_wrongly(queue, jobs)
 
 
 def _lost_or_doubled(player: Player, jobs: dict[str, Job]) -> Iterator[str]:
@@ -229,6 +235,16 @@ def _lost_or_doubled(player: Player, jobs: dict[str, Job]) -> Iterator[str]:
     keys = Counter(job.key for job in jobs.values() if job.key)
     yield from (f"{key} has {keys[key]} jobs" for key in player.answered if keys[key] != 1)
     yield from (f"{key} has {count} jobs" for key, count in keys.items() if count > 1)
+
+
+def _kept_wrongly(queue: Queue, jobs: dict[str, Job]) -> Iterator[str]:
+    queue.prune(-60)
+    left = {job.id for job in queue.list(limit=1_000)}
+    for job in jobs.values():
+        remembers_key = job.key is not None and queue.database is not None  # its once-key is in it
+        is_kept = RETENTION in job.options or remembers_key
+        if is_kept != (job.id in left):
+            yield f"{job.id} with {job.options} was {'pruned' if is_kept else 'kept'}"
 
 
 def _outcomes_doubled(player: Player, job: Job) -> Iterator[str]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
+from django_loco.core.job import FAILED, READY, RETENTION, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.queues import Claim
 from django_loco.queues.base import Change, Queue
 from django_loco.queues.memory import MemoryQueue
@@ -18,6 +18,14 @@ STEPS = 200
 HISTORIES = 6 * int(os.environ.get("LOCO_CHAOS", "1"))
 #: Jobs ended some multiple of this ago. A test is over in half of it.
 AGE_SECONDS = 200
+#: How long jobs are kept, as their options.
+RETENTIONS: list[dict[str, Any]] = [
+    {},
+    {},
+    {RETENTION: {"succeeded": 0}},
+    {RETENTION: {"failed": 2.5 * AGE_SECONDS}},
+    {RETENTION: {"succeeded": 6.5 * AGE_SECONDS, "failed": "forever"}},
+]
 
 
 class Twins:
@@ -53,6 +61,7 @@ class Twins:
             enqueued_at=utcnow() - timedelta(seconds=self.random.randint(0, 3)),
             tags=choose([(), (), ("x",), ("y", "x"), ("z", "x", "y", "x"), ('"', "x,", "ä\n")]),
             key=key and f"{key}{self.random.randint(0, 50)}",
+            options=choose(RETENTIONS),
         )
 
     def fetch(self) -> None:

@@ -10,7 +10,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from ....core.job import RUNNING, Job, pending_wait, utcnow
+from ....core.job import FOREVER, RUNNING, Job, pending_wait, utcnow
+from ....core.job.retention import kept_until
 from ....jobs.operations.workflows.nodes import waits_for_nodes
 from ....jobs.states import State, state_of
 from ....jobs.views.age import elapsed
@@ -46,6 +47,9 @@ def life_of(job: Job) -> list[Step]:
     if job.finished_at is not None:
         since = _between(before, job.finished_at)
         steps.append(Step(kind=state, label=ENDS.get(state, _("Ended")), at=job.finished_at, since=since))
+        if (until := kept_until(job)) is not None and until < FOREVER:
+            kept = _between(job.finished_at, until)
+            steps.append(Step(kind="ahead", label=_("Kept until"), at=until, since=kept))
     elif job.status == RUNNING:
         steps.append(Step(kind="now", label=_("Running"), at=None, since=""))
         steps.append(Step(kind="ahead", label=_("Ends"), at=None, since=""))

@@ -118,7 +118,7 @@ UPDATE = """
     RETURNING {id}
 """
 FINISH = """
-    UPDATE {job} SET {set_by_outcome}, {set_log}
+    UPDATE {job} SET {set_by_outcome}, {set_also}
         {due_at} = coalesce(held.due_at, CASE WHEN {job}.{due_at} > {now} THEN {now} ELSE {job}.{due_at} END),
         {checkpoint} = CASE WHEN held.status = 'SUCCESSFUL' THEN NULL ELSE {job}.{checkpoint} END,
         {token} = NULL, {worker_id} = NULL, {lease_until} = NULL
@@ -135,6 +135,8 @@ SET_LOG = f"""
             THEN {{job}}.{{log}} || '\n' || held.log
         ELSE substr({{job}}.{{log}}, {{contains}}({{job}}.{{log}}, '\n') + 1) || '\n' || held.log END,
 """
+#: Only of jobs with a retention. The others have none stored, as long as they have not ended.
+SET_KEPT_UNTIL = "{kept_until} = held.kept_until,"
 EXPIRED = """
     SELECT {columns} FROM {job}
     WHERE {backend} = %(alias)s AND {status} = 'RUNNING' AND {lease_until} <= {now}
@@ -170,7 +172,7 @@ CHANGE = """
     RETURNING {job}.{id} AS id
 """
 CHOSEN = "SELECT held.id FROM ({unchanged}) AS held"
-#: A job with a once-key stays as long as ``PRUNE`` lets it stay.
+#: A job with a once-key stays as long as ``records.pruning`` lets it stay.
 DELETE = """
     DELETE FROM {job} WHERE {id} {in_chosen}
     AND ({key} IS NULL OR {finished_at} < {keys_before} AND {status} <> 'READY')
@@ -178,8 +180,9 @@ DELETE = """
 """
 AMONG = "SELECT {columns} FROM {job} WHERE {backend} = %(alias)s AND {id} {in_listed} AND {status} <> 'RUNNING'"
 LOGS = "SELECT {id}, {log} FROM {job} WHERE {backend} = %(alias)s AND {id} {in_listed} AND {log} IS NOT NULL"
-RESTORE_LOGS = """
-    UPDATE {job} SET {log} = listed.log FROM ({listed}) AS listed
+#: Stores a ``{field}`` of jobs that ``restore`` has stored.
+RESTORE_FIELD = """
+    UPDATE {job} SET {field} = listed.{name} FROM ({listed}) AS listed
     WHERE {job}.{id} = listed.id
     RETURNING {job}.{id} AS id
 """
@@ -226,16 +229,6 @@ SERIES = """
 COUNT_RUNNING = """
     SELECT {queue_name}, 'RUNNING', count(*) FROM {job}
     WHERE {backend} = %(alias)s AND {status} = 'RUNNING' GROUP BY {queue_name}
-"""
-#: Does not delete jobs that somebody has made ready again by hand, nor those that a batch still counts.
-PRUNE = """
-    DELETE FROM {job} WHERE {id} IN (
-        SELECT {id} FROM {job} WHERE {backend} = %(alias)s AND {finished_at} < {before}
-        AND ({key} IS NULL OR {finished_at} < {keys_before})
-        AND {status} NOT IN ('READY', 'RUNNING')
-        AND ({batch} IS NULL OR {batch} NOT IN (SELECT id FROM {batches} WHERE called_at IS NULL))
-        ORDER BY {finished_at} LIMIT %(limit)s {skip_locked})
-    RETURNING {id}
 """
 #: ``{now}`` is by the queue's clock, by which ages are computed.
 REGISTER = """

@@ -1,19 +1,19 @@
 -- Changes or deletes jobs that no worker holds, each only if it is as it was read.
 --
--- Where a job stands in `ready`, `deferred` or `finished` is its *entry*: the place of a job that waits, or the member of
--- `finished` of one that has ended (see `finish`).
+-- Where a job stands in `ready`, `deferred`, `finished` or `kept` is its *entry*: the place of a job that waits, or the member
+-- of `finished` or `kept` of one that has ended (see `finish`).
 --
 -- Keys: see the first lines; the channels to announce jobs in follow.
 -- Arguments: how many marks to leave in the channels; the changes, eleven lines each: id, its texts as they were (the job,
 -- its state, its other fields), its entry, its new entry or nothing to delete it, the time before which it may not run or at
--- which it has ended (or nothing), its once-key or nothing, and its new texts, each nothing if it stays; the unique keys
+-- which it has ended (or nothing, see `add_ended`), its once-key or nothing, and its new texts, each nothing if it stays; the unique keys
 -- that some of them take, as for `enqueue`. A job does not change if another one holds the key.
 -- Returns the ids of the jobs that have changed since they were read, a line each. A tab follows the id of a job that is as
 -- it was read, but not at its entry. The answer is remembered, so running the script again changes nothing.
 local keys = {
   jobs = KEYS[1], states = KEYS[2], extra = KEYS[3], held = KEYS[4], index = KEYS[5], ready = KEYS[6], tagged = KEYS[7],
   deferred = KEYS[8], finished = KEYS[9], failed = KEYS[10], counts = KEYS[11], series = KEYS[12], once = KEYS[13],
-  logs = KEYS[14], unique = KEYS[15], answer = KEYS[18],
+  logs = KEYS[14], unique = KEYS[15], kept = KEYS[18], answer = KEYS[19],
 }
 turns_key, turn_key = KEYS[16], KEYS[17]
 local remembered = redis.call('GET', keys.answer)
@@ -28,7 +28,7 @@ for row = 1, #rows, 11 do
 end
 
 -- What to do to each key when all jobs were looked at.
-local texts, states, others, due, later, ended, failed, known = {}, {}, {}, {}, {}, {}, {}, {}
+local texts, states, others, due, later, ended, kept, failed, known = {}, {}, {}, {}, {}, {}, {}, {}, {}
 local over, gone, untagged, out_of_series, not_failed, moved = {}, {}, {}, {}, {}, {}
 
 local function is_place(entry)
@@ -53,7 +53,7 @@ end
 -- Takes a job from its entry. Returns whether it was there, and whether it was due.
 local function leave(entry)
   if not is_place(entry) then
-    return redis.call('ZREM', keys.finished, entry) == 1, false
+    return redis.call('ZREM', keys.finished, entry) + redis.call('ZREM', keys.kept, entry) > 0, false
   elseif redis.call('ZREM', keys.ready, entry) == 0 then
     return redis.call('ZREM', keys.deferred, entry) == 1, false
   end
@@ -76,10 +76,10 @@ end
 -- Notes that a job moves to its new entry. One that was due stays due, even if the clock was put back, unless it is put off.
 local function move(id, entry, was_due, new, time, key)
   if not is_place(new) then
-    add(ended, time, new)
+    local at = add_ended(ended, kept, time, new)
     over[#over + 1] = id
     if key ~= '' then
-      add(known, time, key)
+      add(known, at, key)
     end
     return
   end
@@ -172,6 +172,7 @@ send('HSET', keys.extra, others)
 line_up(keys.ready, keys.tagged, due)
 send('ZADD', keys.deferred, later)
 send('ZADD', keys.finished, ended)
+send('ZADD', keys.kept, kept)
 send('ZADD', keys.failed, failed)
 for number = 1, #known, 2 do
   redis.call('ZADD', keys.once, 'XX', known[number], known[number + 1])
@@ -182,6 +183,6 @@ for kind, number in pairs(moved) do
 end
 redis.call('SET', keys.answer, answer, 'PX', 60000)
 if tonumber(ARGV[1]) > 0 and #due > 0 then
-  announce(19, tonumber(ARGV[1]))
+  announce(20, tonumber(ARGV[1]))
 end
 return answer

@@ -124,6 +124,14 @@ local function count(counts, queue, status, number)
   end
 end
 
+-- Adds the entry of a job that has ended to `finished`, or to `kept` if it has a retention. `time` is when it has ended;
+-- if it has a retention, a tab and the time until which it is kept follow. Returns when it has ended.
+local function add_ended(finished, kept, time, entry)
+  local ended, until_then = time:match('^(%-?%d+)\t(%-?%d+)$')
+  add(ended and kept or finished, until_then or time, entry)
+  return ended or time
+end
+
 -- Returns the prefix of the entries of a series: the part of the once-key "series@member", a JSON string, before the last
 -- "@"; nothing for a key without one. An entry of `series` is this prefix, a TAB and an id. So the entries of a series are
 -- neighbours, in the order of their ids.

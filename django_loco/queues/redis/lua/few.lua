@@ -4,10 +4,10 @@
 -- Arguments: the status; a queue, or nothing for all; the id before which to begin, or nothing; how many jobs to show at
 -- most; how many jobs are few.
 -- Returns the jobs (see `show`), or nothing if they are not few.
-local jobs, states, held, extra, ready, deferred, finished = unpack(KEYS)
+local jobs, states, held, extra, ready, deferred, finished, kept = unpack(KEYS)
 local status, queue, before, limit = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 
-local parts = status == 'READY' and { ready, deferred } or { finished }
+local parts = status == 'READY' and { ready, deferred } or { finished, kept }
 local number = 0
 for _, key in ipairs(parts) do
   number = number + redis.call('ZCARD', key)
@@ -25,7 +25,7 @@ end
 
 for _, key in ipairs(parts) do
   for _, entry in ipairs(redis.call('ZRANGE', key, 0, -1)) do
-    if key == finished then
+    if status ~= 'READY' then
       see(entry:match('^([^\t]*)\t([^\t]*)\t([^\t]*)'))
     else
       see(entry:match('\r' .. ('.'):rep(19) .. '([^\t]*)'), queue_of(entry), 'READY')

@@ -26,7 +26,7 @@ end
 
 -- `payload` has six lines per outcome: id, token, the job's new state, its queue and status separated by a tab. If the job
 -- is READY, its place and the earliest time of its next run (or nothing) follow; otherwise its once-key (or nothing) and
--- the time when it ended. `log_of` has the logs of some of these runs by id.
+-- the time when it ended (see `add_ended`). `log_of` has the logs of some of these runs by id.
 -- Returns the ids refused: of jobs that are not held, or are held with another token. With `only_expired` also those with
 -- a valid lease. An outcome that is already stored in the same words is accepted again: its first reply did not arrive.
 -- The earliest time of the next run of a job that waits for a signal is followed by a tab and the signals that it had when it
@@ -39,10 +39,12 @@ local function finish(payload, log_of, closes, keys, now, only_expired)
   end
 
   local held, before = pick(keys.held, ids), pick(keys.states, ids)
-  local logs, gone, states, new, due, later, ended, failed, refused, moved, known, over = {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}
+  local logs, gone, states, new, due, later, ended, kept = {}, {}, {}, {}, {}, {}, {}, {}
+  local failed, refused, moved, known, over = {}, {}, {}, {}, {}
   for number, id in ipairs(ids) do
     local _, token, state, kind, name, time = unpack(rows, 6 * number - 5, 6 * number)
-    local holder, waits = not new[id] and held[number], time:find('\t', 1, true)
+    local is_ready = kind:find('\tREADY', 1, true)
+    local holder, waits = not new[id] and held[number], is_ready and time:find('\t', 1, true)
     local is_signalled = false
     if waits then
       local others = redis.call('HGET', keys.extra, id) or ''
@@ -65,10 +67,10 @@ local function finish(payload, log_of, closes, keys, now, only_expired)
       if log_of[id] then
         add(logs, id, with_log(redis.call('HGET', keys.logs, id), log_of[id]))
       end
-      if not kind:find('\tREADY', 1, true) then
+      if not is_ready then
         over[#over + 1] = id
         local of_series = name ~= '' and series_of(name)
-        add(ended, time, id .. '\t' .. kind .. (of_series and '\t' .. of_series or ''))
+        time = add_ended(ended, kept, time, id .. '\t' .. kind .. (of_series and '\t' .. of_series or ''))
         if kind:find('\tFAILED', 1, true) then
           add(failed, 0, id)
         end
@@ -95,6 +97,7 @@ local function finish(payload, log_of, closes, keys, now, only_expired)
   send('HSET', keys.states, states)
   send('HSET', keys.logs, logs)
   send('ZADD', keys.finished, ended)
+  send('ZADD', keys.kept, kept)
   send('ZADD', keys.failed, failed)
   line_up(keys.ready, keys.tagged, due)
   send('ZADD', keys.deferred, later)

@@ -1,38 +1,49 @@
 -- Deletes jobs that ended long ago, and those that are too many, the oldest first; and forgets old once-keys.
 --
+-- `finished` has the jobs by when they have ended, `kept` those with a retention by until when they are kept.
+--
 -- Keys: see the first line.
 -- Arguments: for how many microseconds to keep jobs, and once-keys; how many jobs to keep at most, and to delete now.
 -- Returns how many were deleted.
 local jobs, states, index, finished, failed, once, counts, series, extra, logs, unique, batches, batch_states, open =
   unpack(KEYS, 1, 14)
-local tats, closings = KEYS[15], KEYS[16]
+local tats, closings, kept = unpack(KEYS, 15, 17)
 local now = micros()
+local MINUTE = 60000000
 
--- Returns those of the first `number` entries of `finished` whose jobs may be deleted. The nodes of a workflow that goes on
--- move to the end, because others may need their results.
-local function deletable(number)
-  local entries = redis.call('ZRANGE', finished, 0, number - 1)
+-- Returns whether the jobs of a batch that goes on have to stay: those of a workflow, because others may need their
+-- results, and those with a retention, because it may not be known yet how they have ended.
+local function keeps_jobs(batch, key)
+  local state = redis.call('HGET', batch_states, batch)
+  local is_workflow = (redis.call('HGET', batches, batch) or ''):find('"workflow"]', 1, true)
+  return state and (is_workflow or key == kept) and fields(state)[CALLED] == '' or false
+end
+
+-- Returns those of the first `number` entries of `key` whose jobs may be deleted. The others move away from the front.
+local function deletable(key, number)
+  if number <= 0 then
+    return {}
+  end
+  local entries = redis.call('ZRANGE', key, 0, number - 1)
   if redis.call('EXISTS', open) == 0 then
     return entries
   end
-  local ids, found, kept, is_kept = {}, {}, {}, {}
+  local ids, found, stay, is_kept = {}, {}, {}, {}
   for place, entry in ipairs(entries) do
     ids[place] = entry:match('^[^\t]*')
   end
   for place, others in ipairs(pick(extra, ids)) do
     local batch = others and others:match('"batch":%s*"([^"\\]*)"') or ''
     if batch ~= '' and is_kept[batch] == nil then
-      local state = redis.call('HGET', batch_states, batch)
-      local is_workflow = (redis.call('HGET', batches, batch) or ''):find('"workflow"]', 1, true)
-      is_kept[batch] = state and is_workflow and fields(state)[CALLED] == '' or false
+      is_kept[batch] = keeps_jobs(batch, key)
     end
     if is_kept[batch] then
-      add(kept, text(now), entries[place])
+      add(stay, text(key == kept and now + MINUTE or now), entries[place])
     else
       found[#found + 1] = entries[place]
     end
   end
-  send('ZADD', finished, kept)
+  send('ZADD', key, stay)
   return found
 end
 
@@ -40,15 +51,17 @@ local function before(age)
   return '(' .. text(now - age)
 end
 
-local old = redis.call('ZCOUNT', finished, '-inf', before(ARGV[1]))
-local many = redis.call('ZCARD', finished) - ARGV[3]
-local number = math.min(math.max(old, many), tonumber(ARGV[4]))
+-- If there are too many jobs, those without a retention go first.
+local without, limit = redis.call('ZCARD', finished), tonumber(ARGV[4])
+local many = without + redis.call('ZCARD', kept) - ARGV[3]
+local over = redis.call('ZCOUNT', kept, '-inf', before(0))
+local old = math.max(redis.call('ZCOUNT', finished, '-inf', before(ARGV[1])), math.min(many - over, without))
+old = math.min(old, limit)
+over = math.min(math.max(over, many - old), limit - old)
 
-local ids, members, of_series, gone = {}, {}, {}, {}
-if number > 0 then
-  members = deletable(number)
-end
-for _, member in ipairs(members) do
+local old_ones, kept_ones = deletable(finished, old), deletable(kept, over)
+local ids, of_series, gone = {}, {}, {}
+local function delete(member)
   local id, kind, name = member:match('^([^\t]*)\t([^\t]*\t[^\t]*)\t?(.*)')
   ids[#ids + 1] = id
   if name ~= '' then
@@ -56,8 +69,14 @@ for _, member in ipairs(members) do
   end
   gone[kind] = (gone[kind] or 0) + 1
 end
+for _, members in ipairs({ old_ones, kept_ones }) do
+  for _, member in ipairs(members) do
+    delete(member)
+  end
+end
 free_keys(unique, ids)
-send('ZREM', finished, members)
+send('ZREM', finished, old_ones)
+send('ZREM', kept, kept_ones)
 send('HDEL', jobs, ids)
 send('HDEL', states, ids)
 send('HDEL', extra, ids)

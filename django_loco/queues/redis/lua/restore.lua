@@ -3,12 +3,12 @@
 --
 -- Keys: see the first lines; the channels to announce jobs in follow.
 -- Arguments: how many marks to leave in the channels; different jobs, seven lines each as for `enqueue`. A job that has ended
--- has its entry (see `change`) instead of a place, and the time at which it has ended. The logs of some of them, two lines
+-- has its entry (see `change`) instead of a place, and the time at which it has ended (see `add_ended`). The logs of some of them, two lines
 -- each: id, and its logs (see `finish`); for some of them the unique keys as for `enqueue`.
 -- Returns the ids of those that were not stored because a job with the id exists, their once-key is known, or their unique
 -- key is held.
 local jobs, states, index, ready, tagged, deferred, once, counts, series, extra = unpack(KEYS, 1, 10)
-local finished, failed, logs, unique, _, _, answer = unpack(KEYS, 11, 17)
+local finished, failed, logs, unique, _, _, kept, answer = unpack(KEYS, 11, 18)
 turns_key, turn_key = KEYS[15], KEYS[16]
 local remembered = redis.call('GET', answer)
 if remembered then
@@ -23,12 +23,12 @@ end
 local log_of, wishes, known, now = pairs_of(ARGV[3]), pairs_of(ARGV[4]), pick(jobs, ids), micros()
 local stored = {jobs = {}, states = {}, index = {}, series = {}, extra = {}}
 local due, later, refused, arrived = {}, {}, {}, {}
-local ended, not_done, kept_logs = {}, {}, {}
+local ended, kept_jobs, not_done, kept_logs = {}, {}, {}, {}
 for number, id in ipairs(ids) do
   local _, job, state, entry, time, key, others = unpack(payload, 7 * number - 6, 7 * number)
   local waits = entry:find('\r', 1, true)
   if known[number] or wishes[id] and is_taken(unique, wishes[id], id, now)
-    or key ~= '' and redis.call('ZADD', once, 'NX', waits and '+inf' or time, key) == 0 then
+    or key ~= '' and redis.call('ZADD', once, 'NX', waits and '+inf' or time:match('^[^\t]*'), key) == 0 then
     refused[#refused + 1] = id
   else
     if wishes[id] then
@@ -39,7 +39,7 @@ for number, id in ipairs(ids) do
       add(kept_logs, id, log_of[id])
     end
     if not waits then
-      add(ended, time, entry)
+      add_ended(ended, kept_jobs, time, entry)
       if entry:find('\tFAILED', 1, true) then
         add(not_done, 0, id)
       end
@@ -58,6 +58,7 @@ send('HSET', logs, kept_logs)
 line_up(ready, tagged, due)
 send('ZADD', deferred, later)
 send('ZADD', finished, ended)
+send('ZADD', kept, kept_jobs)
 send('ZADD', failed, not_done)
 for kind, number in pairs(arrived) do
   local queue, status = kind:match('^(.*)\t(.*)$')
@@ -66,6 +67,6 @@ end
 local said = table.concat(refused, '\n')
 redis.call('SET', answer, said, 'PX', 60000)
 if tonumber(ARGV[1]) > 0 and #due > 0 then
-  announce(18, tonumber(ARGV[1]))
+  announce(19, tonumber(ARGV[1]))
 end
 return said

@@ -1,0 +1,66 @@
+"""How long a job is kept that has ended. No clock and no I/O.
+
+A task says with ``retention`` for how long its jobs are kept, by how they end. Each job carries that, so it is known
+wherever the job ends: in a worker, by the reaper after the death of its worker, or by somebody who cancels it. The time
+follows from the fields of the job. Queues store it where their pruners find it, and nobody can forget to change it.
+
+Jobs of other tasks are kept as long as ``LOCO["RESULT_TTL"]`` says when they are pruned.
+
+A job is kept longer than its task says while others may need it:
+
+* a minute at least, for whoever waits for its result, and for workers that have to repeat how it has ended,
+* an hour at least if it has a once-key: schedules read the last jobs of each other,
+* as long as it holds its unique key (``unique_for``).
+
+The members of a batch or a workflow that goes on are kept by the queues themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from ..uniqueness import is_time, time_of_until
+from ..validation import FOR_EVER, MAX_SECONDS, is_number
+from .job import RETENTION, SUCCESSFUL, Job
+from .outcome import GIVEN_UP
+from .waits import FOREVER
+
+#: The time for which a once-key is remembered after its job has finished, however soon results are pruned.
+KEY_MEMORY_SECONDS = 3600.0
+#: The time for which every job is kept.
+LEAST_SECONDS = 60.0
+
+
+def end_of(job: Job) -> str:
+    """Return which of ``validation.ENDS`` that of a job is which has ended."""
+    if job.status == SUCCESSFUL:
+        return "succeeded"
+    return "cancelled" if job.errors and job.errors[-1].exception_class_path in GIVEN_UP else "failed"
+
+
+def kept_until(job: Job) -> datetime | None:
+    """Return until when ``job`` is kept, or ``FOREVER``; ``None``: as ``RESULT_TTL`` says, or it has not ended."""
+    given = job.options.get(RETENTION) if job.options else None
+    if given is None or job.finished_at is None:
+        return None
+    end = end_of(job)
+    if not isinstance(given, Mapping) or end not in given:
+        return None
+    seconds = given[end]
+    if seconds == FOR_EVER:
+        return FOREVER
+    if not is_number(seconds) or not 0 <= seconds <= MAX_SECONDS:
+        return None  # somebody has edited the store
+    return _later(job, job.finished_at, seconds)
+
+
+def _later(job: Job, finished_at: datetime, seconds: float) -> datetime:
+    least = LEAST_SECONDS if job.key is None else KEY_MEMORY_SECONDS
+    try:
+        until = finished_at + timedelta(seconds=max(seconds, least))
+    except OverflowError:
+        return FOREVER
+    if job.unique_key is not None and is_time(job.unique_until):
+        until = max(until, time_of_until(job.unique_until))
+    return min(until, FOREVER)
