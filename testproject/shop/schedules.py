@@ -2,10 +2,10 @@
 
 from django_loco import scheduler
 
-from .tasks import close_day, refresh_prices
+from .tasks import refresh_prices, take_stock
 
 scheduler.every_minute(refresh_prices)
-scheduler.daily(close_day, at="23:55")
+scheduler.every_minute(take_stock)
 
 # What schedules that are made in the admin may run, beside the tasks under @scheduler.expose.
 scheduler.expose("clearsessions")

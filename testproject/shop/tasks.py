@@ -131,15 +131,15 @@ def average_price() -> str:
 def report(context: Any) -> str:
     """Say what the nodes before this one have found out; what one has not found out is left out."""
     text = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in context.results.items())
-    logger.info("today: %s", text)
+    logger.info("in stock: %s", text)
     return text
 
 
 @scheduler.expose
 @task(priority=10)
-def close_day() -> str:
+def take_stock() -> str:
     """Let two questions be answered beside each other, and report the answers."""
-    flow = Workflow("close day")
+    flow = Workflow("stock-taking")
     answers = [flow.add(count_products), flow.add(average_price)]
     flow.add(report, after=answers, on_failed="ignore")
     return flow.enqueue().id
