@@ -30,7 +30,7 @@ MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
 PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py313-django61,ALL)
 
-.PHONY: help start test unit chaos endurance sweep matrix ticks wagtail browser soak check lint types layers dead commits django catalogues messages docs wheel release format coverage bench bench-guard bench-admin bench-pool bench-schedules bench-locks bench-web bench-dashboard clean
+.PHONY: help start test unit chaos endurance sweep matrix ticks wagtail browser browser-short soak check lint types layers dead commits django catalogues messages docs wheel release format coverage bench bench-guard bench-admin bench-pool bench-schedules bench-locks bench-web bench-dashboard clean
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
@@ -46,6 +46,7 @@ help:
 	@echo "make wagtail   publish pages of the newest Wagtail in each mode on PostgreSQL; takes minutes"
 	@echo "make browser   edit a schedule and operate jobs in the admin with a real browser (apt-get install chromium)"
 	@echo "make soak      three tabs of the dashboard beside a worker at full rate: fails if something grows; takes half an hour"
+	@echo "make browser-short  a short walk over the dashboard with a real browser"
 	@echo "make check     linters, types, import layers, dead code, migrations, Django's system checks, the documentation"
 	@echo "make messages  collect the marked texts into the catalogues of translations, and compile these"
 	@echo "make format    fix and format the code with ruff"
@@ -113,7 +114,12 @@ wagtail: .venv/installed-dev .cache/wagtail/installed
 
 browser: .venv/installed-dev
 	.venv/bin/python -m pip install --quiet --editable '.[browser]'
-	.venv/bin/pytest -rP tests/acceptance/scheduler/browser_schedules.py tests/acceptance/admin/browser_jobs.py tests/acceptance/admin/browser_dashboard.py tests/acceptance/admin/browser_dashboard_jobs.py tests/acceptance/admin/browser_dashboard_operations.py tests/acceptance/admin/browser_accessible.py tests/acceptance/admin/browser_languages.py tests/acceptance/admin/browser_progress.py $(PYTEST_ARGS)
+	.venv/bin/pytest -rP tests/acceptance/scheduler/browser_schedules.py tests/acceptance/admin/browser_jobs.py tests/acceptance/admin/browser_dashboard.py tests/acceptance/admin/browser_dashboard_jobs.py tests/acceptance/admin/browser_dashboard_operations.py tests/acceptance/admin/browser_flows.py tests/acceptance/admin/browser_accessible.py tests/acceptance/admin/browser_languages.py tests/acceptance/admin/browser_progress.py $(PYTEST_ARGS)
+
+# A few pages and one action, for each commit.
+browser-short: .venv/installed-dev
+	.venv/bin/python -m pip install --quiet --editable '.[browser]'
+	.venv/bin/pytest tests/acceptance/admin/browser_short.py $(PYTEST_ARGS)
 
 soak: .venv/installed-dev
 	.venv/bin/python -m pip install --quiet --editable '.[browser]'
