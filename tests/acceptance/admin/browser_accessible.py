@@ -7,7 +7,7 @@ Source: https://www.npmjs.com/package/axe-core
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from django_loco.shutdown import CLEAN
 
 from ..project import Project
 from . import browser_jobs
-from .browser_dashboard import URLS
 from .browser_dashboard_operations import MINUTES, SCHEDULES
+from .browser_flows import filled
 from .browser_jobs import JOBS, WORKERS, opened
 
 browser, site = browser_jobs.browser, browser_jobs.site
@@ -27,7 +27,18 @@ AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
 #: What is not looked at is what Django's admin has around its content.
 RUN = "async (where) => (await axe.run(where)).violations"
 SERIOUS = ("serious", "critical")
-PAGES = ("", "jobs/", "jobs/?q=stauts:x", "failures/", "queues/", "tasks/", "workers/", "schedules/")
+PAGES = (
+    "",
+    "jobs/",
+    "jobs/?q=stauts:x",
+    "failures/",
+    "queues/",
+    "tasks/",
+    "limits/",
+    "workflows/",
+    "workers/",
+    "schedules/",
+)
 PAUSED = """
 from django_loco import jobs
 jobs.pause(queue="emails"); jobs.pause(task="pages.tasks.work"); jobs.pause(tag="shop")
@@ -36,7 +47,7 @@ jobs.pause(queue="emails"); jobs.pause(task="pages.tasks.work"); jobs.pause(tag=
 
 @pytest.mark.timeout(300)
 def test_axe_finds_nothing_serious(site: Project, browser: Browser) -> None:
-    site.write("pages/urls.py", URLS)
+    ids = filled(site)
     site.write("pages/schedules.py", SCHEDULES)
     site.shell(MINUTES)
     server, worker = site.serve("--noreload"), site.start("loco_worker")
@@ -47,19 +58,20 @@ def test_axe_finds_nothing_serious(site: Project, browser: Browser) -> None:
     found = []
     for is_dark in (False, True):
         page = opened(browser, site, "admin", [], is_dark=is_dark)
-        for name in visited(page, site, job_id):
+        for name in visited(page, site, job_id, [f"workflows/{each}/" for each in ids.values()]):
             found += [f"{'dark' if is_dark else 'light'} {name}: {each}" for each in violations(page)]
         page.close()
     assert found == []
+    site.open_gate("answered")
     site.shell("from django_loco import jobs\njobs.filter('status:running').cancel()")
     worker.wait_for("endless first is over")
     for process in (worker, server):
         assert process.terminate() == CLEAN
 
 
-def visited(page: Page, site: Project, job_id: str) -> Iterator[str]:
+def visited(page: Page, site: Project, job_id: str, others: Sequence[str]) -> Iterator[str]:
     """Open one page after the other; yield the name of each."""
-    for name in (*PAGES, f"jobs/{job_id}/", f"jobs/{job_id}/again"):
+    for name in (*PAGES, *others, f"jobs/{job_id}/", f"jobs/{job_id}/again"):
         page.goto(site.url(f"jobs/{name}"))
         yield f"jobs/{name}"
     page.goto(site.url("jobs/jobs/"))
