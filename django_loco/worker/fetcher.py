@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from ..core.job import Job, Outcome
+from ..core.threads.queries import forget_queries
 from ..log.labels import bind
 from ..log.plain_text import one_line
 from ..log.safe import get_logger
@@ -202,6 +203,7 @@ class Fetcher:
         has_to_check = self._clock() >= self._next_check
         if has_to_check:
             self._replace_dead_threads()
+            forget_queries()
         self._collect()
         self._wind_down()
         asked_at, had_outcomes = time.monotonic(), len(self._acknowledger) > 0

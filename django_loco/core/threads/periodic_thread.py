@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from ...log.labels import bind
 from ..backoff import Backoff
 from . import DaemonThread
+from .queries import forget_queries
 
 
 class PeriodicThread(ABC):
@@ -92,6 +93,8 @@ class PeriodicThread(ABC):
             seconds = self.turn()
         except BaseException as error:  # noqa: BLE001 - failed() logs it
             return self.failed(error)
+        finally:
+            forget_queries()
         self.backoff.succeeded()
         return seconds
 

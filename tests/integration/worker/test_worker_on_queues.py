@@ -79,3 +79,11 @@ def test_a_failure_keeps_its_traceback(queue, run):
     [one] = run(("create",))
     assert one.status == FAILED
     assert "TypeError" in one.errors[0].traceback
+
+
+def test_the_log_of_queries_that_debug_keeps_does_not_grow(queue, start, settings, opened):
+    settings.DEBUG = True
+    worker = start()
+    queue.enqueue([job("count") for _ in range(100)])
+    wait_until(lambda: worker.health()["done"] == 100)
+    wait_until(lambda: all(len(connection.queries_log) < 10 for connection, _ in opened.all))
