@@ -40,8 +40,8 @@ from ..log import labels as log
 from ..log.safe import get_logger
 from ..queues.timeouts import set_store_timeout
 from .dispatch.dispatcher import Dispatcher
+from .dispatch.heartbeat import SchedulerHeartbeat, heartbeats_for
 from .dispatch.timetable import Timetable
-from .heartbeat import SchedulerHeartbeat, heartbeats_for
 from .registry import Registry, default
 from .sources.database import has_database
 from .sources.database_poller import DatabasePoller

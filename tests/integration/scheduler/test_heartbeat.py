@@ -10,7 +10,8 @@ import pytest
 from django_loco import jobs
 from django_loco.exceptions import InvalidState, QueueUnavailable
 from django_loco.queues.workers import Role, WorkerState
-from django_loco.scheduler import Registry, Scheduler, heartbeat
+from django_loco.scheduler import Registry, Scheduler
+from django_loco.scheduler.dispatch import heartbeat
 
 SECONDS = 20.0
 

@@ -8,17 +8,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from secrets import token_hex
 
-from .. import __version__
-from ..conf import loco_settings
-from ..core.backoff import LoggedBackoff
-from ..core.job import utcnow
-from ..core.threads.periodic_thread import PeriodicThread
-from ..exceptions import QueueUnavailable
-from ..jobs.stores import aliases, backend_of
-from ..log.safe import get_logger
-from ..queues import Queue, queue_for
-from ..queues.timeouts import set_store_timeout
-from ..queues.workers import Role, WorkerInfo, WorkerState
+from ... import __version__
+from ...conf import loco_settings
+from ...core.backoff import LoggedBackoff
+from ...core.job import utcnow
+from ...core.threads.periodic_thread import PeriodicThread
+from ...exceptions import QueueUnavailable
+from ...jobs.stores import aliases, backend_of
+from ...log.safe import get_logger
+from ...queues import Queue, queue_for
+from ...queues.timeouts import set_store_timeout
+from ...queues.workers import Role, WorkerInfo, WorkerState
 
 logger = get_logger("django_loco.scheduler")
 
