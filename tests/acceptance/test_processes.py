@@ -218,7 +218,7 @@ def test_the_scheduler_is_in_one_of_them(project):
     process.signal(signal.SIGTTIN)
     process.wait_for("Stacks of all threads", count=3)
     assert process.terminate() == CLEAN
-    assert process.output.count("Thread loco-scheduler") == 1
+    assert len(re.findall(r"Thread loco-scheduler$", process.output, re.MULTILINE)) == 1
 
 
 def test_orphans_are_buried_and_a_closed_stdin_is_no_trouble(project):

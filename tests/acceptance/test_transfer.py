@@ -38,8 +38,8 @@ for number in numbers[::10]:
     later = timezone.now() + timedelta(seconds=1)
     tasks.step.using(backend="{alias}", run_after=later, tags=["t"]).enqueue(number, {seconds})
 """
-#: Waits for jobs, moves them, and sends itself a signal after a write with this number.
-MOVE = """
+#: Sends itself a signal after a write with this number.
+SIGNALLED = """
 import os, signal, time
 from itertools import count
 from django.core.management import call_command
@@ -56,6 +56,9 @@ def watched(original):
 for alias in ("default", "redis"):
     for name in ("change", "restore"):
         setattr(queue_for(alias), name, watched(getattr(queue_for(alias), name)))
+"""
+#: Waits for jobs, and moves them.
+MOVE = """
 print("ready", flush=True)
 while not jobs.filter("status:ready", backend="{source}").exists():
     time.sleep(0.01)
@@ -82,7 +85,7 @@ def move(site: Site, source: str, target: str) -> str:
 
 
 def start_move(site: Site, source: str, target: str, step: int, name: str) -> Process:
-    code = MOVE.format(source=source, target=target, step=step, signal=name)
+    code = (SIGNALLED + MOVE).format(source=source, target=target, step=step, signal=name)
     return site.start("shell", "--verbosity", "0", "--command", code)
 
 
@@ -194,7 +197,7 @@ def test_an_import_that_is_killed_is_finished_by_the_next_one(site, tmp_path):
     path = str(tmp_path / "jobs.jsonl")
     enqueue(site, "default", 0, count=2_500)
     assert site.manage("loco_jobs", "dump", "--output", path).endswith(f"Dumped 2,500 jobs to {path}.")
-    code = MOVE.partition("call_command(")[0].format(step=1, signal="SIGKILL")
+    code = SIGNALLED.format(step=1, signal="SIGKILL")
     code += f'call_command("loco_jobs", "import", {path!r}, "--backend", "redis", "--yes")\n'
     assert site.start("shell", "--verbosity", "0", "--command", code).wait() == -signal.SIGKILL
     said = site.manage("loco_jobs", "import", path, "--backend", "redis", "--yes")

@@ -36,6 +36,7 @@ def queue(request, settings):
     queue.clear()
     yield queue
     queue.clear()
+    tasks.ran.clear()  # other tests count in it
 
 
 def fetched(queue, number=10):
