@@ -13,6 +13,7 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 
 from .core import test_environment
+from .core.job.ageing import MAX_AGEING_SECONDS
 from .core.job.limits import is_limit_name, problems_of_limit
 from .core.task_options import STORED_OPTIONS
 from .core.validation import COUNT, LEVELS, SECONDS, Rule, did_you_mean, is_seconds, is_whole
@@ -123,6 +124,15 @@ class LocoSettings:
         Rule(lambda value: isinstance(value, Mapping), "a dict of limits by name"),
     ] = field(default_factory=dict)
     """Limits by name, for the option ``limits`` of tasks: ``{"api": {"concurrency": 5, "rate": "100/m"}}``."""
+
+    AGEING: Annotated[
+        float | None,
+        Rule(
+            lambda value: value is None or (is_seconds(value) and value <= MAX_AGEING_SECONDS),
+            "a number of seconds above 0, 30 days at most, or None",
+        ),
+    ] = None
+    """Seconds of waiting that raise the priority of a job by one; ``None``: priorities stay as they are."""
 
     SCHEDULE: Annotated[
         Mapping[str, Any], Rule(lambda value: isinstance(value, Mapping), "a dict of schedules by name")

@@ -161,7 +161,7 @@ class Queue(Records, WorkerRegistry, ABC):
 
     @abstractmethod
     def fetch(self, claim: Claim) -> list[Job]:
-        """Hand over jobs that are due, best first: ``priority`` descending, then ``due_at`` and ``id`` ascending.
+        """Hand over jobs that are due, best first: by ``Claim.rank``, from priority and due time, then by ``id``.
 
         Each is ``RUNNING``, with a token of its own. No other fetch returns it until its lease has run out.
         """

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from ..conf import loco_settings
+from ..core.job.ageing import rank
 from ..core.job.limits import Limits, limits_of
 
 
 def declared_limits() -> Limits:
     """Return the limits that ``LOCO["LIMITS"]`` declares."""
     return limits_of(loco_settings().LIMITS)
+
+
+def declared_ageing() -> float | None:
+    """Return ``LOCO["AGEING"]``."""
+    return loco_settings().AGEING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +47,13 @@ class Claim:
     limits: Limits = field(default_factory=declared_limits, repr=False, hash=False)
     """By default those of ``LOCO["LIMITS"]``. Jobs of another limit are not limited."""
 
+    ageing: float | None = field(default_factory=declared_ageing)
+    """Seconds of waiting that raise a priority by one, by default ``LOCO["AGEING"]``; ``None``: nothing does."""
+
     suspects: bool | None = None
     """``None``: suspects (``Job.is_suspect``) like any other job; ``False``: no suspects; ``True``: one suspect,
     sync or async, and no other job."""
+
+    def rank(self, priority: int, due_at: datetime) -> tuple[int, datetime]:
+        """Return what sorts like jobs should be handed over; equal ones are in the order of their ids."""
+        return rank(priority, due_at, self.ageing)

@@ -11,7 +11,9 @@ from django.apps import apps
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from ...conf import loco_settings
 from ...core.job import FOREVER, RETENTION, SUCCESSFUL, Job, pending_wait, utcnow
+from ...core.job.ageing import aged_priority
 from ...core.job.limits import keys_of, name_of
 from ...core.job.retention import kept_until
 from ...core.serialization import cut
@@ -170,7 +172,7 @@ def _facts(job: Job, links: JobLinks) -> Iterator[Fact]:
     if job.started_at:
         url = links.list_url(word("parent", job.id))
         yield Fact(label=_("Children"), text=_("the jobs that it has enqueued"), url=url)
-    yield Fact(label=_("Priority"), text=str(job.priority))
+    yield Fact(label=_("Priority"), text=_priority(job))
     yield Fact(label=_("Kind"), text="async" if job.is_async else "sync")
     for name, option in _options(job).items():
         yield Fact(label=_("Option"), text=one_line(f"{name}={option!r}"))
@@ -179,6 +181,13 @@ def _facts(job: Job, links: JobLinks) -> Iterator[Fact]:
     yield Fact(label=_("Attempt"), text=number_text(job.attempt))
     if job.lost:
         yield Fact(label=_("Workers that died with it"), text=f"{job.lost}")
+
+
+def _priority(job: Job) -> str:
+    aged = aged_priority(job, utcnow(), loco_settings().AGEING)
+    if aged == job.priority:
+        return str(job.priority)
+    return _("%(priority)s, counts as %(aged)s by now") % {"priority": job.priority, "aged": aged}
 
 
 def _options(job: Job) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...conf import loco_settings
 from ...core.job import CARRY, FOREVER, RETENTION, SUCCESSFUL, Job
+from ...core.job.ageing import aged_priority
 from ...core.job.retention import kept_until
 from ...core.serialization import decode, decode_call
 from ...core.validation import FOR_EVER
@@ -38,6 +39,7 @@ def shown_job(job: Job, now: datetime) -> dict[str, Any]:
         "backend": job.backend,
         "queue": job.queue_name,
         "priority": job.priority,
+        "aged_priority": None if (ageing := loco_settings().AGEING) is None else aged_priority(job, now, ageing),
         "tags": list(job.tags),
         "args": args,
         "kwargs": kwargs,

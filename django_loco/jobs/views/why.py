@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 
 from ...conf import loco_settings
 from ...core.job import FOREVER, READY, Job, pending_wait, utcnow
+from ...core.job.ageing import aged_priority
 from ...core.job.retention import kept_until
 from ...core.job.waits import Wait
 from ...queues import Queue
@@ -41,7 +42,7 @@ def why(which: JobReference, /, *, backend: str | None = None) -> list[Reason]:
     queue = backend_of(job.backend).queue
     reasons = [waiting_reason(job, queue)] if waits_for_nodes(job) else [*_reasons(job, queue, now)]
     reasons = reasons or [Reason("next", _("It may run now: a worker takes it as soon as it has room."))]
-    return [*reasons, *_expiry(job, now)]
+    return [*reasons, *_ageing(job, now), *_expiry(job, now)]
 
 
 def _retention(job: Job) -> Iterator[Reason]:
@@ -51,6 +52,14 @@ def _retention(job: Job) -> Iterator[Reason]:
         yield Reason("kept", _("It is kept for ever."))
     elif until is not None:
         yield Reason("kept", _("It is kept until %(time)s.") % {"time": _time(until)})
+
+
+def _ageing(job: Job, now: datetime) -> Iterator[Reason]:
+    """Yield the priority that counts for a job that has waited long."""
+    aged = aged_priority(job, now, loco_settings().AGEING)
+    if aged != job.priority:
+        text = _("It has waited so long that its priority of %(priority)s counts as %(aged)s (LOCO['AGEING']).")
+        yield Reason("aged", text % {"priority": job.priority, "aged": aged})
 
 
 def _expiry(job: Job, now: datetime) -> Iterator[Reason]:

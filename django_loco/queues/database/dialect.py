@@ -156,7 +156,8 @@ class Dialect(LimitDialect):
         """Hand due jobs to a worker; return their rows (``COLUMNS``, then ``due_at``) in any order."""
         number = len(claim.queues or ("any",)) * len(claim.tags or ("any",))
         is_any = claim.queues is None and claim.tags is None
-        if (is_any and not self.has_paused_queues) or number > MAX_RANGES:
+        # With ageing the order is not that of an index, and priorities have to be merged, as ranges are.
+        if claim.ageing is None and ((is_any and not self.has_paused_queues) or number > MAX_RANGES):
             return self.claim_in_order(claim)
         if claim.threads <= 0 and claim.coroutines <= 0:
             return []
@@ -182,7 +183,8 @@ class Dialect(LimitDialect):
 
     def claim_parameters(self, claim: Claim) -> dict[str, Any]:
         """Return the parameters with which jobs are put under the leases of ``claim``."""
-        return {"worker_id": claim.worker_id, "clock": self.wall_time(), "now": claim.ahead, "until": claim.lease}
+        moments = {"clock": self.wall_time(), "now": claim.ahead, "until": claim.lease}
+        return {"worker_id": claim.worker_id, "ageing": claim.ageing, **moments}
 
     def wall_time(self) -> Any:
         """Return the parameter for this machine's time."""

@@ -108,7 +108,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
             self.hold_back(claim.worker_id)
             rows = self.take(claim)
             self.let_waits_end()
-        jobs, unreadable = split(in_order(rows))
+        jobs, unreadable = split(in_order(rows, claim))
         if unreadable:
             self._fail(unreadable)
         return jobs

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...core.compat import TaskResultStatus
 from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, UNREADABLE, Job, JobSummary
+from ..claim import Claim
 from ..rows import COLUMNS, FIELDS, STATUSES, Row, id_of, job_of, time_of
 from ..unreadable import EPOCH, NOT_OURS, record_of
 
@@ -79,10 +80,10 @@ def ids(rows: Iterable[Row]) -> set[str]:
     return {id_of(row[0]) for row in rows}
 
 
-def in_order(rows: Iterable[Row]) -> list[Job]:
+def in_order(rows: Iterable[Row], claim: Claim) -> list[Job]:
     """Return the jobs in ``rows`` in the order in which they should run. The last column of a row is ``due_at``."""
     jobs = [(shown_job_of(row), readable_time(row[-1])) for row in rows]
-    jobs.sort(key=lambda pair: (-pair[0].priority, _order_of(*pair), pair[0].id))
+    jobs.sort(key=lambda pair: (*claim.rank(pair[0].priority, _order_of(*pair)), pair[0].id))
     return [job for job, _ in jobs]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from heapq import heapify, heappop, heappush, heapreplace
 
@@ -15,8 +15,8 @@ from ..records.pauses import JobPause, is_paused
 #: Sorts like the jobs should run: priority (negated), due time, id.
 _Place = tuple[int, datetime, str]
 _Line = list[_Place]
-#: The kind of jobs in a line: whether they are async, their queue, and their tags; if they obey limits, their limit key
-#: and their priority (negated), else ``None`` and 0.
+#: The kind of jobs in a line: whether they are async, their queue, their tags, their limit key if they obey limits, and
+#: their priority (negated).
 _Kind = tuple[bool, str, tuple[str, ...], str | None, int]
 
 
@@ -99,8 +99,8 @@ class WaitingJobs:
             kinds = [
                 kind for kind in self._lines if kind[0] is is_async and kind[1] not in paused and _accepts(claim, kind)
             ]
-            places += self._take(kinds, room, ledger)
-        return [self._jobs.pop(job_id) for _, _, job_id in sorted(places)]
+            places += self._take(kinds, room, ledger, _ranks_of(claim))
+        return [self._jobs.pop(job_id) for _, _, job_id in sorted(places, key=_ranks_of(claim))]
 
     def remove(self, jobs: Sequence[Job]) -> None:
         """Remove jobs that wait, as they were added."""
@@ -154,31 +154,33 @@ class WaitingJobs:
         line = self._lines.setdefault(_kind_of(job), [])
         heappush(line, (-job.priority, job.due_at, job.id))
 
-    def _take(self, kinds: Sequence[_Kind], room: int, ledger: Ledger) -> Sequence[_Place]:
-        heads = [(self._lines[kind][0], kind) for kind in kinds if kind[3] is None]
+    def _take(
+        self, kinds: Sequence[_Kind], room: int, ledger: Ledger, rank: Callable[[_Place], _Place]
+    ) -> Sequence[_Place]:
+        heads = [(rank(self._lines[kind][0]), kind) for kind in kinds if kind[3] is None]
         heapify(heads)
-        turns = Turns((kind for kind in kinds if kind[3] is not None), ledger)
+        turns = Turns((kind for kind in kinds if kind[3] is not None), ledger, lambda kind: rank(self._lines[kind][0]))
         taken: list[_Place] = []
         while len(taken) < room:
             turn = turns.next()
-            if turn is not None and (not heads or self._lines[turn][0] < heads[0][0]):
+            if turn is not None and (not heads or rank(self._lines[turn][0]) < heads[0][0]):
                 line = self._lines.pop(turn)  # its turn comes again when all others have had theirs
                 taken.append(heappop(line))
                 if line:
                     self._lines[turn] = line
                 turns.took(still_waits=bool(line))
             elif heads:
-                taken.append(self._take_first(heads))
+                taken.append(self._take_first(heads, rank))
             else:
                 break
         return taken
 
-    def _take_first(self, heads: list[tuple[_Place, _Kind]]) -> _Place:
+    def _take_first(self, heads: list[tuple[_Place, _Kind]], rank: Callable[[_Place], _Place]) -> _Place:
         kind = heads[0][1]
         line = self._lines[kind]
         place = heappop(line)
         if line:
-            heapreplace(heads, (line[0], kind))
+            heapreplace(heads, (rank(line[0]), kind))
         else:
             heappop(heads)
             del self._lines[kind]
@@ -188,12 +190,16 @@ class WaitingJobs:
 class Turns:
     """Whose turn it is among lines of limited jobs, within one claim."""
 
-    def __init__(self, kinds: Iterable[_Kind], ledger: Ledger) -> None:
-        """``kinds`` are in the order of their turns among those with the same priority."""
+    def __init__(self, kinds: Iterable[_Kind], ledger: Ledger, rank: Callable[[_Kind], _Place]) -> None:
+        """``kinds`` are in the order of their turns among those with the same priority; ``rank`` sorts priorities.
+
+        It is that of the first job of the line whose turn it is.
+        """
         self._rounds: dict[int, deque[_Kind]] = {}
         for kind in kinds:
             self._rounds.setdefault(kind[4], deque()).append(kind)
-        self._levels = sorted(self._rounds, reverse=True)  # the best one is the last
+        # The best one is the last.
+        self._levels = sorted(self._rounds, key=lambda level: rank(self._rounds[level][0]), reverse=True)
         self._ledger = ledger
 
     def next(self) -> _Kind | None:
@@ -218,9 +224,16 @@ class Turns:
 
 
 def _kind_of(job: Job) -> _Kind:
-    if job.limit_key is None:
-        return job.is_async, job.queue_name, job.tags, None, 0
     return job.is_async, job.queue_name, job.tags, job.limit_key, -job.priority
+
+
+def _ranks_of(claim: Claim) -> Callable[[_Place], _Place]:
+    """Return the function that turns places into what sorts like ``claim`` wants them."""
+    return _itself if claim.ageing is None else lambda place: (*claim.rank(-place[0], place[1]), place[2])
+
+
+def _itself(place: _Place) -> _Place:
+    return place
 
 
 def _has_room(claim: Claim, is_async: bool) -> bool:

@@ -213,7 +213,8 @@ def logs_of(ids: Sequence[str], stored: Sequence[bytes | None]) -> dict[str, str
 def claim_payload(claim: Claim, nonce: str) -> tuple[object, ...]:
     """Return the arguments of ``claim`` for ``lua/exchange.lua``."""
     room = (1, 0) if claim.suspects else (claim.threads, claim.coroutines)
-    return nonce, word(claim.worker_id), micros_in(claim.lease), *room, *choice_payload(claim), limits_payload(claim)
+    rest = limits_payload(claim), micros_in(claim.ageing) if claim.ageing else ""
+    return nonce, word(claim.worker_id), micros_in(claim.lease), *room, *choice_payload(claim), *rest
 
 
 def limits_payload(claim: Claim) -> str:

@@ -283,8 +283,8 @@ class RedisQueue(
         jobs, unreadable = split(jobs_of(self.alias, decoded(rows)))
         if unreadable:  # before the fetch counts as answered, so that a retry fails them
             self._exchange(outcomes_of(self.alias, unreadable), None)
-        if jobs and jobs[0].is_async != jobs[-1].is_async:  # the sync ones come first
-            jobs.sort(key=lambda job: (-job.priority, job.due_at, job.id))
+        if claim and jobs and jobs[0].is_async != jobs[-1].is_async:  # the sync ones come first
+            jobs.sort(key=lambda job: (*claim.rank(job.priority, job.due_at), job.id))
         if claim:
             self._local.nonce = None
             if claimed[-1]:

@@ -1,6 +1,7 @@
 """The contract of queues, as tests: the built-in queues pass this suite, and your queue should."""
 
 from .changing import ChangeContract
+from .control.ageing import AgeingContract
 from .control.limit_histories import LimitHistoryContract
 from .control.limited_claims import LimitedClaimContract
 from .control.limits import LimitContract
@@ -39,6 +40,7 @@ class QueueContract(
     LimitHistoryContract,
     LimitedClaimContract,
     RetentionContract,
+    AgeingContract,
     WaitContract,
     WorkerContract,
     MinuteContract,

@@ -72,6 +72,7 @@ class Twins:
             coroutines=self.random.randint(0, 8),
             queues=self.random.choice([None, None, ("a",), ("b", "ab"), ()]),
             tags=self.random.choice([None, None, (), ("x",), ("y", "z"), ("x,", "y", "x")]),
+            ageing=self.random.choice([None, None, 0.01, 1.0, 600.0]),
         )
         pairs = list(zip(self.queue.fetch(claim), self.memory.fetch(claim), strict=True))
         assert [one.id for one, _ in pairs] == [other.id for _, other in pairs]

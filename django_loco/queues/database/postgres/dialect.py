@@ -31,7 +31,7 @@ from ...timeouts import apply_store_timeout
 from ..dialect import CLAIM_COLUMNS, IS_ASYNC, is_due
 from ..shown_rows import ids
 from ..sql.index_ranges import best_of
-from .index_ranges import CLAIM_BEST, FEW, LEVEL, MORE, MORE_OF_RANGE, NEWEST
+from .index_ranges import BY_RANK, CLAIM_BEST, FEW, IN_ORDER, LEVEL, MORE, MORE_OF_RANGE, NEWEST
 from .limits import NEW_DUE_AT, PostgresLimits
 from .listener import Debounce, channel_of, text_of
 from .prepared import PreparedStatements
@@ -175,7 +175,8 @@ class PostgresDialect(PostgresLimits):
         self, claim: Claim, levels: Sequence[Row], shape: dict[str, str], **parameters: Any
     ) -> list[Row]:
         """Take the best candidates. If other workers have taken all of them, try more."""
-        sql, copies = self.sql(CLAIM_BEST, **shape), max(1, len(claim.tags or ()))  # a job is in a range of each tag
+        sql = self.sql(CLAIM_BEST, **shape, **(BY_RANK if claim.ageing else IN_ORDER))
+        copies = max(1, len(claim.tags or ()))  # a job is in a range of each tag
         room, best = max(claim.threads, claim.coroutines), _best(claim, levels, copies)
         for more in MORE:
             payload = json.dumps([dict(zip(LEVEL, level, strict=True)) for level in best])
@@ -330,5 +331,7 @@ def _in_order_of_keys(jobs: Sequence[Job]) -> str:
 
 
 def _best(claim: Claim, levels: Sequence[Row], copies: int) -> Sequence[Row]:
+    if claim.ageing:
+        return [level for level in levels if (claim.coroutines if level[0] else claim.threads) > 0]
     of_threads, of_coroutines = ([level for level in levels if level[0] is kind] for kind in (False, True))
     return [*best_of(of_threads, claim.threads * copies), *best_of(of_coroutines, claim.coroutines * copies)]

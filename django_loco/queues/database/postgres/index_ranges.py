@@ -27,14 +27,24 @@ CLAIM_BEST = """
             SELECT {id} AS chosen_id FROM {job}
             WHERE {id} = ANY (ARRAY(
                 SELECT candidates.id FROM candidates WHERE candidates.is_async = kinds.is_async
-                ORDER BY candidates.priority DESC, candidates.due_at, candidates.id LIMIT %(candidates)s))
+                ORDER BY {best_candidates}, candidates.id LIMIT %(candidates)s))
             AND {status} || '' = 'READY' AND {due_at} <= {now} {wanted} {unpaused_job}
-            ORDER BY {priority} DESC, {due_at}, {id} LIMIT kinds.room
+            ORDER BY {best_jobs}, {id} LIMIT kinds.room
             FOR UPDATE SKIP LOCKED
         ) AS best
     )
     UPDATE {job} SET {claimed} WHERE {id} = ANY (ARRAY(SELECT chosen_id FROM chosen)) RETURNING {columns}
 """
+#: The fragments of ``CLAIM_BEST`` that differ with ageing.
+IN_ORDER = {
+    "best_candidates": "candidates.priority DESC, candidates.due_at",
+    "best_jobs": "{priority} DESC, {due_at}",
+}
+AGED = "make_interval(secs => CAST(%(ageing)s AS float8) * "
+BY_RANK = {
+    "best_candidates": f"candidates.due_at - {AGED} candidates.priority)",
+    "best_jobs": f"{{due_at}} - {AGED} {{priority}})",
+}
 NEWEST = """
     {with_ranges}
     SELECT {columns} FROM {job} WHERE {id} = ANY (ARRAY(

@@ -164,7 +164,7 @@ class StoredLimits(Limiting):
         if began < levels.next_look and not test_environment.is_on():
             return False
         if not (claim.limits or self._has_limited_jobs or test_environment.is_on()):
-            levels.found([])
+            levels.found({})
             return False
         wanted, parameters = self._dialect.wanted(claim)
         rows = self._dialect.execute(
@@ -173,7 +173,12 @@ class StoredLimits(Limiting):
             until=claim.ahead + sql.SKEW_SECONDS,
             **parameters,
         )
-        levels.found([LimitLevel(bool(is_async), str(key), priority) for is_async, key, priority in rows])
+        levels.found(
+            {
+                LimitLevel(bool(is_async), str(key), priority): readable_time(head) or EPOCH
+                for is_async, key, priority, head in rows
+            }
+        )
         ended = time.monotonic()
         pause = min(max(LOOK_SHARE * (ended - began), SHORTEST_LOOK_SECONDS), LONGEST_LOOK_SECONDS)
         levels.next_look = ended + pause
@@ -202,7 +207,7 @@ class StoredLimits(Limiting):
             keys = {key for level in some for key in keys_of(level.limit_key)}
             times.update(self._times_of(keys - times.keys()))
 
-        choice = Choice(levels, ledger, prepare, partial(self._heads, claim, any(plain.values())))
+        choice = Choice(levels, ledger, prepare, partial(self._heads, claim, any(plain.values())), claim.rank)
         chosen = choice.best(False, claim.threads, plain[False])
         chosen |= choice.best(True, claim.coroutines, plain[True])
         rows = self._claim_chosen(claim, chosen)
@@ -266,7 +271,7 @@ class StoredLimits(Limiting):
         places: dict[bool, list[Place]] = {False: [], True: []}
         for is_async, priority, joined in dialect.execute(text, now=claim.ahead, most=most, **parameters):
             due = filter(None, map(readable_time, (joined or "").split(",")))
-            places[bool(is_async)] += [(-priority, moment) for moment in due]
+            places[bool(is_async)] += [claim.rank(priority, moment) for moment in due]
         return {kind: deque(sorted(of_kind)) for kind, of_kind in places.items()}
 
     @cached_property
@@ -276,6 +281,7 @@ class StoredLimits(Limiting):
             "by_index": by_index,
             "row": self._dialect.row,
             "few_keys": self._dialect.few.format("keys.limit_key"),
+            "head_read": self._dialect.read("head", "DateTimeField"),
             "order_read": self._dialect.read(self._dialect.text(sql.ORDER), "DateTimeField"),
         }
 
@@ -291,5 +297,5 @@ class StoredLimits(Limiting):
         for number, row, order in self._dialect.limited_heads(listed, fragments, most=most, **moments, **parameters):
             if due := readable_time(order) if has_plain else EPOCH:
                 level = levels[number]
-                found.setdefault(level, deque()).append((row, (-level.priority, due)))
+                found.setdefault(level, deque()).append((row, claim.rank(level.priority, due)))
         return found

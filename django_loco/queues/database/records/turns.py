@@ -7,9 +7,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from ....core.job.limits import Ledger
+from ...unreadable import EPOCH
 
 #: The number of levels whose keys are read at once.
 CHUNK = 100
@@ -37,12 +39,15 @@ class Levels:
     def __init__(self) -> None:
         self.closed_until: dict[LimitLevel, float] = {}
         """Each level, and until when it is left alone, by ``time.monotonic()``."""
+        self.heads: Mapping[LimitLevel, datetime] = {}
+        """When the first job of each level was due at the last look."""
         self.next_look = 0.0
         self.opening = NEVER
         """When a fetch may take more jobs than the last one."""
 
-    def found(self, levels: Sequence[LimitLevel]) -> None:
-        """Note what a look has found. New ones come last."""
+    def found(self, levels: Mapping[LimitLevel, datetime]) -> None:
+        """Note what a look has found: levels, and when the first job of each was due. New ones come last."""
+        self.heads = levels
         found, before = dict.fromkeys(levels, 0.0), self.closed_until
         self.closed_until = {level: until for level, until in before.items() if level in found}
         self.closed_until |= {level: until for level, until in found.items() if level not in before}
@@ -76,21 +81,37 @@ class Choice:
         ledger: Ledger,
         prepare: Callable[[Sequence[LimitLevel]], None],
         heads: Callable[[Sequence[LimitLevel], int], Mapping[LimitLevel, deque[Head]]],
+        rank: Callable[[int, datetime], Place],
     ) -> None:
-        """``prepare`` reads what ``ledger`` has to know of levels; ``heads`` returns some of their first jobs."""
+        """``prepare`` reads what ``ledger`` has to know of levels; ``heads`` returns some of their first jobs.
+
+        ``rank`` is that of the claim.
+        """
         self._levels, self._ledger, self._prepare, self._heads = levels, ledger, prepare, heads
+        self._rank = rank
         self.closed: dict[LimitLevel, int] = {}
         """Levels that open by themselves, and when, as in ``core.job.limits``."""
 
     def best(self, is_async: bool, room: int, plain: deque[Place]) -> dict[Any, str]:
         """Return the ids and limit keys of jobs to take. ``plain``: the places of other jobs that the room is for."""
         chosen: dict[Any, str] = {}
-        of_kind = sorted((each for each in self._levels.open_ones() if each.is_async is is_async), key=_rank)
-        for _, levels in groupby(of_kind, key=_rank):
+        for _, levels in groupby(self._by_priority(is_async), key=attrgetter("priority")):
             room = self._take_turns(deque(levels), room, plain, chosen)
             if room <= 0:
                 break
         return chosen
+
+    def _by_priority(self, is_async: bool) -> list[LimitLevel]:
+        """Return the levels of one kind that are open, those of the same priority together, the best ones first.
+
+        With ageing the level whose turn it is stands for its priority.
+        """
+        of_kind = [level for level in self._levels.open_ones() if level.is_async is is_async]
+        ranks: dict[int, Place] = {}
+        for level in of_kind:
+            if level.priority not in ranks:
+                ranks[level.priority] = self._rank(level.priority, self._levels.heads.get(level, EPOCH))
+        return sorted(of_kind, key=lambda level: (ranks[level.priority], level.priority))
 
     def _take_turns(self, waiting: deque[LimitLevel], room: int, plain: deque[Place], chosen: dict[Any, str]) -> int:
         """Let levels of one priority take turns until there is no room; return the room that is left."""
@@ -144,7 +165,3 @@ def _passed_by(plain: deque[Place], place: Place, room: int) -> int:
         plain.popleft()
         number += 1
     return number
-
-
-def _rank(level: LimitLevel) -> int:
-    return -level.priority

@@ -43,7 +43,7 @@ DUE_LEVELS = f"""
             AND {{limit_key}} = levels.limit_key AND {{priority}} = levels.priority AND {IS_DUE} {{wanted}}
             ORDER BY {ORDER} LIMIT 1)
         FROM levels WHERE levels.priority IS NOT NULL)
-    SELECT is_async, limit_key, priority FROM heads WHERE head IS NOT NULL ORDER BY head
+    SELECT is_async, limit_key, priority, {{head_read}} FROM heads WHERE head IS NOT NULL ORDER BY head
 """  # noqa: S608 - of our own texts
 #: Due suspects, of which there are few.
 SUSPECTS = f"""

@@ -48,7 +48,7 @@ from ..dialect import Dialect
 from ..sql.index_ranges import best_of
 from ..sql.limits import HEADS
 from .connections import close_if_replaced, relaxed
-from .index_ranges import CLAIM_BEST, NEWEST
+from .index_ranges import BY_RANK, CLAIM_BEST, IN_ORDER, NEWEST
 
 #: The first version with ``RETURNING``.
 OLDEST = (3, 35)
@@ -171,7 +171,7 @@ class SQLiteDialect(Dialect):
         self, claim: Claim, levels: Sequence[Row], shape: dict[str, str], **parameters: Any
     ) -> list[Row]:
         """Take the best of both kinds of jobs."""
-        sql = self.sql(CLAIM_BEST, **shape)
+        sql = self.sql(CLAIM_BEST, **shape, **(BY_RANK if claim.ageing else IN_ORDER))
         copies = max(1, len(claim.tags or ()))  # a job is in a range of each of its tags
         parameters |= self.claim_parameters(claim)
 
@@ -179,7 +179,8 @@ class SQLiteDialect(Dialect):
             for is_async, room in ((False, claim.threads), (True, claim.coroutines)):
                 if of_kind := [level for level in levels if level[0] == is_async]:
                     number = {"room": room, "entries": room * copies}
-                    yield from execute(sql, levels=json.dumps(best_of(of_kind, room * copies)), **number, **parameters)
+                    best = of_kind if claim.ageing else best_of(of_kind, room * copies)
+                    yield from execute(sql, levels=json.dumps(best), **number, **parameters)
 
         return self._taken(take)
 

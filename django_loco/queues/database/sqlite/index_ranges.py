@@ -7,24 +7,43 @@ CLAIM_BEST = """
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
             json_extract(value, '$[3]')
         FROM json_each(%(levels)s)),
-    best (is_async, mark, queue_name, priority, due_at, id) AS (
-        SELECT levels.is_async, levels.mark, levels.queue_name, levels.priority, head.{due_at}, head.{entry}
+    best (is_async, mark, queue_name, priority, due_at, id{rank}) AS (
+        SELECT levels.is_async, levels.mark, levels.queue_name, levels.priority,
+            head.{due_at}, head.{entry}{rank_of_head}
         FROM levels CROSS JOIN {table} AS head ON head.rowid = (
             SELECT rowid FROM {table} {by_index} WHERE {due_in_range} ORDER BY {due_at}, {entry} LIMIT 1)
         UNION ALL
-        SELECT best.is_async, best.mark, best.queue_name, best.priority, next.{due_at}, next.{entry}
+        SELECT best.is_async, best.mark, best.queue_name, best.priority, next.{due_at}, next.{entry}{rank_of_next}
         FROM best CROSS JOIN {table} AS next ON next.rowid = (
             SELECT rowid FROM {table} {by_index}
             WHERE {in_best} AND {priority} = best.priority AND {due_at} <= {now} {holds}
             AND ({due_at}, {entry}) > (best.due_at, best.id)
             ORDER BY {due_at}, {entry} LIMIT 1)
-        ORDER BY 4 DESC, 5, 6
+        ORDER BY {best_entries}, 6
         LIMIT %(entries)s)
     UPDATE {job} SET {claimed} WHERE {id} IN (
-        SELECT id FROM best GROUP BY priority, due_at, id ORDER BY priority DESC, due_at, id LIMIT %(room)s)
+        SELECT id FROM best GROUP BY priority, due_at, id ORDER BY {best_jobs}, id LIMIT %(room)s)
     {unpaused_job}
     RETURNING {columns}
 """
+#: The fragments of ``CLAIM_BEST`` that differ with ageing: the rank of a job is a column then.
+IN_ORDER = {
+    "rank": "",
+    "rank_of_head": "",
+    "rank_of_next": "",
+    "best_entries": "4 DESC, 5",
+    "best_jobs": "priority DESC, due_at",
+}
+#: The rank in microseconds. ``strftime`` rounds fractions of a second.
+AGED = """CAST(strftime('%%s', substr({1}, 1, 19)) AS INTEGER) * 1000000 + CAST(substr({1}, 21, 6) AS INTEGER)
+    - CAST(round({0} * %(ageing)s * 1000000) AS INTEGER)"""
+BY_RANK = {
+    "rank": ", rank",
+    "rank_of_head": f", {AGED.format('levels.priority', 'head.{due_at}')}",
+    "rank_of_next": f", {AGED.format('best.priority', 'next.{due_at}')}",
+    "best_entries": "7",
+    "best_jobs": "rank",
+}
 NEWEST = """
     {with_ranges},
     newest (is_async, mark, queue_name, id) AS (

@@ -6,7 +6,8 @@
 -- in the channels, and how many more if limited jobs wait; two lines for each of some of these runs: id and log; and two
 -- more: id, and the keys of limits that it closes (see `close`); the claim, if there is one: nonce, worker, microseconds of
 -- its leases, threads, coroutines, queues, tags, and which kinds of jobs are for the threads, and which for the coroutines
--- (a digit each, see `place`); its limits (see `limits_of`); the worker whose command to return, or nothing.
+-- (a digit each, see `place`); its limits (see `limits_of`); its ageing in microseconds, or nothing; the worker whose command
+-- to return, or nothing.
 -- Returns the ids refused; the jobs handed over (see `show`); in how many microseconds the next deferred job becomes
 -- due, or a key of limited jobs opens, or -1 if none does; the command.
 local keys = {
@@ -17,7 +18,7 @@ local keys = {
   kept = KEYS[25], answer = KEYS[26],
 }
 turns_key, turn_key = keys.turns, keys.turn
-local command = (ARGV[16] or '') ~= '' and redis.call('HGET', KEYS[24], ARGV[16]) or ''
+local command = (ARGV[17] or '') ~= '' and redis.call('HGET', KEYS[24], ARGV[17]) or ''
 if ARGV[1] == '' and redis.call('EXISTS', keys.ready, keys.deferred, keys.answer) == 0 then
   return { '', '', -1, command }  -- An idle worker asks every second, which must cost next to nothing.
 end
@@ -47,7 +48,7 @@ if ARGV[6] then
   ids = fetch({
     nonce = ARGV[6], worker = ARGV[7], lease = tonumber(ARGV[8]), memory = math.ceil(ARGV[8] / 1000) + 60000,
     threads = tonumber(ARGV[9]), coroutines = tonumber(ARGV[10]), queues = words(ARGV[11]), tags = words(ARGV[12]),
-    sync = ARGV[13], async = ARGV[14], paused = paused(keys.paused), limits = ARGV[15],
+    sync = ARGV[13], async = ARGV[14], paused = paused(keys.paused), limits = ARGV[15], ageing = tonumber(ARGV[16]),
   }, keys, now)
 end
 

@@ -88,6 +88,34 @@ local function reopen(keys, now)
   queue_up(opened)
 end
 
+-- Returns the ranges of scores in `turns` in the order in which they are served; with ageing each priority has one, and the
+-- level whose turn it is stands for its priority. Without ageing it returns one value, which means all in their order.
+local function ranges_of(keys, claim, now, is_wanted)
+  if not claim.ageing then
+    return { false }
+  end
+  local ranges, from = {}, '-inf'
+  while from do
+    local first = redis.call('ZRANGEBYSCORE', keys.turns, from, '+inf', 'LIMIT', 0, 1)[1]
+    local priority = first and math.min(tonumber(first:sub(-3)), 800)
+    from = first and text((priority + 1) * 8e12)
+    if first then
+      local range = { text(priority * 8e12), '(' .. from, rank = ('%017.0f'):format(now + priority * claim.ageing) }
+      for _, level in ipairs(redis.call('ZRANGEBYSCORE', keys.turns, range[1], range[2], 'LIMIT', 0, 100)) do
+        local place = is_wanted(level)
+          and redis.call('ZRANGEBYLEX', keys.ready, '[' .. level, '(' .. level .. ':', 'LIMIT', 0, 1)[1]
+        if place then
+          range.rank = rank_of(place, claim.ageing)
+          break
+        end
+      end
+      ranges[#ranges + 1] = range
+    end
+  end
+  table.sort(ranges, function(one, other) return one.rank < other.rank end)
+  return ranges
+end
+
 -- Takes turns among the levels of `kinds`, and among the jobs at the places `plain`, the best ones without limits. Returns
 -- up to `room` places; and the levels that were served.
 local function take_turns(kinds, room, plain, claim, keys, now, ledger, shelves)
@@ -108,8 +136,8 @@ local function take_turns(kinds, room, plain, claim, keys, now, ledger, shelves)
     if not place then
       return false
     end
-    local rank = place:match('\r.*')
-    while #taken < room and plain[next_plain] and plain[next_plain]:match('\r.*') < rank do
+    local rank = rank_of(place, claim.ageing)
+    while #taken < room and plain[next_plain] and rank_of(plain[next_plain], claim.ageing) < rank do
       taken[#taken + 1] = plain[next_plain]
       next_plain = next_plain + 1
     end
@@ -136,10 +164,16 @@ local function take_turns(kinds, room, plain, claim, keys, now, ledger, shelves)
     present = {}
   end
 
-  while #taken < room do
-    local levels = redis.call('ZRANGE', keys.turns, from, from + page - 1)
+  local function is_wanted(level)
+    return kinds:find(level:sub(1, 1), 1, true) and wants_level(level)
+  end
+  local ranges = ranges_of(keys, claim, now, is_wanted)
+  while #taken < room and ranges[1] ~= nil do
+    local range = ranges[1]
+    local levels = range and redis.call('ZRANGEBYSCORE', keys.turns, range[1], range[2], 'LIMIT', from, page)
+      or redis.call('ZRANGE', keys.turns, from, from + page - 1)
     for _, level in ipairs(levels) do
-      if #taken < room and kinds:find(level:sub(1, 1), 1, true) and wants_level(level) then
+      if #taken < room and is_wanted(level) then
         local its_priority = level:sub(-3)
         if its_priority ~= priority then
           finish_priority()
@@ -152,10 +186,11 @@ local function take_turns(kinds, room, plain, claim, keys, now, ledger, shelves)
         end
       end
     end
-    if #levels < page then
-      break
-    end
     from = from + page
+    if #levels < page then
+      table.remove(ranges, 1)
+      from = 0
+    end
   end
   finish_priority()
   while #taken < room and plain[next_plain] do
