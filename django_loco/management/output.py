@@ -9,6 +9,7 @@ from signal import SIGPIPE
 
 from django.core.management.base import CommandError, OutputWrapper
 
+from ..jobs.stores import queue_of, searched
 from ..process.exit_codes import shell_code
 
 
@@ -31,6 +32,17 @@ def show(stdout: OutputWrapper, lines: Iterable[str], *, owns_process: bool) -> 
         if owns_process:
             _drop_the_rest()
         raise CommandError(f"The output cannot be written: {error}") from error
+
+
+def warning_of_memory(backend: str | None) -> str:
+    """Return a sentence about the jobs of ``backend``, or of all aliases, that this process cannot know, if any."""
+    own = [f"TASKS[{alias!r}]" for alias in searched(backend) if not queue_of(alias).is_shared]
+    if not own:
+        return ""
+    return (
+        f"The jobs of {' and '.join(own)} are in the memory of the processes that enqueue them, so this command sees "
+        "none of them. Look at /_health of the site, or use WORKER_MODE = 'BackgroundQueue'."
+    )
 
 
 def _drop_the_rest() -> None:

@@ -11,12 +11,10 @@ from django.utils.translation import override
 
 from ... import jobs
 from ...exceptions import BatchDoesNotExist, QueueError
-from ...jobs.stores import queue_of
-from ...jobs.stores import searched as searched_aliases
 from ...jobs.transfer.importing import FINISHED
 from ...log.plain_text import one_line
 from ...process.exit_codes import shell_code
-from ..output import show
+from ..output import show, warning_of_memory
 from ..stored_jobs import batches, limits, listing, workflows
 from ..stored_jobs.arguments import add_flags_of_django, json_list, json_object, json_value, moment, positive
 from ..stored_jobs.bulk import BULK, BulkOperation, searched
@@ -150,7 +148,8 @@ class Command(BaseCommand):
             if verb == "move" and (options["queue"] is None or options["from"] or options["to"]):
                 move_between(options, self.stdout, self.stderr)
                 return
-            self.warn_of_memory(options["backend"])
+            if warning := warning_of_memory(options["backend"]):
+                self.stderr.write(warning)
             if verb == "dump":
                 dump(options, self.stdout, self.stderr, owns_process=owns_process)
             elif verb in BULK:
@@ -163,15 +162,6 @@ class Command(BaseCommand):
                 self.stdout.write(answer.format(one_line(options["worker"])))
             else:
                 show(self.stdout, self.lines(verb, options), owns_process=owns_process)
-
-    def warn_of_memory(self, backend: str | None) -> None:
-        """Say which jobs this process cannot know."""
-        own = [f"TASKS[{alias!r}]" for alias in searched_aliases(backend) if not queue_of(alias).is_shared]
-        if own:
-            self.stderr.write(
-                f"The jobs of {' and '.join(own)} are in the memory of the processes that enqueue them, so this "
-                "command sees none of them. Look at /_health of the site, or use WORKER_MODE = 'BackgroundQueue'."
-            )
 
     def lines(self, verb: str, options: Mapping[str, Any]) -> Iterator[str]:
         """Return the lines of a command that shows something."""

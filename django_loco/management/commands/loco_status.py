@@ -12,7 +12,7 @@ from django.utils.translation import override
 
 from ...exceptions import QueueError
 from .. import status
-from ..output import show
+from ..output import show, warning_of_memory
 from ..stored_jobs.arguments import positive
 
 #: Clears a terminal and begins at its top.
@@ -52,6 +52,8 @@ class Command(BaseCommand):
                 self.watch(options)
             return
         now = self.read(options)
+        if warning := warning_of_memory(options["backend"]):
+            self.stderr.write(warning)
         show(
             self.stdout,
             self.lines(now, options["format"]),
@@ -84,7 +86,9 @@ class Command(BaseCommand):
         """Show the status again and again. A queue that is away for a while does not end it."""
         while True:
             try:
-                text = "\n".join(self.lines(self.read(options), options["format"]))
+                now = self.read(options)
+                warning = warning_of_memory(options["backend"])
+                text = "\n".join([*([warning] if warning else []), *self.lines(now, options["format"])])
             except CommandError as error:
                 text = str(error)
             self.stdout.write(f"{CLEAR}{text}")

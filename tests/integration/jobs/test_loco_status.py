@@ -108,6 +108,11 @@ def test_thresholds_decide_over_the_exit_code(queue, worker):
         run("--require-worker")
 
 
+def test_jobs_in_the_memory_of_other_processes_are_not_kept_secret(queue, capsys):
+    call_command("loco_status", "--backend", "default")
+    assert ("so this command sees none of them" in capsys.readouterr().err) == (not queue.is_shared)
+
+
 def test_schedulers_are_shown_apart_from_workers(queue, worker):
     with pytest.raises(CommandError, match=r"No scheduler is alive\."):
         run("--require-scheduler")
