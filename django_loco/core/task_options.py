@@ -149,8 +149,7 @@ class StoredOptions(TypedDict, total=False):
         Option(
             type="seconds, `timedelta`, or `datetime`",
             default="never",
-            help="a job that [has not begun](../how-to/retries.md#jobs-that-expire) this long after `enqueue()`, or by "
-            "this time, never runs",
+            help="the time by which a job [has to begin](../how-to/retries.md#jobs-that-expire), or never runs",
             rule=Rule(is_expiry, "seconds or a timedelta above 0, a hundred years at most, or a datetime"),
         ),
     ]
@@ -159,8 +158,8 @@ class StoredOptions(TypedDict, total=False):
         Option(
             type="seconds, text, `timedelta`, or dict",
             default='`LOCO["RESULT_TTL"]`',
-            help='how long a job [is kept](../how-to/retention.md) that has ended: `"7d"`, `"forever"`; a dict says it '
-            "for each end",
+            help='how long a job is [kept](../how-to/retention.md) after its end: `"7d"`, `"forever"`; a dict has a '
+            "value for each end",
             rule=Rule(
                 is_retention,
                 'seconds, 0 or more, a timedelta, a text such as "7d", "forever", or a dict of these by "succeeded", '
@@ -191,8 +190,8 @@ class StoredOptions(TypedDict, total=False):
         Option(
             type="name, function, dict",
             default="none",
-            help="the argument, or a function of the arguments, each of whose values has the limits for itself; a dict "
-            "says it for each limit",
+            help="the argument, or a function of the arguments, each of whose values is "
+            "[limited separately](../how-to/limits.md#one-limit-for-each-value)",
             rule=Rule(tells_keys_apart, "the name of an argument, a function of the arguments, or a dict of these"),
         ),
     ]
@@ -201,8 +200,8 @@ class StoredOptions(TypedDict, total=False):
         Option(
             type="bool, or a level",
             default='`LOCO["KEEP_LOG"]`',
-            help="whether its log is [kept with the job](../how-to/logging.md#keep-the-log-of-a-job); a level such as "
-            '`"WARNING"` keeps the lines from that level on',
+            help="whether the log of the job [is kept](../how-to/logging.md#keep-the-log-of-a-job), or from which "
+            "level on",
             rule=Rule(_is_kept, f"True, False, or one of {', '.join(LEVELS)}"),
         ),
     ]
@@ -216,8 +215,8 @@ class UniqueOptions(TypedDict, total=False):
         Option(
             type="bool, list of names, function",
             default="`False`",
-            help="whether [one such job](../how-to/unique-jobs.md) at a time is enough. `True` compares all arguments, "
-            "a list those that it names, and a function returns what is compared",
+            help="whether [one such job](../how-to/unique-jobs.md) at a time is enough; a list names the arguments "
+            "that count, a function returns a value that counts",
             rule=Rule(_is_unique, "True, False, a list of names of arguments, or a function of the arguments"),
         ),
     ]
@@ -226,7 +225,7 @@ class UniqueOptions(TypedDict, total=False):
         Option(
             type="str",
             default='`"finished"`',
-            help='until when a duplicate makes no job: the first job has `"finished"` or `"started"`',
+            help='until when a duplicate makes no job: until the first job has `"finished"`, or `"started"`',
             rule=Rule(lambda value: value in ("finished", "started"), '"finished" or "started"'),
         ),
     ]
@@ -235,7 +234,7 @@ class UniqueOptions(TypedDict, total=False):
         Option(
             type="seconds, timedelta",
             default="none",
-            help="instead of `unique_until`: how long after `enqueue()` of the first job a duplicate makes no job",
+            help="instead of `unique_until`: for how long a duplicate makes no job",
             rule=Rule(is_duration, "a number of seconds or a timedelta, above 0"),
         ),
     ]
@@ -244,8 +243,8 @@ class UniqueOptions(TypedDict, total=False):
         Option(
             type="str",
             default='`"keep"`',
-            help='what a duplicate does: `"keep"` the first job as it is, `"replace"` its arguments if it has not '
-            'begun, `"rerun"` the same and once more afterwards if it has, `"raise"` `DuplicateJob`',
+            help="[the effect](../how-to/unique-jobs.md#what-a-duplicate-does) of a duplicate: "
+            '`"keep"`, `"replace"`, `"rerun"` or `"raise"`',
             rule=Rule(
                 lambda value: value in ("keep", "replace", "rerun", "raise"), '"keep", "replace", "rerun" or "raise"'
             ),
@@ -256,7 +255,7 @@ class UniqueOptions(TypedDict, total=False):
         Option(
             type="seconds, timedelta",
             default="none",
-            help='with `on_duplicate="replace"`: how long after `enqueue()` of the first job others can put it off',
+            help='with `on_duplicate="replace"`: how long others can put the first job off',
             rule=Rule(is_duration, "a number of seconds or a timedelta, above 0"),
         ),
     ]
@@ -271,7 +270,7 @@ class TaskOptions(DjangoOptions, StoredOptions, UniqueOptions, total=False):
             type="list of dotted paths",
             default="none",
             help="the paths that the task had before it was "
-            "[renamed or moved](../how-to/upgrading.md#rename-or-move-a-task); not for `using()`",
+            "[renamed or moved](../how-to/upgrading.md#rename-or-move-a-task)",
             rule=Rule(are_paths, "a list of dotted paths where it was before"),
         ),
     ]
@@ -280,7 +279,7 @@ class TaskOptions(DjangoOptions, StoredOptions, UniqueOptions, total=False):
         Option(
             type="str",
             default="first line of the docstring",
-            help="what the task does, for people: `send.description`; not for `using()`",
+            help="what the task does, for people: `send.description`",
             rule=Rule(lambda value: isinstance(value, str), "text"),
         ),
     ]
