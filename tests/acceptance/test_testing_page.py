@@ -1,4 +1,4 @@
-"""Each example of ``docs/how-to/testing.md`` runs in a new project."""
+"""Each example of the pages about tests runs in a new project."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.processes import ROOT
 from .test_testing import PLUGIN, Developer, database
 from .tested_project import FILES
 
-PAGE = (ROOT / "docs/how-to/testing.md").read_text()
+PAGE = "".join((ROOT / f"docs/how-to/{name}.md").read_text() for name in ("testing", "testing-modes", "queues"))
 EXAMPLES: list[tuple[str, str]] = re.findall(r'^```python title="(.*?)"\n(.*?)^```', PAGE, re.MULTILINE | re.DOTALL)
-#: What the page takes for granted.
+#: What the pages take for granted.
 PROJECT = {
     "shop/bank.py": "def charge(order_id): ...\n",
     "shop/models.py": "from django.db import models\n\nclass Order(models.Model):\n    email = models.TextField()\n",
@@ -27,7 +27,7 @@ PROJECT = {
     "pytest.ini": "[pytest]\nDJANGO_SETTINGS_MODULE = site_settings\npython_files = test*.py\nfilterwarnings = error\n",
 }
 #: Tests of pytest, and those that need a database that threads can share.
-OF_PYTEST = ("shop/test_with_pytest.py", "shop/test_live_with_pytest.py", "shop/test_queue.py")
+OF_PYTEST = ("shop/test_with_pytest.py", "shop/test_queue.py")
 
 
 @pytest.fixture(params=["memory", "database"])
