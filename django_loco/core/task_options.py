@@ -243,7 +243,7 @@ class UniqueOptions(TypedDict, total=False):
         Option(
             type="str",
             default='`"keep"`',
-            help="[the effect](../how-to/unique-jobs.md#what-a-duplicate-does) of a duplicate: "
+            help="[the effect](../how-to/unique-jobs.md#effects-of-a-duplicate) of a duplicate: "
             '`"keep"`, `"replace"`, `"rerun"` or `"raise"`',
             rule=Rule(
                 lambda value: value in ("keep", "replace", "rerun", "raise"), '"keep", "replace", "rerun" or "raise"'
