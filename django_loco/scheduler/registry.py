@@ -230,7 +230,7 @@ def _parameters_and_options(call: str) -> tuple[set[str], frozenset[str]]:
 
 def _name_conflict(row: ScheduleEntry) -> Problem:
     message = f"Schedule {row.name!r}: a schedule in the code or the settings has this name and takes precedence."
-    return Problem(message, f"Rename the one in {row.location} another name. Until then it is off.", row.name)
+    return Problem(message, f"Give the one in {row.location} another name. Until then it is off.", row.name)
 
 
 def _modules_named(name: str) -> list[str]:

@@ -43,13 +43,17 @@ class JobResult(_Result[P, R]):  # type: ignore[misc]  # the stubs do not know t
     """The id of the job that enqueued this one; ``None`` if no job did."""
 
     duplicate: bool = False
-    """Whether the call has made no job, because this one, which was there before, has its unique key."""
+    """Whether ``enqueue()`` has made no job, because this one was there before and has the same unique key."""
 
     progress: JobProgress | None = None
-    """How far the job is, as it has said with ``context.progress``; ``None``: it has not."""
+    """How far the job is, from ``context.progress``; ``None`` if the job has not called it."""
 
     def refresh(self) -> None:
-        """Load the present state of the job."""
+        """Load the present state of the job.
+
+        Raises ``TaskResultDoesNotExist`` if it was deleted, and ``QueueUnavailable`` if the store does not answer, as
+        all methods do.
+        """
         self._copy(self.task.get_backend().get_result(self.id))
 
     async def arefresh(self) -> None:
@@ -82,7 +86,7 @@ class JobResult(_Result[P, R]):  # type: ignore[misc]  # the stubs do not know t
         return self
 
     def log(self) -> str:
-        """Return what the last runs of the job have logged, if that is kept; see ``jobs.log``."""
+        """Return the log of the last runs of the job as text; empty if it is not kept. See ``jobs.log``."""
         return jobs.log(self.id, backend=self.backend)
 
     async def alog(self) -> str:
@@ -90,7 +94,10 @@ class JobResult(_Result[P, R]):  # type: ignore[misc]  # the stubs do not know t
         return await sync_to_async(self.log, thread_sensitive=True)()
 
     def cancel(self, *, by: str = "") -> None:
-        """Cancel the job, which waits or runs, and load its state; see ``jobs.cancel``. Raises ``InvalidState``."""
+        """Cancel the job, and load its state; see ``jobs.cancel``. ``by`` names who cancels, for the text of the error.
+
+        Raises ``InvalidState`` if the job neither waits nor runs.
+        """
         jobs.cancel(self.id, backend=self.backend, by=by)
         self.refresh()
 
@@ -99,9 +106,9 @@ class JobResult(_Result[P, R]):  # type: ignore[misc]  # the stubs do not know t
         await sync_to_async(self.cancel, thread_sensitive=True)(by=by)
 
     def retry(self) -> None:
-        """Make the job, which has failed, ready again, and load its state; see ``jobs.retry``.
+        """Make the job ready again, and load its state; see ``jobs.retry``.
 
-        Raises ``InvalidState``.
+        Raises ``InvalidState`` if the job has not failed and was not cancelled.
         """
         jobs.retry(self.id, backend=self.backend)
         self.refresh()

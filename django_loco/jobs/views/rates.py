@@ -35,7 +35,10 @@ NONE = QueueRates()
 
 
 def rates(*, backend: str | None = None) -> dict[tuple[str, str], QueueRates]:
-    """Return the rates of each queue that had jobs in the last hour, by its alias in ``TASKS`` and its name."""
+    """Return the rates of each queue that had jobs in the last hour, by its alias in ``TASKS`` and its name.
+
+    Raises ``ValueError`` if ``backend`` is not an alias of django-loco, and ``QueueUnavailable``.
+    """
     now = minute_of(utcnow().timestamp())
     return {
         (alias, name): rate

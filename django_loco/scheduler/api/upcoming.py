@@ -28,7 +28,7 @@ class Upcoming(NamedTuple):
 
     task: str
     next_runs: tuple[datetime, ...]
-    """In ``zone``; in ``TIME_ZONE`` for an interval."""
+    """Aware, in ``zone``; in ``TIME_ZONE`` for an interval."""
 
     tags: tuple[str, ...]
     source: str

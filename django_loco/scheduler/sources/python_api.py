@@ -30,6 +30,10 @@ class Decorator(Protocol):
 class PythonApi(ABC):
     """The calls. Each takes the task to run; without a task it returns a decorator.
 
+    ``options`` are those in ``scheduler.options``: ``jitter``, ``grace`` and ``expires`` are in seconds or a
+    ``timedelta``, ``timeout`` is in seconds. A wrong call does not raise: it is logged, ``manage.py check`` reports it,
+    and only that schedule is off.
+
     A subclass implements ``_add``. (It returns the given task; the types describe the call as a decorator.)
     """
 

@@ -227,13 +227,16 @@ class Batch:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """A new copy of what it was given."""
+        """A new copy of the ``metadata`` that it was given."""
         metadata: dict[str, Any] = decode(self._record.metadata)
         return metadata
 
     @property
     def state(self) -> BatchState:
-        """How far it is, in a word."""
+        """``"open"``: it is being filled. ``"sealed"``: it finishes with its last member. Then ``"finished"``.
+
+        ``"cancelled"``: it takes no more members, and finishes when those that run have ended.
+        """
         record = self._record
         if record.finished_at is not None:
             return "finished"

@@ -201,7 +201,10 @@ class Workflow:
 
     @property
     def state(self) -> WorkflowState:
-        """How far it is, in a word."""
+        """``"open"``: it is being stored. ``"running"``: nodes wait or run. Then ``"finished"``.
+
+        ``"cancelled"``: it takes no more nodes, and finishes when those that run have ended.
+        """
         state = self._batch.state
         return "running" if state == "sealed" else state
 
@@ -212,7 +215,7 @@ class Workflow:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """A new copy of what it was given."""
+        """A new copy of the ``metadata`` that it was given."""
         return self._batch.metadata
 
     @property
