@@ -40,7 +40,7 @@ help:
 	@echo "make chaos     more runs of the tests that kill workers, schedulers and Redis, on every durable queue; takes minutes"
 	@echo "                 to repeat the same kills: LOCO_CHAOS_SEED=4711 make chaos"
 	@echo "make endurance run 300,000 jobs on each store, and compare the worker's threads, files and connections; takes minutes"
-	@echo "make sweep     make each call to each store fail in turn, in many stories (SWEEP=100); takes minutes"
+	@echo "make sweep     make each call to each store fail in turn, in many sequences (SWEEP=100); takes minutes"
 	@echo "make matrix    run each command with each signal, kill and reload, and print a table; takes minutes"
 	@echo "make ticks     kill schedulers on every store, and print which ticks were fired; takes minutes"
 	@echo "make wagtail   publish pages of the newest Wagtail in each mode on PostgreSQL; takes minutes"
