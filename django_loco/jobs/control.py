@@ -164,7 +164,11 @@ def _paused(queue: Queue, kind: Kind) -> set[str]:
 
 
 def workers(*, backend: str | None = None) -> list[AliasWorker]:
-    """Return the workers that are registered, also dead ones that were not unregistered yet; see ``is_alive``."""
+    """Return the workers that are registered, also dead ones that were not unregistered yet; see ``is_alive``.
+
+    Raises ``ValueError`` if ``backend`` is not an alias of django-loco, and ``QueueUnavailable``. So do ``schedulers``,
+    ``paused`` and ``stats``.
+    """
     return workers_and_schedulers(backend)[0]
 
 
