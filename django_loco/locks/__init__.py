@@ -7,7 +7,7 @@ How a lock is held
 2. A grant is valid for a *lease*, which a thread renews at a third of its length (``renewal``). If the process dies,
    the next in line gets the lock when the lease has run out.
 3. A grant has a *token*, higher than that of each grant before. A process that was stopped for longer than its lease
-   goes on without knowing that it has lost the lock. No lock can prevent that. What the lock protects can: it refuses
+   goes on without knowing that it has lost the lock. No lock can prevent that. The protected resource can: it refuses
    a token that is lower than one it has seen.
 4. The holder measures its lease by a clock that only goes forward, from a moment before it asked the store. So it
    takes the lock for lost before the store gives it to somebody else.

@@ -1,7 +1,7 @@
 """Counts the jobs that a process enqueues, and writes the counts to their queues.
 
 Any process may enqueue: a site, a command, a shell. None of them has a thread that could write, so the first job starts
-one. It writes once a minute, and ends when a minute has passed without a job. What is left is written when the process
+one. It writes once a minute, and ends when a minute has passed without a job. The rest is written when the process
 ends; a process that is killed loses a minute at most.
 
 Tests count nothing, since a job must not outlive its test.

@@ -60,7 +60,7 @@ class Command(StrEnum):
     """End the process as at SIGTERM."""
 
 
-#: Behind a command: show the stacks. What follows differs each time, so that the worker sees that it is new.
+#: Behind a command: show the stacks. The text after it differs each time, so that the worker sees that it is new.
 _STACKS = " stacks "
 
 

@@ -64,7 +64,7 @@ def list_page(query: Mapping[str, Any], scope: Scope) -> ListPage:
 
 
 def _states(text: str, stats: Sequence[jobs.QueueStats] | None) -> Iterator[Link]:
-    """Yield the links to the states. What a store keeps under one status has one number, if it is known."""
+    """Yield the links to the states. States that a store keeps under one status share a number, if it is known."""
     yield Link(label=_("All"), url=list_url(_all_states(text)), is_selected=_all_states(text) == replaced(text, [], []))
     groups: list[tuple[str, str, str, Sequence[State]]] = [
         (_("Ready"), "ready", "ready", ("waiting", "scheduled", "retrying")),

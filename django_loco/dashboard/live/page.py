@@ -4,7 +4,7 @@
 2. The script asks the same address for ``application/json`` and gets the HTML of each part by its name, or 304 if all
    are those of its ``If-None-Match``. It replaces what has changed.
 3. The ``ETag`` is the change mark of the stores before they were read, and a digest of the parts. If the mark is still
-   the same, nothing is read. What many people look at is read at most once in ``SHARED_SECONDS`` for all of them.
+   the same, nothing is read. Parts that many people look at are read at most once in ``SHARED_SECONDS`` for all.
 4. If a store does not answer, both say 503, and the page shows what was last known.
 
 A part must not hold a ``{% csrf_token %}``, which differs each time: its buttons name a form of the page by ``form=``.
@@ -48,7 +48,7 @@ Read = TypeVar("Read")
 
 @dataclass(frozen=True, slots=True)
 class Known(Generic[Read]):
-    """What was read last."""
+    """The last reading."""
 
     read: Read
     mark: str
@@ -155,7 +155,7 @@ class LivePage(ABC, Generic[Read]):
         return found
 
     def _key(self, request: HttpRequest) -> Hashable | None:
-        """Return the key of what was read. What users see who see a part only is not kept: there may be many parts."""
+        """Return the key of a reading; ``None`` for users who see a part of the jobs: there may be many parts."""
         return None if scope_of(request).is_narrowed else self.key(request)
 
     def _page(self, request: HttpRequest, read: Read | None, problem: str) -> HttpResponse:

@@ -92,7 +92,7 @@ def keys_of(jobs: Sequence[Job]) -> set[str]:
 
 
 def _due(job: Job) -> Job:
-    """Return a job that follows as it runs after the end of the other. What was noted at its fetches is forgotten."""
+    """Return a job that follows as it runs after the end of the other. The notes of its fetches are dropped."""
     noted = job.options[RERUN]
     due = noted.get("run_after")
     return signed_again(

@@ -130,7 +130,7 @@ class ChosenJobs:
         if not self.is_everything:
             return self.scope.filter(id=list(self.ids), status=list(operation.states))
         search = self.scope.filter(self.words, window=WINDOW, status=list(operation.states))
-        # What is in the queue already would be moved again by the next request.
+        # Jobs that are in the queue already would be moved again by the next request.
         is_told_apart = operation.needs_queue and queue and not has_wildcards(queue)
         return search.filter(f"-{word('queue', queue)}") if is_told_apart else search
 

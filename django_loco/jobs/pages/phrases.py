@@ -40,7 +40,7 @@ class Phrases:
     """The text of the button that confirms it."""
 
     text: Promise
-    """What it does."""
+    """Its effect."""
 
     question: Any
     """Asks whether to do it with ``count`` jobs."""

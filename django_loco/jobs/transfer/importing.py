@@ -1,7 +1,7 @@
 """Imports a dump, in two passes: the first looks at each line, and only if all are right the second stores the jobs.
 
-A job that exists is left alone, so an import that was interrupted may be run again. What was running when it was dumped
-is ready again: nobody knows whether that run came to its end, so it may run twice, as after the death of a worker.
+A job that exists is left alone, so an import that was interrupted may be run again. A job that was running when it was
+dumped is ready again: nobody knows whether that run has ended, so it may run twice, as after the death of a worker.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ so that no transition is missed:
   differs even if it was finished, retried, handed back or rescued since.
 * Another change sets some field to another value. If it has set it back since, the job is again as it was read.
 
-The jobs of a batch travel as one JSON text. What all of them have in common is sent once, as a parameter.
+The jobs of a batch travel as one JSON text. Their common values are sent once, as parameters.
 
 A change that makes a job ready again may give it back its unique key, unless another job holds it.
 

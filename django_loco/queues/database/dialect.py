@@ -28,7 +28,7 @@ from .sql.limit_dialect import LimitDialect
 #: The fields that prove a claim, and the fields that an outcome stores.
 CLAIM_COLUMNS = ("id", "token")
 ENDED = (*CLAIM_COLUMNS, "due_at", *SET_BY_OUTCOME)
-#: What an outcome sets only of some jobs.
+#: The columns that an outcome sets only of some jobs.
 SET_ALSO = {"log": statements.SET_LOG, "kept_until": statements.SET_KEPT_UNTIL}
 #: The place of ``is_async`` in a row.
 IS_ASYNC = COLUMNS.index("is_async")

@@ -42,7 +42,7 @@ from .job_lists import (
     word,
 )
 
-#: What a limit adds to the kind of a job, see ``lua/limited.lua``.
+#: The number that a limit adds to the kind of a job, see ``lua/limited.lua``.
 LIMITED = 4
 #: A place has three digits for the priority, which Django limits to -100 to 100: ``HIGHEST`` minus the priority.
 HIGHEST = 500

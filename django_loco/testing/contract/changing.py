@@ -12,7 +12,7 @@ from .case import HUNG_AFTER_SECONDS, THREADS, ContractCase, done, error_of, fai
 
 
 class ChangeContract(ContractCase):
-    """What people do with jobs that no worker holds."""
+    """Changes of jobs that no worker holds."""
 
     def changed(self, job: Job, **fields: Any) -> Job:
         """Change ``job`` as it is stored now; return it as it is stored then."""

@@ -164,7 +164,7 @@ def log_of(text: str) -> str:
 
 
 class LogContract(ContractCase):
-    """What runs have logged stays with the job, and no method but ``logs`` returns it."""
+    """The logs of runs stay with the job, and no method but ``logs`` returns them."""
 
     def logged(self, end: Callable[..., Outcome] = done, text: str = "one", **given: Any) -> Job:
         """Return a job that was run once, and has logged ``text``."""

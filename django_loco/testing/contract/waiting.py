@@ -120,7 +120,7 @@ class WaitContract(ContractCase):
 
 
 class PauseContract(ContractCase):
-    """What a queue does with the jobs of paused tasks and tags."""
+    """The jobs of paused tasks and tags wait."""
 
     def of_task(self, **fields: Any) -> Job:
         """Enqueue a job of the task that is paused."""

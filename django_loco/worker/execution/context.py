@@ -226,7 +226,7 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
         """Say how far the job is, for ``result.progress`` and pages: ``context.progress(1200, 5000, "customers")``.
 
-        Costs next to nothing, so it may be called for each item. What was said last is stored within about a second,
+        Costs next to nothing, so it may be called for each item. The last values are stored within about a second,
         and before the job ends; not if the queue cannot be reached. An open transaction does not hide it.
 
         ``total`` is ``None`` if nobody knows it. Numbers below 0, NaN and infinite ones count as 0, or as unknown.

@@ -4,7 +4,7 @@
    microsecond, in an open transaction and on an event loop as well.
 2. A thread of the worker stores what is new, once a second (``worker.maintenance.cancellations``). It has a connection
    of its own, so others see the progress before the job's transaction commits.
-3. What is new when the attempt ends is stored before its outcome.
+3. Progress that is new when the attempt ends is stored before its outcome.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from ....core.compat import TaskError
 
 #: The number of characters of a message that are compared, and shown.
 MOST = 300
-#: What differs from job to job, and what stands for it. The first that matches is taken.
+#: The parts of a message that differ from job to job, each with its replacement. The first that matches is taken.
 _VARYING = re.compile(
     r"(?P<uuid>\b[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b)"
     r"|(?P<double>\"[^\"]*\")"

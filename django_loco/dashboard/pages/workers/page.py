@@ -28,7 +28,7 @@ from ...live import STORE_SECONDS, LivePage
 from .facts import WorkersRead, read
 from .parts import parts_of
 
-#: What each button does, by the name of its field, and what the history says of it.
+#: The function of each button, by the name of its field, and the text for the history.
 BUTTONS: Mapping[str, tuple[Callable[..., None], Promise]] = {
     "quiet": (jobs.quiet, _("Told to take no more jobs.")),
     "unquiet": (jobs.unquiet, _("Told to take jobs again.")),

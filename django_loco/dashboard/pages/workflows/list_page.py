@@ -36,7 +36,7 @@ _recent: Recent[BatchPage] = Recent()
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What an address asks for."""
+    """The choices in an address."""
 
     outcome: BatchOutcome | None
     kind: str | None

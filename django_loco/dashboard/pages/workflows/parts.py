@@ -25,7 +25,7 @@ from .progress_bar import progress_bar
 MOST_SHOWN, MOST_READ = 160, 10_000
 #: The names in a cell.
 NAMES = 5
-#: What the events are called on which jobs follow.
+#: The names of the events on which jobs follow.
 EVENTS: Mapping[str, Any] = {
     "success": _("When all have succeeded"),
     "failure": _("When one has not succeeded"),

@@ -83,7 +83,7 @@ def settle(
 def settle_members(queue: Queue, jobs: Sequence[Job], later: Later | None = None) -> None:
     """Let the jobs run that wait for ``jobs``, and ``settle`` the batches of those that are members.
 
-    Does nothing if none is a member. What can wait is left in ``later`` if it is given, for ``settle_rest``.
+    Does nothing if none is a member. Work that can wait is left in ``later`` if it is given, for ``settle_rest``.
     """
     own = Later() if later is None else later
     going_on = advance_members(queue, jobs, own)

@@ -36,7 +36,7 @@ class Workflow:
        can be no loop.
     2. ``enqueue`` stores all of them, or none. Those that wait for nothing run.
     3. When a node has ended, those run that waited for it last. ``context.results`` has the values of earlier nodes.
-    4. When no node waits or runs, the workflow has finished. What follows is enqueued as after a batch.
+    4. When no node waits or runs, the workflow has finished. Its callbacks are enqueued as after a batch.
 
     While it runs, nodes may add nodes: ``context.workflow.add(..., name=...)``. Its counts are those of when it was
     loaded: see ``refresh``.

@@ -148,7 +148,7 @@ def _by_status(dialect: Dialect, ids: Sequence[str]) -> dict[str, dict[str, int]
 
 
 def _counted(dialect: Dialect, records: Sequence[BatchRecord]) -> list[BatchRecord]:
-    """Return batches with their counts as they are now. What is not stored any more counts as cancelled."""
+    """Return batches with their counts as they are now. Members that are not stored any more count as cancelled."""
     by_status = _by_status(dialect, [record.id for record in records if record.finished_at is None])
     fragments, given = _listed([batch_id for batch_id, numbers in by_status.items() if FAILED.value in numbers])
     rows = _run(dialect, COUNT_CANCELLED, fragments=fragments, **given, **_GIVEN_UP) if given else ()

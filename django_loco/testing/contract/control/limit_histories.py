@@ -21,7 +21,7 @@ FRESH = 250
 
 
 class LimitHistoryContract(LimitCase):
-    """What a fetch takes agrees with a model, whatever was done before."""
+    """A fetch takes the jobs that a model says, whatever was done before."""
 
     def test_random_histories_of_limits_agree_with_a_model(self) -> None:
         seed = os.environ.get("LOCO_CHAOS_SEED") or str(random.getrandbits(32))
@@ -36,7 +36,7 @@ class LimitHistoryContract(LimitCase):
 
 
 class _History:
-    """What is done to a queue at random. Each fetch is compared with what it may take."""
+    """Random operations on a queue. Each fetch is compared with the jobs that it may take."""
 
     KEYS = ("api", "api:1", "api:2 db", "db", "slow", "slow:1 api:1", "unknown", None)
 

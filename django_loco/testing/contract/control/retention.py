@@ -191,7 +191,7 @@ class RetentionContract(ContractCase):
 
 
 class RetentionHistory:
-    """What is done to a queue at random, and which jobs should be there then."""
+    """Random operations on a queue, and the jobs that should be there then."""
 
     def __init__(self, case: RetentionContract, random: random.Random) -> None:
         self._case, self._random = case, random

@@ -243,7 +243,7 @@ class UniqueContract(ContractCase):
 
 
 class _History:
-    """What is done to a queue at random, and which jobs should hold the keys then."""
+    """Random operations on a queue, and the jobs that should hold the keys then."""
 
     def __init__(self, case: UniqueContract, random: random.Random) -> None:
         self._case, self._random = case, random
