@@ -25,17 +25,18 @@ space := $(subst ,, )
 export TOX_DISCOVER ?= $(subst $(space),;,$(wildcard $(PYENV_ROOT)/versions/*/bin/python3))
 
 MANAGE = .venv/bin/python testproject/manage.py
-# On a build server every pair has to run; elsewhere only those whose Python is installed.
+# On a build server both newer pairs have to run; elsewhere those whose Python is installed.
 MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
-PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py313-django61,ALL)
+PAIRS = py312-django60$(comma)py313-django61$(if $(filter true,$(CI)),,$(comma)py314-django61)
 
-.PHONY: help start test unit chaos endurance sweep matrix ticks wagtail browser browser-short soak check lint types layers dead commits django catalogues messages docs wheel release format coverage bench bench-guard bench-admin bench-pool bench-schedules bench-locks bench-web bench-dashboard clean
+.PHONY: help start test test-pairs unit chaos endurance sweep matrix ticks wagtail browser browser-short soak check lint types layers dead commits django catalogues messages docs wheel release format coverage bench bench-guard bench-admin bench-pool bench-schedules bench-locks bench-control bench-web bench-dashboard clean
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
 	@echo "                 with a dashboard of its jobs at /jobs/, for staff; with its jobs on Redis: LOCO_QUEUE=redis REDIS_URL=redis://127.0.0.1:6379/0 make start"
-	@echo "make test      all tests, on each supported pair of Python and Django that is installed (PYTEST_ARGS=...)"
+	@echo "make test      all tests, on one Python, without PostgreSQL; takes ten minutes (PYTEST_ARGS=...)"
+	@echo "make test-pairs the tests on PostgreSQL, and on newer pairs of Python and Django that are installed; takes minutes"
 	@echo "make unit      the fast unit tests, on one Python, without servers; takes seconds (PYTEST_ARGS=...)"
 	@echo "make chaos     more runs of the tests that kill workers, schedulers and Redis, on every durable queue; takes minutes"
 	@echo "                 to repeat the same kills: LOCO_CHAOS_SEED=4711 make chaos"
@@ -57,6 +58,7 @@ help:
 	@echo "make bench-pool compare the number of threads that a worker finds with fixed ones"
 	@echo "make bench-schedules  measure 10,000 schedules, and 100 that are due every second"
 	@echo "make bench-locks  measure what a lock costs on each store, alone and among processes that want it"
+	@echo "make bench-control  measure what unique jobs, limits, batches and chains cost"
 	@echo "make bench-web measure how jobs in the same process slow down web pages"
 	@echo "make bench-dashboard measure what open pages of the dashboard cost a worker at full rate"
 	@echo "make release   build and check the distributions for PyPI, and tag the commit (VERSION=0.2.0 make release)"
@@ -66,8 +68,11 @@ start: .venv/installed
 	$(MANAGE) migrate --verbosity 0
 	exec $(MANAGE) loco_start 127.0.0.1:$(PORT) --worker --scheduler
 
-# The pairs run in parallel: these tests mostly wait for processes.
 test: .venv/installed-dev
+	LOCO_TEST_PARTS="unit sqlite acceptance-1 acceptance-2 acceptance-3" .venv/bin/python -m tests.databases $(PYTEST_ARGS)
+
+# The pairs run in parallel: these tests mostly wait for processes.
+test-pairs: .venv/installed-dev
 	.venv/bin/tox run-parallel --parallel all --parallel-no-spinner \
 		-e $(PAIRS) --skip-missing-interpreters $(MISSING) -- $(PYTEST_ARGS)
 
@@ -186,6 +191,9 @@ bench-schedules: .venv/installed-dev
 
 bench-locks: .venv/installed-dev
 	.venv/bin/python -m benchmarks.locks $(BENCH_ARGS)
+
+bench-control: .venv/installed-dev
+	.venv/bin/python -m benchmarks.control $(BENCH_ARGS)
 
 bench-web: .venv/installed-dev
 	.venv/bin/python -m benchmarks.web $(BENCH_ARGS)

@@ -1,9 +1,11 @@
 """Run pytest with each of the databases, side by side: ``python -m tests.databases [what pytest takes]``.
 
-If it is not said what to run, the tests are split into parts, of which ``LOCO_TEST_PARTS`` may name some: CI runs each
-pair of Python and Django with the unit tests, with the tests of one database and with a part of the acceptance tests,
-so that each test runs at least once. Two parts run at a time: with more, a test waits for the processor rather than for
-what it tests. What the first part says is shown as it comes, the others' words after that.
+Without arguments the tests are split into parts, of which ``LOCO_TEST_PARTS`` may name some. ``make test`` runs all of
+them on the oldest pair of Python and Django, with SQLite. ``make test-pairs`` runs those of PostgreSQL on newer pairs,
+where it repeats the unit tests and half of the tests with SQLite.
+
+Three parts run at a time: with more, a test waits for the processor rather than for what it tests. The output of the
+first part is shown as it comes, that of the others after it.
 
 An acceptance test that fails is run once more, by itself: all parts at once are more than a small machine can do in the
 time that a test gives a process. It is shown both times, and what passes the second time is named last of all: some
@@ -26,7 +28,7 @@ from typing import IO
 import pytest
 
 #: So many parts run at a time.
-AT_ONCE = 2
+AT_ONCE = 3
 UNIT, ACCEPTANCE = "tests/unit", "tests/acceptance"
 TOGETHER = ("tests/contract", "tests/integration")
 #: Runs the contract of queues, which is a part of the package, in seconds.
@@ -62,11 +64,10 @@ def acceptance(name: str, database: str, share: str = "") -> Part:
 
 PARTS = (
     Part("unit", "sqlite", (UNIT,)),
-    Part("unit-quick", "sqlite", (UNIT, "-m", "not slow")),
     Part("unit-covered", "sqlite", ("-m", "not slow and not interrupts", *COVERED)),
     *(Part(f"quick-unit-{share}", "sqlite", (UNIT, "-m", "not slow", "--share", f"{share}/3")) for share in (1, 2, 3)),
     Part("sqlite", "sqlite", TOGETHER),
-    Part("sqlite-quarter", "sqlite", (*TOGETHER, "--share", "1/4")),
+    Part("sqlite-half", "sqlite", (*TOGETHER, "--share", "1/2")),
     Part("postgres", "postgres", TOGETHER),
     acceptance("acceptance-1", "sqlite", "1/3"),
     acceptance("acceptance-2", "sqlite", "2/3"),
