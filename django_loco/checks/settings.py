@@ -16,7 +16,7 @@ from ..carry import carriers
 from ..conf import loco_settings, problems
 from ..core.validation import did_you_mean
 from ..exceptions import LocoConfigurationError
-from ..jobs.pages.scope import scope_function
+from ..jobs.page_parts.scope import scope_function
 from ..scheduler.api.control import current
 from ..scheduler.registry import default
 from ..scheduler.sources.database import database_alias

@@ -1,6 +1,6 @@
 """Who may see a page: staff with its permissions, which are those of the admin's pages.
 
-A page that cannot be narrowed to a part of the jobs is closed to users who see a part only: see ``jobs.pages.scope``.
+A page that cannot be narrowed to a part of the jobs is closed to users who see a part only (``jobs.page_parts.scope``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.utils.translation import gettext as _
 
 from ..exceptions import LocoConfigurationError
-from ..jobs.pages.scope import UNKNOWN_SCOPE, scope_of
+from ..jobs.page_parts.scope import UNKNOWN_SCOPE, scope_of
 from ..log.safe import get_logger
 from .links import login_url, page_url
 

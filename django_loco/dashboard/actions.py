@@ -17,8 +17,8 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST
 
 from .. import jobs
-from ..jobs.pages.available import UNAVAILABLE
-from ..jobs.pages.scope import BY_TASK, scope_of
+from ..jobs.page_parts.available import UNAVAILABLE
+from ..jobs.page_parts.scope import BY_TASK, scope_of
 from ..models import LocoWorker
 from ..queues.timeouts import store_timeout
 from .access import PAUSE, VIEW_JOB, VIEW_WORKER, closed, refused, untold

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from django.http import HttpRequest
 
-from ..jobs.pages.scope import Scope
+from ..jobs.page_parts.scope import Scope
 from ..jobs.stores import queue_of
 from ..log.plain_text import one_line
 from ..metrics.arrivals import ENQUEUED

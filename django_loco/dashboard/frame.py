@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from ..jobs.pages.scope import BY_ALIAS, BY_QUEUE, BY_TASK, scope_of
+from ..jobs.page_parts.scope import BY_ALIAS, BY_QUEUE, BY_TASK, scope_of
 from .access import VIEW_JOB, VIEW_SCHEDULE, VIEW_WORKER, untold
 from .links import page_url
 

@@ -7,8 +7,8 @@ from urllib.parse import quote
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
-from ..jobs.pages.addresses import JobLinks, word, words_query
-from ..jobs.pages.scope import BY_ALIAS, scope_of
+from ..jobs.page_parts.addresses import JobLinks, word, words_query
+from ..jobs.page_parts.scope import BY_ALIAS, scope_of
 
 
 def page_url(name: str, *args: str) -> str:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from .. import jobs
 from ..jobs.control import KINDS, AliasPause, Kind, paused_jobs
-from ..jobs.pages.scope import EVERYTHING, Scope
+from ..jobs.page_parts.scope import EVERYTHING, Scope
 from ..log.plain_text import one_line
 from .links import list_url
 

@@ -38,15 +38,15 @@ if TYPE_CHECKING:
     from .operations.limits import reset_limit, set_limit
     from .operations.signals import signal
     from .operations.workflows.reading import workflow, workflows
+    from .presentation.limits import LimitState, limits
+    from .presentation.logs import log
+    from .presentation.rates import QueueRates, rates
+    from .presentation.reason import Reason
+    from .presentation.shown import shown_job
+    from .presentation.why import why
     from .search import COUNTED, Count, JobPage, Search
     from .states import STATES, State, state_of
     from .stores import aliases, get
-    from .views.limits import LimitState, limits
-    from .views.logs import log
-    from .views.rates import QueueRates, rates
-    from .views.reason import Reason
-    from .views.shown import shown_job
-    from .views.why import why
 
 __all__ = [
     "COUNTED",
@@ -107,12 +107,12 @@ _MODULES = {
     "search": "COUNTED Count JobPage Search",
     "states": "STATES State state_of",
     "stores": "aliases get",
-    "views.limits": "LimitState limits",
-    "views.logs": "log",
-    "views.rates": "QueueRates rates",
-    "views.reason": "Reason",
-    "views.shown": "shown_job",
-    "views.why": "why",
+    "presentation.limits": "LimitState limits",
+    "presentation.logs": "log",
+    "presentation.rates": "QueueRates rates",
+    "presentation.reason": "Reason",
+    "presentation.shown": "shown_job",
+    "presentation.why": "why",
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 

@@ -16,10 +16,10 @@ from ..log.plain_text import one_line
 from ..queues import Queue
 from ..queues.records.pauses import JobKind, JobPause
 from ..queues.workers import Command, Role, WorkerInfo, with_stacks
+from .presentation.age import age
+from .presentation.known_tasks import require_known_task
 from .search import COUNTED, Count
 from .stores import backend_of, queue_of, searched
-from .views.age import age
-from .views.known_tasks import require_known_task
 
 T = TypeVar("T")
 #: The kinds of things that can be paused.

@@ -13,9 +13,9 @@ from .language import Filter, Keywords, filter_of
 from .operations import Cancel, Delete, GiveUp, Operation, Retry
 from .operations.bulk import BulkRun
 from .operations.edits import move_of, update_of
+from .presentation.numbers import number_text
 from .scan import Scan
 from .stores import aliases, queue_of
-from .views.numbers import number_text
 
 #: The number up to which jobs are counted.
 COUNTED = 10_000

@@ -13,8 +13,8 @@ from typing import Any
 from django.conf import settings
 
 from ..core.compat import TASKS_LOGGER
-from .audience import OwnHandler, force_level, handlers_of, is_on_console, passes, refuse_tasks
 from .bounded import use_threads
+from .django_records import OwnHandler, force_level, handlers_of, is_on_console, passes, refuse_tasks
 from .job_lines import ConsoleJobLines, DirectStream, show_job_lines
 from .labels import JSONFormatter, LabelFormatter, PlainFormatter, bound
 from .safe import get_logger, show_with

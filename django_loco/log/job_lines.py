@@ -2,7 +2,7 @@
 
 A busy worker ends thousands of jobs a second. So these lines are no records of ``logging``: the thread of a job only
 leaves its job and two times, and the thread that writes the stream makes the text, once. Records for the handlers of
-the project are Django's, see ``audience``.
+the project are Django's, see ``django_records``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import Protocol, TextIO
 
 from ..core.job import Job
-from . import audience
+from . import django_records
 from .labels import bound, component_label, duration_text, job_label, placed
 from .streams import Entry
 
@@ -154,7 +154,7 @@ class ConsoleJobLines:
 
 def _is_shown() -> bool:
     """Whether the project wants these lines, and shows no others in their place."""
-    return _logger.isEnabledFor(logging.INFO) and not audience.is_silenced() and not audience.sees_tasks()
+    return _logger.isEnabledFor(logging.INFO) and not django_records.is_silenced() and not django_records.sees_tasks()
 
 
 def _waited(job: Job, begun: float) -> float:

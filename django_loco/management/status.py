@@ -12,7 +12,7 @@ from typing import Any
 from .. import jobs, locks, scheduler
 from ..core.job import utcnow
 from ..jobs.control import AliasPause, paused_jobs, workers_and_schedulers
-from ..jobs.views.age import age
+from ..jobs.presentation.age import age
 from ..log.plain_text import one_line
 from .schedules import clock, table
 from .stored_jobs.limits import LIMIT_HEADINGS, limit_row

@@ -1,11 +1,11 @@
 """The tables of django-loco."""
 
+from .admin_proxies import LocoJob, LocoWorker
 from .batch import StoredBatch
 from .job import JobIdField, StoredJob
 from .job_pause import StoredJobPause, StoredLimit
 from .lock import StoredLock
 from .minute import StoredMinute
-from .pages import LocoJob, LocoWorker
 from .paused_queue import PausedQueue
 from .schedule import Schedule, ScheduleState
 from .tag_triggers import keep_triggers

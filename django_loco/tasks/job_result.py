@@ -14,7 +14,7 @@ from django.core.exceptions import SynchronousOnlyOperation
 from .. import jobs
 from ..core.compat import Task, TaskResult
 from ..core.threads import is_on_event_loop
-from ..jobs.views.progress import JobProgress
+from ..jobs.presentation.progress import JobProgress
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -21,7 +21,7 @@ from ..core.serialization import are_scalars, decode, decode_call
 from ..core.task_options import STORED_OPTIONS, resolve_paths
 from ..core.validation import nearest
 from ..exceptions import UnknownTask
-from ..jobs.views.progress import progress_of
+from ..jobs.presentation.progress import progress_of
 from ..log.plain_text import one_line
 from ..log.safe import get_logger
 from ..queues.unreadable import NOT_OURS, record_of

@@ -20,10 +20,10 @@ from .. import jobs
 from ..core.compat import TaskResult, TaskResultDoesNotExist
 from ..core.job import FAILED, GIVEN_UP, READY, RUNNING, utcnow
 from ..exceptions import QueueUnavailable
-from ..jobs.pages.phrases import STATE_TEXTS
+from ..jobs.page_parts.phrases import STATE_TEXTS
+from ..jobs.presentation.progress import JobProgress, progress_of
 from ..jobs.states import State, state_of
 from ..jobs.stores import aliases
-from ..jobs.views.progress import JobProgress, progress_of
 from ..log.plain_text import one_line
 
 SALT = "django_loco.progress"

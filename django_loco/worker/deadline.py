@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ..jobs.views.limits import seconds_until_open
+from ..jobs.presentation.limits import seconds_until_open
 from ..log.plain_text import one_line
 from ..log.safe import get_logger
 from ..queues import Claim, Queue

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from ..core.compat import TaskResultStatus
 from ..core.job import Outcome
-from ..jobs.operations.batches.settler import has_sequel
+from ..jobs.operations.batches.follow_up import has_sequel
 from ..log.plain_text import one_line
 from ..log.safe import get_logger
 from ..metrics.tally import Tally

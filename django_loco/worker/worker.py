@@ -27,11 +27,11 @@ from .acknowledger import OutcomeInbox
 from .claimed_job import ClaimedJob
 from .fetcher import Fetcher, JobListener
 from .maintenance.cancellations import Cancellations
-from .maintenance.commands import Commands
 from .maintenance.heartbeat import VALID_PART, Heartbeat, info_of
 from .maintenance.housekeeping import Housekeeping
 from .maintenance.isolation import Isolated, Isolation
 from .maintenance.queue_thread import QueueThread
+from .maintenance.remote_control import RemoteControl
 from .pools.event_loop import EventLoopPool
 from .pools.request_priority import RequestPriority
 from .pools.threads import ThreadPool
@@ -128,7 +128,8 @@ class Worker(Component):
         self._isolation = isolate and Isolation(
             queue, suspects_claim, isolate, every=lease / 10, most=isolated_workers, on_rescued=tally.lost
         )
-        self._commands = Commands(queue, self, end_process, on_obeyed=lambda text: self._heartbeat.register(text))  # noqa: PLW0108 - made below
+        show = lambda text: self._heartbeat.register(text)  # noqa: E731, PLW0108 - made below
+        self._remote_control = RemoteControl(queue, self, end_process, on_obeyed=show)
         cancellations = Cancellations(queue, self._held, self._interrupt)
         role = Role.ISOLATED if is_isolated else Role.WORKER if end_process else Role.SHARED
         info = info_of(suspects_claim, lease, role=role, release=release)
@@ -172,7 +173,7 @@ class Worker(Component):
             tally=tally,
             request_priority=self._request_priority,
             others_are_done=self._others_are_done,
-            obey=self._commands.obey,
+            obey=self._remote_control.obey,
         )
 
     def _interrupt(self, claimed: ClaimedJob) -> None:

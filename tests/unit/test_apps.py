@@ -28,7 +28,7 @@ LATER = (
     "croniter",
     "django_loco.assembly.components",
     "django_loco.checks",
-    "django_loco.jobs.views.why",
+    "django_loco.jobs.presentation.why",
     "django_loco.queues.database.queue",
     "django_loco.scheduler",
     "django_loco.worker.execution",

@@ -11,12 +11,12 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 
 from ... import jobs
-from ...jobs.pages.available import UNAVAILABLE, notes
-from ...jobs.pages.details import details_of
-from ...jobs.pages.operate import REFUSED
-from ...jobs.pages.operations import OPERATIONS, ChosenJobs, permitted
-from ...jobs.pages.run_again import RunAgainForm
-from ...jobs.pages.scope import scope_of
+from ...jobs.page_parts.available import UNAVAILABLE, notes
+from ...jobs.page_parts.details import details_of
+from ...jobs.page_parts.operate import REFUSED
+from ...jobs.page_parts.operations import OPERATIONS, ChosenJobs, permitted
+from ...jobs.page_parts.run_again import RunAgainForm
+from ...jobs.page_parts.scope import scope_of
 from ...models import LocoJob
 from .links import LINKS, job_url, list_url
 from .list_page import list_page

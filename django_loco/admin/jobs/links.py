@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.admin.utils import quote
 from django.urls import reverse
 
-from ...jobs.pages.addresses import JobLinks, words_query
+from ...jobs.page_parts.addresses import JobLinks, words_query
 
 
 def list_url(text: str = "") -> str:

@@ -10,14 +10,14 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from ... import jobs
-from ...jobs.pages.addresses import has, replaced, word
-from ...jobs.pages.available import UNAVAILABLE
-from ...jobs.pages.listing import Listing, listing_of
-from ...jobs.pages.phrases import STATE_TEXTS
-from ...jobs.pages.scope import BY_QUEUE, Scope
+from ...jobs.page_parts.addresses import has, replaced, word
+from ...jobs.page_parts.available import UNAVAILABLE
+from ...jobs.page_parts.listing import Listing, listing_of
+from ...jobs.page_parts.phrases import STATE_TEXTS
+from ...jobs.page_parts.scope import BY_QUEUE, Scope
+from ...jobs.presentation.numbers import number_text
 from ...jobs.search import total
 from ...jobs.states import State
-from ...jobs.views.numbers import number_text
 from ...log.plain_text import one_line
 from .links import LINKS, list_url
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.http import HttpResponse
 
-from ...jobs.pages.addresses import JobLinks
-from ...jobs.pages.operate import OperatePage
+from ...jobs.page_parts.addresses import JobLinks
+from ...jobs.page_parts.operate import OperatePage
 from ...models import LocoJob
 from .links import LINKS
 from .store_pages import StorePages

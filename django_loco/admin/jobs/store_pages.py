@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from ...exceptions import LocoConfigurationError
-from ...jobs.pages.scope import UNKNOWN_SCOPE, scope_of
+from ...jobs.page_parts.scope import UNKNOWN_SCOPE, scope_of
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 

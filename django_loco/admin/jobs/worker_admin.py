@@ -17,11 +17,11 @@ from django.utils.translation import gettext_lazy, pgettext
 from ... import jobs
 from ...exceptions import QueueError
 from ...jobs.control import KINDS, AliasPause, paused_jobs
-from ...jobs.pages.addresses import word
-from ...jobs.pages.available import UNAVAILABLE, notes
-from ...jobs.pages.rows import ago, local_text
-from ...jobs.pages.scope import COUNTED_ON_PAGES, scope_of
-from ...jobs.views.age import age
+from ...jobs.page_parts.addresses import word
+from ...jobs.page_parts.available import UNAVAILABLE, notes
+from ...jobs.page_parts.rows import ago, local_text
+from ...jobs.page_parts.scope import COUNTED_ON_PAGES, scope_of
+from ...jobs.presentation.age import age
 from ...log.plain_text import one_line
 from ...models import LocoWorker
 from .links import job_url, list_url

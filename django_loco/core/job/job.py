@@ -177,7 +177,7 @@ class Job:
     """JSON text of an object: the signals that were sent to it (``core.job.waits``); ``None``: none."""
 
     progress: str | None = by_run()
-    """JSON text: how far it is, as the job itself has said (``jobs.views.progress``); ``None``: it has not."""
+    """JSON text: how far it is, as the job itself has said (``jobs.presentation.progress``); ``None``: it has not."""
 
     token: str | None = None
     """The fencing token of its claim, while ``RUNNING``."""

@@ -10,6 +10,10 @@ ends a job, or rescues it, makes room.
 Each start moves it on by an *interval*, and a job may begin while it is less than ``burst`` intervals ahead. So with a
 burst of 1 jobs begin at even distances, and no period has more of them than the rate says, wherever it begins.
 All times are whole microseconds by the clock of the store.
+
+This module has the rules, and each store asks them where it claims jobs: memory and the databases call ``Ledger``
+(``queues/database/records/limits.py`` reads the keys and claims, ``turns.py`` beside it keeps the turns of the keys);
+in Redis ``limited.lua`` claims, and ``ledger.lua`` has the same rules in Lua.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from ...conf import loco_settings
-from ...jobs.pages.scope import scope_of
+from ...jobs.page_parts.scope import scope_of
 from ...process.embedded import is_owned
 from ..access import VIEW_JOB, VIEW_SCHEDULE, VIEW_WORKER, closed, refused
 from ..links import page_url

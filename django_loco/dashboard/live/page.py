@@ -31,8 +31,8 @@ from django.views.decorators.http import require_safe
 
 from ...core.compat import TaskResultDoesNotExist
 from ...core.job import utcnow
-from ...jobs.pages.available import UNAVAILABLE
-from ...jobs.pages.scope import scope_of
+from ...jobs.page_parts.available import UNAVAILABLE
+from ...jobs.page_parts.scope import scope_of
 from ...queues.timeouts import store_timeout
 from ..access import View, closed, is_for_script, refused, untold
 from ..frame import framed, sentence, zone_of

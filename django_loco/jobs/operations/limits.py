@@ -8,8 +8,8 @@ from typing import Any, Final
 from ...core.job.limits import Limit, problems_of_limit
 from ...core.validation import did_you_mean
 from ...queues import Queue
+from ..presentation.limits import limits_in
 from ..stores import queue_of, searched
-from ..views.limits import limits_in
 
 #: Stands for a value that stays as it is, because ``None`` takes it away.
 UNCHANGED: Final[Any] = object()

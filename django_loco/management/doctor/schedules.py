@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from ...conf import loco_settings
 from ...core.job import JobSummary, utcnow
-from ...jobs.views.age import age
+from ...jobs.presentation.age import age
 from ...log.plain_text import one_line
 from ...scheduler import ScheduleEntry
 from ...scheduler.api.control import Current, current
-from ...scheduler.jobs import jobs_of, tick_of
+from ...scheduler.job_lookup import jobs_of, tick_of
 from ...scheduler.registry import default
 from ...scheduler.triggers.trigger import last_tick
 from ..schedules import clock

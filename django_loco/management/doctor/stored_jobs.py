@@ -10,10 +10,10 @@ from itertools import islice
 from ... import jobs
 from ...core.job import Job
 from ...exceptions import UnknownTask
-from ...jobs.views.age import age
-from ...jobs.views.reason import Reason
-from ...jobs.views.unserved import is_served as served
-from ...jobs.views.why import missing_workers
+from ...jobs.presentation.age import age
+from ...jobs.presentation.reason import Reason
+from ...jobs.presentation.unserved import is_served as served
+from ...jobs.presentation.why import missing_workers
 from ...log.plain_text import one_line
 from ...queues import Claim
 from ...tasks.results import load_task

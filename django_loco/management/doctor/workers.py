@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from ... import __version__
-from ...jobs.views.age import age
+from ...jobs.presentation.age import age
 from ...log.plain_text import one_line
 from .finding import Finding, counted, error, warning
 from .registry import store_check

@@ -14,10 +14,10 @@ from django.utils import timezone
 
 from ... import jobs
 from ...core.job import FOREVER, Job, utcnow
-from ...jobs.views.age import age
-from ...jobs.views.logs import logs_of
-from ...jobs.views.rates import NONE
-from ...jobs.views.shown import shown_traceback
+from ...jobs.presentation.age import age
+from ...jobs.presentation.logs import logs_of
+from ...jobs.presentation.rates import NONE
+from ...jobs.presentation.shown import shown_traceback
 from ...log.plain_text import one_line, plain
 from ..schedules import clock, table
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ...core.job import JobSummary
 from ..entry import ScheduleEntry
-from ..jobs import jobs_of, jobs_of_each, key_suffix, tick_of
+from ..job_lookup import jobs_of, jobs_of_each, key_suffix, tick_of
 from .control import registry_with
 
 #: The number of newest jobs among which the latest is searched; nearly always they were made in order.

@@ -25,7 +25,7 @@ from ...exceptions import QueueError
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ..dependencies import Dependency
-from ..jobs import jobs_of, key_suffix
+from ..job_lookup import jobs_of, key_suffix
 from ..misfire import MISSED_AFTER
 from .pending import PendingOccurrences
 from .queue_backoff import QueueBackoffs

@@ -26,7 +26,7 @@ from ...core.job import READY, RUNNING, JobSummary
 from ...exceptions import QueueError, QueueRefused
 from ...log.safe import get_logger
 from ..entry import Occurrence, ScheduleEntry
-from ..jobs import jobs_of, tick_of
+from ..job_lookup import jobs_of, tick_of
 from .announcements import announce_skipped
 from .pending import PendingOccurrences
 from .queue_backoff import QueueBackoffs

@@ -16,7 +16,7 @@ from ...core.compat import TaskResult, task_finished
 from ...core.job import DISCARDED, EXPIRED, FAILED, READY, Job, Outcome
 from ...exceptions import JobCancelled, JobExpired, LostJob, ResultRefused
 from ...log import sentry
-from ...log.audience import hears_tasks
+from ...log.django_records import hears_tasks
 from ...log.labels import bind
 from ...log.plain_text import one_line
 from ...log.safe import get_logger

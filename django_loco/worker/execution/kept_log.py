@@ -5,7 +5,7 @@ installed when the first job of the process keeps its log. It is not a handler, 
 would keep Python and the console from showing the lines that no other handler shows.
 
 The stored form is JSON text of an object on one line: the number of the attempt, the time at which the run began, how
-many older lines were dropped, and the lines. ``jobs.views.logs`` reads it.
+many older lines were dropped, and the lines. ``jobs.presentation.logs`` reads it.
 """
 
 from __future__ import annotations

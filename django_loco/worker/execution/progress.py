@@ -12,7 +12,7 @@ from __future__ import annotations
 from numbers import Number
 from typing import Any
 
-from ...jobs.views.progress import progress_text
+from ...jobs.presentation.progress import progress_text
 from ..claimed_job import ClaimedJob
 
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from ...core.job import Job, Outcome
 from ...exceptions import QueueUnavailable
-from ...jobs.operations.batches.settler import BatchSettler, has_sequel
+from ...jobs.operations.batches.follow_up import FollowUp, has_sequel
 from ...metrics.tally import Tally
 from ...metrics.writer import MinuteWriter
 from ...queues import Queue
@@ -62,11 +62,11 @@ class Housekeeping(QueueThread):
         self._wake_fetcher = wake
         self._lease = lease
         tally = tally or Tally()
-        self._batches = BatchSettler(queue, clock, wake)
+        self._follow_up = FollowUp(queue, clock, wake)
 
         def on_rescued(jobs: Sequence[Job]) -> None:
             tally.lost(jobs)
-            self._batches.note(jobs)
+            self._follow_up.note(jobs)
 
         self._reaper = Reaper(queue, lease, self.ended, clock, may_rescue=may_rescue, dead=dead, on_rescued=on_rescued)
         self._writer = MinuteWriter(queue, tally, clock)
@@ -77,14 +77,14 @@ class Housekeeping(QueueThread):
     @property
     def is_idle(self) -> bool:
         """Whether it has looked for jobs of dead workers, and has finished the batches of all members that ended."""
-        return self.has_looked.is_set() and self._batches.is_idle
+        return self.has_looked.is_set() and self._follow_up.is_idle
 
     def announce_later(self, claimed: ClaimedJob, outcome: Outcome) -> None:
         """Announce what has become of a job, which the queue has stored as ``outcome``, in the next turn."""
         if announcement := _announcement_of(claimed, outcome):
             self._announcements.put(announcement)
         if has_sequel(claimed.job):
-            self._batches.note([outcome.applied()])
+            self._follow_up.note([outcome.applied()])
             self._wake.set()
 
     def call_later(self, announcement: Callable[[], None]) -> None:
@@ -95,14 +95,14 @@ class Housekeeping(QueueThread):
     def turn(self) -> float:
         """Announce, write statistics, reap, prune. After the end of a member of a batch, only finish the batch."""
         self._announce()
-        if self._batches.settle() and (rest := self._next_round - self._clock()) > 0:
+        if self._follow_up.settle() and (rest := self._next_round - self._clock()) > 0:
             return rest
         self._writer.write_if_due()
         try:
             self._reaper.reap()
-            self._batches.settle()
-            self._batches.settle_rest()
-            self._batches.sweep_if_due()
+            self._follow_up.settle()
+            self._follow_up.settle_rest()
+            self._follow_up.sweep_if_due()
         finally:  # a job that cannot be rescued does not keep the store from being cleaned
             self._pruner.prune_if_due()
         self._note_turn()
@@ -119,8 +119,8 @@ class Housekeeping(QueueThread):
         """Write the last statistics and finish batches if the queue answers, and announce what is left."""
         if not self.backoff.reason:
             self._writer.write()
-            self._batches.settle()
-            self._batches.settle_rest()
+            self._follow_up.settle()
+            self._follow_up.settle_rest()
         self._announce()
 
     def _note_turn(self) -> None:

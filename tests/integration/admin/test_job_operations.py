@@ -12,8 +12,8 @@ from django.test import Client
 from django_loco import jobs
 from django_loco.core.job import utcnow
 from django_loco.exceptions import QueueUnavailable
-from django_loco.jobs.pages import operations
-from django_loco.jobs.pages.operations import OPERATIONS
+from django_loco.jobs.page_parts import operations
+from django_loco.jobs.page_parts.operations import OPERATIONS
 from django_loco.log.redaction import MARK
 from django_loco.queues import queue_for
 

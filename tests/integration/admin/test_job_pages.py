@@ -16,8 +16,8 @@ from django.test import Client, override_settings
 from django_loco import jobs
 from django_loco.core.job import Job, first_id, new_id, utcnow
 from django_loco.exceptions import QueueUnavailable
-from django_loco.jobs.pages import listing, scope
-from django_loco.jobs.views.progress import progress_text
+from django_loco.jobs.page_parts import listing, scope
+from django_loco.jobs.presentation.progress import progress_text
 from django_loco.log.redaction import MARK
 from django_loco.tasks import Workflow
 from tests.app import tasks

@@ -16,7 +16,7 @@ from django_loco import jobs
 from django_loco.core.job import FAILED, Job, Outcome, error_of, new_id, utcnow
 from django_loco.core.job.waits import SIGNAL, SLEEP, Wait, text_of_waits
 from django_loco.exceptions import QueueUnavailable
-from django_loco.jobs.views.progress import progress_text
+from django_loco.jobs.presentation.progress import progress_text
 from django_loco.log.redaction import MARK
 from tests.integration.admin.conftest import STATES, client_of, text
 from tests.integration.jobs.conftest import CLAIM

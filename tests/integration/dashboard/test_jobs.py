@@ -15,8 +15,8 @@ from django_loco import jobs
 from django_loco.core.job import Job, new_id
 from django_loco.dashboard.pages.jobs import tabs
 from django_loco.exceptions import QueueUnavailable
-from django_loco.jobs.pages import listing
-from django_loco.jobs.pages.operations import OPERATIONS
+from django_loco.jobs.page_parts import listing
+from django_loco.jobs.page_parts.operations import OPERATIONS
 from tests.integration.admin.conftest import STATES, client_of, text
 
 from .conftest import LIST, OPERATE, PARTS, ids_of, require_no_inline

@@ -9,7 +9,7 @@ from django.core.management import call_command
 
 from django_loco import jobs
 from django_loco.core.job import utcnow
-from django_loco.jobs.views.shown import shown_job
+from django_loco.jobs.presentation.shown import shown_job
 from django_loco.queues.memory import MemoryQueue
 from django_loco.tasks import enqueue_many
 from tests.app import tasks

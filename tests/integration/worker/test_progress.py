@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from django_loco.core.job import SUCCESSFUL
-from django_loco.jobs.views.progress import progress_of
+from django_loco.jobs.presentation.progress import progress_of
 from django_loco.queues.database import DatabaseQueue
 from django_loco.worker.maintenance import cancellations
 

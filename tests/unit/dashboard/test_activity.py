@@ -16,7 +16,7 @@ from django_loco.dashboard.activity import (
     quantile,
     releases,
 )
-from django_loco.jobs.pages.scope import EVERYTHING
+from django_loco.jobs.page_parts.scope import EVERYTHING
 from django_loco.queues.records.minutes import BOUNDS, BUCKETS, KEPT_MINUTES, NUMBERS, Labels, Minute
 from django_loco.queues.workers import WorkerInfo
 

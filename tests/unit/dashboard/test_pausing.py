@@ -6,7 +6,7 @@ import pytest
 
 from django_loco.dashboard.pausing import Pausing
 from django_loco.jobs.language import filter_of
-from django_loco.jobs.pages.scope import EVERYTHING, Scope
+from django_loco.jobs.page_parts.scope import EVERYTHING, Scope
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from django.utils.log import DEFAULT_LOGGING
 
 from django_loco.core.compat import TASKS_LOGGER
 from django_loco.core.job import Job
-from django_loco.log import audience, job_lines
+from django_loco.log import django_records, job_lines
 from django_loco.log.console import set_up_console, wants_colour
 from django_loco.log.job_lines import show_job_lines
 from django_loco.log.labels import bind
@@ -43,7 +43,7 @@ def console(capsys, monkeypatch):
     for variable in ("NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    monkeypatch.setattr(audience, "_is_forced", False)
+    monkeypatch.setattr(django_records, "_is_forced", False)
     names = ("", "django", "django.server", "django_loco", TASKS_LOGGER, "shop", "py.warnings")
     loggers = {name: logging.getLogger(name) for name in names}
     before = {name: (logger.handlers[:], logger.level, logger.propagate) for name, logger in loggers.items()}
@@ -247,7 +247,7 @@ def test_a_project_that_has_set_up_the_root_logger_keeps_it(console, level):
 
 def end_well() -> None:
     """Log what a job that ends well logs: Django's record, if anybody wants it, and our line."""
-    if audience.hears_tasks():
+    if django_records.hears_tasks():
         logging.getLogger(TASKS_LOGGER).info("Task id=%s path=%s state=%s", "1", "shop.send", "SUCCESSFUL")
     job_lines.done(Job(task_path="shop.send", backend="default", id="0" * 24 + "9f3a01bc"), 0.012)
 

@@ -15,7 +15,7 @@ import pytest
 
 from django_loco.core.compat import TASKS_LOGGER
 from django_loco.core.job import Job
-from django_loco.log import audience, job_lines
+from django_loco.log import django_records, job_lines
 from django_loco.log.job_lines import ConsoleJobLines, DirectStream
 from django_loco.log.streams import Entry
 
@@ -69,7 +69,7 @@ def lines(clock: Clock) -> Iterator[Lines]:
 
 @pytest.fixture(autouse=True)
 def nobody_else_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audience, "sees_tasks", lambda: False)
+    monkeypatch.setattr(django_records, "sees_tasks", lambda: False)
 
 
 def job(**fields: Any) -> Job:
@@ -210,7 +210,7 @@ def test_the_level_of_a_logger_silences_them(lines, name):
 
 
 def test_a_handler_of_the_project_that_shows_djangos_lines_replaces_them(lines, monkeypatch):
-    monkeypatch.setattr(audience, "sees_tasks", lambda: True)
+    monkeypatch.setattr(django_records, "sees_tasks", lambda: True)
     ConsoleJobLines(lines).done(job(), 0.0)
     assert lines.found == []
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from .... import jobs
 from ....core.job import Job, utcnow
-from ....jobs.pages.scope import Scope
+from ....jobs.page_parts.scope import Scope
 from ...recent import Recent
 from .messages import message_of, normalized
 

@@ -12,11 +12,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 
-from ....jobs.pages.addresses import query_of
-from ....jobs.pages.available import UNAVAILABLE
-from ....jobs.pages.operations import OPERATIONS, ChosenJobs, permitted
-from ....jobs.pages.scope import Scope, scope_of
-from ....jobs.views.numbers import number_text
+from ....jobs.page_parts.addresses import query_of
+from ....jobs.page_parts.available import UNAVAILABLE
+from ....jobs.page_parts.operations import OPERATIONS, ChosenJobs, permitted
+from ....jobs.page_parts.scope import Scope, scope_of
+from ....jobs.presentation.numbers import number_text
 from ....log.plain_text import one_line
 from ...access import VIEW_JOB, closed, refusal
 from ...actions import back

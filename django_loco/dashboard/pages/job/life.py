@@ -13,8 +13,8 @@ from django.utils.translation import pgettext_lazy
 from ....core.job import FOREVER, RUNNING, Job, pending_wait, utcnow
 from ....core.job.retention import kept_until
 from ....jobs.operations.workflows.nodes import waits_for_nodes
+from ....jobs.presentation.age import elapsed
 from ....jobs.states import State, state_of
-from ....jobs.views.age import elapsed
 
 ENDS: dict[State, Promise] = {"done": _("Done"), "failed": _("Failed"), "cancelled": _("Cancelled")}
 

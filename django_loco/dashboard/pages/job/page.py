@@ -11,11 +11,11 @@ from django.utils.translation import gettext as _
 from ....core.job import TRACE, Job
 from ....core.job.limits import name_of
 from ....core.serialization import cut
-from ....jobs.pages.addresses import JobLinks
-from ....jobs.pages.details import Details, details_of
-from ....jobs.pages.operations import permitted
-from ....jobs.pages.scope import scope_of
-from ....jobs.pages.stored_json import MOST_BYTES
+from ....jobs.page_parts.addresses import JobLinks
+from ....jobs.page_parts.details import Details, details_of
+from ....jobs.page_parts.operations import permitted
+from ....jobs.page_parts.scope import scope_of
+from ....jobs.page_parts.stored_json import MOST_BYTES
 from ....log.plain_text import one_line, plain
 from ...access import VIEW_JOB
 from ...links import links_for, page_url

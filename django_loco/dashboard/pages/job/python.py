@@ -6,8 +6,8 @@ import keyword
 from typing import Any
 
 from ....core.job import Job
-from ....jobs.pages.stored_json import Verbatim, arguments_of
-from ....jobs.views.shown import BROKEN
+from ....jobs.page_parts.stored_json import Verbatim, arguments_of
+from ....jobs.presentation.shown import BROKEN
 from ....log.redaction import MARK
 
 #: The number of characters of a call. A longer one is not written out.

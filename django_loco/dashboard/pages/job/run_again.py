@@ -13,10 +13,10 @@ from django.views.decorators.csrf import csrf_protect
 
 from .... import jobs
 from ....core.job import Job
-from ....jobs.pages.available import UNAVAILABLE
-from ....jobs.pages.operate import REFUSED
-from ....jobs.pages.run_again import RunAgainForm
-from ....jobs.pages.scope import scope_of
+from ....jobs.page_parts.available import UNAVAILABLE
+from ....jobs.page_parts.operate import REFUSED
+from ....jobs.page_parts.run_again import RunAgainForm
+from ....jobs.page_parts.scope import scope_of
 from ....models import LocoJob
 from ...access import VIEW_JOB, closed
 from ...actions import log

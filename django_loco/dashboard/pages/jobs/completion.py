@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from .... import jobs
 from ....core.job import utcnow
 from ....jobs.language.words import WITH_PATHS, WORDS
-from ....jobs.pages.addresses import word
-from ....jobs.pages.scope import Scope
+from ....jobs.page_parts.addresses import word
+from ....jobs.page_parts.scope import Scope
 from ....queues.records.minutes import minute_of
 from ...activity import minutes_since
 from ...recent import Recent

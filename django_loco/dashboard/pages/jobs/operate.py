@@ -13,10 +13,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 
-from ....jobs.pages.addresses import JobLinks
-from ....jobs.pages.operate import OperatePage
-from ....jobs.pages.operations import OPERATIONS, ChosenJobs
-from ....jobs.pages.scope import scope_of
+from ....jobs.page_parts.addresses import JobLinks
+from ....jobs.page_parts.operate import OperatePage
+from ....jobs.page_parts.operations import OPERATIONS, ChosenJobs
+from ....jobs.page_parts.scope import scope_of
 from ....log.plain_text import one_line
 from ....models import LocoJob
 from ...access import VIEW_JOB, closed, refusal

@@ -11,9 +11,9 @@ from django.http import HttpRequest
 
 from .... import jobs
 from ....exceptions import QueueUnavailable
-from ....jobs.pages.listing import Listing, listing_of
-from ....jobs.pages.operations import permitted
-from ....jobs.pages.scope import scope_of
+from ....jobs.page_parts.listing import Listing, listing_of
+from ....jobs.page_parts.operations import permitted
+from ....jobs.page_parts.scope import scope_of
 from ...access import VIEW_JOB, is_for_script
 from ...links import LINKS
 from ...live import LivePage

@@ -14,8 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from .... import jobs
 from ....core.job import utcnow
 from ....exceptions import FilterError
-from ....jobs.pages.addresses import has, replaced
-from ....jobs.pages.scope import COUNTED_ON_PAGES, Scope
+from ....jobs.page_parts.addresses import has, replaced
+from ....jobs.page_parts.scope import COUNTED_ON_PAGES, Scope
 from ....jobs.search import total
 from ...links import jobs_url
 from ...recent import Recent

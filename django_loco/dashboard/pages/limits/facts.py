@@ -9,7 +9,7 @@ from .... import jobs
 from ....conf import loco_settings
 from ....core.job import Job
 from ....core.job.limits import keys_of
-from ....jobs.pages.scope import Scope
+from ....jobs.page_parts.scope import Scope
 from ...recent import Recent
 
 #: The keys of a limit that are shown, the running jobs that are read, and the jobs of a key that are named.

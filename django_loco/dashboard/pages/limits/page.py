@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from ....jobs.pages.scope import BY_ALIAS, scope_of
+from ....jobs.page_parts.scope import BY_ALIAS, scope_of
 from ...access import CHANGE_LIMIT, VIEW_JOB
 from ...live import LivePage
 from .facts import LimitsRead, read

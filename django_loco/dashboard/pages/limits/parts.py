@@ -9,8 +9,8 @@ from typing import Any
 
 from .... import jobs
 from ....core.job import Job, utcnow
-from ....jobs.views.limits import KeyState
-from ....jobs.views.numbers import number_text
+from ....jobs.presentation.limits import KeyState
+from ....jobs.presentation.numbers import number_text
 from ....log.plain_text import one_line
 from ...durations import coarse
 from ...links import job_url, limit_id, list_url

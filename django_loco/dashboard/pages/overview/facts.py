@@ -11,9 +11,9 @@ from typing import TypeAlias
 from .... import jobs, scheduler
 from ....core.job import Job, utcnow
 from ....jobs.control import AliasPause
-from ....jobs.pages.scope import EVERYTHING, Scope
+from ....jobs.page_parts.scope import EVERYTHING, Scope
+from ....jobs.presentation.rates import FAILED_MINUTES, rates_in
 from ....jobs.stores import backend_of, queue_of
-from ....jobs.views.rates import FAILED_MINUTES, rates_in
 from ....queues.records.minutes import minute_of
 from ....scheduler.api.control import current
 from ...activity import Activity, Range, activity_of, minutes_in, minutes_since

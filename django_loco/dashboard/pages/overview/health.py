@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ....jobs.pages.scope import BY_QUEUE
-from ....jobs.views.numbers import number_text
+from ....jobs.page_parts.scope import BY_QUEUE
+from ....jobs.presentation.numbers import number_text
 from ....log.plain_text import one_line
 from ...durations import coarse
 from .facts import Facts

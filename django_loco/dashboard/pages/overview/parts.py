@@ -9,9 +9,9 @@ from typing import Any
 
 from .... import jobs
 from ....core.job import Job
-from ....jobs.pages.scope import BY_QUEUE, Scope
-from ....jobs.views.numbers import number_text
-from ....jobs.views.rates import WRITTEN_AFTER_MINUTES
+from ....jobs.page_parts.scope import BY_QUEUE, Scope
+from ....jobs.presentation.numbers import number_text
+from ....jobs.presentation.rates import WRITTEN_AFTER_MINUTES
 from ....log.plain_text import one_line
 from ...activity import RANGES, Range, releases
 from ...chart import chart, clock_of, sparkline, top_of

@@ -10,10 +10,10 @@ from typing import TypeAlias
 from .... import jobs
 from ....core.job import utcnow
 from ....jobs.control import AliasPause
-from ....jobs.pages.scope import Scope
+from ....jobs.page_parts.scope import Scope
+from ....jobs.presentation.rates import FAILED_MINUTES, rates_in
+from ....jobs.presentation.unserved import unserved
 from ....jobs.stores import backend_of, queue_of
-from ....jobs.views.rates import FAILED_MINUTES, rates_in
-from ....jobs.views.unserved import unserved
 from ....queues.records.minutes import minute_of
 from ...activity import Range, minutes_in, minutes_since
 from ...breakdown import Sums, by_key, most

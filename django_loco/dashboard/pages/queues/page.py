@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from ....jobs.pages.scope import BY_QUEUE, scope_of
+from ....jobs.page_parts.scope import BY_QUEUE, scope_of
 from ...access import PAUSE, VIEW_JOB, VIEW_WORKER
 from ...activity import range_of
 from ...live import LivePage

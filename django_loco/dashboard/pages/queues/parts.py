@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from .... import jobs
-from ....jobs.views.numbers import number_text
-from ....jobs.views.rates import NONE
+from ....jobs.presentation.numbers import number_text
+from ....jobs.presentation.rates import NONE
 from ....log.plain_text import one_line
 from ...activity import RANGES, Range
 from ...breakdown import Sums

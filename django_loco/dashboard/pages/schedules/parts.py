@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ....core.job import FAILED, RUNNING, SUCCESSFUL
-from ....jobs.views.age import age
+from ....jobs.presentation.age import age
 from ....log.plain_text import one_line
 from ....scheduler import Tick
 from ....scheduler.api.operating import source_of, target_of

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .... import jobs
 from ....core.job import utcnow
 from ....jobs.control import AliasPause, paused_jobs
-from ....jobs.pages.scope import Scope
+from ....jobs.page_parts.scope import Scope
 from ....jobs.stores import queue_of
 from ....queues.records.minutes import minute_of
 from ...activity import Range, minutes_in

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any
 
-from ....jobs.views.numbers import number_text
+from ....jobs.presentation.numbers import number_text
 from ....log.plain_text import one_line
 from ....metrics.names import MAX_LENGTH, OTHER
 from ...activity import PERCENTILES, RANGES, Range

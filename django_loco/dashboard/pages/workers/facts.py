@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from .... import jobs
 from ....core.job import Job
-from ....jobs.pages.scope import COUNTED_ON_PAGES
+from ....jobs.page_parts.scope import COUNTED_ON_PAGES
+from ....jobs.presentation.unserved import unserved
 from ....jobs.stores import backend_of
-from ....jobs.views.unserved import unserved
 
 #: The number of running jobs that are read.
 MOST_RUNNING = 500

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 
 from .... import jobs
 from ....jobs.control import ask_stacks
-from ....jobs.pages.available import UNAVAILABLE
+from ....jobs.page_parts.available import UNAVAILABLE
 from ....models import LocoWorker
 from ....queues.timeouts import store_timeout
 from ...access import CONTROL, VIEW_WORKER, closed

@@ -8,8 +8,8 @@ from typing import Any
 
 from .... import jobs
 from ....core.job import Job
-from ....jobs.views.age import age
-from ....jobs.views.numbers import number_text
+from ....jobs.presentation.age import age
+from ....jobs.presentation.numbers import number_text
 from ....log.plain_text import one_line, plain
 from ....queues.workers import Role, WorkerState
 from ...durations import coarse

@@ -15,12 +15,12 @@ from ....core.compat import TaskResultDoesNotExist
 from ....exceptions import BatchDoesNotExist, InvalidState
 from ....jobs.operations.batches.batch import Batch
 from ....jobs.operations.workflows.workflow import Workflow
-from ....jobs.pages.available import UNAVAILABLE
-from ....jobs.pages.operate import REFUSED
-from ....jobs.pages.operations import MOST, OPERATIONS
-from ....jobs.pages.scope import BY_ALIAS, scope_of
+from ....jobs.page_parts.available import UNAVAILABLE
+from ....jobs.page_parts.operate import REFUSED
+from ....jobs.page_parts.operations import MOST, OPERATIONS
+from ....jobs.page_parts.scope import BY_ALIAS, scope_of
+from ....jobs.presentation.numbers import number_text
 from ....jobs.search import Count
-from ....jobs.views.numbers import number_text
 from ....log.plain_text import one_line
 from ....models import LocoJob
 from ....queues.records.batches import WORKFLOW, BatchRecord

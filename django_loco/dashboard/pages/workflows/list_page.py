@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from ....jobs.language.words import id_of
 from ....jobs.operations.batches.listing import OUTCOMES, BatchOutcome, BatchPage, batch_page
-from ....jobs.pages.addresses import query_of
-from ....jobs.pages.scope import BY_ALIAS, scope_of
+from ....jobs.page_parts.addresses import query_of
+from ....jobs.page_parts.scope import BY_ALIAS, scope_of
 from ....queues.records.batches import BATCH, WORKFLOW
 from ...access import VIEW_JOB
 from ...links import page_url

@@ -17,12 +17,12 @@ from ....exceptions import BatchDoesNotExist
 from ....jobs.language.words import id_of
 from ....jobs.operations.batches.listing import get_record, some_members
 from ....jobs.operations.workflows.nodes import node_id, place_of, waits_for_nodes
-from ....jobs.pages.operations import permitted
-from ....jobs.pages.phrases import STATE_TEXTS
-from ....jobs.pages.scope import BY_ALIAS, Scope, scope_of
-from ....jobs.pages.stored_json import decoded, pretty
+from ....jobs.page_parts.operations import permitted
+from ....jobs.page_parts.phrases import STATE_TEXTS
+from ....jobs.page_parts.scope import BY_ALIAS, Scope, scope_of
+from ....jobs.page_parts.stored_json import decoded, pretty
+from ....jobs.presentation.numbers import number_text
 from ....jobs.states import state_of
-from ....jobs.views.numbers import number_text
 from ....log.plain_text import one_line
 from ....queues.records.batches import WORKFLOW, BatchRecord
 from ...access import VIEW_JOB

@@ -11,11 +11,11 @@ from django.utils.translation import gettext_lazy as _
 from ....core.job import Job
 from ....jobs.operations.batches.listing import WINDOW, followers_of, outcome_of
 from ....jobs.operations.workflows.nodes import node_id, place_of
-from ....jobs.pages.addresses import word
-from ....jobs.pages.rows import row_of as job_row_of
-from ....jobs.pages.stored_json import decoded, pretty
-from ....jobs.views.age import elapsed
-from ....jobs.views.numbers import number_text
+from ....jobs.page_parts.addresses import word
+from ....jobs.page_parts.rows import row_of as job_row_of
+from ....jobs.page_parts.stored_json import decoded, pretty
+from ....jobs.presentation.age import elapsed
+from ....jobs.presentation.numbers import number_text
 from ....log.plain_text import one_line
 from ....queues.records.batches import WORKFLOW, BatchRecord
 from ...links import LINKS, batch_url, jobs_url, list_url

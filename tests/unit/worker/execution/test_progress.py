@@ -12,7 +12,7 @@ import pytest
 from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Job
 from django_loco.core.serialization import encode
 from django_loco.exceptions import QueueUnavailable
-from django_loco.jobs.views.progress import JobProgress, progress_of
+from django_loco.jobs.presentation.progress import JobProgress, progress_of
 from django_loco.queues.memory import MemoryQueue
 from django_loco.tasks import task
 from django_loco.worker.claimed_job import ClaimedJob

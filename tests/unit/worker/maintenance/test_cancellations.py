@@ -15,7 +15,7 @@ from django_loco.core.compat import task_finished
 from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Job, Outcome, error_of
 from django_loco.exceptions import JobCancelled, QueueUnavailable
 from django_loco.jobs.operations import Cancel
-from django_loco.jobs.views.progress import progress_of
+from django_loco.jobs.presentation.progress import progress_of
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution.executor import aexecute, execute
 from django_loco.worker.execution.progress import is_new, report

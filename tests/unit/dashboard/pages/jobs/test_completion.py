@@ -7,7 +7,7 @@ import pytest
 from django_loco import jobs
 from django_loco.dashboard.pages.jobs import completion
 from django_loco.jobs.language import filter_of
-from django_loco.jobs.pages.scope import EVERYTHING
+from django_loco.jobs.page_parts.scope import EVERYTHING
 
 ZERO = jobs.Count(0)
 

@@ -12,15 +12,15 @@ from _pytest.logging import LogCaptureHandler
 
 from django_loco.core.compat import TASKS_LOGGER
 from django_loco.core.threads import DaemonThread
-from django_loco.log import audience
+from django_loco.log import django_records
 from django_loco.log.bounded import HandlerThread
 
 
 @pytest.fixture
 def tasks(monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logger]:
     """The logger of the Tasks framework, without handlers above it. Those of pytest do not count."""
-    monkeypatch.setattr(audience, "_is_forced", False)
-    monkeypatch.setattr(audience, "_NOT_MEANT", (*audience._NOT_MEANT, LogCaptureHandler))
+    monkeypatch.setattr(django_records, "_is_forced", False)
+    monkeypatch.setattr(django_records, "_NOT_MEANT", (*django_records._NOT_MEANT, LogCaptureHandler))
     logger = logging.getLogger(TASKS_LOGGER)
     before = logger.level, logger.propagate, logger.handlers[:]
     logger.setLevel(logging.INFO)
@@ -37,7 +37,7 @@ def add(logger: logging.Logger, handler: logging.Handler, level: int = logging.N
 
 
 def heard_and_seen() -> tuple[bool, bool]:
-    return audience.hears_tasks(), audience.sees_tasks()
+    return django_records.hears_tasks(), django_records.sees_tasks()
 
 
 def test_nobody_is_there(tasks):
@@ -57,7 +57,7 @@ def test_a_handler_on_the_console_shows_them_in_place_of_ours(tasks):
 def test_a_handler_of_a_logger_further_up_counts(tasks):
     tasks.propagate = True
     handler = add(logging.getLogger(), logging.StreamHandler(io.StringIO()))
-    heard = audience.hears_tasks()
+    heard = django_records.hears_tasks()
     logging.getLogger().removeHandler(handler)
     assert heard
 
@@ -65,19 +65,19 @@ def test_a_handler_of_a_logger_further_up_counts(tasks):
 def test_so_does_that_of_pytest(tasks, caplog, monkeypatch):
     tasks.propagate = True
     monkeypatch.undo()
-    monkeypatch.setattr(audience, "_is_forced", False)
-    assert audience.hears_tasks()
+    monkeypatch.setattr(django_records, "_is_forced", False)
+    assert django_records.hears_tasks()
 
 
 def test_a_handler_that_is_ours_or_takes_errors_only_does_not_count(tasks):
-    add(tasks, audience.OwnHandler(sys.stderr))
+    add(tasks, django_records.OwnHandler(sys.stderr))
     add(tasks, logging.NullHandler())
     add(tasks, logging.StreamHandler(sys.stderr), logging.ERROR)
     assert heard_and_seen() == (False, False)
 
 
 def test_nor_does_one_whose_filter_refuses_them(tasks):
-    add(tasks, logging.StreamHandler(sys.stderr)).addFilter(audience.refuse_tasks)
+    add(tasks, logging.StreamHandler(sys.stderr)).addFilter(django_records.refuse_tasks)
     assert heard_and_seen() == (False, False)
 
 
@@ -87,7 +87,7 @@ def test_a_filter_that_raises_refuses_nothing(tasks, kind):
         raise kind("the project's own")
 
     add(tasks, logging.StreamHandler(io.StringIO())).addFilter(broken)
-    assert audience.hears_tasks()
+    assert django_records.hears_tasks()
 
 
 def test_nobody_gets_a_record_only_because_it_was_asked(tasks):
@@ -96,7 +96,7 @@ def test_nobody_gets_a_record_only_because_it_was_asked(tasks):
     thread = HandlerThread(handler)
     handler.addFilter(thread)
     heard: list[bool] = []
-    asking = DaemonThread(target=lambda: heard.append(audience.hears_tasks()))
+    asking = DaemonThread(target=lambda: heard.append(django_records.hears_tasks()))
     asking.start()
     asking.join()
     assert heard == [True]
@@ -107,7 +107,7 @@ def test_a_level_that_the_project_has_set_decides(tasks):
     add(tasks, logging.StreamHandler(sys.stderr))
     tasks.setLevel(logging.WARNING)
     assert heard_and_seen() == (False, False)
-    assert audience.is_silenced()
+    assert django_records.is_silenced()
 
 
 def test_handlers_of_a_project_that_shows_warnings_only_are_left_alone(tasks):
@@ -118,7 +118,7 @@ def test_handlers_of_a_project_that_shows_warnings_only_are_left_alone(tasks):
     before = [logger.level for logger in above]
     above[0].setLevel(logging.WARNING)
     above[1].setLevel(logging.NOTSET)
-    audience.force_level(tasks)
+    django_records.force_level(tasks)
     for logger, level in zip(above, before, strict=True):
         logger.setLevel(level)
     assert tasks.level == logging.INFO
@@ -144,4 +144,4 @@ def test_failures_are_refused_by_nobody():
             ("shop", logging.INFO),
         )
     ]
-    assert [audience.refuse_tasks(record) for record in records] == [False, True, True]
+    assert [django_records.refuse_tasks(record) for record in records] == [False, True, True]

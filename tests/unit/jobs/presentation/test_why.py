@@ -13,8 +13,8 @@ from django_loco.backend import LocoBackend
 from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Outcome, error_of, new_id, utcnow
 from django_loco.exceptions import Discard
 from django_loco.jobs.operations.workflows.nodes import Place, placed
+from django_loco.jobs.presentation.progress import progress_text
 from django_loco.jobs.transfer.parking import gone, parked
-from django_loco.jobs.views.progress import progress_text
 from django_loco.queues.base import Change
 from django_loco.queues.records.batches import new_record
 from django_loco.queues.workers import WorkerInfo

@@ -16,9 +16,9 @@ from ...core.compat import TaskResultDoesNotExist
 from ...core.job import Job, utcnow
 from ...exceptions import LocoError, Unfinished
 from ...models import LocoJob
+from ..presentation.numbers import number_text
 from ..search import Count
 from ..stores import aliases, backend_of
-from ..views.numbers import number_text
 from .addresses import JobLinks
 from .operations import MOST, ChosenJobs, PageOperation
 from .phrases import STATE_TEXTS

@@ -3,7 +3,7 @@ from decimal import Decimal
 import pytest
 from django.utils.translation import override
 
-from django_loco.jobs.views.numbers import number_text
+from django_loco.jobs.presentation.numbers import number_text
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 from ...core.job import FAILED, FOREVER, Job
 from ...log.plain_text import one_line
 from ..operations.workflows.nodes import waits_for_nodes
+from ..presentation.age import age, elapsed
 from ..states import State, state_of
-from ..views.age import age, elapsed
 from .addresses import JobLinks
 from .phrases import STATE_TEXTS
 from .stored_json import short

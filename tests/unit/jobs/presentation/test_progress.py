@@ -12,7 +12,7 @@ import pytest
 from django_loco import jobs
 from django_loco.core.compat import TaskResultStatus
 from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Job, utcnow
-from django_loco.jobs.views.progress import LARGEST, JobProgress, progress_of, progress_text
+from django_loco.jobs.presentation.progress import LARGEST, JobProgress, progress_of, progress_text
 from django_loco.log.plain_text import one_line
 from tests.unit.jobs.conftest import make_job
 

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from django_loco.core.job import Job
-from django_loco.jobs.pages.stored_json import arguments_of, decoded, pretty, short
-from django_loco.jobs.views.shown import BROKEN
+from django_loco.jobs.page_parts.stored_json import arguments_of, decoded, pretty, short
+from django_loco.jobs.presentation.shown import BROKEN
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from django_loco.core.job import utcnow
-from django_loco.jobs.views import rates as rates_module
-from django_loco.jobs.views.rates import QueueRates, rates
+from django_loco.jobs.presentation import rates as rates_module
+from django_loco.jobs.presentation.rates import QueueRates, rates
 from django_loco.queues.memory import MemoryQueue
 from django_loco.queues.records.minutes import NUMBERS, Labels, Minute, minute_of
 

@@ -24,7 +24,7 @@ def has_sequel(job: Job) -> bool:
     return job.batch is not None or RERUN in job.options
 
 
-class BatchSettler:
+class FollowUp:
     """Finishes batches, for the thread ``Housekeeping``. Other threads tell it which members have ended."""
 
     def __init__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from django_loco.jobs.language import filter_of
-from django_loco.jobs.pages.addresses import has, query_of, replaced, word
+from django_loco.jobs.page_parts.addresses import has, query_of, replaced, word
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_loco.jobs.pages.run_again import restored
+from django_loco.jobs.page_parts.run_again import restored
 from django_loco.log.redaction import MARK
 
 

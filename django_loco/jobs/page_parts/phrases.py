@@ -10,9 +10,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy, pgettext_lazy
 
+from ..presentation.numbers import number_text
 from ..search import Count
 from ..states import State
-from ..views.numbers import number_text
 
 #: The states in a word.
 STATE_TEXTS: Mapping[State, Promise] = {

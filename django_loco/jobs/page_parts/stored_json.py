@@ -15,8 +15,8 @@ from ...core.serialization import cut
 from ...log.plain_text import one_line
 from ...log.redaction import shown_value
 from ...queues.unreadable import NOT_OURS
-from ..views.numbers import number_text
-from ..views.shown import BROKEN, shown_arguments
+from ..presentation.numbers import number_text
+from ..presentation.shown import BROKEN, shown_arguments
 
 #: The number of bytes of one value that a page shows.
 MOST_BYTES = 100_000

@@ -9,8 +9,8 @@ import pytest
 
 from django_loco import jobs
 from django_loco.core.job import READY, Job, Outcome
-from django_loco.jobs.views.logs import RunLog, logs_of
-from django_loco.jobs.views.shown import BROKEN
+from django_loco.jobs.presentation.logs import RunLog, logs_of
+from django_loco.jobs.presentation.shown import BROKEN
 from django_loco.queues import queue_for
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from django_loco.core.job import Job
-from django_loco.jobs.views.known_tasks import require_known_task
+from django_loco.jobs.presentation.known_tasks import require_known_task
 from django_loco.queues import queue_for
 from django_loco.queues.records.minutes import NUMBERS, TOTAL, Labels, Minute
 

@@ -12,7 +12,7 @@ from django_loco.checks.settings import check_dashboard
 from django_loco.core.job import Job
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.jobs.language import filter_of
-from django_loco.jobs.pages.scope import BY_QUEUE, BY_TASK, EVERYTHING, Scope, scope_function, scope_of
+from django_loco.jobs.page_parts.scope import BY_QUEUE, BY_TASK, EVERYTHING, Scope, scope_function, scope_of
 from django_loco.queues.records.minutes import NUMBERS, Labels, Minute
 
 HERE = "tests.app.tenants"

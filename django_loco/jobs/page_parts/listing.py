@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 
 from ...core.job import utcnow
 from ..language.words import id_of
+from ..presentation.numbers import number_text
 from ..stores import aliases
-from ..views.numbers import number_text
 from .addresses import JobLinks, query_of
 from .available import UNAVAILABLE, notes
 from .rows import JobRow, row_of

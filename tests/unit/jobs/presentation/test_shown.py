@@ -9,7 +9,7 @@ import pytest
 
 from django_loco import jobs
 from django_loco.core.job import Job, utcnow
-from django_loco.jobs.views.shown import BROKEN, shown_arguments, shown_traceback
+from django_loco.jobs.presentation.shown import BROKEN, shown_arguments, shown_traceback
 from django_loco.log.redaction import MARK
 
 

@@ -18,7 +18,7 @@ logger = get_logger("django_loco.worker")
 MOST_STACKS = 64_000
 
 
-class Commanded(Protocol):
+class Controlled(Protocol):
     """A worker that can be told to do something."""
 
     worker_id: str
@@ -30,7 +30,7 @@ class Commanded(Protocol):
         """Take jobs again."""
 
 
-class Commands:
+class RemoteControl:
     """Reads the last command for one worker, and obeys when it has changed. For one thread.
 
     Each ``quiet`` or ``stop`` is kept by the queue until the worker ends, so the order of two commands does not matter:
@@ -40,7 +40,7 @@ class Commands:
     def __init__(
         self,
         queue: Queue,
-        worker: Commanded,
+        worker: Controlled,
         end_process: Callable[[], object] | None,
         on_obeyed: Callable[[str], object] = lambda _: None,
     ) -> None:

@@ -2,8 +2,8 @@ from typing import get_args
 
 import pytest
 
-from django_loco.jobs.pages.operations import OPERATIONS
-from django_loco.jobs.pages.phrases import PHRASES, STATE_TEXTS
+from django_loco.jobs.page_parts.operations import OPERATIONS
+from django_loco.jobs.page_parts.phrases import PHRASES, STATE_TEXTS
 from django_loco.jobs.search import Count
 from django_loco.jobs.states import State
 

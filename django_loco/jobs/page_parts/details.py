@@ -22,14 +22,14 @@ from ...models import LocoJob
 from ..language.words import id_of
 from ..operations.batches.settling import batch_of
 from ..operations.workflows.nodes import node_id, place_of, waits_for_nodes
+from ..presentation.age import elapsed
+from ..presentation.logs import logs_of
+from ..presentation.numbers import number_text
+from ..presentation.progress import JobProgress, progress_of
+from ..presentation.reason import Reason
+from ..presentation.shown import shown_traceback
+from ..presentation.why import why
 from ..stores import aliases, backend_of
-from ..views.age import elapsed
-from ..views.logs import logs_of
-from ..views.numbers import number_text
-from ..views.progress import JobProgress, progress_of
-from ..views.reason import Reason
-from ..views.shown import shown_traceback
-from ..views.why import why
 from .addresses import JobLinks, word
 from .rows import JobRow, local_text, row_of
 from .stored_json import MOST_BYTES, arguments_of, decoded, hidden, pretty

@@ -11,7 +11,7 @@ from django_loco.core.job import READY, SUCCESSFUL
 from django_loco.queues.memory import MemoryQueue
 from django_loco.queues.workers import Command, with_stacks
 from django_loco.worker import fetcher
-from django_loco.worker.maintenance.commands import MOST_STACKS, Commands
+from django_loco.worker.maintenance.remote_control import MOST_STACKS, RemoteControl
 
 from .. import tasks
 from ..support import job, wait_until
@@ -49,9 +49,9 @@ def queue() -> OneCommand:
 def test_each_command_is_obeyed_once(queue, caplog):
     caplog.set_level(logging.INFO, "django_loco.worker")
     worker, shown = Told(), []
-    commands = Commands(queue, worker, lambda: worker.notes.append("end"), shown.append)
+    control = RemoteControl(queue, worker, lambda: worker.notes.append("end"), shown.append)
     for queue.last in ("", "quiet", "quiet", "", "", "stop", "stop"):
-        commands.obey()
+        control.obey()
     assert worker.notes == ["quiet True", "resume", "end"]
     assert shown == ["", "", ""]
     assert "Worker w was told to take no more jobs" in caplog.text
@@ -60,10 +60,10 @@ def test_each_command_is_obeyed_once(queue, caplog):
 def test_stacks_are_shown_once_for_each_wish_and_change_nothing_else(queue, caplog):
     caplog.set_level(logging.INFO, "django_loco.worker")
     worker, shown = Told(), []
-    commands = Commands(queue, worker, None, shown.append)
+    control = RemoteControl(queue, worker, None, shown.append)
     first = with_stacks("", "1")
     for queue.last in (first, first, with_stacks("quiet", "1"), with_stacks("quiet", "2"), "quiet", ""):
-        commands.obey()
+        control.obey()
     assert worker.notes == ["quiet True", "resume"]
     assert [bool(each) for each in shown] == [True, False, True, False, False]
     assert "test_stacks_are_shown_once_for_each_wish" in shown[0]
@@ -74,10 +74,10 @@ def test_stacks_are_shown_once_for_each_wish_and_change_nothing_else(queue, capl
 @pytest.mark.parametrize("command", ["stop", "dance\n\u202e"])
 def test_what_it_cannot_do_is_logged_once(queue, caplog, command):
     worker = Told()
-    commands = Commands(queue, worker, None)
+    control = RemoteControl(queue, worker, None)
     queue.last = command
     for _ in range(2):
-        commands.obey()
+        control.obey()
     assert worker.notes == []
     [record] = caplog.records
     assert "Worker w cannot do what it was told" in record.getMessage()

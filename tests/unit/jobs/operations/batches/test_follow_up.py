@@ -6,7 +6,7 @@ import pytest
 
 from django_loco.core.job import FAILED, READY, Job, new_id
 from django_loco.exceptions import QueueUnavailable
-from django_loco.jobs.operations.batches.settler import SWEEP_EVERY_SECONDS, BatchSettler
+from django_loco.jobs.operations.batches.follow_up import SWEEP_EVERY_SECONDS, FollowUp
 from django_loco.queues.records.batches import Batches
 from django_loco.queues.records.workflows import Workflows
 
@@ -31,37 +31,37 @@ def queue():
 
 
 def test_only_members_that_have_ended_are_looked_at(queue):
-    settler = BatchSettler(queue)
-    settler.note([replace(ENDED, batch=None), replace(ENDED, status=READY)])
-    assert settler.is_idle
-    assert settler.settle() is False
-    settler.note([ENDED])
-    assert not settler.is_idle
-    assert settler.settle() is True
+    follow_up = FollowUp(queue)
+    follow_up.note([replace(ENDED, batch=None), replace(ENDED, status=READY)])
+    assert follow_up.is_idle
+    assert follow_up.settle() is False
+    follow_up.note([ENDED])
+    assert not follow_up.is_idle
+    assert follow_up.settle() is True
     assert queue.calls == [([ENDED.batch], [ENDED.id])]
-    assert settler.is_idle
+    assert follow_up.is_idle
 
 
 def test_after_an_error_they_are_looked_at_again(queue):
-    settler = BatchSettler(queue)
-    settler.note([ENDED])
+    follow_up = FollowUp(queue)
+    follow_up.note([ENDED])
     queue.error = QueueUnavailable("away")
     with pytest.raises(QueueUnavailable):
-        settler.settle()
-    assert not settler.is_idle
+        follow_up.settle()
+    assert not follow_up.is_idle
     queue.error = None
     other = replace(ENDED, id=new_id())
-    settler.note([other])
-    assert settler.settle() is True
+    follow_up.note([other])
+    assert follow_up.settle() is True
     assert queue.calls[-1] == ([ENDED.batch], [ENDED.id, other.id])
 
 
 def test_all_batches_are_looked_at_now_and_then(queue):
     now = [100.0]
-    settler = BatchSettler(queue, lambda: now[0])
-    settler.sweep_if_due()
-    settler.sweep_if_due()
+    follow_up = FollowUp(queue, lambda: now[0])
+    follow_up.sweep_if_due()
+    follow_up.sweep_if_due()
     assert queue.calls == [(None, [])]
     now[0] += SWEEP_EVERY_SECONDS
-    settler.sweep_if_due()
+    follow_up.sweep_if_due()
     assert queue.calls == [(None, []), (None, [])]

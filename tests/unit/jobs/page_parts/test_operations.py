@@ -7,8 +7,8 @@ from django.http import QueryDict
 
 from django_loco import jobs
 from django_loco.jobs.language import filter_of
-from django_loco.jobs.pages.operations import MOST_IDS, OPERATIONS, ChosenJobs
-from django_loco.jobs.pages.scope import EVERYTHING, Scope
+from django_loco.jobs.page_parts.operations import MOST_IDS, OPERATIONS, ChosenJobs
+from django_loco.jobs.page_parts.scope import EVERYTHING, Scope
 from django_loco.models import LocoJob
 
 

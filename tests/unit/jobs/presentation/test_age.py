@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_loco.jobs.views.age import age, elapsed
+from django_loco.jobs.presentation.age import age, elapsed
 
 
 @pytest.mark.parametrize(
