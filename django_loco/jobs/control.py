@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Literal, TypeVar, get_args
 from uuid import uuid4
 
@@ -180,9 +181,10 @@ def schedulers(*, backend: str | None = None) -> list[AliasWorker]:
 def workers_and_schedulers(backend: str | None = None) -> tuple[list[AliasWorker], list[AliasWorker]]:
     """Return both, from one look at each registry."""
     registered = _registered(backend)
-    schedulers = sorted((each for each in registered if each.is_scheduler), key=lambda each: -each.heartbeat_age)
-    by_process = {(each.host, each.pid, each.started_at): each for each in schedulers}  # with its youngest heartbeat
-    return [each for each in registered if not each.is_scheduler], [*by_process.values()]
+    entries = sorted((each for each in registered if each.is_scheduler), key=lambda each: -each.heartbeat_age)
+    by_id = {each.scheduler_id: replace(each, worker_id=each.scheduler_id) for each in entries}  # the youngest entry
+    schedulers = sorted(by_id.values(), key=attrgetter("host", "pid", "worker_id"))
+    return [each for each in registered if not each.is_scheduler], schedulers
 
 
 def _registered(backend: str | None) -> list[AliasWorker]:
@@ -236,7 +238,8 @@ def _tell(worker_id: str, command: Command, backend: str | None) -> None:
 
 def _told(worker_id: str, command: Command, backend: str | None) -> AliasWorker:
     """Return the worker, which would obey. Raises ``ValueError`` and ``InvalidState``."""
-    known = {worker.worker_id: worker for worker in _registered(backend)}
+    workers, schedulers = workers_and_schedulers(backend)
+    known = {each.worker_id: each for each in (*schedulers, *workers)}
     worker = known.get(worker_id)
     if worker is None:
         raise ValueError(f"no worker {short(worker_id)} is registered.{did_you_mean(str(worker_id), [*known])}")

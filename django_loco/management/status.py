@@ -25,7 +25,7 @@ SCHEDULES = 10
 LOCK_HEADINGS = ("NAME", "ALIAS", "HOLDER", "JOB", "SINCE", "TOKEN", "WAITING")
 PAUSE_HEADINGS = ("ALIAS", "KIND", "NAME")
 WORKER_HEADINGS = ("WORKER", "HOST", "PID", "QUEUES", "TAGS", "BUSY", "HEARTBEAT")
-SCHEDULER_HEADINGS = ("SCHEDULER", "HOST", "PID", "TAGS", "HEARTBEAT")
+SCHEDULER_HEADINGS = ("SCHEDULER", "HOST", "PID", "SCHEDULES", "TAGS", "HEARTBEAT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +222,8 @@ def _worker_row(worker: jobs.AliasWorker) -> Sequence[str]:
 
 
 def _scheduler_row(each: jobs.AliasWorker) -> Sequence[str]:
-    return each.worker_id, each.host, f"{each.pid}", ", ".join(each.tags or ("any",)), _heartbeat(each)
+    tags = ", ".join(each.tags or ("any",))
+    return each.worker_id, each.host, f"{each.pid}", f"{each.schedules}", tags, _heartbeat(each)
 
 
 def _heartbeat(worker: jobs.AliasWorker) -> str:

@@ -60,6 +60,8 @@ class Command(StrEnum):
     """End the process as at SIGTERM."""
 
 
+#: Before the number of a scheduler's entry, in its id.
+ENTRY = "/"
 #: Behind a command: show the stacks. The text after it differs each time, so that the worker sees that it is new.
 _STACKS = " stacks "
 
@@ -121,6 +123,9 @@ class WorkerInfo:
     release: str = ""
     """``LOCO["RELEASE"]`` of its process."""
 
+    schedules: int = 0
+    """The number of schedules that it fires, if it is a scheduler."""
+
     stacks: str = ""
     """The stacks of the threads and asyncio tasks of its process, if somebody has asked for them recently."""
 
@@ -136,6 +141,11 @@ class WorkerInfo:
     def is_scheduler(self) -> bool:
         """Whether it fires schedules, and takes no jobs."""
         return self.role == Role.SCHEDULER
+
+    @property
+    def scheduler_id(self) -> str:
+        """The id of a scheduler, which is the same in all its entries: each alias has one, with an id of its own."""
+        return self.worker_id.rpartition(ENTRY)[0] or self.worker_id
 
     @property
     def takes_jobs(self) -> bool:

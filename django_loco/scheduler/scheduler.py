@@ -96,7 +96,8 @@ class Scheduler(Loop):
                 if self._registry.is_project and has_database():
                     self._poller = DatabasePoller(self._registry.allow_list)
                     self._poller.start()
-                self._heartbeats = heartbeats_for(self._tags) if self._registry.is_project else ()
+                if self._registry.is_project:
+                    self._heartbeats = heartbeats_for(self._tags, lambda: self._timetable.schedules)
                 for heartbeat in self._heartbeats:
                     heartbeat.start()
                 super().start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from secrets import token_hex
 
@@ -18,7 +18,7 @@ from ...jobs.stores import aliases, backend_of
 from ...log.safe import get_logger
 from ...queues import Queue, queue_for
 from ...queues.timeouts import set_store_timeout
-from ...queues.workers import Role, WorkerInfo, WorkerState
+from ...queues.workers import ENTRY, Role, WorkerInfo, WorkerState
 
 logger = get_logger("django_loco.scheduler")
 
@@ -31,11 +31,11 @@ class SchedulerHeartbeat(PeriodicThread):
     It has a thread of its own, so a queue that does not answer delays no tick.
     """
 
-    def __init__(self, queue: Queue, info: WorkerInfo) -> None:
-        """``info`` is the entry in the registry."""
+    def __init__(self, queue: Queue, info: WorkerInfo, schedules: Callable[[], int]) -> None:
+        """``info`` is the entry in the registry; ``schedules`` returns the number of schedules that it fires."""
         backoff = LoggedBackoff(logger, "The scheduler", "show that it lives", FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS)
         super().__init__("loco-scheduler-heartbeat", backoff, component="scheduler")
-        self._queue, self._info = queue, info
+        self._queue, self._info, self._schedules = queue, info, schedules
         self._state = WorkerState.RUNNING
 
     def quiet(self) -> None:
@@ -50,7 +50,7 @@ class SchedulerHeartbeat(PeriodicThread):
 
     def turn(self) -> float:
         """Register it once."""
-        self._queue.register(self._info.beating(0, self._state))
+        self._queue.register(replace(self._info, state=self._state, schedules=self._schedules()))
         return self._info.lease / 3
 
     def failed(self, error: BaseException) -> float:
@@ -69,13 +69,20 @@ class SchedulerHeartbeat(PeriodicThread):
             self._queue.close()
 
 
-def heartbeats_for(tags: Collection[str]) -> Sequence[SchedulerHeartbeat]:
-    """Return the heartbeats of a new scheduler of this process, one for each alias of ``TASKS`` that stores jobs."""
+def heartbeats_for(tags: Collection[str], schedules: Callable[[], int]) -> Sequence[SchedulerHeartbeat]:
+    """Return the heartbeats of a new scheduler of this process, one for each alias of ``TASKS`` that stores jobs.
+
+    ``schedules`` returns the number of schedules that it fires.
+    """
     info = _info(tags)
+    # By chance: several containers may have the same host name, and in each the scheduler is process 1.
+    scheduler_id = f"{info.host}:{info.pid}:{token_hex(3)}"
     stored = [alias for alias in aliases() if backend_of(alias).runs_stored_jobs]
     # A table has each id once, and may be that of several aliases.
-    infos = [replace(info, worker_id=f"{info.host}:{info.pid}:{token_hex(3)}") for _ in stored]
-    return [SchedulerHeartbeat(queue_for(alias), each) for alias, each in zip(stored, infos, strict=True)]
+    entries = [replace(info, worker_id=f"{scheduler_id}{ENTRY}{number}") for number in range(len(stored))]
+    return [
+        SchedulerHeartbeat(queue_for(alias), entry, schedules) for alias, entry in zip(stored, entries, strict=True)
+    ]
 
 
 def _info(tags: Collection[str]) -> WorkerInfo:

@@ -135,10 +135,11 @@ def report_dead(queue: Queue) -> None:
 def _report_death(worker: WorkerInfo, queue: Queue, reason: str) -> None:
     if queue.unregister(worker.worker_id):
         if worker.is_scheduler:
-            text = "Scheduler %s (process %d on %s) has died: %s"
+            text, worker_id = "Scheduler %s (process %d on %s) has died: %s", worker.scheduler_id
         else:
             text = "Worker %s (process %d on %s) has died: %s. Other workers run its jobs again"
-        logger.warning(text, worker.worker_id, worker.pid, worker.host, reason)
+            worker_id = worker.worker_id
+        logger.warning(text, worker_id, worker.pid, worker.host, reason)
 
 
 def report_rescued(jobs: Sequence[Job]) -> None:

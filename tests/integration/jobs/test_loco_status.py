@@ -117,17 +117,16 @@ def test_schedulers_are_shown_apart_from_workers(queue, worker):
     with pytest.raises(CommandError, match=r"No scheduler is alive\."):
         run("--require-scheduler")
     assert section(run(), "Schedulers") == ["  None is registered."]
-    queue.register(
-        replace(worker, worker_id="web-1:8:abc", role=Role.SCHEDULER, queues=(), tags=None, threads=0, coroutines=0)
-    )
+    described = {"role": Role.SCHEDULER, "queues": (), "tags": None, "threads": 0, "coroutines": 0, "schedules": 12}
+    queue.register(replace(worker, worker_id="web-1:8:abc/0", **described))
     text = run("--require-scheduler", "--require-worker", "--backend", "default")
-    assert [row.split()[:4] for row in section(text, "Schedulers")] == [
-        ["SCHEDULER", "HOST", "PID", "TAGS"],
-        ["web-1:8:abc", "web-1", "7", "any"],
+    assert [row.split()[:5] for row in section(text, "Schedulers")] == [
+        ["SCHEDULER", "HOST", "PID", "SCHEDULES", "TAGS"],
+        ["web-1:8:abc", "web-1", "7", "12", "any"],
     ]
     assert len(section(text, "Workers")) == 2
     [known] = json.loads(run("--format", "json"))["schedulers"]
-    assert (known["role"], known["is_alive"]) == ("scheduler", True)
+    assert (known["role"], known["is_alive"], known["schedules"]) == ("scheduler", True, 12)
 
 
 def test_jobs_that_have_waited_for_too_long_unless_their_queue_is_paused(queue, monkeypatch):

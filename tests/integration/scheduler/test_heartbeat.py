@@ -12,6 +12,7 @@ from django_loco.exceptions import InvalidState, QueueUnavailable
 from django_loco.queues.workers import Role, WorkerState
 from django_loco.scheduler import Registry, Scheduler
 from django_loco.scheduler.dispatch import heartbeat
+from tests.app.tasks import add
 
 SECONDS = 20.0
 
@@ -25,10 +26,12 @@ def until(condition):
 
 @pytest.fixture
 def scheduler(any_queue):
-    """The scheduler of a project without schedules."""
+    """The scheduler of a project with a schedule for it, and one for another scheduler."""
     any_queue.clear()
     registry = Registry(autodiscover=True)
     registry._undiscovered = False
+    for tag in ("nightly", "hourly"):
+        registry.daily(add, at="04:00", args=[1, 2], name=tag, tags=[tag])
     scheduler = Scheduler(registry, tags=["nightly"])
     yield scheduler
     scheduler.stop(time.monotonic())
@@ -40,6 +43,7 @@ def test_it_is_registered_while_it_runs(any_queue, scheduler):
     until(jobs.schedulers)
     [known] = jobs.schedulers()
     assert (known.role, known.state, known.tags, known.queues) == (Role.SCHEDULER, "running", ("nightly",), ())
+    assert known.schedules == 1
     assert known.is_alive
     assert jobs.workers() == []
     scheduler.quiet()
@@ -95,7 +99,7 @@ def test_one_that_was_killed_is_dead_after_its_lease(any_queue, scheduler, setti
 
 def test_a_project_whose_jobs_run_inside_enqueue_has_no_registry(any_queue, scheduler, settings):
     settings.WORKER_MODE = "ForegroundBlocking"
-    assert heartbeat.heartbeats_for(()) == []
+    assert heartbeat.heartbeats_for((), int) == []
 
 
 def test_it_shows_itself_to_every_alias_and_is_one(any_queue, scheduler, settings):
@@ -103,3 +107,32 @@ def test_it_shows_itself_to_every_alias_and_is_one(any_queue, scheduler, setting
     scheduler.start()
     until(lambda: all(jobs.schedulers(backend=alias) for alias in settings.TASKS))
     assert len(jobs.schedulers()) == 1
+    [known] = jobs.schedulers()
+    assert not known.worker_id.endswith("/0")
+    assert not known.worker_id.endswith("/1")
+    with pytest.raises(InvalidState, match="is a scheduler, which takes no commands"):
+        jobs.quiet(known.worker_id)
+
+
+def test_two_of_the_same_host_process_and_moment_are_told_apart(any_queue, monkeypatch):
+    """Containers may have the same host name; in each the scheduler is process 1."""
+    any_queue.clear()
+    same = heartbeat._info(())
+    monkeypatch.setattr(heartbeat, "_info", lambda tags: same)
+    for _ in range(2):
+        for beats in heartbeat.heartbeats_for((), int):
+            beats.turn()
+    found = jobs.schedulers()
+    assert {(each.host, each.pid, each.started_at) for each in found} == {(same.host, same.pid, same.started_at)}
+    assert len({each.worker_id for each in found}) == len(found) == 2
+
+
+def test_they_are_in_the_same_order_whoever_gave_a_sign_last(any_queue):
+    any_queue.clear()
+    beats = [each for _ in range(3) for each in heartbeat.heartbeats_for((), int)]
+    orders = set()
+    for first in beats:
+        for each in (first, *beats):
+            each.turn()
+        orders.add(tuple(each.worker_id for each in jobs.schedulers()))
+    assert len(orders) == 1
