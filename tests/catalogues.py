@@ -42,6 +42,7 @@ GLOSSARY = {
     "task": {"ar": "مهم|مهام", "de": "Task", "es": "area", "fr": "âche", "zh_Hans": "任务"},
     "queue": {"ar": "طابور|طوابير", "de": "arteschlange", "es": "[Cc]ola", "fr": "[Ff]ile", "zh_Hans": "队列"},
     "worker": {"ar": "عامل|عمّال", "de": "Worker", "es": "[Ww]orker", "fr": "[Ww]orker", "zh_Hans": "工作进程"},
+    "scheduler": {"ar": "مجدول", "de": "Scheduler", "es": "lanificador", "fr": "lanificateur", "zh_Hans": "调度器"},
     "schedule": {"ar": "جدول", "de": "eitpl", "es": "rogramaci", "fr": "lanification", "zh_Hans": "计划"},
     "attempt": {"ar": "محاول", "de": "ersuch", "es": "ntento", "fr": "entative", "zh_Hans": "尝试"},
     "batch": {"ar": "دفع", "de": "Batch", "es": "[Ll]ote", "fr": "[Ll]ot", "zh_Hans": "批次"},

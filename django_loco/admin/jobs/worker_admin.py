@@ -1,4 +1,4 @@
-"""The admin page of workers and queues."""
+"""The admin page of workers, schedulers and queues."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy, pgettext
 
 from ... import jobs
 from ...exceptions import QueueError
-from ...jobs.control import KINDS, AliasPause, paused_jobs
+from ...jobs.control import KINDS, AliasPause, paused_jobs, workers_and_schedulers
 from ...jobs.page_parts.addresses import word
 from ...jobs.page_parts.available import UNAVAILABLE, notes
 from ...jobs.page_parts.rows import ago, local_text
@@ -66,6 +66,18 @@ class WorkerRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerRow:
+    """A scheduler."""
+
+    scheduler: jobs.AliasWorker
+    name: str
+    host: str
+    tags: str
+    started: str
+    heartbeat: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueRow:
     """A queue, and how many jobs it has."""
 
@@ -77,7 +89,7 @@ class QueueRow:
 
 @admin.register(LocoWorker)
 class WorkerAdmin(StorePages):
-    """The page of workers and queues."""
+    """The page of workers, schedulers and queues."""
 
     view_permission = "django_loco.view_worker"
 
@@ -86,7 +98,7 @@ class WorkerAdmin(StorePages):
         return [path("", self.wrapped(self.changelist_view), name="django_loco_locoworker_changelist")]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show the workers and the queues, which are those of all: to nobody who sees a part of the jobs only."""
+        """Show workers, schedulers and queues, which are those of all: to nobody who sees a part of the jobs only."""
         self.require(request, self.view_permission)
         if scope_of(request).is_narrowed:
             raise PermissionDenied
@@ -95,9 +107,11 @@ class WorkerAdmin(StorePages):
             self._pause_or_resume(request)
             return HttpResponseRedirect(request.path)
         try:
+            workers, schedulers = workers_and_schedulers()
             context: dict[str, Any] = {
                 "notes": notes(),
-                "workers": worker_rows(),
+                "workers": worker_rows(workers),
+                "schedulers": [_scheduler_row(each) for each in schedulers],
                 "queues": queue_rows(),
                 "pauses": pause_rows(),
             }
@@ -135,11 +149,11 @@ def pause_rows() -> list[tuple[AliasPause, str, str]]:
     ]
 
 
-def worker_rows() -> list[WorkerRow]:
-    """Return the registered workers. Raises ``QueueUnavailable``."""
-    workers = sorted(jobs.workers(), key=lambda worker: (worker.backend, worker.host, worker.worker_id))
+def worker_rows(workers: Sequence[jobs.AliasWorker]) -> list[WorkerRow]:
+    """Return workers with what they run. Raises ``QueueUnavailable``."""
+    ordered = sorted(workers, key=lambda worker: (worker.backend, worker.host, worker.worker_id))
     running = _running_by_worker() if workers else {}
-    return [_worker_row(worker, running.get(worker.worker_id, ())) for worker in workers]
+    return [_worker_row(worker, running.get(worker.worker_id, ())) for worker in ordered]
 
 
 def _running_by_worker() -> Mapping[str, Sequence[tuple[str, str]]]:
@@ -155,14 +169,29 @@ def _worker_row(worker: jobs.AliasWorker, running: Sequence[tuple[str, str]]) ->
         name=one_line(worker.worker_id),
         host=one_line(worker.host),
         queues=pgettext("queues", "all") if worker.queues is None else one_line(", ".join(worker.queues)),
-        tags=pgettext("tags", "any")
-        if worker.tags is None
-        else one_line(", ".join(worker.tags)) or pgettext("tags", "none"),
+        tags=_tags(worker),
         started=local_text(worker.started_at),
         heartbeat=ago(worker.heartbeat_age),
         running=running[:MOST_OF_WORKER],
         url=list_url(f"status:running {word('worker', worker.worker_id)}"),
     )
+
+
+def _scheduler_row(scheduler: jobs.AliasWorker) -> SchedulerRow:
+    return SchedulerRow(
+        scheduler=scheduler,
+        name=one_line(scheduler.worker_id),
+        host=one_line(scheduler.host),
+        tags=_tags(scheduler),
+        started=local_text(scheduler.started_at),
+        heartbeat=ago(scheduler.heartbeat_age),
+    )
+
+
+def _tags(worker: jobs.AliasWorker) -> str:
+    if worker.tags is None:
+        return pgettext("tags", "any")
+    return one_line(", ".join(worker.tags)) or pgettext("tags", "none")
 
 
 def queue_rows() -> list[QueueRow]:

@@ -1,11 +1,13 @@
-"""Which queues have jobs that wait in vain, because no worker takes them."""
+"""Which queues have jobs that wait in vain, because no worker takes them, and whether no scheduler fires schedules."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from ...queues.workers import WorkerInfo
-from ..control import AliasWorker, QueueStats
+from ..control import AliasWorker, QueueStats, schedulers
+from ..stores import aliases, backend_of, queue_of
 
 
 def is_served(queue_name: str, workers: Iterable[WorkerInfo]) -> bool:
@@ -25,3 +27,21 @@ def unserved(stats: Iterable[QueueStats], workers: Sequence[AliasWorker]) -> lis
         and not each.is_paused
         and not is_served(each.queue, [worker for worker in workers if worker.backend == each.backend])
     ]
+
+
+def is_scheduler_missing(found: Iterable[AliasWorker] | None = None) -> bool:
+    """Return whether no scheduler is alive, as far as that is known: see ``shows_schedulers``.
+
+    ``found`` are the schedulers, if the caller has read them. Otherwise stores are asked until one has a living one.
+    """
+    asked = [alias for alias in aliases() if shows_schedulers(alias)]
+    known = chain.from_iterable(schedulers(backend=alias) for alias in asked) if found is None else found
+    return bool(asked) and not any(each.is_alive for each in known)
+
+
+def shows_schedulers(alias: str) -> bool:
+    """Return whether each scheduler of the project shows itself in the store of ``alias`` to all processes.
+
+    Not if its jobs are in the memory of each process, or run inside ``enqueue``.
+    """
+    return backend_of(alias).runs_stored_jobs and queue_of(alias).is_shared

@@ -39,6 +39,15 @@ PAGES = (
     "workers/",
     "schedules/",
 )
+SCHEDULER = """
+from django_loco.core.job import utcnow
+from django_loco.queues import queue_for
+from django_loco.queues.workers import Role, WorkerInfo
+queue_for("default").register(WorkerInfo(
+    worker_id="app:1:cd/0", host="app", pid=1, queues=(), tags=("nightly",), threads=0, coroutines=0, lease=3600.0,
+    started_at=utcnow(), role=Role.SCHEDULER, schedules=3, release="r7",
+))
+"""
 PAUSED = """
 from django_loco import jobs
 jobs.pause(queue="emails"); jobs.pause(task="pages.tasks.work"); jobs.pause(tag="shop")
@@ -57,6 +66,8 @@ def test_axe_finds_nothing_serious(site: Project, browser: Browser) -> None:
     site.shell(PAUSED)
     found = []
     for is_dark in (False, True):
+        if is_dark:
+            site.shell(SCHEDULER)
         page = opened(browser, site, "admin", [], is_dark=is_dark)
         for name in visited(page, site, job_id, [f"workflows/{each}/" for each in ids.values()]):
             found += [f"{'dark' if is_dark else 'light'} {name}: {each}" for each in violations(page)]

@@ -49,6 +49,7 @@ def test_workers_queues_tasks_and_schedules(site: Project, browser: Browser, pic
     page = opened(browser, site, "admin", errors)
     look_at_tables(page, site, pictures)
     run_schedules(page, site, pictures)
+    watch_scheduler(page, site, pictures)
     control_worker(page, site, worker, pictures)
     dark = opened(browser, site, "viewer", errors, is_dark=True)
     for name in ("queues", "tasks", "workers"):
@@ -85,7 +86,7 @@ def run_schedules(page: Page, site: Project, pictures: Path) -> None:
     expect(page.locator("tbody[id]")).to_have_count(3)
     expect(page.locator("[id='s-mail-report'] .depth-1")).to_contain_text("mail-report")
     page.click("[aria-label='Run now: nightly']")
-    expect(page.locator(".message")).to_contain_text("nightly: run now, as job")
+    expect(page.locator(".message.success")).to_contain_text("nightly: run now, as job")
     expect(page.locator("[id='s-nightly'] .dots .running")).to_be_visible(timeout=SLOW)
     page.click("[aria-label='Pause poll']")
     expect(page.locator("[id='s-poll'] .badge")).to_have_text("paused")
@@ -93,6 +94,31 @@ def run_schedules(page: Page, site: Project, pictures: Path) -> None:
     picture(page, pictures, "dashboard-schedules")
     page.click("[aria-label='Resume poll']")
     expect(page.locator("[id='s-poll'] .badge")).to_have_text("on")
+
+
+def watch_scheduler(page: Page, site: Project, pictures: Path) -> None:
+    """See on open pages that no scheduler runs, that one begins, and that it ends."""
+    page.goto(site.url("jobs/schedules/"))
+    nobody = page.locator(".part-unserved .message")
+    expect(nobody).to_contain_text("No scheduler is alive, so no schedule fires.")
+    picture(page, pictures, "dashboard-schedules-nobody")
+    page.goto(site.url("jobs/"))
+    expect(page.locator(".health.bad")).to_contain_text("No scheduler is alive, and 2 schedules wait.")
+    picture(page, pictures, "dashboard-overview-nobody")
+    page.goto(site.url("jobs/workers/"))
+    none = page.locator(".part-schedulers .none")
+    expect(none).to_contain_text("No scheduler is registered.")
+    scheduler = site.start("loco_scheduler")
+    row = page.locator(".part-schedulers tbody tr")
+    expect(row.locator(".badge")).to_have_text("alive", timeout=SLOW)
+    expect(row.locator("[data-label=Schedules]")).to_have_text("3")
+    expect(row.locator("[data-age]")).to_contain_text("ago")
+    picture(page, pictures, "dashboard-schedulers")
+    page.goto(site.url("jobs/schedules/"))
+    expect(page.locator("tbody[id]")).to_have_count(3)
+    expect(nobody).to_have_count(0)
+    assert scheduler.terminate() == CLEAN
+    expect(nobody).to_be_visible(timeout=SLOW)
 
 
 def control_worker(page: Page, site: Project, worker: Process, pictures: Path) -> None:
@@ -111,4 +137,4 @@ def control_worker(page: Page, site: Project, worker: Process, pictures: Path) -
     worker.wait_for("somebody has stopped its worker")
     site.shell("from django_loco import jobs\njobs.cancel('status:running')")
     worker.wait()
-    expect(page.locator(".none")).to_contain_text("No worker is registered.", timeout=SLOW)
+    expect(page.locator(".part-list .none")).to_contain_text("No worker is registered.", timeout=SLOW)

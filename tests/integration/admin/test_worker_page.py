@@ -9,6 +9,7 @@ from django.contrib.admin.models import LogEntry
 
 from django_loco import jobs
 from django_loco.core.job import utcnow
+from django_loco.queues import queue_for
 from django_loco.queues.workers import WorkerInfo
 
 from .conftest import WORKERS, text
@@ -51,6 +52,19 @@ def test_a_dead_worker_is_shown_as_one(client, queue):
     assert "dead" in text(client.get(WORKERS))
 
 
+def test_schedulers_are_shown_apart_from_workers(client, queue):
+    described = {"role": "scheduler", "queues": (), "threads": 0, "coroutines": 0, "schedules": 12}
+    for alias, number in (("default", 0), ("bulk", 1)):
+        queue_for(alias).register(worker(worker_id=f"app:1:cd/{number}", host="app", pid=1, **described))
+    shown = text(client.get(WORKERS))
+    headings = "Schedulers Scheduler State Schedules Tags Started Heartbeat"
+    assert re.search(rf"{headings} app:1:cd app, process 1 alive 12 any [\d:. -]+ \d s ago Queues", shown)
+    assert "No worker is registered." in shown
+    queue.register(worker(worker_id="<script>a/0", host="<b>", tags=("<script>",), lease=-1.0, **described))
+    assert re.search(r"<script>a <b>, process 4711 dead 12 <script>", text(client.get(WORKERS)))
+    assert "<script>a" not in client.get(WORKERS).content.decode()
+
+
 def test_queues_are_shown_with_their_numbers(client, queue, stored):
     for state in ("waiting", "scheduled", "running", "failed", "cancelled", "done"):
         stored(state)
@@ -87,6 +101,7 @@ def test_a_misspelt_task_is_not_paused(client, queue):
 def test_nothing_yet(client, queue):
     shown = text(client.get(WORKERS))
     assert "No worker is registered. Start one: manage.py loco_worker" in shown
+    assert "No scheduler is registered. Start one: manage.py loco_scheduler" in shown
     assert "There are no jobs." in shown
 
 

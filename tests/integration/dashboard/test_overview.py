@@ -17,15 +17,17 @@ from django.urls import path
 from django.utils import translation
 
 import django_loco
-from django_loco import jobs
+from django_loco import jobs, scheduler
 from django_loco.core.job import Job, utcnow
 from django_loco.dashboard.pages.overview import facts, page
 from django_loco.dashboard.pages.overview.page import overview
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues.records.minutes import NUMBERS, Labels, Minute, minute_of
-from django_loco.queues.workers import WorkerInfo
+from django_loco.queues.workers import Role, WorkerInfo
+from tests.app.tasks import add
 from tests.integration.admin.conftest import client_of, text
 from tests.integration.jobs.conftest import CLAIM
+from tests.integration.scheduler.conftest import own_schedules  # noqa: F401 - a fixture
 
 from .conftest import PARTS
 
@@ -96,6 +98,25 @@ def test_the_links_to_failures_find_them(client, queue, stored):
 def test_no_worker_is_trouble(client, queue, stored):
     stored("waiting")
     assert "Trouble No worker is alive, and 1 job waits." in text(client.get(PAGE))
+
+
+def test_schedules_without_a_scheduler_are_trouble(client, queue, own_schedules):  # noqa: F811
+    def sentence():
+        overview.forget()
+        facts.forget()
+        return text(client.get(PAGE))
+
+    queue.record([minute("failed", 1)])
+    own_schedules.daily(add, at="04:00", args=[1, 2], name="nightly")
+    nobody = "Trouble No scheduler is alive, and 1 schedule waits. Start one: manage.py loco_scheduler, or"
+    assert (nobody in sentence()) is queue.is_shared, "what is in memory other processes do not see"
+    queue.register(worker(worker_id="app:1:cd/0", role=Role.SCHEDULER, lease=-1.0))
+    assert (nobody in sentence()) is queue.is_shared
+    queue.register(worker(worker_id="app:1:cd/0", role=Role.SCHEDULER))
+    assert "Attention 1 job failed in the last hour." in sentence()
+    queue.unregister("app:1:cd/0")
+    scheduler.pause("nightly")
+    assert "Attention 1 job failed in the last hour." in sentence()
 
 
 def test_it_is_closed(queue):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 
-from django_loco.core.job import FAILED, Outcome, error_of
+from django_loco import scheduler
+from django_loco.core.job import FAILED, Outcome, error_of, utcnow
 from django_loco.dashboard.pages.schedules import facts
 from django_loco.dashboard.pages.schedules.page import schedules
 from django_loco.models import Schedule, ScheduleState
+from django_loco.queues import queue_for
+from django_loco.queues.workers import Role, WorkerInfo
 from django_loco.scheduler.registry import default
 from django_loco.scheduler.sources.allow_list import AllowList
 from tests.unit.scheduler.tasks import send, tick, tock
@@ -23,6 +28,11 @@ pytestmark = pytest.mark.django_db
 PAGE, ACT = "/jobs/schedules/", "/jobs/schedules/act"
 PARTS = {"Accept": "application/json"}
 HOSTILE = 'x-"><script>alert(1)</script>'
+LIVING = WorkerInfo(
+    worker_id="app:1:cd/0", host="app", pid=1, queues=(), tags=None, threads=0, coroutines=0, lease=30.0,
+    started_at=utcnow(), role=Role.SCHEDULER,
+)  # fmt: skip
+DEAD = replace(LIVING, lease=-1.0)
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +66,24 @@ def test_schedules_of_code_and_database_are_shown(client, queue, row):  # noqa: 
     assert content.count('<svg class="timeline"') == 2
     assert f'href="/admin/django_loco/schedule/{row.pk}/change/"' in content
     assert '<a href="/jobs/schedules/" aria-current="page">Schedules</a>' in content
+
+
+NOBODY = "No scheduler is alive, so no schedule fires. Start one: manage.py loco_scheduler , or"
+
+
+def test_schedules_that_no_scheduler_fires_are_said(client, queue, row):  # noqa: F811
+    assert (NOBODY in text(client.get(PAGE))) is queue.is_shared, "what is in memory other processes do not see"
+    assert (NOBODY in text(client.get(f"{PAGE}?q=row"))) is queue.is_shared
+    for quiet in (f"{PAGE}?q=nothing", f"{PAGE}?q=afterwards"):
+        assert NOBODY not in text(client.get(quiet))
+    for name in ("nightly", "row"):
+        scheduler.pause(name)
+    assert NOBODY not in text(client.get(PAGE)), "all are paused"
+    scheduler.resume("row")
+    for entry, is_said in ((DEAD, queue.is_shared), (LIVING, False)):
+        queue_for("bulk").register(entry)
+        assert (NOBODY in text(client.get(PAGE))) is is_said
+        assert bool(client.get(PAGE, headers=PARTS).json()["unserved"]) is is_said
 
 
 def test_a_schedule_runs_now_and_its_job_is_a_dot(client, queue):  # noqa: F811

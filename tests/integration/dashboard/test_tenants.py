@@ -17,8 +17,10 @@ from django_loco.dashboard.pages.queues import facts
 from django_loco.dashboard.pages.tasks import facts as tasks
 from django_loco.jobs.stores import backend_of
 from django_loco.queues.records.minutes import NUMBERS, Labels, Minute, minute_of
+from tests.app.tasks import add
 from tests.integration.admin.conftest import JOBS, WORKERS, change, client_of, text
 
+from ..scheduler.conftest import own_schedules  # noqa: F401 - a fixture
 from .conftest import LIST, OPERATE, PARTS, ids_of
 
 pytestmark = pytest.mark.django_db
@@ -171,6 +173,12 @@ def test_charts_and_numbers_are_of_the_tenants_jobs(two, queue, seen, stored):
         assert "umbrella" not in text(browser.get("/jobs/queues/"))
         assert "Waiting 1" in text(browser.get(LIST))
         assert "Failed 1" in text(browser.get(LIST))
+
+
+def test_a_tenant_hears_nothing_of_schedules(queue, own_schedules):  # noqa: F811
+    own_schedules.daily(add, at="04:00", args=[1, 2], name="nightly")
+    assert "No job waits for long, and none failed in the last hour." in text(tenant("queue:acme").get("/jobs/"))
+    assert ("No scheduler is alive" in text(tenant("").get("/jobs/"))) is queue.is_shared
 
 
 def test_all_is_well_for_a_tenant_says_nothing_of_workers(queue):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+from datetime import datetime
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -14,11 +16,14 @@ from django_loco.core.job import Job, utcnow
 from django_loco.dashboard.pages.workers import page
 from django_loco.exceptions import QueueUnavailable
 from django_loco.jobs.control import ask_stacks
+from django_loco.queues import queue_for
 from django_loco.queues.workers import WorkerInfo, parted
 from django_loco.worker import in_process
 from tests.integration.admin.conftest import client_of, text
 from tests.integration.jobs.conftest import SECONDS
 from tests.unit.worker.support import wait_until
+
+from .conftest import require_no_inline
 
 pytestmark = pytest.mark.django_db
 PAGE, TELL = "/jobs/workers/", "/jobs/workers/tell"
@@ -37,12 +42,23 @@ def worker(**given):
     return WorkerInfo(**described | {"memory": 200 * 1024 * 1024, "release": "r7"} | given)
 
 
+def scheduler(number=0, scheduler_id="app:1:cd", **given):
+    """The entry of a scheduler in one alias; it has one in each."""
+    described = {"role": "scheduler", "queues": (), "threads": 0, "busy": 0, "host": "app", "pid": 1, "schedules": 12}
+    return worker(worker_id=f"{scheduler_id}/{number}", **described | given)
+
+
 def value(worker_id="host:1:ab"):
     return json.dumps(["default", worker_id])
 
 
 def test_nothing_yet(client, queue):
-    assert "No worker is registered." in text(client.get(PAGE))
+    shown = text(client.get(PAGE))
+    assert "No worker is registered." in shown
+    assert (
+        "0 schedulers are alive No scheduler is registered. Start one: manage.py loco_scheduler , or "
+        "loco_start --scheduler ."
+    ) in shown
 
 
 def test_a_worker_is_shown_with_what_it_runs(client, queue, stored):
@@ -55,6 +71,35 @@ def test_a_worker_is_shown_with_what_it_runs(client, queue, stored):
     assert "2 of 8 200 MB emails tags a" in shown
     assert "1 jobs wait in the queue default, and no worker takes them." in shown
     assert '<a href="/jobs/workers/" aria-current="page">Workers</a>' in client.get(PAGE).content.decode()
+
+
+def test_a_scheduler_is_shown_apart_from_workers(client, queue):
+    queue.register(scheduler(tags=("a", "b")))
+    queue_for("bulk").register(scheduler(1))
+    shown = text(client.get(PAGE))
+    assert "0 workers are alive No worker is registered." in shown
+    assert "1 scheduler is alive Scheduler State Heartbeat Schedules app:1:cd app, process 1, release r7" in shown
+    assert re.search(r"alive since \w+ [\d:]+ \w+ [\d:]+ 12", shown)
+    content = client.get(PAGE).content.decode()
+    assert '<tr id="scheduler-app:1:cd">' in content
+    [started, heartbeat] = re.findall(r'<time datetime="([^"]*)"', content.partition('id="scheduler-')[2])
+    assert started != heartbeat
+    assert abs((datetime.fromisoformat(heartbeat) - utcnow()).total_seconds()) < 30
+    require_no_inline(content)
+
+
+@pytest.mark.parametrize(("given", "word"), [({"lease": -1.0}, "silent for 0 s"), ({"state": "quiet"}, "quiet")])
+def test_a_scheduler_that_fires_nothing_is_shown_as_such(client, queue, given, word):
+    queue.register(scheduler(**given))
+    assert re.search(rf"{word} since \w+ [\d:]+", text(client.get(PAGE)))
+
+
+def test_of_many_schedulers_some_are_left_out(client, queue):
+    for number in range(103):
+        queue.register(scheduler(scheduler_id=f"app:{number}"))
+    shown = text(client.get(PAGE))
+    assert "103 schedulers are alive" in shown
+    assert "3 schedulers are left out." in shown
 
 
 def test_its_running_jobs_are_named(client, queue, stored):
@@ -161,7 +206,9 @@ def test_a_post_needs_the_token(queue):
 
 def test_hostile_texts_are_escaped(client, queue):
     queue.register(worker(worker_id=HOSTILE, host=HOSTILE, queues=(HOSTILE,), tags=(HOSTILE,), release=HOSTILE))
+    queue.register(scheduler(scheduler_id=HOSTILE, host=HOSTILE, tags=(HOSTILE,), release=HOSTILE, schedules=HOSTILE))
     content = client.get(PAGE).content.decode()
+    assert content.count("alert(1)") > 10
     assert "<script>alert" not in content
     assert "style=" not in content
     assert client.post(TELL, {"quiet": value(HOSTILE)}).status_code == 302
@@ -186,6 +233,7 @@ def test_a_store_that_is_away(client, queue, monkeypatch):
 def test_what_has_not_changed_is_not_sent_again_and_takes_few_queries(client, queue):
     for number in range(30):
         queue.register(worker(worker_id=f"host:{number}"))
+        queue.register(scheduler(scheduler_id=f"app:{number}"))
     first = client.get(PAGE, headers=PARTS)
     with CaptureQueriesContext(connection) as queries:
         again = client.get(PAGE, headers={**PARTS, "If-None-Match": first["ETag"]})

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from .... import jobs, scheduler
 from ....core.job import Job, utcnow
-from ....jobs.control import AliasPause
+from ....jobs.control import AliasPause, workers_and_schedulers
 from ....jobs.page_parts.scope import EVERYTHING, Scope
 from ....jobs.presentation.rates import FAILED_MINUTES, rates_in
+from ....jobs.presentation.unserved import is_scheduler_missing
 from ....jobs.stores import backend_of, queue_of
 from ....queues.records.minutes import minute_of
 from ....scheduler.api.control import current
@@ -30,8 +31,23 @@ SCHEDULES = 8
 SCHEDULES_SECONDS = 5.0
 
 Rates: TypeAlias = Mapping[tuple[str, str], jobs.QueueRates]
+
+
+class ScheduleFacts(NamedTuple):
+    """The schedules of the project."""
+
+    upcoming: Sequence[scheduler.Upcoming] = ()
+    """Those that are due next."""
+
+    off: Sequence[scheduler.Problem] = ()
+    """Those that cannot be read."""
+
+    waiting: int = 0
+    """How many have a next run and are not paused, so that they wait for a scheduler."""
+
+
 _activities: Recent[tuple[Activity, Rates]] = Recent()
-_schedules: Recent[tuple[Sequence[scheduler.Upcoming], Sequence[scheduler.Problem]]] = Recent()
+_schedules: Recent[ScheduleFacts] = Recent()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +66,9 @@ class Facts:
     rates: Rates
     activity: Activity
     failures: Sequence[Job]
-    upcoming: Sequence[scheduler.Upcoming]
-    off: Sequence[scheduler.Problem]
-    """Schedules that cannot be read."""
+    schedules: ScheduleFacts
+    is_scheduler_missing: bool
+    """Whether it is known that no scheduler is alive."""
 
     pauses: Sequence[AliasPause] = ()
     """The tasks and tags that are paused."""
@@ -64,7 +80,8 @@ class Facts:
 def read(chosen: Range, scope: Scope) -> Facts:
     """Return the present facts about the jobs of ``scope``. Raises ``QueueError`` and ``LocoConfigurationError``."""
     now = utcnow()
-    queues, workers = scope.stats(ages=False), jobs.workers()
+    queues = scope.stats(ages=False)
+    workers, schedulers = workers_and_schedulers()
     alive = {worker.backend for worker in workers if worker.is_alive}
     aliases = tuple(jobs.aliases())
     activity, rates = _activities.get(
@@ -72,7 +89,6 @@ def read(chosen: Range, scope: Scope) -> Facts:
         chosen.kept_seconds,
         lambda: _activity(aliases, chosen, minute_of(now.timestamp()), scope),
     )
-    upcoming, off = ((), ()) if scope.is_narrowed else _schedules.get("", SCHEDULES_SECONDS, _upcoming)
     return Facts(
         at=now,
         queues=queues,
@@ -82,8 +98,8 @@ def read(chosen: Range, scope: Scope) -> Facts:
         rates=rates,
         activity=activity,
         failures=[*scope.filter("status:failed", window=WINDOW)[:FAILURES]],
-        upcoming=upcoming,
-        off=off,
+        schedules=ScheduleFacts() if scope.is_narrowed else _schedules.get("", SCHEDULES_SECONDS, _read_schedules),
+        is_scheduler_missing=is_scheduler_missing(schedulers),
         pauses=pauses_for(scope),
         scope=scope,
     )
@@ -103,10 +119,14 @@ def _activity(aliases: Sequence[str], chosen: Range, minute: int, scope: Scope) 
     return activity_of(minutes, chosen, minute), rates
 
 
-def _upcoming() -> tuple[Sequence[scheduler.Upcoming], Sequence[scheduler.Problem]]:
+def _read_schedules() -> ScheduleFacts:
     schedules = current()
     due = [each for each in schedules.upcoming(1) if each.next_runs]
-    return sorted(due, key=attrgetter("next_runs"))[:SCHEDULES], schedules.registry.problems()
+    return ScheduleFacts(
+        upcoming=sorted(due, key=attrgetter("next_runs"))[:SCHEDULES],
+        off=schedules.registry.problems(),
+        waiting=sum(not each.paused for each in due),
+    )
 
 
 def _ages(queues: Sequence[jobs.QueueStats], now: datetime) -> dict[tuple[str, str], float]:

@@ -29,9 +29,10 @@ class Health:
 
 
 def health_of(facts: Facts) -> Health:
-    """Return the first of these that is true: no worker, a long wait, failures, dead workers, pauses, all is well."""
+    """Return the first that is true: nobody works, or fires schedules; a long wait; failures; dead workers; pauses."""
     for level, sentence in (
         ("bad", _no_worker(facts)),
+        ("bad", _no_scheduler(facts)),
         _wait(facts),
         ("warning", _failures(facts)),
         ("warning", _off(facts)),
@@ -69,6 +70,18 @@ def _no_worker(facts: Facts) -> str:
     ) % {"count": f"{number_text(number)}{more}"}
 
 
+def _no_scheduler(facts: Facts) -> str:
+    number = facts.schedules.waiting if facts.is_scheduler_missing else 0
+    text = ngettext(
+        "No scheduler is alive, and %(count)s schedule waits. Start one: manage.py loco_scheduler, or "
+        "loco_start --scheduler.",
+        "No scheduler is alive, and %(count)s schedules wait. Start one: manage.py loco_scheduler, or "
+        "loco_start --scheduler.",
+        number,
+    )
+    return text % {"count": number_text(number)} if number else ""
+
+
 def _wait(facts: Facts) -> tuple[str, str]:
     paused = {(each.backend, each.queue) for each in facts.queues if each.is_paused}
     seconds, name = max(((s, key[1]) for key, s in facts.ages.items() if key not in paused), default=(0.0, ""))
@@ -86,7 +99,7 @@ def _failures(facts: Facts) -> str:
 
 
 def _off(facts: Facts) -> str:
-    number = len(facts.off)
+    number = len(facts.schedules.off)
     text = ngettext(
         "%(count)s schedule is off, because of a mistake in it.",
         "%(count)s schedules are off, because of mistakes in them.",

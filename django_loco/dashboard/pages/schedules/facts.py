@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from ....core.job import READY, RUNNING, utcnow
+from ....jobs.presentation.unserved import is_scheduler_missing
 from ....log.safe import get_logger
 from ....models import Schedule
 from ....scheduler import Problem, ScheduleEntry, Tick, Upcoming
@@ -53,6 +54,11 @@ class ScheduleRead:
         """Whether it is paused now."""
         return self.pause is not None and self.pause.since is not None
 
+    @property
+    def will_fire(self) -> bool:
+        """Whether it has a next run, if a scheduler is alive."""
+        return self.upcoming is not None and bool(self.upcoming.next_runs) and not self.is_paused
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulesRead:
@@ -65,6 +71,8 @@ class SchedulesRead:
     """The number of the page, from 1 on."""
 
     has_more: bool
+    is_scheduler_missing: bool
+    """Whether schedules of the page wait for a scheduler, and none is alive."""
 
 
 def read(words: str = "", number: int = 1) -> SchedulesRead:
@@ -86,12 +94,14 @@ def read(words: str = "", number: int = 1) -> SchedulesRead:
             return ScheduleRead(name=item.schedule, problem=item)
         return _of_entry(item, now, ticks.get(item.name, ()), found.pauses.get(item.name))
 
+    schedules = [replace(shown_of(item), depth=depth, pk=keys.get(name_of(item))) for item, depth in shown]
     return SchedulesRead(
         at=now,
-        schedules=[replace(shown_of(item), depth=depth, pk=keys.get(name_of(item))) for item, depth in shown],
+        schedules=schedules,
         total=len(ordered),
         number=number,
         has_more=number * PAGE < len(ordered),
+        is_scheduler_missing=any(each.will_fire for each in schedules) and is_scheduler_missing(),
     )
 
 

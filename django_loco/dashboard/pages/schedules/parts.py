@@ -31,9 +31,10 @@ DEEPEST = 4
 
 
 def parts_of(read: SchedulesRead, span: Span, words: str, *, may_change: bool) -> dict[str, dict[str, Any]]:
-    """Return the context of the one part."""
+    """Return the context of each part by its name."""
     query = urlencode({name: value for name, value in (("q", words), ("p", read.number)) if value not in ("", 1)})
     return {
+        "unserved": {"is_scheduler_missing": read.is_scheduler_missing},
         "list": {
             "rows": [_row(each, span, read.at, may_change=may_change) for each in read.schedules],
             "total": read.total,
@@ -44,7 +45,7 @@ def parts_of(read: SchedulesRead, span: Span, words: str, *, may_change: bool) -
             "range_more": f"&{query}" if query else "",
             "previous_query": _page(span, words, read.number - 1) if read.number > 1 else "",
             "next_query": _page(span, words, read.number + 1) if read.has_more else "",
-        }
+        },
     }
 
 

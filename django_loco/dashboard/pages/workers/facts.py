@@ -1,13 +1,15 @@
-"""Reads the workers, what they run, and the queues that none of them takes jobs from."""
+"""Reads the workers, what they run, the queues that none of them takes jobs from, and the schedulers."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from .... import jobs
-from ....core.job import Job
+from ....core.job import Job, utcnow
+from ....jobs.control import workers_and_schedulers
 from ....jobs.page_parts.scope import COUNTED_ON_PAGES
 from ....jobs.presentation.unserved import unserved
 from ....jobs.stores import backend_of
@@ -18,8 +20,9 @@ MOST_RUNNING = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkersRead:
-    """The workers of all aliases at one moment."""
+    """The workers and schedulers of all aliases at one moment."""
 
+    at: datetime
     workers: Sequence[jobs.AliasWorker]
     running: Mapping[str, Sequence[Job]]
     """The jobs that each runs, by its id: those among the newest running ones."""
@@ -27,17 +30,23 @@ class WorkersRead:
     unserved: Sequence[jobs.QueueStats]
     """Queues with jobs that no worker takes, of aliases that need one."""
 
+    schedulers: Sequence[jobs.AliasWorker]
+
 
 def read() -> WorkersRead:
     """Return the present workers. Raises ``QueueError`` and ``LocoConfigurationError``."""
-    workers = sorted(jobs.workers(), key=lambda worker: (worker.backend, worker.host, worker.pid, worker.worker_id))
+    found, schedulers = workers_and_schedulers()
+    now = utcnow()
+    workers = sorted(found, key=lambda worker: (worker.backend, worker.host, worker.pid, worker.worker_id))
     stats = jobs.stats(limit=COUNTED_ON_PAGES, ages=False)
     needs = {alias for alias in jobs.aliases() if backend_of(alias).runs_stored_jobs}
     running: dict[str, list[Job]] = defaultdict(list)
     for job in jobs.filter("status:running")[:MOST_RUNNING] if workers else ():
         running[job.worker_id or ""].append(job)
     return WorkersRead(
+        at=now,
         workers=workers,
         running=running,
         unserved=unserved([each for each in stats if each.backend in needs], workers),
+        schedulers=schedulers,
     )

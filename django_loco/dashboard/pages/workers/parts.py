@@ -1,9 +1,10 @@
-"""Each worker as the page of workers shows it."""
+"""Each worker and each scheduler as the page of workers shows it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from .... import jobs
@@ -16,8 +17,8 @@ from ...durations import coarse
 from ...links import job_url, list_url
 from .facts import WorkersRead
 
-#: The workers that are shown, and the running jobs of one worker.
-WORKERS, SHOWN = 200, 5
+#: The workers and the schedulers that are shown, and the running jobs of one worker.
+WORKERS, SCHEDULERS, SHOWN = 200, 100, 5
 #: The queues without a worker that are named.
 UNSERVED = 10
 MEGABYTE = 1024 * 1024
@@ -44,6 +45,11 @@ def parts_of(read: WorkersRead, *, may_control: bool) -> dict[str, dict[str, Any
             "busy": sum(worker.busy for worker in alive),
             "slots": sum(worker.threads + worker.coroutines for worker in alive),
         },
+        "schedulers": {
+            "rows": [_scheduler(each, read.at) for each in read.schedulers[:SCHEDULERS]],
+            "more": max(0, len(read.schedulers) - SCHEDULERS),
+            "alive": sum(each.is_alive for each in read.schedulers),
+        },
     }
 
 
@@ -58,22 +64,15 @@ def _unserved(queue: jobs.QueueStats) -> dict[str, Any]:
 def _row(worker: jobs.AliasWorker, running: Sequence[Job], may_control: bool) -> dict[str, Any]:
     slots = worker.threads + worker.coroutines
     return {
-        "worker": worker,
+        **_process(worker),
         "id": f"w-{worker.worker_id}",
         "value": json.dumps([worker.backend, worker.worker_id]),
-        "name": one_line(worker.worker_id),
-        "host": one_line(worker.host),
         "alias": one_line(worker.backend),
         "role": one_line(worker.role),
-        "state": _state(worker),
-        "is_late": worker.is_alive and worker.heartbeat_age > LATE_PART * worker.lease,
-        "silent": coarse(worker.heartbeat_age),
         "queues": None if worker.queues is None else one_line(", ".join(worker.queues)),
-        "tags": None if worker.tags is None else one_line(", ".join(worker.tags)),
         "slots": slots,
         "busy_width": round(100 * min(1.0, worker.busy / slots)) if slots else 0,
         "memory": f"{number_text(round(worker.memory / MEGABYTE))} MB" if worker.memory else "",
-        "release": one_line(worker.release),
         "version": one_line(worker.version),
         "lease": age(worker.lease),
         "running": [_job(job) for job in running[:SHOWN]],
@@ -81,6 +80,30 @@ def _row(worker: jobs.AliasWorker, running: Sequence[Job], may_control: bool) ->
         "url": list_url(("status", "running"), ("worker", worker.worker_id)),
         "stacks": plain(worker.stacks) if may_control else "",
         **_buttons(worker, may_control),
+    }
+
+
+def _scheduler(scheduler: jobs.AliasWorker, now: datetime) -> dict[str, Any]:
+    heartbeat_at = now - timedelta(seconds=scheduler.heartbeat_age)
+    return {
+        **_process(scheduler),
+        "id": f"scheduler-{scheduler.worker_id}",
+        # In whole seconds, so that the part changes with each heartbeat, not whenever it is read.
+        "heartbeat_at": heartbeat_at.replace(microsecond=0),
+    }
+
+
+def _process(worker: jobs.AliasWorker) -> dict[str, Any]:
+    """Return what is said of workers and schedulers alike."""
+    return {
+        "worker": worker,
+        "name": one_line(worker.worker_id),
+        "host": one_line(worker.host),
+        "release": one_line(worker.release),
+        "tags": None if worker.tags is None else one_line(", ".join(worker.tags)),
+        "state": _state(worker),
+        "is_late": worker.is_alive and worker.heartbeat_age > LATE_PART * worker.lease,
+        "silent": coarse(worker.heartbeat_age),
     }
 
 

@@ -10,9 +10,10 @@ import pytest
 from django_loco import jobs
 from django_loco.core.job import utcnow
 from django_loco.dashboard.activity import Activity
-from django_loco.dashboard.pages.overview.facts import Facts
+from django_loco.dashboard.pages.overview.facts import Facts, ScheduleFacts
 from django_loco.dashboard.pages.overview.health import health_of
 from django_loco.jobs.control import AliasPause
+from django_loco.scheduler import Problem
 
 EMPTY = Facts(
     at=utcnow(),
@@ -23,8 +24,8 @@ EMPTY = Facts(
     rates={},
     activity=Activity((), {}, ()),
     failures=(),
-    upcoming=(),
-    off=(),
+    schedules=ScheduleFacts(),
+    is_scheduler_missing=False,
 )
 
 
@@ -42,6 +43,9 @@ def queue(ready, *, paused=False):
     )
 
 
+START = "Start one: manage.py loco_scheduler, or loco_start --scheduler."
+NO_SCHEDULER = {"schedules": ScheduleFacts(waiting=2), "is_scheduler_missing": True}
+WRONG = Problem("It is wrong.", "", "nightly")
 FAILED = {"rates": {("default", "emails"): jobs.QueueRates(failed_last_hour=2)}}
 
 
@@ -51,6 +55,18 @@ FAILED = {"rates": {("default", "emails"): jobs.QueueRates(failed_last_hour=2)}}
         ({}, "good", "0 workers are alive, no job waits for long, and none failed in the last hour."),
         ({"queues": [queue(10_000)], "workerless": ["default"]}, "bad", "No worker is alive, and 10,000+ jobs wait."),
         ({"queues": [queue(0)], "workerless": ["default"], **FAILED}, "warning", "2 jobs failed in the last hour."),
+        (
+            {**NO_SCHEDULER, **FAILED},
+            "bad",
+            f"No scheduler is alive, and 2 schedules wait. {START}",
+        ),
+        ({**NO_SCHEDULER, "is_scheduler_missing": False, **FAILED}, "warning", "2 jobs failed in the last hour."),
+        ({**NO_SCHEDULER, "schedules": ScheduleFacts(), **FAILED}, "warning", "2 jobs failed in the last hour."),
+        (
+            {**NO_SCHEDULER, "queues": [queue(1)], "workerless": ["default"]},
+            "bad",
+            "No worker is alive, and 1 job waits.",
+        ),
         (
             {"ages": {("default", "emails"): 90.0}, **FAILED},
             "warning",
@@ -67,7 +83,7 @@ FAILED = {"rates": {("default", "emails"): jobs.QueueRates(failed_last_hour=2)}}
             "warning",
             "Jobs wait in paused queues: emails.",
         ),
-        ({"off": [None]}, "warning", "1 schedule is off, because of a mistake in it."),
+        ({"schedules": ScheduleFacts(off=[WRONG])}, "warning", "1 schedule is off, because of a mistake in it."),
         ({"workers": [SimpleNamespace(is_alive=False)]}, "warning", "1 worker has stopped responding."),
     ],
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from django_loco.core.job import utcnow
@@ -18,8 +21,12 @@ def worker(**given):
     return AliasWorker(**fields | given)
 
 
+def read_of(workers=(), schedulers=()):
+    return WorkersRead(at=utcnow(), workers=workers, running={}, unserved=[], schedulers=schedulers)
+
+
 def row(*, may_control=True, **given):
-    read = WorkersRead(workers=[worker(**given)], running={}, unserved=[])
+    read = read_of([worker(**given)])
     [found] = parts_of(read, may_control=may_control)["list"]["rows"]
     return found
 
@@ -56,11 +63,21 @@ def test_a_meter_is_never_wider_than_full():
 
 def test_of_many_workers_some_are_shown_and_all_count():
     workers = [worker(worker_id=str(number)) for number in range(WORKERS + 2)]
-    context = parts_of(WorkersRead(workers=workers, running={}, unserved=[]), may_control=True)["list"]
+    context = parts_of(read_of(workers), may_control=True)["list"]
     assert (len(context["rows"]), context["more"], context["alive"]) == (WORKERS, 2, WORKERS + 2)
 
 
 def test_dead_workers_do_not_count():
-    read = WorkersRead(workers=[worker(), worker(worker_id="x", heartbeat_age=99.0)], running={}, unserved=[])
+    read = read_of([worker(), worker(worker_id="x", heartbeat_age=99.0)])
     context = parts_of(read, may_control=True)["list"]
     assert (context["alive"], context["busy"], context["slots"]) == (1, 2, 8)
+
+
+def test_a_scheduler_that_beats_no_more_has_the_same_row_while_its_silence_grows():
+    read = read_of(schedulers=[worker(worker_id="app:1:cd", role="scheduler", heartbeat_age=10.25)])
+    later = replace(
+        read, at=read.at + timedelta(seconds=2), schedulers=[replace(read.schedulers[0], heartbeat_age=12.25)]
+    )
+    [first], [second] = (parts_of(each, may_control=True)["schedulers"]["rows"] for each in (read, later))
+    assert first["heartbeat_at"] == second["heartbeat_at"]
+    assert first["heartbeat_at"].microsecond == 0
