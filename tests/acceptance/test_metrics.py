@@ -22,6 +22,11 @@ def enqueue(request, name):
 
 urlpatterns = [path("", include("django_loco.urls.metrics")), path("enqueue/<name>", enqueue)]
 """
+SCHEDULES = """
+from django_loco import scheduler
+from pages.tasks import work
+scheduler.daily(work, at="04:00", args=["night"], name="nightly")
+"""
 TOKEN = "4ebf1e3a9c6d42f0"
 TASK = 'backend="default",queue="default",task="pages.tasks.work"'
 
@@ -64,6 +69,19 @@ def test_a_site_without_users_says_what_it_wants(project):
         scrape(project, "wrong")
     with raised.value as error:
         assert (error.code, error.read()) == (401, b'The token is not that of LOCO["METRICS_TOKEN"].\n')
+
+
+def test_a_site_tells_whether_a_scheduler_is_alive(project):
+    project.write("pages/urls.py", URLS)
+    project.write("pages/schedules.py", SCHEDULES)
+    project.settings["LOCO"] = {"METRICS_TOKEN": TOKEN, "LEASE": 2}
+    project.serve("--noreload")
+    nobody, somebody = (f'loco_schedulers{{backend="default"}} {number}' for number in (0, 1))
+    assert {"loco_schedules 1", nobody} <= set(scrape(project))
+    scheduler = project.start("loco_scheduler", "--noreload")
+    wait_until(lambda: somebody in scrape(project), "a living scheduler")
+    scheduler.kill()
+    wait_until(lambda: nobody in scrape(project), "the death of the scheduler")
 
 
 def test_a_worker_tells_how_it_fares(project):

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import threading
 from functools import partial
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db import DatabaseError
 from django.test import Client
 from django.urls import include, path
 
+from django_loco import scheduler
+from django_loco.core.job import utcnow
 from django_loco.exceptions import QueueUnavailable
+from django_loco.models import Schedule
 from django_loco.process.health import snapshots as snapshots_module
 from django_loco.process.health.probe import Probe
 from django_loco.queues import queue_for
 from django_loco.queues.records.minutes import NUMBERS, Labels, Minute, minute_of
+from django_loco.queues.workers import Role, WorkerInfo
 from tests.app.tasks import add
+
+from .scheduler.conftest import own_schedules  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls(__name__)]
 urlpatterns = [path("", include("django_loco.urls.metrics"))]
@@ -26,10 +34,10 @@ TOKEN = "4ebf1e3a9c6d42f0"
 @pytest.fixture(autouse=True)
 def token(settings):
     settings.LOCO = {**settings.LOCO, "METRICS_TOKEN": TOKEN}
-    snapshots_module._probes.clear()
+    snapshots_module.forget()
     queue_for("default").clear()
     yield
-    snapshots_module._probes.clear()
+    snapshots_module.forget()
 
 
 def get(**headers: str):
@@ -126,7 +134,45 @@ def test_a_queue_that_is_away_or_hangs_is_said_to_be_down(monkeypatch, caplog):
     ended = threading.Event()
     monkeypatch.setattr(queue, "totals", lambda: ended.wait(20))
     monkeypatch.setattr(snapshots_module, "ANSWER_SECONDS", 0.01)
-    snapshots_module._probes.clear()
+    snapshots_module.forget()
     assert down in scraped()
     ended.set()
     snapshots_module._probes["default"].begin().exception(20)
+
+
+def scheduler_entry(**given: Any) -> WorkerInfo:
+    described: dict[str, Any] = {"worker_id": "web-1:7:abc/0", "host": "web-1", "pid": 7, "queues": (), "tags": None}
+    described |= {"threads": 0, "coroutines": 0, "lease": 30.0, "started_at": utcnow(), "role": Role.SCHEDULER}
+    return WorkerInfo(**described | given)
+
+
+def test_schedules_that_nobody_fires_are_seen(own_schedules, monkeypatch):  # noqa: F811
+    """These numbers together are what the alert is about."""
+    now = [0.0]
+    monkeypatch.setattr(snapshots_module, "Probe", partial(Probe, clock=lambda: now[0]))
+    own_schedules.daily(add, at="04:00", args=[1, 2], name="nightly")
+    Schedule.objects.create(name="row", run=add.module_path, args=[1, 2], schedule="every hour")
+    assert {"loco_schedules 2", 'loco_schedulers{backend="default"} 0'} <= set(scraped())
+    queue_for("default").register(scheduler_entry())
+    scheduler.pause("row")
+    now[0] = 6.0
+    assert {"loco_schedules 2", 'loco_schedulers{backend="default"} 1'} <= set(scraped()), "counted once a minute"
+    now[0] = 61.0
+    assert "loco_schedules 1" in scraped()
+
+
+@pytest.mark.parametrize("mode", ["BackgroundAsync", "ForegroundBlocking"])
+def test_schedulers_that_others_do_not_see_are_not_counted(settings, mode):
+    settings.WORKER_MODE = mode
+    assert not [line for line in scraped() if "loco_schedulers" in line]
+
+
+def test_schedules_that_cannot_be_counted_are_missing(monkeypatch, caplog):
+    def away() -> int:
+        raise DatabaseError("gone")
+
+    monkeypatch.setattr(snapshots_module, "count_on", away)
+    lines = scraped()
+    assert 'loco_queue_up{backend="default"} 1' in lines
+    assert not [line for line in lines if "loco_schedules" in line]
+    assert "The schedules cannot be counted, so their metric is missing: gone" in caplog.text

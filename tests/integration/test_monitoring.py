@@ -85,6 +85,14 @@ def fires_at(instance: str = "b", **times: str) -> dict[str, str]:
     return {f"loco_schedule_{names[name]}_seconds{{{labels}}}": values for name, values in times.items()}
 
 
+def schedulers(alias: str, values: str) -> dict[str, str]:
+    return {f'loco_schedulers{{job="site",instance="a",backend="{alias}"}}': values}
+
+
+def schedules(values: str, alive: str) -> dict[str, str]:
+    return {'loco_schedules{job="site",instance="a"}': values, **schedulers("default", alive)}
+
+
 def worker(name: str, values: str, more: str = "") -> dict[str, str]:
     return {f"{name}{{{WORKER}{more}}}": values}
 
@@ -164,6 +172,16 @@ CASES = {
             fires_at(known="0x30", period="120x30", fired="0+60x30"),
             {**fires_at(known="0x30", period="120x30", fired="60x30"), **fires_at(instance="c", fired="0+60x30")},
             fires_at(known="_x10 720x20", period="240x30"),
+        ],
+    ),
+    "LocoNoScheduler": Case(
+        schedules("3x30", alive="0x30"),
+        [
+            schedules("3x30", alive="1x30"),
+            schedules("0x30", alive="0x30"),
+            schedules("3x30", alive="1x17 0x13"),
+            schedules("3x30", alive="_x30"),
+            {**schedules("3x30", alive="0x30"), **schedulers("bulk", "1x30")},
         ],
     ),
     "LocoSchedulerGone": Case(

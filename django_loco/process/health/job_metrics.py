@@ -16,7 +16,7 @@ from ...metrics.names import MAX_NAMES, bounded
 from ...metrics.tally import FAILURE, LOST, SUCCESS
 from ...queues.records.minutes import BOUNDS, Minute, summed
 from ...queues.records.pauses import JobKind
-from .snapshots import MAX_COUNT, Snapshot, snapshots
+from .snapshots import MAX_COUNT, Snapshot, schedules_on, snapshots
 
 #: The outcomes that are shown from the first run of a task on. Prometheus sees no increase in the first value of a
 #: series, so it would miss the first failure.
@@ -30,6 +30,8 @@ def job_families() -> list[Family]:
         page.up.add(found is not None, backend=alias)
         if found is not None:
             page.add(alias, found)
+    if (number := schedules_on()) is not None:
+        page.schedules.add(number)
     return page.families
 
 
@@ -49,6 +51,8 @@ class MetricsPage:
         self._workers = self._gauge("loco_workers", "Workers that are alive.")
         self._slots = self._gauge("loco_slots", "Jobs that live workers can run at once.")
         self._busy = self._gauge("loco_slots_busy", "Jobs that live workers held at their last heartbeat.")
+        self._schedulers = self._gauge("loco_schedulers", "Schedulers that are alive.")
+        self.schedules = self._gauge("loco_schedules", "Schedules that are on: neither paused nor over.")
         self._enqueued = self._counter("loco_jobs_enqueued_total", "Jobs that were enqueued.")
         self._finished = self._counter("loco_jobs_finished_total", "Runs that ended, by outcome.")
         self._duration = self._histogram("loco_job_duration_seconds", "How long runs took.")
@@ -70,6 +74,8 @@ class MetricsPage:
         for kind in ("threads", "coroutines"):
             self._slots.add(sum(getattr(worker, kind) for worker in alive), backend=alias, kind=kind)
         self._busy.add(sum(worker.busy for worker in alive), backend=alias)
+        if found.schedulers is not None:
+            self._schedulers.add(sum(each.is_alive for each in found.schedulers), backend=alias)
         self._add_counts(alias, bounded(found.totals))
 
     def _add_queues(self, alias: str, found: Snapshot) -> None:

@@ -1,4 +1,4 @@
-"""Reads the queues for metrics.
+"""Reads the queues for metrics, and counts the schedules.
 
 A process reads each queue at most once in ``FRESH_SECONDS``, however often it is asked, in a thread of its own. A queue
 that hangs holds up nobody for longer than ``ANSWER_SECONDS``.
@@ -16,17 +16,22 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 
 from ... import jobs
+from ...jobs.control import workers_and_schedulers
+from ...jobs.presentation.unserved import shows_schedulers
 from ...jobs.stores import backend_of
 from ...log.safe import get_logger
 from ...queues import queue_for
 from ...queues.records.minutes import Minute
 from ...queues.records.pauses import JobPause
+from ...scheduler.api.counting import count_on
 from .probe import Probe
 
 logger = get_logger("django_loco.metrics")
 
 #: For how long an answer is given again.
 FRESH_SECONDS = 5.0
+#: For how long the number of schedules is given again. It is needed to alert people, minutes later.
+SCHEDULES_SECONDS = 60.0
 #: How long the queues may take together. Prometheus waits for ten seconds by default.
 ANSWER_SECONDS = 5.0
 #: The number up to which jobs are counted.
@@ -49,17 +54,34 @@ class Snapshot(NamedTuple):
     """The tasks and tags that are paused."""
 
     limits: Sequence[jobs.LimitState] = ()
+    schedulers: Sequence[jobs.AliasWorker] | None = None
+    """``None``: schedulers do not show themselves there."""
 
 
 _probes: dict[str, Probe[Snapshot]] = {}
+_counting: dict[str, Probe[int]] = {}
 
 
 def snapshots() -> dict[str, Snapshot | None]:
     """Return what is known of each alias; ``None`` for one whose queue does not answer."""
+    _counting_schedules().begin()
     probes = {alias: _probes.setdefault(alias, _probe_of(alias)) for alias in jobs.aliases()}
     for probe in probes.values():
         probe.begin()  # all at once, so that queues that hang are waited for together
     return {alias: _answer_of(alias, probe) for alias, probe in probes.items()}
+
+
+def schedules_on() -> int | None:
+    """Return how many schedules are on; ``None`` if their database does not answer."""
+    try:
+        return _counting_schedules().ask(ANSWER_SECONDS)
+    except Exception as error:  # noqa: BLE001 - a database may raise anything
+        logger.warning("The schedules cannot be counted, so their metric is missing: %s", error)
+        return None
+
+
+def _counting_schedules() -> Probe[int]:
+    return _counting.setdefault("schedules", Probe(count_on, fresh=SCHEDULES_SECONDS))
 
 
 def _probe_of(alias: str) -> Probe[Snapshot]:
@@ -76,21 +98,29 @@ def _answer_of(alias: str, probe: Probe[Snapshot]) -> Snapshot | None:
 
 def _read(alias: str) -> Snapshot:
     with closing(queue_for(alias)) as queue:
+        workers, schedulers = workers_and_schedulers(alias)
         return Snapshot(
             queues=jobs.stats(backend=alias, limit=MAX_COUNT),
-            workers=jobs.workers(backend=alias),
+            workers=workers,
             totals=queue.totals(),
             names=frozenset(backend_of(alias).queues),
             size=queue.examiner(queue).size(),
             pauses=frozenset(queue.paused_jobs()),
             limits=jobs.limits(backend=alias),
+            schedulers=schedulers if shows_schedulers(alias) else None,
         )
 
 
-os.register_at_fork(after_in_child=_probes.clear)
+def forget() -> None:
+    """Read everything anew, in a fork or with other settings."""
+    _probes.clear()
+    _counting.clear()
+
+
+os.register_at_fork(after_in_child=forget)
 
 
 @receiver(setting_changed)
 def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
     if setting in ("TASKS", "WORKER_MODE", "DATABASES", "CACHES"):
-        _probes.clear()
+        forget()

@@ -51,8 +51,9 @@ def total(outcome: str, runs: int, *, task: str = "shop.send", queue: str = "def
 
 @pytest.fixture
 def shown(monkeypatch):
-    def shown(found: Snapshot | None) -> set[str]:
+    def shown(found: Snapshot | None, schedules: int | None = None) -> set[str]:
         monkeypatch.setattr(job_metrics, "snapshots", lambda: {"default": found})
+        monkeypatch.setattr(job_metrics, "schedules_on", lambda: schedules)
         return set(text_of(job_metrics.job_families()).splitlines())
 
     return shown
@@ -106,6 +107,21 @@ def test_only_live_workers_count(shown):
         'loco_slots{backend="default",kind="coroutines"} 200',
         'loco_slots_busy{backend="default"} 6',
     } <= lines
+
+
+def test_only_live_schedulers_count_where_they_show_themselves(shown):
+    found = Snapshot([], [], [], frozenset())
+    with_schedulers = found._replace(schedulers=[worker(1.0), worker(31.0)])
+    assert 'loco_schedulers{backend="default"} 1' in shown(with_schedulers)
+    assert 'loco_schedulers{backend="default"} 0' in shown(found._replace(schedulers=[]))
+    assert not [line for line in shown(found) if "loco_schedulers" in line]
+
+
+def test_the_number_of_schedules_is_shown_if_it_is_known(shown):
+    found = Snapshot([], [], [], frozenset())
+    assert "loco_schedules 0" in shown(found, schedules=0)
+    assert "loco_schedules 7" in shown(None, schedules=7), "they are not in the store of an alias"
+    assert not [line for line in shown(found) if "loco_schedules" in line]
 
 
 def test_counters_and_histograms_are_the_totals(shown):
