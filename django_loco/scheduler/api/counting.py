@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import islice
 
-from django.db.models import Count, Exists, OuterRef, Q, Value
+from django.db.models import Count, Q, Value
 
 from ...core.job import utcnow
 from ..registry import default
@@ -41,7 +41,7 @@ def _paused_and_rows() -> Mapping[str, int]:
         Q(at__isnull=True) | Q(at__gt=now), Q(end__isnull=True) | Q(end__gt=now), after=""
     )
     counted = (
-        rows.exclude(Exists(pauses.filter(name=OuterRef("name"))))
+        rows.exclude(name__in=pauses.values("name"))
         .order_by()
         .annotate(key=Value(_ROWS))
         .values("key")
@@ -51,6 +51,6 @@ def _paused_and_rows() -> Mapping[str, int]:
     paused = pauses.annotate(number=Value(1)).values_list("name", "number")
     try:
         with database.require_tables():
-            return dict(counted.union(paused, all=True))
+            return dict(counted.union(paused, all=True).order_by())
     except database.MissingTable:
         return {}
