@@ -20,6 +20,8 @@ from .stored_jobs.listing import STATS_HEADINGS, Rates, rates_of, stats_row
 
 #: The time for which failures are shown, and the number of failed jobs among which they are looked for.
 RECENT, NEWEST = timedelta(hours=1), 1_000
+#: The highest ``max_waiting``. A probe should not count more jobs than this.
+MOST_WAITING = 1_000_000
 #: The number of schedules that are shown, those that are due next.
 SCHEDULES = 10
 LOCK_HEADINGS = ("NAME", "ALIAS", "HOLDER", "JOB", "SINCE", "TOKEN", "WAITING")
@@ -36,7 +38,7 @@ class Thresholds:
     """The most seconds for which the oldest due job of a queue may wait. Paused queues do not count."""
 
     max_waiting: int | None = None
-    """The most jobs that may be ready in a queue, deferred ones too."""
+    """The most jobs that may be ready in a queue, deferred ones too; at most ``MOST_WAITING``."""
 
     require_worker: bool = False
     """Whether each alias needs a worker that is alive."""
@@ -127,9 +129,8 @@ def read_locks(backend: str | None = None) -> HeldLocks:
 
 def read(thresholds: Thresholds, backend: str | None = None) -> Status:
     """Return the present status of ``backend``, an alias in ``TASKS``, or of all. Raises ``QueueUnavailable``."""
-    most = max(jobs.COUNTED, (thresholds.max_waiting or 0) + 1)
     workers, schedulers = workers_and_schedulers(backend)
-    queues, now = jobs.stats(backend=backend, limit=most), utcnow()
+    queues, now = _queues(thresholds, backend), utcnow()
     return Status(
         at=now,
         workers=workers,
@@ -141,6 +142,15 @@ def read(thresholds: Thresholds, backend: str | None = None) -> Status:
         limits=jobs.limits(backend=backend),
         schedulers=schedulers,
     )
+
+
+def _queues(thresholds: Thresholds, backend: str | None) -> list[jobs.QueueStats]:
+    """Return the numbers of jobs, which are counted further than usual only if a threshold asks for it."""
+    queues = jobs.stats(backend=backend, limit=jobs.COUNTED)
+    most = (thresholds.max_waiting or 0) + 1
+    if most > jobs.COUNTED and any(queue.ready.is_capped for queue in queues):
+        return jobs.stats(backend=backend, limit=most)
+    return queues
 
 
 def _failures(now: datetime, backend: str | None) -> list[Failure]:

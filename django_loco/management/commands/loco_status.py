@@ -2,6 +2,7 @@
 
 import json
 import time
+from argparse import ArgumentTypeError
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -21,6 +22,15 @@ CLEAR = "\x1b[H\x1b[2J"
 WATCH_SECONDS = 2.0
 
 
+def countable(text: str) -> int:
+    """Parse a number of jobs up to which a probe may count them."""
+    if (number := positive(text)) > status.MOST_WAITING:
+        raise ArgumentTypeError(
+            f"{text} is more than {status.MOST_WAITING:,}, up to which jobs are counted. Use a lower number."
+        )
+    return number
+
+
 class Command(BaseCommand):
     help = (
         "Shows workers, queues, schedules and recent failures on one screen. "
@@ -36,7 +46,12 @@ class Command(BaseCommand):
             metavar="SECONDS",
             help="Fail if a job has been due for longer. Paused queues do not count.",
         )
-        parser.add_argument("--max-waiting", type=positive, metavar="JOBS", help="Fail if more jobs wait in a queue.")
+        parser.add_argument(
+            "--max-waiting",
+            type=countable,
+            metavar="JOBS",
+            help=f"Fail if more jobs wait in a queue; at most {status.MOST_WAITING:,}.",
+        )
         parser.add_argument("--require-worker", action="store_true", help="Fail if no worker is alive.")
         parser.add_argument("--require-scheduler", action="store_true", help="Fail if no scheduler is alive.")
         parser.add_argument("--locks", action="store_true", help="Show the locks that are held, and nothing else.")

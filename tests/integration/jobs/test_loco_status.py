@@ -108,6 +108,29 @@ def test_thresholds_decide_over_the_exit_code(queue, worker):
         run("--require-worker")
 
 
+def test_no_more_jobs_are_counted_than_a_threshold_needs(queue, monkeypatch):
+    monkeypatch.setattr(jobs, "COUNTED", 2)
+    asked = []
+    counts = queue.counts
+    monkeypatch.setattr(queue, "counts", lambda limit=None: (limit and asked.append(limit), counts(limit))[1])
+    for number in range(5):
+        tasks.add.enqueue(number, 2)
+        if number == 1:
+            run("--max-waiting", "4", "--backend", "default")
+            assert asked == [3]
+    asked.clear()
+    assert run("--max-waiting", "5", "--backend", "default")
+    assert asked == [3, 7]
+    with pytest.raises(CommandError, match=r"default/default: 5 jobs wait, more than 4\."):
+        run("--max-waiting", "4")
+
+
+def test_a_threshold_up_to_which_nobody_can_count_is_refused():
+    assert run("--max-waiting", "1000000")
+    with pytest.raises(CommandError, match=r"1000001 is more than 1,000,000, up to which jobs are counted\."):
+        run("--max-waiting", "1000001")
+
+
 def test_jobs_in_the_memory_of_other_processes_are_not_kept_secret(queue, capsys):
     call_command("loco_status", "--backend", "default")
     assert ("so this command sees none of them" in capsys.readouterr().err) == (not queue.is_shared)
