@@ -68,7 +68,7 @@ SCRIPTS = {
         *("unique", "members", "prune"),
     ),
     "set_limit": Script("turns turn closed changed_limits", "set_limit"),
-    "limit_use": Script("ready turns closed limited tats closings", "limit_use"),
+    "limit_use": Script("ready limited tats closings", "limit_use"),
     "register": Script("workers", "register"),
     "unregister": Script("workers commands", "unregister", common=False),
     "command": Script("workers commands", "command", common=False),

@@ -1,50 +1,77 @@
--- Shows how limits are used. Changes nothing.
+-- Shows how limits are used, part by part, so that other clients are served in between. Changes nothing.
 --
 -- Keys: see the first line.
--- Arguments: keys of which to return the times, a line each, or '*' for all; in that case also the jobs that wait.
+-- Arguments: keys of which to return the times, a line each; or '*' for a part of all keys and of the jobs that wait, and
+-- where it begins: with which places, and at which cursors of `tats` and `closings` (see `ZSCAN`); nothing for those that
+-- are through. The first part begins with the kinds of limited jobs, and is the one that has the jobs that run.
 -- Returns the time; the limit keys of the jobs that run; three values for each level with jobs: its limit key, how many
--- they are, and since when the first of them is due; three values for each key: its name and its two times.
-local ready, turns, closed, limited, tats, closings = unpack(KEYS)
+-- they are, and since when the first of them is due; keys with their times in `tats`, and in `closings`; and the three
+-- values with which the next part begins.
+local ready, limited, tats, closings = unpack(KEYS)
+local LEVELS, TIMES, FIRST = 150, 300, '4'
 
-local running, waiting, times, seen = {}, {}, {}, {}
-local stored = redis.call('HGETALL', limited)
-for number = 2, #stored, 2 do
-  running[#running + 1] = stored[number]
+local function running()
+  local found, stored = {}, redis.call('HGETALL', limited)
+  for number = 2, #stored, 2 do
+    found[#found + 1] = stored[number]
+  end
+  return found
 end
 
-local function show_times(key)
-  if not seen[key] then
-    seen[key] = true
-    local tat, closing = redis.call('ZSCORE', tats, key), redis.call('ZSCORE', closings, key)
-    if tat or closing then
-      add(times, key, text(tat or 0))
-      times[#times + 1] = text(closing or 0)
+local function times_of(of)
+  local found = {}
+  for _, key in ipairs(lines(ARGV[1])) do
+    local time = redis.call('ZSCORE', of, key)
+    if time then
+      add(found, key, time)
     end
   end
+  return found
 end
 
 if ARGV[1] ~= '*' then
-  for _, key in ipairs(lines(ARGV[1])) do
-    show_times(key)
-  end
-  return { text(micros()), running, waiting, times }
+  return { text(micros()), running(), {}, times_of(tats), times_of(closings), { '', '', '' } }
 end
-for _, of in ipairs({ tats, closings }) do
-  for _, key in ipairs(redis.call('ZRANGE', of, 0, -1)) do
-    show_times(key)
-  end
-end
-local counted = {}
-for _, of in ipairs({ turns, closed }) do
-  for _, level in ipairs(redis.call('ZRANGE', of, 0, -1)) do
-    if not counted[level] then
-      counted[level] = true
-      local first = redis.call('ZRANGEBYLEX', ready, '[' .. level, '(' .. level .. '\255', 'LIMIT', 0, 1)[1]
-      if first then
-        add(waiting, level:match('\v([^\t\r]*)'), redis.call('ZLEXCOUNT', ready, '[' .. first, '(' .. level .. '\255'))
-        waiting[#waiting + 1] = first:sub(#level + 1, #level + 16)
-      end
+
+-- Hops over the levels in `ready`. Returns what is shown of each, and with which places to go on.
+local function levels_from(start)
+  local found, from = {}, '[' .. start
+  for _ = 1, LEVELS do
+    local place = redis.call('ZRANGEBYLEX', ready, from, '+', 'LIMIT', 0, 1)[1]
+    if not place then
+      return found, ''
     end
+    -- Somebody else may have written it: then there is no such level, limit key, or time.
+    local level = place:match('^[^\r]*\r...') or ''
+    local limit_key, due = level:match('\v([^\t\r]*)\t?\r'), place:sub(#level + 1, #level + 16):match('^%d+$')
+    start = level .. '\255'
+    if level == '' or start <= place then
+      start = place .. '\0'
+    end
+    if limit_key and due then
+      add(found, limit_key, redis.call('ZLEXCOUNT', ready, '[' .. place, '(' .. start))
+      found[#found + 1] = due
+    end
+    from = '[' .. start
   end
+  return found, start
 end
-return { text(micros()), running, waiting, times }
+
+local function some_of(key, cursor)
+  if cursor == '' then
+    return {}, ''
+  end
+  local following, found = unpack(redis.call('ZSCAN', key, cursor, 'COUNT', TIMES))
+  return found, following ~= '0' and following or ''
+end
+
+local waiting, start = {}, ''
+if ARGV[2] ~= '' then
+  waiting, start = levels_from(ARGV[2])
+end
+local some_tats, tat_cursor = some_of(tats, ARGV[3])
+local some_closings, closing_cursor = some_of(closings, ARGV[4])
+return {
+  text(micros()), ARGV[2] == FIRST and running() or {}, waiting, some_tats, some_closings,
+  { start, tat_cursor, closing_cursor },
+}

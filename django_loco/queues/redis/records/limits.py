@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import NamedTuple
 
 from ....core.job.limits import KeyTimes, Limit, Limits, limits_of
 from ...claim import Claim
@@ -14,6 +15,21 @@ from ..codec import LIMITED, choice_payload, decoded, kinds_of, limits_payload, 
 from ..job_lists import moment_of
 from ..server import RedisServer
 from .pauses import RedisPauses
+
+#: Where the first part of all keys begins, see ``lua/limit_use.lua``.
+FIRST_PART = ("4", "0", "0")
+
+
+class _PartOfUse(NamedTuple):
+    now: int
+    running: Sequence[bytes]
+    """The limit keys of jobs that run."""
+
+    levels: Iterable[tuple[str, int, int]]
+    """Limit keys, each with how many of its jobs are due, and since when the first of them is, in microseconds."""
+
+    tats: Mapping[str, int]
+    closings: Mapping[str, int]
 
 
 class RedisLimits(RedisPauses, Limiting):
@@ -33,20 +49,28 @@ class RedisLimits(RedisPauses, Limiting):
         return limits_of({decoded(name): json.loads(decoded(text).rpartition("\t")[2]) for name, text in pairs})
 
     def limit_use(self, keys: Collection[str] | None = None) -> LimitUse:
-        """Return how limits are used."""
-        now, running, waiting, times = self.server.run("limit_use", ("*" if keys is None else lines(keys),))
-        numbers = [part for place in range(0, len(waiting), 3) for part in waiting[place : place + 2]]
+        """Return how limits are used. Jobs that begin or end while a long list is read may be missed or count twice."""
+        running: Counter[str] = Counter()
+        waiting: Counter[str] = Counter()
         oldest: dict[str, int] = {}
-        for limit_key, due in zip(map(decoded, waiting[::3]), map(int, waiting[2::3]), strict=True):
-            oldest[limit_key] = min(due, oldest.get(limit_key, due))
-        rows = zip(times[::3], times[1::3], times[2::3], strict=True)
-        return LimitUse(
-            int(now),
-            Counter(map(decoded, running)),
-            _summed(numbers),
-            {decoded(key): KeyTimes(int(tat), int(closing)) for key, tat, closing in rows},
-            {key: moment_of(micros) for key, micros in oldest.items()},
-        )
+        tats: dict[str, int] = {}
+        closings: dict[str, int] = {}
+        for part in self._parts_of_use("*" if keys is None else lines(keys)):
+            running.update(map(decoded, part.running))
+            for limit_key, number, due in part.levels:
+                waiting[limit_key] += number
+                oldest[limit_key] = min(due, oldest.get(limit_key, due))
+            tats |= part.tats
+            closings |= part.closings
+        times = {key: KeyTimes(tats.get(key, 0), closings.get(key, 0)) for key in tats.keys() | closings.keys()}
+        return LimitUse(part.now, running, waiting, times, {key: moment_of(due) for key, due in oldest.items()})
+
+    def _parts_of_use(self, keys: str) -> Iterator[_PartOfUse]:
+        start: Sequence[bytes | str] = FIRST_PART
+        while any(start):
+            now, running, levels, tats, closings, start = self.server.run("limit_use", (keys, *start))
+            triples = zip(map(decoded, levels[::3]), map(int, levels[1::3]), map(int, levels[2::3]), strict=True)
+            yield _PartOfUse(int(now), running, triples, _by_key(tats), _by_key(closings))
 
     def limited_waiting(self, claim: Claim) -> Mapping[str, int]:
         """Return how many limited jobs are due."""
@@ -71,3 +95,8 @@ def _summed(pairs: Sequence[bytes]) -> Mapping[str, int]:
     for limit_key, number in zip(pairs[::2], pairs[1::2], strict=True):
         counts[decoded(limit_key)] += int(number)
     return +counts
+
+
+def _by_key(pairs: Sequence[bytes]) -> dict[str, int]:
+    """Return times in whole microseconds by keys. Redis has them as floating point numbers."""
+    return {decoded(key): int(float(time)) for key, time in zip(pairs[::2], pairs[1::2], strict=True)}
