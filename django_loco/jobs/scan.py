@@ -3,31 +3,39 @@
 The bounds of a filter choose the streams: one for each alias, status and queue, which the queue can read by itself.
 They are merged by id, and the rest of the filter is applied to each job. A job that moves from one stream to another
 meanwhile may be missed, but is never yielded twice. Only a job on its way to another store is: once of each store.
+
+To read and decode a job costs several times as much as its call alone. So if the filter has a condition on the calls,
+and few jobs of a page match it, the next page is one of calls, and only the jobs whose calls match are read.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from operator import attrgetter
 from typing import Any
 
-from ..core.compat import TaskResultStatus
-from ..core.job import Job, utcnow
+from ..core.job import Job, JobCall, utcnow
 from ..queues import Queue
+from ..queues.base import Which
 from .language import Filter
+from .language.words import CallTest
 from .stores import aliases, queue_of
 
 #: The number of jobs in the first page, and in the largest. Each page is twice as long as the one before it.
 FIRST_PAGE, LARGEST_PAGE = 100, 1_000
 #: The approximate number of bytes that a page should not exceed. Jobs may have large arguments and tracebacks.
 PAGE_BYTES = 8 << 20
+#: One job of so many may match in a page after which only calls are read.
+RARE = 10
 
 
-def size_of(job: Job) -> int:
+def size_of(job: Job | JobCall) -> int:
     """Return the approximate number of bytes of the large fields of ``job``."""
+    if isinstance(job, JobCall):
+        return len(job.arguments)
     texts = (job.arguments, job.return_value, job.checkpoint, job.metadata, job.progress, job.steps)
     return sum(len(text) for text in texts if text) + sum(len(error.traceback) for error in job.errors)
 
@@ -64,10 +72,10 @@ class Scan:
                 return
             self.looked_at += 1
             self.last_id = job.id
-            if self.filter.matches(job, utcnow()):
+            if isinstance(job, Job) and self.filter.matches(job, utcnow()):
                 yield job
 
-    def _streams(self) -> Iterator[Iterable[Job]]:
+    def _streams(self) -> Iterator[Iterable[Job | JobCall]]:
         bounds = self.filter.bounds
         before = min(filter(None, (bounds.before, self.before)), default=None)
         for alias in aliases():
@@ -78,7 +86,8 @@ class Scan:
                 yield _by_ids(queue, bounds.ids, before)
                 continue
             for status, name in product(_each(bounds.statuses), _each(bounds.queues)):
-                yield _pages(queue, status, name, before, bounds.since)
+                which: Which = {"status": status, "queue_name": name, "before": before}
+                yield _pages(queue, which, bounds.since, self.filter.of_call)
 
 
 def _each(chosen: frozenset[Any] | None) -> Iterable[Any]:
@@ -96,23 +105,26 @@ def _by_ids(queue: Queue, ids: Iterable[str], before: str | None) -> Iterator[Jo
         size = _next_size(page) if page else LARGEST_PAGE
 
 
-def _pages(
-    queue: Queue, status: TaskResultStatus | None, name: str | None, before: str | None, since: str | None
-) -> Iterator[Job]:
-    size = FIRST_PAGE
+def _pages(queue: Queue, which: Which, since: str | None, of_call: CallTest | None) -> Iterator[Job | JobCall]:
+    size, is_rare = FIRST_PAGE, False
     while True:
-        page = queue.list(status=status, queue_name=name, before=before, limit=size)
-        for job in page:
-            if since is not None and job.id < since:
+        which["limit"] = size
+        page = queue.list_calls(**which) if is_rare else queue.list(**which)
+        found = [each for each in page if of_call(each)] if of_call is not None else page
+        missing = [each.id for each in found if isinstance(each, JobCall)]
+        jobs = {job.id: job for job in queue.get_many(missing)} if missing else {}
+        for each in page:
+            if since is not None and each.id < since:
                 return
-            yield job
+            yield jobs.get(each.id, each)
         if len(page) < size:
             return
-        before = page[-1].id
+        is_rare = RARE * len(found) < len(page)
+        which["before"] = page[-1].id
         size = _next_size(page)
 
 
-def _next_size(page: list[Job]) -> int:
+def _next_size(page: Sequence[Job | JobCall]) -> int:
     """Return the size of the page after ``page``, by the size of its jobs."""
     fitting = PAGE_BYTES * len(page) // max(1, sum(map(size_of, page)))
     return max(1, min(2 * len(page), LARGEST_PAGE, fitting))

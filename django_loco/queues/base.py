@@ -32,12 +32,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict, Unpack
 
 from django.core.checks import CheckMessage
 
 from ..core.compat import TaskResultStatus
-from ..core.job import Job, JobSummary, Outcome
+from ..core.job import Job, JobCall, JobSummary, Outcome
 from ..core.validation import did_you_mean, is_whole
 from ..exceptions import LocoConfigurationError, QueueRefused
 from ..log.safe import get_logger
@@ -64,6 +64,15 @@ class Change:
 
     after: Job | None
     """The job as it should be: waiting or finished, with the same id and once-key. ``None`` deletes it."""
+
+
+class Which(TypedDict, total=False):
+    """The arguments of ``Queue.list``; by default the 100 newest jobs of all."""
+
+    status: TaskResultStatus | str | None
+    queue_name: str | None
+    before: str | None
+    limit: int
 
 
 def status_of(status: TaskResultStatus | str | None) -> TaskResultStatus | None:
@@ -236,20 +245,17 @@ class Queue(Records, WorkerRegistry, ABC):
         return {name: self.series(name, limit) for name in names}
 
     @abstractmethod
-    def list(
-        self,
-        *,
-        status: TaskResultStatus | str | None = None,
-        queue_name: str | None = None,
-        before: str | None = None,
-        limit: int = 100,
-    ) -> list[Job]:
+    def list(self, **which: Unpack[Which]) -> list[Job]:
         """Return up to ``limit`` jobs, the newest first: by ``id``, descending.
 
         Only those with ``status`` (``FAILED`` or ``"FAILED"``), in the queue ``queue_name``, and with an id below
         ``before``, if these are given. Fewer than ``limit`` jobs are the last ones. Raises ``ValueError`` for a text
         that is not a status.
         """
+
+    def list_calls(self, **which: Unpack[Which]) -> Sequence[Job | JobCall]:
+        """Return what ``list`` returns, or only the calls of these jobs, if reading less costs the queue less."""
+        return self.list(**which)
 
     @abstractmethod
     def change(self, changes: Sequence[Change]) -> set[str]:

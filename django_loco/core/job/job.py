@@ -256,6 +256,16 @@ def written_by_run(job: Job) -> dict[str, Any]:
 
 
 @value
+class JobCall:
+    """What is called by a job, without all that became of it. It suffices to rule out most jobs in a search."""
+
+    id: str
+    backend: str
+    task_path: str
+    arguments: str
+
+
+@value
 class JobSummary:
     """The state of a job without the fields that may be large: arguments, return value and tracebacks."""
 

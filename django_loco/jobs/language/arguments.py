@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ...conf import loco_settings
-from ...core.job import Job
+from ...core.job import Job, JobCall
 from ...core.serialization import decode_call
 from ...log.redaction import shown_value
 from ...queues.unreadable import NOT_OURS
@@ -39,6 +39,13 @@ class Argument:
         if value is MISSING and args:
             value = self._by_place(job, args)
         return shown_value(value, self._hidden) if self._hidden else value
+
+    def candidates(self, job: Job | JobCall) -> Iterator[Any]:
+        """Yield each value that ``of`` may return, whatever the parameters of the task are called."""
+        args, kwargs = decoded(decode_call, job.arguments) or ([], {})
+        by_place = [at_path(each, self._path[1:]) for each in args] if isinstance(args, list) else []
+        for value in (at_path(kwargs, self._path), at_path(args, self._path), *by_place):
+            yield shown_value(value, self._hidden) if self._hidden else value
 
     def _by_place(self, job: Job, args: list[Any]) -> Any:
         first, *rest = self._path

@@ -14,7 +14,7 @@ from ...exceptions import FilterError
 from .bounds import ANYWHERE, Bounds
 from .keywords import tokens_of_keywords
 from .tokens import Token, tokens_of
-from .words import Meaning, meaning_of
+from .words import CallTest, Meaning, meaning_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,12 @@ class Filter:
     def bounds(self) -> Bounds:
         """Where the jobs that match can be."""
         return reduce(and_, (condition.bounds for condition in self.conditions), ANYWHERE)
+
+    @property
+    def of_call(self) -> CallTest | None:
+        """A test that the calls of all jobs pass that match; ``None``: calls do not tell."""
+        tests = [each.meaning.of_call for each in self.conditions if each.meaning.of_call and not each.token.is_negated]
+        return (lambda call: all(test(call) for test in tests)) if tests else None
 
     @property
     def is_exact(self) -> bool:

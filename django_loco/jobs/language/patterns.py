@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import operator
 import re
 from collections.abc import Callable, Sequence
@@ -96,12 +95,10 @@ def json_test(value: str) -> Callable[[Any], bool]:
     """
     matches = glob(value)
     try:
-        wanted = _comparable(decode(value))
+        wanted = decode(value)
     except (ValueError, RecursionError):
-        wanted = None
-    return lambda actual: (
-        (wanted is not None and _comparable(actual) == wanted) or (isinstance(actual, str) and matches(actual))
-    )
+        wanted = MISSING
+    return lambda actual: is_same_json(actual, wanted) or (isinstance(actual, str) and matches(actual))
 
 
 def any_json(values: Sequence[str]) -> Callable[[Any], bool]:
@@ -110,17 +107,13 @@ def any_json(values: Sequence[str]) -> Callable[[Any], bool]:
     return lambda actual: actual is not MISSING and any(test(actual) for test in tests)
 
 
-def _comparable(value: Any) -> str:
-    """Return a text that is the same for equal JSON values: 1 and 1.0 are equal, 1 and true are not."""
-    return json.dumps(_with_whole_numbers(value), sort_keys=True)
-
-
-def _with_whole_numbers(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, dict):
-        return {key: _with_whole_numbers(each) for key, each in value.items()}
-    return [_with_whole_numbers(each) for each in value] if isinstance(value, list) else value
+def is_same_json(one: Any, other: Any) -> bool:
+    """Return whether two decoded JSON values are equal: 1 and 1.0 are, 1 and true are not."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(is_same_json(each, other[key]) for key, each in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(is_same_json, one, other))
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
 def at_path(value: Any, path: Sequence[str]) -> Any:

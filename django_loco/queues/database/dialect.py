@@ -257,6 +257,10 @@ class Dialect(LimitDialect):
             cursor.execute(sql, {"alias": self.alias, **parameters, **moments})
             return cursor.fetchall() if cursor.description else []
 
+    def select(self, sql: str, **parameters: Any) -> list[Row]:
+        """``execute`` a statement that changes nothing and may return many texts."""
+        return self.execute(sql, **parameters)
+
     def is_conflict(self, error: OperationalError) -> bool:  # noqa: ARG002 - SQLite's writers wait for each other
         """Return whether the engine has rolled back a transaction because of others, so that it can be retried."""
         return False

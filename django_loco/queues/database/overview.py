@@ -10,9 +10,11 @@ from collections import Counter
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from ...core.compat import TaskResultStatus
 from ...core.job import READY, RUNNING, JobSummary
+from ..base import status_of
 from ..claim import Claim
 from ..rows import COLUMNS, Row
 from .dialect import Dialect
@@ -54,6 +56,8 @@ ALIASES = """
         FROM found WHERE found.name IS NOT NULL
     ) SELECT name FROM found WHERE name IS NOT NULL
 """
+#: The columns of a call. They are the first ones of a row, and so in the same places.
+CALLED = ("task_path", "backend", "id", "arguments")
 #: The place of the id in a row.
 ID = COLUMNS.index("id")
 
@@ -65,11 +69,14 @@ class Page(NamedTuple):
     queue_name: str | None
     before: str | None
     limit: int
+    only_calls: bool = False
+    """Whether only the columns in ``CALLED`` are read."""
 
     @property
     def where(self) -> dict[str, str]:
-        """The conditions for the id and for the queue, as fragments."""
-        return {
+        """The conditions for the id and for the queue, as fragments, and the columns if not all are read."""
+        columns = {"columns": ", ".join(f"{{{name}}}" for name in CALLED)} if self.only_calls else {}
+        return columns | {
             "below": "" if self.before is None else " AND {id} < %(before_id)s",
             "in_one_queue": "" if self.queue_name is None else " AND {queue_name} = %(queue_name)s",
         }
@@ -81,10 +88,22 @@ class Page(NamedTuple):
         return {name: value for name, value in given.items() if value is not None}
 
 
+def page_of(
+    *,
+    status: TaskResultStatus | str | None = None,
+    queue_name: str | None = None,
+    before: str | None = None,
+    limit: int = 100,
+    only_calls: bool = False,
+) -> Page:
+    """Return the page with these arguments of ``Queue.list``. Raises ``ValueError`` for a status or id that is none."""
+    return Page(status_of(status), queue_name, before and UUID(before).hex, limit, only_calls)
+
+
 def newest(dialect: Dialect, page: Page) -> list[Row]:
     """Return the newest jobs."""
     if page.status is None and page.queue_name is None:
-        return dialect.execute(dialect.sql(LIST, **page.where), **page.values)
+        return dialect.select(dialect.sql(LIST, **page.where), **page.values)
     if page.status in (None, READY) and len(rows := _among_newest(dialect, page)) == page.limit:
         return rows
     if page.status is not None:
@@ -96,19 +115,19 @@ def newest(dialect: Dialect, page: Page) -> list[Row]:
 def _among_newest(dialect: Dialect, page: Page) -> list[Row]:
     having = "" if page.status is None else f" AND {{status}} = '{page.status.value}'"
     sql = dialect.sql(LIST_AMONG_NEWEST, having=having, **page.where)
-    return dialect.execute(sql, window=WINDOW + WINDOW_PER_JOB * page.limit, **page.values)
+    return dialect.select(sql, window=WINDOW + WINDOW_PER_JOB * page.limit, **page.values)
 
 
 def _of_status(dialect: Dialect, page: Page, status: TaskResultStatus) -> list[Row]:
     if status not in LIVE:
         queues = None if page.queue_name is None else ["%(queue_name)s"]
         shape = fragments(ENDED_BY_QUEUE, [f"'{status.value}'"], kinds=["FALSE"], queues=queues)
-        return dialect.execute(dialect.sql(dialect.newest_of_ranges, **shape, **page.where), **page.values)
+        return dialect.select(dialect.sql(dialect.newest_of_ranges, **shape, **page.where), **page.values)
     # The first conditions are those of the index with the queue.
     having = f"{{status}} = '{status.value}'" + (ANY_READY_BY_QUEUE if status == READY and page.queue_name else "")
     by_id = SORTED_READY if status == READY and page.queue_name is None else SORTED
     sql = dialect.sql(LIST_SORTED, in_sorted=dialect.is_in.format(by_id), having=having, **page.where)
-    return dialect.execute(sql, **page.values)
+    return dialect.select(sql, **page.values)
 
 
 def counts_by_queue(dialect: Dialect, most: int) -> list[Row]:

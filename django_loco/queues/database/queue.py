@@ -11,17 +11,17 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 from uuid import UUID
 
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, connections
 from django.db.transaction import TransactionManagementError, atomic, mark_for_rollback_on_error
 
 from ...core.compat import TaskResultStatus
-from ...core.job import Job, JobSummary, Outcome
+from ...core.job import Job, JobCall, JobSummary, Outcome
 from ...exceptions import QueueRefused, QueueUnavailable
 from ...log.safe import get_logger
-from ..base import NO_LOGS, PROBE_SECONDS, Change, status_of
+from ..base import NO_LOGS, PROBE_SECONDS, Change, Which
 from ..claim import Claim
 from ..listener import QueueListener
 from ..rows import Row
@@ -32,7 +32,7 @@ from .dialect import Dialect
 from .engines import engine_of
 from .examiner import DatabaseExaminer
 from .migrated import is_of_missing_migration, migrate_command
-from .overview import Page, counts_by_queue, newest, newest_of_each, oldest_due_times
+from .overview import counts_by_queue, newest, newest_of_each, oldest_due_times, page_of
 from .records.batches import CLEAR_BATCHES, insert_counted, prune_batches
 from .records.minutes import CLEAR_MINUTES, StoredStatistics, prune_minutes
 from .records.openings import LimitedQueue
@@ -41,7 +41,7 @@ from .records.pruning import prune_jobs
 from .records.signals import StoredSignals, finish
 from .records.workers import StoredWorkers
 from .records.workflows import CLEAR_EDGES, StoredWorkflows
-from .shown_rows import counted, in_order, readable_time, shown_job_of, summary_of
+from .shown_rows import call_of, counted, in_order, readable_time, shown_job_of, summary_of
 from .sql import statements
 
 logger = get_logger("django_loco.queues")
@@ -200,18 +200,13 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
                 found |= newest_of_each(self._dialect, part, limit)
         return found
 
-    def list(
-        self,
-        *,
-        status: TaskResultStatus | str | None = None,
-        queue_name: str | None = None,
-        before: str | None = None,
-        limit: int = 100,
-    ) -> list[Job]:
+    def list(self, **which: Unpack[Which]) -> list[Job]:
         """Return jobs, the newest first."""
-        page = Page(status_of(status), queue_name, before and UUID(before).hex, limit)
-        with self._reached():
-            return [shown_job_of(row) for row in newest(self._dialect, page)]
+        return [*map(shown_job_of, self._newest(which))]
+
+    def list_calls(self, **which: Unpack[Which]) -> Sequence[JobCall]:
+        """Return the calls of jobs, the newest first."""
+        return [*map(call_of, self._newest(which, only_calls=True))]
 
     def change(self, changes: Sequence[Change]) -> set[str]:
         """Make changes to jobs that no worker holds, as part of the caller's transaction, if one is open."""
@@ -274,6 +269,10 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
 
     def _new_listener(self) -> QueueListener:
         return self._listener_class(self.alias, self.database)
+
+    def _newest(self, which: Which, *, only_calls: bool = False) -> Sequence[Row]:
+        with self._reached():
+            return newest(self._dialect, page_of(**which, only_calls=only_calls))
 
     def _rescue(self, limit: int) -> Sequence[Job]:
         began, clock = time.monotonic(), time.time()

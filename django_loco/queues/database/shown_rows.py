@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from ...core.compat import TaskResultStatus
-from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, UNREADABLE, Job, JobSummary
+from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, UNREADABLE, Job, JobCall, JobSummary
 from ..claim import Claim
 from ..rows import COLUMNS, FIELDS, STATUSES, Row, id_of, job_of, time_of
 from ..unreadable import EPOCH, NOT_OURS, record_of
@@ -24,6 +24,18 @@ def shown_job_of(row: Sequence[Any]) -> Job:
         return job_of(row)
     except NOT_OURS:
         return _unreadable(row)
+
+
+def call_of(row: Sequence[Any]) -> JobCall:
+    """Return the call in ``row``, which has the columns ``overview.CALLED``."""
+    task_path, backend, job_id, arguments = row
+    is_readable = isinstance(task_path, str) and isinstance(arguments, str)
+    return JobCall(
+        id=id_of(job_id),
+        backend=backend,
+        task_path=task_path if is_readable else UNREADABLE,
+        arguments=arguments if is_readable else "",
+    )
 
 
 def summary_of(row: Sequence[Any]) -> JobSummary:

@@ -8,7 +8,7 @@ have. Scripts do not parse these texts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -18,13 +18,13 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from ...core.compat import TaskResultStatus
-from ...core.job import READY, RETENTION, RUNNING, SUSPECT, UNREADABLE, Job, Outcome, utcnow
+from ...core.job import READY, RETENTION, RUNNING, SUSPECT, UNREADABLE, Job, JobCall, Outcome, utcnow
 from ...core.job.limits import Limit, interval_of
 from ...core.serialization import encode
 from ...core.uniqueness import holds_key, is_time, time_of_until
 from ..claim import Claim
 from ..rows import FIELDS
-from ..unreadable import EPOCH, NOT_OURS, record_of
+from ..unreadable import EPOCH, NOT_OURS, record_of, texts
 from .job_lists import (
     EXTRA,
     OTHERS,
@@ -248,6 +248,18 @@ def jobs_of(alias: str, rows: str) -> list[Job]:
     """Return the jobs in the answer of a script, which has five lines per job."""
     shown = iter(rows.split("\n") if rows else ())
     return [_job(alias, JobTexts(*five)) for five in zip(shown, shown, shown, shown, shown, strict=True)]
+
+
+def calls_of(alias: str, rows: str, queue_name: str | None) -> Iterator[JobCall]:
+    """Yield the calls of jobs in the answer of ``lua/find.lua``, which has two lines per job; those in one queue."""
+    shown = iter(rows.split("\n") if rows else ())
+    for job_id, fixed in zip(shown, shown, strict=True):
+        try:
+            task_path, arguments, queue = texts(json_value(fixed)[:3])
+        except NOT_OURS:
+            task_path, arguments, queue = UNREADABLE, "", Job(task_path="", backend="").queue_name
+        if queue_name in (None, queue):
+            yield JobCall(id=job_id, backend=alias, task_path=task_path, arguments=arguments)
 
 
 class JobTexts(NamedTuple):

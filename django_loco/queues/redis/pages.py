@@ -8,12 +8,14 @@ are none; the search goes on to the end of the index.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Unpack
 
 from ...core.compat import TaskResultStatus
-from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job
-from .codec import decoded, is_id, jobs_of, lines
+from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, JobCall
+from ..base import Which, status_of
+from .codec import calls_of, decoded, is_id, jobs_of, lines
 from .job_lists import word
 from .server import RedisServer
 
@@ -41,25 +43,36 @@ class JobPages:
         return next(iter(self.shown(lines([job_id]))), None) if is_id(job_id) else None
 
     def newest(
-        self, status: TaskResultStatus | None, queue_name: str | None, before: str | None, limit: int, counts: Counts
+        self,
+        counts: Counts,
+        *,
+        status: TaskResultStatus | str | None = None,
+        queue_name: str | None = None,
+        before: str | None = None,
+        limit: int = 100,
     ) -> list[Job]:
         """Return a page, see ``Queue.list``. ``counts``: the number of jobs per queue name and status now."""
-        if (
-            limit <= 0
-            or before == ""
-            or not any(
-                number and queue_name in (None, name) and status in (None, has)
-                for (name, has), number in counts.items()
-            )
-        ):
+        status = status_of(status)
+        if limit <= 0 or before == "" or not _may_have_any(counts, status, queue_name):
             return []
         if status == RUNNING:
             jobs = self._running(before)
         else:
             if status in (READY, SUCCESSFUL) and (few := self._few(status, queue_name, before, limit)) is not None:
                 return few
-            jobs = self._found(status, queue_name, before, limit)
+            jobs = chain.from_iterable(map(self._jobs, self._found(status, queue_name, before, limit)))
         return [*islice((job for job in jobs if queue_name in (None, job.queue_name)), limit)]
+
+    def calls(self, counts: Counts, **which: Unpack[Which]) -> Sequence[Job | JobCall]:
+        """Return the calls of a page; the jobs themselves if they run."""
+        status, queue_name, limit = status_of(which.get("status")), which.get("queue_name"), which.get("limit", 100)
+        if status == RUNNING:
+            return self.newest(counts, **which)
+        if limit <= 0 or which.get("before") == "" or not _may_have_any(counts, status, queue_name):
+            return []
+        parts = self._found(status, queue_name, which.get("before"), limit, only_calls=True)
+        calls = (call for part in parts for call in calls_of(self._alias, decoded(part), queue_name))
+        return [*islice(calls, limit)]
 
     def _running(self, before: str | None) -> Iterator[Job]:
         leases = self._server.ask("ZRANGE", self._server.key("leases"), 0, -1)
@@ -75,17 +88,29 @@ class JobPages:
         return None if answer is None else self._jobs(answer)
 
     def _found(
-        self, status: TaskResultStatus | None, queue_name: str | None, before: str | None, limit: int
-    ) -> Iterator[Job]:
+        self,
+        status: TaskResultStatus | None,
+        queue_name: str | None,
+        before: str | None,
+        limit: int,
+        *,
+        only_calls: bool = False,
+    ) -> Iterator[bytes]:
         index, has = "failed" if status == FAILED else "index", status.value if status else ""
         # A script only chooses jobs in whose text the name occurs, which is cheaper than reading the text.
         needle = word(queue_name) if queue_name and _PLAIN_NAME.fullmatch(queue_name) else ""
-        last = before or ""
+        last, shown = before or "", "calls" if only_calls else "jobs"
         while True:
-            rows, stopped_at = self._server.run("find", (last, has, needle, limit, STEP), (index,))
-            yield from self._jobs(rows)
+            rows, stopped_at = self._server.run("find", (last, has, needle, limit, STEP, shown), (index,))
+            yield rows
             if not (last := decoded(stopped_at)):
                 return
 
     def _jobs(self, rows: bytes) -> list[Job]:
         return jobs_of(self._alias, decoded(rows))
+
+
+def _may_have_any(counts: Counts, status: TaskResultStatus | None, queue_name: str | None) -> bool:
+    return any(
+        number and queue_name in (None, name) and status in (None, has) for (name, has), number in counts.items()
+    )

@@ -43,14 +43,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from itertools import chain
-from typing import Any
+from typing import Any, Unpack
 
 from django.core.checks import CheckMessage
 
 from ...core.compat import TaskResultStatus
-from ...core.job import READY, Job, JobSummary, Outcome
+from ...core.job import READY, Job, JobCall, JobSummary, Outcome
 from ...core.job.retention import KEY_MEMORY_SECONDS
-from ..base import NO_LOGS, Change, status_of
+from ..base import NO_LOGS, Change, Which
 from ..claim import Claim
 from ..listener import ListeningQueue
 from ..unreadable import outcomes_of, readable, split
@@ -192,16 +192,13 @@ class RedisQueue(
         rows = self.server.run("series", (start_of_series(name), limit))
         return [JobSummary.of(job) for job in jobs_of(self.alias, decoded(rows))]
 
-    def list(
-        self,
-        *,
-        status: TaskResultStatus | str | None = None,
-        queue_name: str | None = None,
-        before: str | None = None,
-        limit: int = 100,
-    ) -> list[Job]:
+    def list(self, **which: Unpack[Which]) -> list[Job]:
         """Return jobs, the newest first."""
-        return self._pages.newest(status_of(status), queue_name, before, limit, self.counts())
+        return self._pages.newest(self.counts(), **which)
+
+    def list_calls(self, **which: Unpack[Which]) -> Sequence[Job | JobCall]:
+        """Return the calls of jobs, the newest first."""
+        return self._pages.calls(self.counts(), **which)
 
     def change(self, changes: Sequence[Change]) -> set[str]:
         """Make changes to jobs that no worker holds; return the ids refused."""

@@ -6,9 +6,14 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, JobSummary, Outcome, utcnow
+from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, JobCall, JobSummary, Outcome, utcnow
 from ...queues.base import Change
 from .case import HUNG_AFTER_SECONDS, THREADS, ContractCase, done, error_of, failed, in_seconds, retry
+
+
+def call_of(job: Job | JobCall) -> JobCall:
+    """Return the call of ``job``."""
+    return JobCall(id=job.id, backend=job.backend, task_path=job.task_path, arguments=job.arguments)
 
 
 class ChangeContract(ContractCase):
@@ -238,6 +243,12 @@ class ChangeContract(ContractCase):
                     job for job in self.queue.list(status=status) if queue_name in (None, job.queue_name)
                 ]
                 assert self.paged(status, queue_name) == matching
+                calls = self.queue.list_calls(status=status, queue_name=queue_name)
+                assert [*map(call_of, calls)] == [*map(call_of, matching)]
+        last = jobs[3].id
+        for limit in (0, 2):
+            calls = self.queue.list_calls(before=last, limit=limit)
+            assert [*map(call_of, calls)] == [*map(call_of, self.queue.list(before=last, limit=limit))]
 
     def paged(self, status: Any, queue_name: str | None) -> list[Job]:
         """Return what ``list`` returns, two jobs at a time."""

@@ -74,7 +74,7 @@ def test_a_job_that_cannot_be_read_fails_and_holds_up_nobody(queue, caplog, key,
     bad, good = job(), job(is_async=True)
     queue.enqueue([bad, good])
     write(queue, key, bad, text)
-    queue.list()
+    assert [one.id for one in queue.list_calls()] == [one.id for one in queue.list()]
     with caplog.at_level(logging.ERROR, "django_loco.queues"):
         assert [one.id for one in queue.fetch(CLAIM)] == [good.id]
     assert f"Job {bad.id} of TASKS['default'] fails" in caplog.text

@@ -60,6 +60,17 @@ def job(**given):
     return Job(task_path="a.b", backend="default", **given)
 
 
+def test_text_that_is_not_utf8_is_read_within_a_transaction_too(queue):
+    good, bad = job(), job()
+    with transaction.atomic():
+        queue.enqueue([good, bad])
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE django_loco_job SET errors = CAST(x'ff' AS TEXT) WHERE id = %s", [bad.id])
+        assert {each.id: each.is_readable for each in queue.list()} == {good.id: True, bad.id: False}
+        assert {each.id for each in queue.list_calls()} == {good.id, bad.id}
+    assert len(queue.list()) == 2
+
+
 def fetch(queue):
     return queue.fetch(Claim(worker_id="w", lease=30, threads=100))
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from django_loco.core.job import READY, SUCCESSFUL, Outcome
+from django_loco.core.job import READY, SUCCESSFUL, JobCall, Outcome
 from django_loco.jobs import scan
 from django_loco.jobs.language import filter_of
 from django_loco.jobs.scan import Scan, size_of
 from django_loco.queues import queue_for
+from django_loco.queues.memory import MemoryQueue
 from tests.unit.jobs.conftest import make_job, run
 
 
@@ -112,6 +114,73 @@ def test_a_window_limits_what_is_looked_at(asked):
     assert list(search) == []
     assert (search.looked_at, search.last_id, search.reached_window) == (250, jobs[249].id, True)
     assert sum(call["limit"] for call in asked) < 1_000
+
+
+@pytest.fixture
+def called(queue, monkeypatch):
+    """The pages of calls that the queue was asked for, and which jobs were then read."""
+    read = SimpleNamespace(pages=[], jobs=[])
+
+    def calls(**which):
+        read.pages.append(which["limit"])
+        return [
+            JobCall(id=job.id, backend=job.backend, task_path=job.task_path, arguments=job.arguments)
+            for job in MemoryQueue.list(queue, **which)
+        ]
+
+    def get_many(given):
+        read.jobs += given
+        return MemoryQueue.get_many(queue, given)
+
+    monkeypatch.setattr(queue, "list_calls", calls)
+    monkeypatch.setattr(queue, "get_many", get_many)
+    return read
+
+
+@pytest.mark.parametrize("text", ["args.0:1500", "args.a:1500", "queue:default -tag:x args.0:1500 task:tests.*"])
+def test_of_jobs_that_hardly_match_only_the_calls_are_read(asked, called, text):
+    jobs = enqueue(3_000, task="tests.app.tasks.add")
+    assert ids(text) == [jobs[1_500].id]
+    assert [call["limit"] for call in asked] == [100]
+    assert called.pages == [200, 400, 800, 1_000, 1_000]
+    assert called.jobs == [jobs[1_500].id]
+
+
+def test_jobs_are_read_as_a_whole_where_many_match(queue, asked, called):
+    queue.enqueue([make_job(age=age, task="shop.tasks.send" if age >= 100 else "shop.tasks.pay") for age in range(800)])
+    matching = ids("task:send")
+    assert len(matching) == 700
+    assert called.pages == [200]
+    assert set(called.jobs) <= set(matching)
+    assert [call["limit"] for call in asked] == [100, 400, 800]
+
+
+@pytest.mark.parametrize("text", ["-args.0:7", "tag:x", "status:waiting priority:>1", "task:'(*)'", "task:*"])
+def test_what_calls_do_not_tell_is_read_from_jobs(called, text):
+    enqueue(300)
+    ids(text)
+    assert called.pages == []
+
+
+def test_a_window_counts_calls_as_well(called):
+    jobs = enqueue(1_000)
+    search = Scan(filter_of("task:none", {}), window=250)
+    assert list(search) == []
+    assert (search.looked_at, search.last_id, search.reached_window) == (250, jobs[249].id, True)
+    assert called.pages == [200]
+
+
+def test_a_job_that_goes_after_its_call_was_read_is_not_found(called, queue, monkeypatch):
+    enqueue(300)
+    monkeypatch.setattr(queue, "get_many", lambda _: [])
+    assert ids("args.0:250") == []
+
+
+def test_pages_of_large_calls_are_short(called, monkeypatch):
+    monkeypatch.setattr(scan, "PAGE_BYTES", 100_000)
+    enqueue(300, kwargs={"text": "x" * 1_000})
+    assert ids("task:none") == []
+    assert max(called.pages) < 100
 
 
 def test_a_window_that_is_large_enough_is_not_reached():

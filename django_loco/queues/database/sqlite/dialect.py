@@ -225,6 +225,15 @@ class SQLiteDialect(Dialect):
         finally:
             raw.text_factory = before
 
+    def select(self, sql: str, **parameters: Any) -> list[Row]:
+        """Run a statement that changes nothing. It is run again if it meets text that is not UTF-8: see ``_taken``."""
+        try:
+            return self.execute(sql, text_factory=str, **parameters)
+        except OperationalError as error:
+            if NOT_UTF8 not in str(error):
+                raise
+        return self.execute(sql, **parameters)
+
     def write(self, sql: str, *, wakes: bool = False, is_durable: bool = False, **parameters: Any) -> list[Row]:  # noqa: ARG002
         """Run a statement. Waiting workers notice any change of the file by themselves."""
         with nullcontext() if is_durable else self.relaxed():

@@ -2,14 +2,15 @@
 --
 -- Keys: see the first line; the last is a sorted set of ids.
 -- Arguments: the id before which to begin, or nothing; a status, or nothing for any; a text that the jobs to show have, or
--- nothing; how many jobs to show at most, and to look at.
--- Returns the jobs (see `show`); the id with which it stopped, or nothing if that was the end.
+-- nothing; how many jobs to show at most, and to look at; 'jobs', or 'calls' to show only the texts of jobs.
+-- Returns the jobs (see `show`), or the id and the text of each; the id with which it stopped, or nothing if that was the
+-- end.
 local jobs, states, held, extra, index = unpack(KEYS)
 
 local SOME, MOST_BYTES = 200, 4194304  -- texts may be large: they are read in small parts, until these are too many
 
 local from = ARGV[1] == '' and '+' or '(' .. ARGV[1]
-local status, needle, room, step = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local status, needle, room, step, only_calls = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == 'calls'
 local ids = redis.call('ZREVRANGEBYLEX', index, from, '-', 'LIMIT', 0, step)
 local last = #ids == step and ids[#ids] or ''
 
@@ -28,13 +29,17 @@ local function look_at(part, rows, most)
   end
   local stopped_at = needle == '' and #chosen == most and chosen[most]
   local number_of_rows = 0
-  local others = pick(extra, chosen)
+  local others = only_calls and {} or pick(extra, chosen)
   for place, job in ipairs(pick(jobs, chosen)) do
     local id, number = chosen[place], numbers[place]
     bytes = bytes + #(job or '')
     local is_there = job or state[number] or holder[number]
     if number_of_rows < most and is_there and (needle == '' or not job or job:find(needle, 1, true)) then
-      add_row(rows, id, job, state[number], holder[number], others[place])
+      if only_calls then
+        add(rows, id, flat(job))
+      else
+        add_row(rows, id, job, state[number], holder[number], others[place])
+      end
       number_of_rows = number_of_rows + 1
       stopped_at = number_of_rows == most and id or stopped_at
     end

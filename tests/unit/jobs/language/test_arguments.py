@@ -32,7 +32,9 @@ ADD = "tests.app.tasks.add"
 )
 def test_names_and_places(path, call, value):
     args, kwargs = call
-    assert Argument(path.split(".")).of(make_job(*args, kwargs=kwargs, task=ADD)) == value
+    argument, job = Argument(path.split(".")), make_job(*args, kwargs=kwargs, task=ADD)
+    assert argument.of(job) == value
+    assert value is MISSING or value in argument.candidates(job)
 
 
 def test_a_task_that_is_not_here_has_no_names():
@@ -55,6 +57,7 @@ def test_broken_calls_have_no_arguments(arguments):
     job = make_job(task=ADD)
     job.arguments = arguments
     assert Argument(["b"]).of(job) is MISSING
+    assert {*Argument(["b"]).candidates(job)} <= {MISSING}
 
 
 def test_text_that_cannot_be_read():

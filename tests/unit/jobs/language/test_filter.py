@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -23,6 +25,18 @@ def test_all_conditions_hold():
     assert filter_of("status:waiting tag:a args.0:7", {}).matches(job, NOW)
     assert not filter_of("status:waiting tag:b args.0:7", {}).matches(job, NOW)
     assert filter_of("", {}).matches(job, NOW)
+
+
+@pytest.mark.parametrize("text", ["args.a:7", "args.0:7", "args.0.b:7", "args.x:7", "task:add args.a:7", "task:*.add"])
+@pytest.mark.parametrize(
+    "call", [[[7, 8], {}], [[{"b": 7}], {}], [[], {"x": 7, "a": "7"}], [[8, 7], {"b": 7}], [[], {}]]
+)
+def test_calls_of_jobs_that_match_are_never_ruled_out(text, call):
+    job = replace(make_job(task="tests.app.tasks.add"), arguments=json.dumps(call))
+    found = filter_of(text, {})
+    assert found.of_call(job) >= found.matches(job, NOW)
+    assert not filter_of("task:none args.a:7", {}).of_call(job)
+    assert not filter_of("args.a:9", {}).of_call(job)
 
 
 def test_a_minus_turns_a_condition_round():
