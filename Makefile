@@ -30,7 +30,7 @@ MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
 PAIRS = py312-django60$(comma)py313-django61$(if $(filter true,$(CI)),,$(comma)py314-django61)
 
-.PHONY: help start test test-pairs unit chaos endurance sweep matrix ticks wagtail browser browser-short soak check lint types layers dead commits django catalogues messages docs wheel release format coverage bench bench-guard bench-admin bench-pool bench-schedules bench-locks bench-control bench-web bench-dashboard clean
+.PHONY: help start test test-pairs unit chaos endurance sweep matrix ticks wagtail browser browser-short soak check lint types layers dead commits django catalogues messages docs wheel release format coverage bench bench-guard bench-admin bench-pool bench-schedules bench-locks bench-mass bench-control bench-web bench-dashboard clean
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
@@ -59,6 +59,7 @@ help:
 	@echo "make bench-schedules  measure 10,000 schedules, and 100 that are due every second"
 	@echo "make bench-locks  measure what a lock costs on each store, alone and among processes that want it"
 	@echo "make bench-control  measure what unique jobs, limits, batches and chains cost"
+	@echo "make bench-mass measure retries, cancellations and other operations on 100,000 jobs on each store"
 	@echo "make bench-web measure how jobs in the same process slow down web pages"
 	@echo "make bench-dashboard measure what open pages of the dashboard cost a worker at full rate"
 	@echo "make release   build and check the distributions for PyPI, and tag the commit (VERSION=0.2.0 make release)"
@@ -194,6 +195,9 @@ bench-locks: .venv/installed-dev
 
 bench-control: .venv/installed-dev
 	.venv/bin/python -m benchmarks.control $(BENCH_ARGS)
+
+bench-mass: .venv/installed-dev
+	.venv/bin/python -m benchmarks.mass $(BENCH_ARGS)
 
 bench-web: .venv/installed-dev
 	.venv/bin/python -m benchmarks.web $(BENCH_ARGS)

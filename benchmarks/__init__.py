@@ -20,6 +20,8 @@ How it is built, from the outside in:
     a measurement of its own: what many schedules cost, and several schedulers of them.
 ``control.py``
     a measurement of its own: what unique jobs, limits, batches and chains cost.
+``mass.py``
+    a measurement of its own: what operations on many stored jobs cost.
 ``web.py``
     a measurement of its own: what jobs cost the response times of a page in the same process.
 ``dashboard.py``

@@ -25,6 +25,7 @@ from uuid import UUID
 from ..core.compat import TaskError, TaskResultStatus
 from ..core.job import READY, RETENTION, Job, Outcome
 from ..core.job.retention import kept_until
+from ..core.serialization import decode
 from .unreadable import texts
 
 Row = tuple[Any, ...]
@@ -41,6 +42,9 @@ LIMITED_AT = datetime(9998, 1, 1, tzinfo=UTC)
 #: Stands for a stored time that Python cannot represent: PostgreSQL's ``infinity``, or the year 10,000.
 BEYOND = datetime.min  # noqa: DTZ901 - as a database without zones gives it
 
+#: The length of what ``stored_time`` returns.
+STORED_LENGTH = 26
+
 STATUSES = {status.value: status for status in TaskResultStatus}
 
 
@@ -56,7 +60,7 @@ def tags_of(text: str) -> tuple[str, ...]:
 
 def workers_of(text: str) -> tuple[str, ...]:
     """Return what ``text_of_workers`` was given."""
-    return () if text == "[]" else unfolded(json.loads(text))
+    return () if text == "[]" else unfolded(decode(text))
 
 
 def options_of(text: str) -> Mapping[str, Any]:
@@ -71,8 +75,8 @@ def errors_of(text: str) -> tuple[TaskError, ...]:
     """Return what ``text_of_errors`` was given."""
     if text == "[]":
         return ()
-    errors = [texts([error["exception_class_path"], error["traceback"]]) for error in json.loads(text)]
-    return tuple(TaskError(exception_class_path=path, traceback=story) for path, story in errors)
+    errors = [texts([error["exception_class_path"], error["traceback"]]) for error in decode(text)]
+    return tuple([TaskError(exception_class_path=path, traceback=story) for path, story in errors])
 
 
 def stored_time(moment: datetime) -> str:
@@ -86,10 +90,21 @@ def time_of(stored: str | datetime | None) -> datetime | None:
     """Return the time of which ``stored`` is the stored form. Databases may return it as a ``datetime``."""
     if stored is None:
         return None
-    moment = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
-    if moment == BEYOND:
+    moment = _time_of_text(stored) if isinstance(stored, str) else stored
+    if moment.year == BEYOND.year and moment.replace(tzinfo=None) == BEYOND:
         raise ValueError("it is beyond the calendar")
+    if moment.tzinfo is UTC:
+        return moment
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _time_of_text(text: str) -> datetime:
+    if len(text) == STORED_LENGTH:
+        try:
+            return datetime.fromisoformat(f"{text}+00:00")  # a fifth of the time of adding the zone afterwards
+        except ValueError:
+            """Somebody else has stored it, with a zone."""
+    return datetime.fromisoformat(text)
 
 
 def text_of_workers(worker_ids: Sequence[str]) -> str:
@@ -109,8 +124,10 @@ def folded(worker_ids: Sequence[str]) -> list[str | int]:
 
 def unfolded(items: object) -> tuple[str, ...]:
     """Return the worker ids that ``folded`` was given. Raises ``TypeError`` or ``ValueError`` for other values."""
-    if not isinstance(items, list) or not all(type(item) in (str, int) for item in items):
+    if not isinstance(items, list) or not {str, int}.issuperset(map(type, items)):
         raise TypeError("it is not a list of texts and numbers")
+    if int not in map(type, items):
+        return tuple(items)
     if odd := [item for item in items if isinstance(item, int) and not 0 < item <= MAX_ATTEMPTS]:
         raise ValueError(f"{odd[0]} attempts")
     return tuple(word for item in items for word in (("",) * item if isinstance(item, int) else (item,)))

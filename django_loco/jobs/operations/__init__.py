@@ -51,8 +51,11 @@ class Operation(Protocol):
     def states(self) -> Collection[State]:
         """The states in which it is possible. Jobs in others are left alone."""
 
+    def require_backend(self, alias: str) -> None:
+        """Raise ``InvalidState`` or ``ValueError`` if it cannot be done with any job of an alias in ``TASKS``."""
+
     def of(self, job: Job) -> Change | Outcome:
-        """Return what the queue has to store."""
+        """Return what the queue has to store, of a job whose alias has passed ``require_backend``."""
 
 
 def is_possible(operation: Operation, job: Job) -> bool:
@@ -94,6 +97,9 @@ class Cancel:
     past: str = "cancelled"
     states: Collection[State] = (*UNFINISHED, "running")
 
+    def require_backend(self, alias: str) -> None:
+        """Do nothing."""
+
     def of(self, job: Job) -> Change | Outcome:
         """Return the end of ``job``. One that runs has spent an attempt."""
         error = error_of(JobCancelled, f"{self.past} by {self.by}" if self.by else self.past)
@@ -128,13 +134,16 @@ class Retry:
     past: str = "retried"
     states: Collection[State] = ("failed", "cancelled")
 
-    def of(self, job: Job) -> Change:
-        """Return the change. Raises ``InvalidState`` if no worker would run the job."""
-        if not backend_of(job.backend).runs_stored_jobs:
+    def require_backend(self, alias: str) -> None:
+        """Raise ``InvalidState`` if no worker would run the jobs."""
+        if not backend_of(alias).runs_stored_jobs:
             raise InvalidState(
-                f"TASKS[{job.backend!r}] runs jobs inside enqueue(), so nothing would run job {job.id}. "
+                f"TASKS[{alias!r}] runs jobs inside enqueue(), so nothing would run those that are ready again. "
                 "Use jobs.run_again()."
             )
+
+    def of(self, job: Job) -> Change:
+        """Return the change."""
         ready = replace(job, status=READY, run_after=self.at, expires_at=None, finished_at=None)
         return Change(before=job, after=again(ready))
 
@@ -146,6 +155,9 @@ class Delete:
     name: str = "delete"
     past: str = "deleted"
     states: Collection[State] = (*EDITABLE, "done")
+
+    def require_backend(self, alias: str) -> None:
+        """Do nothing."""
 
     def of(self, job: Job) -> Change:
         """Return the change."""

@@ -70,6 +70,7 @@ class BulkRun:
         return self.done
 
     def _operate(self, alias: str, jobs: Sequence[Job]) -> None:
+        self._operation.require_backend(alias)
         queue = backend_of(alias).queue
         for _ in range(ATTEMPTS):
             refused = self._stored(queue, alias, [self._operation.of(job) for job in jobs])

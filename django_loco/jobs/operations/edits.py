@@ -39,15 +39,18 @@ class Update:
     past: str = "updated"
     states: Collection[State] = EDITABLE
 
+    def require_backend(self, alias: str) -> None:
+        """Raise ``ValueError`` if the alias does not have the queue."""
+        if self.queue_name is not None:
+            require_queue(alias, self.queue_name)
+
     def of(self, job: Job) -> Change:
-        """Return the change. Raises ``ValueError`` for a queue that the alias does not have, ``InvalidArguments``."""
+        """Return the change. Raises ``InvalidArguments``."""
         fields: dict[str, Any] = {
             name: value
             for name in ("queue_name", "priority", "run_after", "expires_at", "tags")
             if (value := getattr(self, name)) is not None
         }
-        if self.queue_name is not None:
-            require_queue(job.backend, self.queue_name)
         if self.args is not None or self.kwargs is not None:
             fields["arguments"] = self._arguments(job)
         return Change(before=job, after=signed_again(job, replace(job, **fields)))

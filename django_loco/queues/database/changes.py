@@ -259,10 +259,12 @@ def _columns(jobs: Sequence[Job], names: Sequence[str]) -> dict[str, Sequence[An
 
 def _stored(name: str, values: Sequence[Any]) -> Sequence[Any]:
     """Return the stored forms of some values of a field. Often they are all the same."""
-    stored, first = FIELDS[name].stored, values[0]
+    write, first = FIELDS[name].write, values[0]
+    if write is None:
+        return values
     if values.count(first) == len(values):
-        return [stored(first)] * len(values)
-    return [stored(value) for value in values]
+        return [first if first is None else write(first)] * len(values)
+    return [value if value is None else write(value) for value in values]
 
 
 def _due_at(before: Job, after: Job) -> str | None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from django_loco.core.compat import TaskError
 from django_loco.core.job import FAILED, Job
 from django_loco.queues.rows import (
+    BEYOND,
     COLUMNS,
     folded,
     job_of,
@@ -98,6 +99,20 @@ def test_times_are_stored_in_utc(zone):
     moment = datetime(2026, 11, 21, 5, 42, tzinfo=UTC)
     assert stored_time(moment.astimezone(zone)) == "2026-11-21 05:42:00.000000"
     assert time_of(stored_time(moment.astimezone(zone))) == moment
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-11-21 05:42", "2026-11-21T05:42:00Z", "2026-11-21 07:42:00.000+02", "2026-11-21 05:42:00.000000"]
+)
+def test_times_in_other_words_are_read_in_utc(text):
+    moment = time_of(text)
+    assert (moment, moment.tzinfo) == (datetime(2026, 11, 21, 5, 42, tzinfo=UTC), UTC)
+
+
+@pytest.mark.parametrize("stored", [BEYOND, stored_time(BEYOND.replace(tzinfo=UTC)), str(BEYOND)])
+def test_a_time_beyond_the_calendar_cannot_be_read(stored):
+    with pytest.raises(ValueError, match="beyond the calendar"):
+        time_of(stored)
 
 
 @given(st.lists(st.datetimes(timezones=st.just(UTC)), min_size=2))

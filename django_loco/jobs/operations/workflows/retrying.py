@@ -35,6 +35,8 @@ def retry_failed(queue: Queue, workflow: str) -> int:
     """
     retry, number = Retry(), 0
     failed = [retry.of(job) for job in members(queue, workflow, "failed")]
+    if failed:
+        retry.require_backend(queue.alias)
     for first in range(0, len(failed), CHUNK):
         chunk = failed[first : first + CHUNK]
         number += len(chunk) - len(queue.change(chunk))
