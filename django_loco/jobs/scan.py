@@ -37,7 +37,7 @@ def size_of(job: Job | JobCall) -> int:
     if isinstance(job, JobCall):
         return len(job.arguments)
     texts = (job.arguments, job.return_value, job.checkpoint, job.metadata, job.progress, job.steps)
-    return sum(len(text) for text in texts if text) + sum(len(error.traceback) for error in job.errors)
+    return sum(map(len, filter(None, texts))) + sum([len(error.traceback) for error in job.errors])
 
 
 @dataclass(slots=True)

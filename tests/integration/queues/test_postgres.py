@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import OperationalError, connection, connections, transaction
 
-from django_loco.core.job import Job, Outcome, utcnow
+from django_loco.core.job import SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
@@ -429,3 +429,15 @@ def test_the_holder_of_a_unique_key_is_found_by_the_index(queue):
         parameters = {"alias": "default", "payload": f'[{{"unique_key":"{7:064x}"}}]'}
         cursor.execute(f"EXPLAIN {queue._dialect.sql(HOLDERS, in_listed=listed)}", parameters)
         assert "django_loco_unique_key" in str(cursor.fetchall())
+
+
+def test_no_more_is_pruned_than_asked_for_while_the_planner_expects_one_job(queue):
+    def finish(count):
+        queue.enqueue([job() for _ in range(count)])
+        queue.finish([Outcome(job=held, status=SUCCESSFUL) for held in fetch(queue, threads=count)])
+
+    finish(1)
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM FULL ANALYZE django_loco_job")
+    finish(4)
+    assert [queue.prune(-1, limit=limit) for limit in (1, 2, 3)] == [1, 2, 2]

@@ -51,12 +51,12 @@ ADD = """
 """
 #: The last minute decides. The statement asks for ``minute`` as well because the index has it: it leaves out what is
 #: young, minutes and hours.
-DROP = """
-    DELETE FROM {minute_table} WHERE id IN (
-        SELECT id FROM {minute_table}
-        WHERE backend = %(alias)s AND minute > %(oldest_hour)s AND minute < %(oldest)s AND last_minute < %(oldest)s
-        ORDER BY minute LIMIT %(limit)s {skip_locked})
+OLDEST = """
+    SELECT id FROM {minute_table}
+    WHERE backend = %(alias)s AND minute > %(oldest_hour)s AND minute < %(oldest)s AND last_minute < %(oldest)s
+    ORDER BY minute LIMIT %(limit)s {skip_locked}
 """
+DROP = "DELETE FROM {minute_table} WHERE id {in_oldest}"
 SINCE = """
     SELECT {read} FROM {minute_table} WHERE backend = %(alias)s AND minute >= %(since)s ORDER BY {labels}
 """
@@ -81,7 +81,8 @@ def add_minutes(dialect: Dialect, minutes: Sequence[Minute]) -> None:
 def prune_minutes(dialect: Dialect) -> None:
     """Delete what is too old by the clock of the database."""
     oldest = minute_of(dialect.clock()) - KEPT_MINUTES
-    dialect.write(dialect.sql(DROP, **NAMES), oldest=oldest, oldest_hour=-(oldest // HOUR), limit=DELETED_AT_ONCE)
+    sql = dialect.sql(DROP, in_oldest=dialect.is_in.format(OLDEST), **NAMES)
+    dialect.write(sql, oldest=oldest, oldest_hour=-(oldest // HOUR), limit=DELETED_AT_ONCE)
 
 
 def minutes_since(dialect: Dialect, minute: int) -> list[Minute]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from ....core.job.retention import KEY_MEMORY_SECONDS
 from ..dialect import Dialect
 
-#: Does not delete jobs that somebody has made ready again by hand, nor those that a batch still counts.
-PRUNE = """
-    DELETE FROM {job} WHERE {id} IN (
-        SELECT {id} FROM {job} WHERE {backend} = %(alias)s AND {old}
-        AND ({key} IS NULL OR {finished_at} < {keys_before})
-        AND {status} NOT IN ('READY', 'RUNNING')
-        AND ({batch} IS NULL OR {batch} NOT IN (SELECT id FROM {batches} WHERE called_at IS NULL))
-        ORDER BY {oldest_first} LIMIT %(limit)s {skip_locked})
-    RETURNING {id}
+PRUNE = "DELETE FROM {job} WHERE {id} {in_oldest} RETURNING {id}"
+#: Without jobs that somebody has made ready again by hand, and those that a batch still counts.
+OLDEST = """
+    SELECT {id} FROM {job} WHERE {backend} = %(alias)s AND {old}
+    AND ({key} IS NULL OR {finished_at} < {keys_before})
+    AND {status} NOT IN ('READY', 'RUNNING')
+    AND ({batch} IS NULL OR {batch} NOT IN (SELECT id FROM {batches} WHERE called_at IS NULL))
+    ORDER BY {oldest_first} LIMIT %(limit)s {skip_locked}
 """
 #: Which jobs are old, and by which column: those without a retention, and those with one. Each kind has an index of its
 #: own, so no pruner reads the jobs that are kept longer than others.
@@ -26,8 +25,8 @@ OLD = (
 def prune_jobs(dialect: Dialect, older_than: float, limit: int) -> int:
     """Delete up to ``limit`` finished jobs; return how many."""
     ages = {"before": -older_than, "keys_before": -max(older_than, KEY_MEMORY_SECONDS), "now": 0}
-    number = 0
+    number, in_oldest = 0, dialect.is_in.format(OLDEST)
     for old, oldest_first in OLD:
-        sql = dialect.sql(PRUNE, old=old, oldest_first=oldest_first)
+        sql = dialect.sql(PRUNE, in_oldest=in_oldest, old=old, oldest_first=oldest_first)
         number += len(dialect.execute(sql, limit=limit - number, **ages))
     return number
