@@ -61,7 +61,7 @@ _RETRY_SECONDS = 0.01
 class InterruptibleCall:
     """One call of a task, and when it is to be interrupted."""
 
-    __slots__ = ("attempt", "due", "error", "gate", "interrupted", "thread")
+    __slots__ = ("attempt", "due", "error", "gate", "interrupted", "is_cancelled", "thread")
 
     def __init__(self, attempt: Attempt, due: float) -> None:
         """Make it in the thread of the job, which then holds the gate. ``due`` is by ``time.monotonic()``."""
@@ -69,13 +69,14 @@ class InterruptibleCall:
         self.due = due
         self.error: type[JobTimeout | JobCancelled] = JobTimeout
         """The exception that the interruption raises."""
-        self.interrupted = False
+        self.interrupted = self.is_cancelled = False
         self.thread = threading.current_thread()
         self.gate = threading.RLock()
         self.gate.acquire()
 
     def interrupt(self) -> None:
         """Raise ``error`` in the job's thread; called under the gate, by the interrupter."""
+        self.error = JobCancelled if self.is_cancelled else JobTimeout
         self.interrupted = True
         _set_pending(self.thread.ident, self.error)
 
@@ -142,12 +143,15 @@ class ThreadInterrupter(PeriodicThread):
                 self._on_interrupted()
 
     def cancel(self, claimed: ClaimedJob) -> None:
-        """Interrupt the call of a job that somebody cancelled, if it runs here and was not interrupted already."""
+        """Interrupt the call of a job that somebody cancelled, if it runs here and was not interrupted already.
+
+        The interrupter may be about to enforce the timeout of the call, so only it sets the time and the exception.
+        """
         for call in self._calls.copy():
-            if call.attempt.claimed is claimed and not call.interrupted:
-                call.error = JobCancelled
-                call.due = time.monotonic()
-                self._note_due(call)
+            if call.attempt.claimed is claimed:
+                call.is_cancelled = True
+                self.start()
+                self._changed.set()
 
     def _note_due(self, call: InterruptibleCall) -> None:
         if not self.has_started:
@@ -159,7 +163,7 @@ class ThreadInterrupter(PeriodicThread):
         """Interrupt or report the jobs whose time is up; return the seconds until the next one."""
         now = time.monotonic()
         for call in self._calls.copy():
-            if call.due <= now:
+            if call.due <= now or (call.is_cancelled and not call.interrupted):
                 self._enforce(call, now)
         # Infinity first, so that a thread that adds a time limit while the minimum is computed sets the event.
         self._next = math.inf

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from django_loco.core.retry import Policy
-from django_loco.exceptions import JobTimeout
+from django_loco.exceptions import JobCancelled, JobTimeout
 from django_loco.worker.execution.interrupter import InterruptibleCall, ThreadInterrupter
 
 from ..support import wait_until
@@ -231,8 +231,48 @@ def test_an_exception_that_strikes_the_disarming_itself(watch, monkeypatch):
     assert calls[-1] is False  # nobody can fire any more
 
 
+def test_a_job_that_is_cancelled_at_its_timeout_may_clean_up(stuck, monkeypatch):
+    """The interrupter is just about to enforce the timeout when the job is cancelled."""
+    watch = ThreadInterrupter(stuck.append, grace=20)
+    interrupt, turn, turns = InterruptibleCall.interrupt, watch.turn, Counter[str]()
+
+    def interrupted(call: InterruptibleCall) -> None:
+        watch.cancel(call.attempt.claimed)
+        interrupt(call)
+
+    def turned() -> float:
+        turns["taken"] += 1
+        return turn()
+
+    def next_turn() -> None:
+        taken = turns["taken"]
+        watch._changed.set()
+        wait_until(lambda: turns["taken"] > taken)
+
+    def job() -> str:
+        try:
+            spin()
+        except JobCancelled:
+            next_turn()
+            next_turn()
+            return "cleaned up"
+        return "?"
+
+    monkeypatch.setattr(InterruptibleCall, "interrupt", interrupted)
+    monkeypatch.setattr(watch, "turn", turned)
+    call = call_of(0.02, job)
+    call.claimed = object()
+    assert watch.call(call) == "cleaned up"
+    watch.end()
+    assert watch.join(5)
+    assert stuck == []
+
+
 def race(watch: ThreadInterrupter, rounds: int, results: Counter[str]) -> None:
-    """Run jobs that end about when their time is up; note where the interruption struck."""
+    """Run jobs that end about when their time is up; note where the interruption struck.
+
+    Each thread has ``results`` of its own: two that count their first job at the same time would count one.
+    """
     dice = random.Random(threading.get_ident())
     for _ in range(rounds):
         try:
@@ -250,14 +290,15 @@ def race(watch: ThreadInterrupter, rounds: int, results: Counter[str]) -> None:
 @pytest.mark.parametrize("count", [1, 3])
 def test_thousands_of_jobs_that_end_just_then(stuck, nimble, count):
     watch = ThreadInterrupter(stuck.append, grace=5)
-    results: Counter[str] = Counter()
-    threads = [threading.Thread(target=race, args=(watch, 2100 // count, results)) for _ in range(count)]
+    counts = [Counter[str]() for _ in range(count)]
+    threads = [threading.Thread(target=race, args=(watch, 2100 // count, own)) for own in counts]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(50)
         assert not thread.is_alive()
     watch.end()
+    results = sum(counts, Counter[str]())
     assert set(results) == {"done", "interrupted"}
     assert results.total() == 2100 // count * count
     assert stuck == []
