@@ -20,6 +20,7 @@ from ...core.compat import task_backends
 from ...core.job import Job
 from ...core.threads.bounded_calls import BoundedCalls
 from ...exceptions import LocoConfigurationError
+from ...jobs.control import workers_and_schedulers
 from ...jobs.stores import backend_of
 from ...log.safe import get_logger
 from ...queues import Queue, queue_for
@@ -105,14 +106,18 @@ class Store:
         return jobs.stats(backend=self.alias)
 
     @cached_property
+    def _registered(self) -> tuple[Sequence[jobs.AliasWorker], Sequence[jobs.AliasWorker]]:
+        return workers_and_schedulers(self.alias)
+
+    @property
     def workers(self) -> Sequence[jobs.AliasWorker]:
         """The registered workers."""
-        return jobs.workers(backend=self.alias)
+        return self._registered[0]
 
-    @cached_property
+    @property
     def schedulers(self) -> Sequence[jobs.AliasWorker]:
         """The schedulers that are registered there."""
-        return jobs.schedulers(backend=self.alias)
+        return self._registered[1]
 
     @property
     def alive(self) -> Sequence[jobs.AliasWorker]:

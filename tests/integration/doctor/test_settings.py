@@ -10,8 +10,11 @@ from django.core import checks
 from django.core.checks.registry import registry
 
 from django_loco.queues import Queue
+from django_loco.scheduler import Registry
+from tests.app import tasks
 
-from .conftest import examined, findings, found, problems
+from ..scheduler.conftest import own_schedules  # noqa: F401 - a fixture
+from .conftest import findings, found, problems
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -62,8 +65,8 @@ def test_a_system_check_that_fails_hides_no_other(queue: Queue, settings, failin
     assert found("loco.W015").level == "warning"
 
 
-def test_stores_are_not_asked_twice(queue: Queue, monkeypatch):
-    """By a deployment check about workers, and by the checks of stores."""
+def test_stores_are_not_asked_twice(queue: Queue, monkeypatch, own_schedules: Registry):  # noqa: F811
+    """By a deployment check about workers, by the checks of stores, and by those of schedules."""
     asked: list[str] = []
     workers = queue.workers
 
@@ -72,7 +75,10 @@ def test_stores_are_not_asked_twice(queue: Queue, monkeypatch):
         return workers()
 
     monkeypatch.setattr(queue, "workers", noted)
-    assert examined(production=True).counts["error"] == 0
+    own_schedules.once(tasks.add, at="2099-12-24 04:00", args=[1, 2], name="party")
+    seen = findings(production=True)
+    assert [each for each in seen if each.level == "error"] == []
+    assert "schedules.scheduler" in [each.id for each in seen]
     assert asked == ["workers"]
 
 
