@@ -7,6 +7,7 @@ on are committed together, or rolled back together.
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -78,10 +79,12 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         dialect, self._listener_class = engine_of(alias, self.database)
         self._dialect: Dialect = dialect(alias, self.database)
         self._limited = {}
+        self._looked = threading.local()  # the clocks of this machine when a thread asked for the time, in ``at``
 
     def clock(self) -> float:
         """Return the seconds on the clock that judges leases: PostgreSQL's, or with SQLite this machine's."""
         with self._reached():
+            self._looked.at = time.monotonic(), time.time()
             return self._dialect.clock()
 
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
@@ -275,13 +278,15 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
             return newest(self._dialect, page_of(**which, only_calls=only_calls))
 
     def _rescue(self, limit: int) -> Sequence[Job]:
-        began, clock = time.monotonic(), time.time()
+        began = time.monotonic()
+        # Whoever has asked for the time before knows that the clock had not leapt then.
+        looked, clock = self._looked.__dict__.pop("at", None) or (began, time.time())
         with atomic(using=self.database, savepoint=False):
             if time.monotonic() - began > MAX_DELAY_SECONDS:
                 return []
             # However long this takes: a job whose lease is renewed meanwhile is not finished below.
             outcomes = [Outcome.of_dead_worker(shown_job_of(row)) for row in self._dialect.expired(limit)]
-            if abs(time.time() - clock - (time.monotonic() - began)) > MAX_DELAY_SECONDS:
+            if abs(time.time() - clock - (time.monotonic() - looked)) > MAX_DELAY_SECONDS:
                 return []
             freed = self._dialect.finish(outcomes, statements.FINISH_EXPIRED)
         return [outcome.applied() for outcome in outcomes if outcome.job.id in freed]

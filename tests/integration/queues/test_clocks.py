@@ -105,6 +105,17 @@ def test_a_rescue_during_which_the_clock_leaps_frees_nothing(queue, monkeypatch)
     assert len(queue.rescue()) == 1
 
 
+def test_a_leap_between_a_look_at_the_clock_and_the_rescue_is_noticed(queue, monkeypatch):
+    queue.enqueue([Job(task_path="a.b", backend="default")])
+    queue.fetch(replace(CLAIM, lease=-1))
+    queue.clock()
+    clock = time.time
+    monkeypatch.setattr("django_loco.queues.database.queue.time.time", lambda: clock() + 3_600)
+    assert queue.rescue() == []
+    queue.clock()
+    assert len(queue.rescue()) == 1
+
+
 def test_a_rescue_that_reads_for_long_frees_what_it_has_found(queue, monkeypatch):
     """Many large jobs, or a slow network: were it to give up, it would read the same ones again for ever."""
     queue.enqueue([Job(task_path="a.b", backend="default")])
