@@ -120,7 +120,7 @@ wagtail: .venv/installed-dev .cache/wagtail/installed
 
 browser: .venv/installed-dev
 	.venv/bin/python -m pip install --quiet --editable '.[browser]'
-	.venv/bin/pytest -rP tests/acceptance/scheduler/browser_schedules.py tests/acceptance/admin/browser_jobs.py tests/acceptance/admin/browser_dashboard.py tests/acceptance/admin/browser_dashboard_jobs.py tests/acceptance/admin/browser_dashboard_operations.py tests/acceptance/admin/browser_flows.py tests/acceptance/admin/browser_accessible.py tests/acceptance/admin/browser_languages.py tests/acceptance/admin/browser_progress.py $(PYTEST_ARGS)
+	.venv/bin/pytest -rP tests/acceptance/scheduler/browser_schedules.py tests/acceptance/admin/browser_jobs.py tests/acceptance/admin/browser_dashboard.py tests/acceptance/admin/browser_dashboard_jobs.py tests/acceptance/admin/browser_dashboard_operations.py tests/acceptance/admin/browser_flows.py tests/acceptance/admin/browser_accessible.py tests/acceptance/admin/browser_languages.py tests/acceptance/admin/browser_progress.py tests/acceptance/admin/browser_soak.py $(PYTEST_ARGS)
 
 # A few pages and one action, for each commit.
 browser-short: .venv/installed-dev

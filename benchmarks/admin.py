@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.acceptance.matrix import migrated
 from tests.acceptance.ticks_sites import STORES, Sites, TickSite
+from tests.children import end_on_signals, started
 from tests.processes import ROOT
 
 CHILD = Path(__file__).parent / "projects" / "admin_pages.py"
@@ -21,6 +22,7 @@ COLUMNS = ("store", "page", "first, ms", "median, ms", "best, ms", "CPU of the s
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     options = parse(arguments)
+    end_on_signals()
     with tempfile.TemporaryDirectory(prefix="loco-admin-") as folder:
         database = migrated(Path(folder) / "migrated")
         with Sites(Path(folder), database) as sites:
@@ -39,7 +41,7 @@ def measure(store: str, site: TickSite, options: argparse.Namespace) -> None:
     site.migrate()  # the tables of the admin as well
     command = [sys.executable, str(CHILD), str(options.done), str(options.waiting), str(options.age)]
     environment = site.environment | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with started(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
             told = json.loads(line)
             figures = (*(f"{told[name]:,.0f}" for name in ("first", "median", "best", "cpu")), str(told["queries"]))

@@ -26,6 +26,7 @@ from pathlib import Path
 
 from tests.acceptance.admin.stream_site import StreamClient, session_of, with_dashboard
 from tests.acceptance.servers import ServedProject
+from tests.children import end_on_signals
 from tests.postgres import Server
 from tests.redis_server import RedisServer
 
@@ -201,6 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=JOBS, metavar="N", help="how many jobs a round drains")
     parser.add_argument("--stores", type=lambda text: re.split(r"\W+", text), default=STORES, metavar="A,B")
     options = parser.parse_args(arguments)
+    end_on_signals()
     print("| store | open pages | jobs/s | less | worker, µs per job | server, of a core |\n|---|---|--:|--:|--:|--:|")
     for store in options.stores:
         samples: dict[Case, list[Sample]] = defaultdict(list)

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from tests.acceptance.matrix import migrated
 from tests.acceptance.ticks_sites import STORES, Sites, TickSite
+from tests.children import end_on_signals, started
 from tests.processes import ROOT
 
 CHILD = Path(__file__).parent / "projects" / "lock_holders.py"
@@ -42,22 +43,20 @@ def run(site: TickSite, count: int, seconds: float, held: float) -> list[list[Bl
     command = [sys.executable, str(CHILD), str(seconds), str(held)]
     environment = site.environment | {"PYTHONPATH": str(ROOT)}
     with ExitStack() as stack:
-        started = [
+        holders = [
             stack.enter_context(
-                subprocess.Popen(
-                    command, env=environment, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-                )
+                started(command, env=environment, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             )
             for _ in range(count)
         ]
-        for process in started:
+        for process in holders:
             if process.stdout:
                 process.stdout.readline()
-        for process in started:
+        for process in holders:
             if process.stdin:
                 process.stdin.write("go\n")
                 process.stdin.flush()
-        told = [process.stdout.readline() for process in started if process.stdout]
+        told = [process.stdout.readline() for process in holders if process.stdout]
         return [[Block(*each) for each in json.loads(text)] for text in told]
 
 
@@ -77,6 +76,7 @@ def line(store: str, site: TickSite, options: argparse.Namespace) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     options = parse(arguments)
+    end_on_signals()
     with tempfile.TemporaryDirectory(prefix="loco-locks-") as folder:
         database = migrated(Path(folder) / "migrated")
         with Sites(Path(folder), database) as sites:

@@ -19,6 +19,7 @@ from typing import Any
 
 from tests.acceptance.matrix import migrated
 from tests.acceptance.ticks_sites import STORES, Sites, TickSite
+from tests.children import end_on_signals, started
 from tests.processes import ROOT
 
 CHILD = Path(__file__).parent / "projects" / "many_schedules.py"
@@ -46,9 +47,9 @@ def measure(case: Case, site: TickSite, options: argparse.Namespace) -> list[dic
     command = [sys.executable, str(CHILD), case.kind, str(options.schedules), str(options.seconds)]
     environment = site.environment | {"PYTHONPATH": str(ROOT)}
     with ExitStack() as stack:
-        started = [
+        schedulers = [
             stack.enter_context(
-                subprocess.Popen(
+                started(
                     command,
                     env=environment,
                     cwd=ROOT,
@@ -60,8 +61,8 @@ def measure(case: Case, site: TickSite, options: argparse.Namespace) -> list[dic
             )
             for _ in range(case.crowd)
         ]
-        told = [json.loads(process.stdout.readline()) for process in started if process.stdout]
-        for process in started:
+        told = [json.loads(process.stdout.readline()) for process in schedulers if process.stdout]
+        for process in schedulers:
             process.communicate()
         return told
 
@@ -82,6 +83,7 @@ def line(case: Case, told: Sequence[dict[str, Any]]) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     options = parse(arguments)
+    end_on_signals()
     with tempfile.TemporaryDirectory(prefix="loco-schedules-") as folder:
         database = migrated(Path(folder) / "migrated")
         with Sites(Path(folder), database) as sites:

@@ -17,12 +17,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
 import psycopg
 
+from . import children
 from .warm_python import warm_python
 
 ROOT = Path(__file__).parents[1]
@@ -34,14 +35,15 @@ _taken: list[socket.socket] = []
 class Process:
     """A running command whose output (both streams) is kept line by line.
 
-    Every wait ends at the latest after its ``timeout`` in seconds, with an ``AssertionError`` that shows the output.
+    Every wait ends at the latest after its ``timeout`` in seconds, with an ``AssertionError`` that shows the output. It
+    does not outlive the tests.
     """
 
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
         self.lines: list[str] = []
         self._news = threading.Condition()
         self._ended = False
-        self._popen = subprocess.Popen(
+        self._popen = children.start(
             command,
             cwd=ROOT,
             env=environment,
@@ -49,7 +51,6 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, name=f"output of {self.pid}", daemon=True)
         self._reader.start()
@@ -108,13 +109,11 @@ class Process:
 
     def kill(self) -> None:
         """Kill what is left of it, children too, and do not wait."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
+        children.kill(self._popen)
 
     def close(self) -> None:
         """Kill what is left of it and wait until nobody holds its output any more."""
-        self.kill()
-        self._popen.wait()
+        children.bury(self._popen)
         self._reader.join()
         assert self._popen.stdout is not None
         self._popen.stdout.close()

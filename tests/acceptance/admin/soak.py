@@ -27,6 +27,7 @@ from tests.acceptance.admin.browser_jobs import NAMES as PROGRAMS
 from tests.acceptance.admin.browser_jobs import opened
 from tests.acceptance.admin.stream_site import with_dashboard
 from tests.acceptance.servers import ServedProject
+from tests.children import end_on_signals
 from tests.processes import Process
 from tests.redis_server import RedisServer
 
@@ -236,6 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=MINUTES, metavar="N")
     parser.add_argument("--store", choices=("sqlite", "redis"), default="sqlite")
     options = parser.parse_args(arguments)
+    end_on_signals()
     with site_on(options.store) as site:
         soak = Soak(site)
         soak.run(60 * options.minutes)
