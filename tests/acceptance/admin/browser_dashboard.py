@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Browser, CDPSession, Page, Request, expect
 
 from django_loco.shutdown import CLEAN
 
@@ -50,6 +50,51 @@ def test_a_queue_is_paused_and_a_new_job_appears(site: Project, browser: Browser
     assert errors == []
     page.close()
     dark.close()
+    assert process.terminate() == CLEAN
+
+
+#: Gives each bar of the last hour its three colours, and those of the next minutes.
+FILL_AN_HOUR = """
+import time
+from django_loco.jobs.stores import queue_of
+from django_loco.queues.records.minutes import NUMBERS, Labels, Minute, minute_of
+def minute(at, outcome):
+    numbers = dict.fromkeys(NUMBERS, 0) | {"count": 7, "duration_2": 7, "wait_1": 7}
+    return Minute(Labels(at, "default", "shop.pay", outcome), tuple(numbers.values()))
+now = minute_of(time.time())
+queue_of("default").record([
+    minute(at, outcome) for at in range(now - 70, now + 5) for outcome in ("successful", "failed", "retried")
+])
+"""
+
+
+def nodes_of(session: CDPSession) -> int:
+    """Return how many nodes of documents there are, after the garbage was collected."""
+    session.send("HeapProfiler.collectGarbage")
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    return next(int(each["value"]) for each in metrics if each["name"] == "Nodes")
+
+
+@pytest.mark.timeout(180)
+def test_a_chart_that_holds_an_hour_adds_no_nodes(site: Project, browser: Browser) -> None:
+    site.write("pages/urls.py", URLS)
+    site.shell(FILL_AN_HOUR)
+    process = site.serve("--noreload")
+    errors: list[str] = []
+    page = opened(browser, site, "admin", errors)
+    page.goto(site.url("jobs/?range=1h"))
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    runs, seen = page.locator(".part-activity .figures dd").first, []
+    for _ in range(6):
+        shown = runs.inner_text()
+        site.shell(FILL_AN_HOUR)
+        expect(runs).not_to_have_text(shown, timeout=20_000)
+        expect(page.locator(".chart rect")).to_have_count(4 * 60)
+        seen.append(nodes_of(session))
+    assert max(seen[1:]) <= seen[0] + 20, seen
+    assert errors == []
+    page.close()
     assert process.terminate() == CLEAN
 
 

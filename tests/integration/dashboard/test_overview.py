@@ -19,6 +19,7 @@ from django.utils import translation
 import django_loco
 from django_loco import jobs, scheduler
 from django_loco.core.job import Job, utcnow
+from django_loco.dashboard.activity import RANGES
 from django_loco.dashboard.pages.overview import facts, page
 from django_loco.dashboard.pages.overview.page import overview
 from django_loco.exceptions import QueueUnavailable
@@ -41,9 +42,12 @@ def worker(**given):
     return WorkerInfo(**described | given)
 
 
-def minute(outcome, runs, queue_name="default"):
+def minute(outcome, runs, queue_name="default", at=None):
     numbers = dict.fromkeys(NUMBERS, 0) | {"count": runs, "duration_2": runs, "wait_1": runs}
-    return Minute(Labels(minute_of(time.time()) - 3, queue_name, "shop.pay", outcome), tuple(numbers.values()))
+    return Minute(
+        Labels(minute_of(time.time()) - 3 if at is None else at, queue_name, "shop.pay", outcome),
+        tuple(numbers.values()),
+    )
 
 
 def test_nothing_yet(client, queue):
@@ -283,6 +287,22 @@ def test_two_weeks_are_read_by_the_hour(client, queue):
     assert '<path class="mark"' in shown.content.decode()
     assert "&lt;r7&gt;" in shown.content.decode()
     assert "Runs 2" in text(client.get(f"{PAGE}?range=7d"))
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_the_chart_stops_growing_when_its_range_is_full(client, queue, name):
+    """The document of a browser is made the same as these parts, however long the page is open."""
+    chosen, now, sizes = RANGES[name], minute_of(time.time()), []
+    for number in (chosen.bars // 2, chosen.bars, 3 * chosen.bars):
+        queue.clear()
+        minutes = [now - place * chosen.minutes for place in range(-1, number)]  # with the next one, which may begin
+        queue.record([minute(kind, 7, at=at) for at in minutes for kind in ("successful", "failed", "retried")])
+        facts.forget()
+        answer = client.get(f"{PAGE}?range={name}", headers=PARTS)
+        sizes.append(len(re.findall(r"<\w", answer.json()["activity"])))
+    half, full, longer = sizes
+    assert half < full == longer
+    assert full < 12 * chosen.bars + 80, "a bar of three colours with its title, and a row of the table"
 
 
 def _included():
