@@ -42,6 +42,8 @@ from .worker import make_gunicorn_runtime
 
 __all__ = ["child_exit", "on_exit", "on_starting", "post_worker_init", "pre_fork", "worker_abort", "worker_exit"]
 
+#: The modules that have uvicorn's worker class.
+_UVICORN = ("uvicorn.workers", "uvicorn_worker")
 #: The size of ``_alive``: the number of processes at a time.
 MAX_PROCESSES = 4096
 #: Shared by all processes: whether one of them had to hand something back when gunicorn stopped.
@@ -53,12 +55,18 @@ _is_ending = False
 
 
 def on_starting(server: Any) -> None:
-    """Refuse gevent workers, and let Ctrl-C stop requests and jobs like any other signal."""
+    """Refuse gevent's and uvicorn's workers, and let Ctrl-C stop requests and jobs like any other signal."""
     if "gevent" in server.cfg.worker_class_str:
         raise RuntimeError(
             "django-loco does not run in gunicorn's gevent workers: all their threads are one, so a job would block "
             "every request of its process. Use --worker-class gthread (or asgi), or remove django-loco's "
             "configuration and run manage.py loco_worker beside gunicorn."
+        )
+    if any(each.__module__.startswith(_UVICORN) for each in server.cfg.worker_class.__mro__):
+        raise RuntimeError(
+            "uvicorn's worker class takes over the signals of its processes, so django-loco's configuration of "
+            "gunicorn cannot shut them down in order. Use --worker-class asgi; or remove django-loco's configuration "
+            "and wrap the application in django_loco.asgi.lifespan()."
         )
     server.handle_term = server.handle_int = server.handle_quit = _end
 

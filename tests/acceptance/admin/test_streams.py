@@ -28,7 +28,12 @@ SERVERS = {
         site.command("uvicorn", "site_lifespan:application", f"--port={site.port}", LOCO_START="")
     ),
     "gunicorn": lambda site: site.gunicorn("-k", "asgi", app="site_asgi", LOCO_START=""),
+    "gunicorn with uvicorn's class": lambda site: started(
+        site.command("gunicorn", "-k", UVICORN, "-b", f"127.0.0.1:{site.port}", "site_lifespan", LOCO_START="")
+    ),
 }
+#: Its successor, the package ``uvicorn-worker``, has the same class.
+UVICORN = "uvicorn.workers.UvicornWorker"
 
 
 OTHERS = (
@@ -50,6 +55,11 @@ POSTGRES = {"ENGINE": "django.db.backends.postgresql", "NAME": "site", "USER": "
 
 def listening(process: Process) -> Process:
     process.wait_for("Uvicorn running")
+    return process
+
+
+def started(process: Process) -> Process:
+    process.wait_for("Application startup complete")
     return process
 
 

@@ -22,5 +22,14 @@ def test_gevent_is_refused_before_anything_runs():
         hooks.on_starting(server)
 
 
+@pytest.mark.parametrize("module", ["uvicorn.workers", "uvicorn_worker._workers"])
+def test_a_class_of_uvicorns_is_refused_also_a_subclass(module):
+    theirs = type("UvicornWorker", (), {"__module__": module})
+    ours = type("OurWorker", (theirs,), {})
+    server = SimpleNamespace(cfg=SimpleNamespace(worker_class_str="mysite.OurWorker", worker_class=ours))
+    with pytest.raises(RuntimeError, match=r"--worker-class asgi; or .* wrap the application"):
+        hooks.on_starting(server)
+
+
 def test_a_worker_exit_in_the_master_does_nothing():
     hooks.worker_exit(SimpleNamespace(), SimpleNamespace(pid=os.getpid()))
