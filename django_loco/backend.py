@@ -165,17 +165,14 @@ class LocoBackend(stored_jobs.StoredTasks):
             ran = [result_of(run[0], tick.task) if run else None for tick, run in zip(ticks, finished, strict=True)]
             duplicates.mark(ran, jobs)
             return ran
-        stored = self._add(jobs, mode)
-        stored |= duplicates.rerun_ticks(
-            self.queue, [job for job in jobs if job.id not in stored], lambda few: self._add(few, mode)
-        )
+        calls = [(job, duplicates.handling_of(tick.task)) for tick, job in zip(ticks, jobs, strict=True)]
+        stored, others = duplicates.store_ticks(self.queue, calls, lambda few: self._add(few, mode))
         results = [
             result_of(job, tick.task) if job.id in stored else None for tick, job in zip(ticks, jobs, strict=True)
         ]
         with no_store_timeout():
             for result in filter(None, results):
                 labelled_context().run(self._announce, [result], stored)
-        others = duplicates.results_of_ticks(self.queue, [job for job in jobs if job.id not in stored])
         return [result or others.get(job.id) for job, result in zip(jobs, results, strict=True)]
 
     def get_result(self, result_id: str) -> TaskResult[..., Any]:

@@ -63,7 +63,15 @@ class Change:
     """The job as it was read from the queue; not ``RUNNING``."""
 
     after: Job | None
-    """The job as it should be: waiting or finished, with the same id and once-key. ``None`` deletes it."""
+    """The job as it should be: waiting or finished, with the same id. ``None`` deletes it.
+
+    It has the same once-key, or waits and takes one that is not known yet if it has none.
+    """
+
+    @property
+    def takes_once_key(self) -> bool:
+        """Whether the job gets a once-key."""
+        return self.after is not None and self.after.key != self.before.key
 
 
 class Which(TypedDict, total=False):

@@ -147,6 +147,10 @@ def _has_expired(job: Job, now: datetime) -> bool:
     return waits and job.expires_at is not None and job.expires_at <= now
 
 
+def _may_be_replaced(holder: Job, job: Job) -> bool:
+    return holder.status == READY and not _has_begun(holder) and holder.task_path == job.task_path
+
+
 def _replaced(
     queue: Queue, holders: Mapping[str, Job], jobs: Sequence[Job], max_wait: timedelta | None
 ) -> dict[str, Job]:
@@ -158,15 +162,15 @@ def _replaced(
     changes = {
         key: Change(before=holder, after=_with_call_of(holder, newest[key], max_wait))
         for key, holder in holders.items()
-        if holder.status == READY and not _has_begun(holder) and holder.task_path == newest[key].task_path
+        if _may_be_replaced(holder, newest[key])
     }
     refused = queue.change([*changes.values()]) if changes else set()
     now = {key: change.after for key, change in changes.items() if change.after is not None}
     return {key: now.get(key, holder) for key, holder in holders.items() if holder.id not in refused}
 
 
-def _with_call_of(holder: Job, job: Job, max_wait: timedelta | None) -> Job:
-    newest: dict[str, Any] = {name: getattr(job, name) for name in REPLACED}
+def _with_call_of(holder: Job, job: Job, max_wait: timedelta | None, **changed: Any) -> Job:
+    newest: dict[str, Any] = {name: getattr(job, name) for name in REPLACED} | changed
     if reruns.follows(holder):
         newest |= {"options": reruns.following(job).options, "run_after": holder.run_after}
     elif max_wait is not None and job.run_after is not None:
@@ -201,7 +205,56 @@ def refuse(queue: Queue, jobs: Sequence[Job]) -> None:
             raise _error(_result_of_duplicate(jobs[number]), ())
 
 
-def rerun_ticks(queue: Queue, jobs: Sequence[Job], add: Callable[[list[Job]], set[str]]) -> set[str]:
+def store_ticks(
+    queue: Queue, calls: Sequence[tuple[Job, Handling]], add: Callable[[list[Job]], set[str]]
+) -> tuple[set[str], Mapping[str, TaskResult[..., Any]]]:
+    """Store the jobs of ticks; return the ids of those stored, and by the ids of others the results of their calls.
+
+    A job without either is that of a tick whose job another process has stored. For ``add`` see ``store``.
+    """
+    stored = add([job for job, _ in calls])
+    if all(job.id in stored or job.unique_key is None for job, _ in calls):
+        return stored, {}
+    stored |= _rerun_ticks(queue, [job for job, _ in calls if job.id not in stored], add)
+    more, replaced = _replace_for_ticks(queue, [call for call in calls if call[0].id not in stored], add)
+    stored |= more
+    results = {job_id: _result_of_duplicate(job) for job_id, job in replaced.items()}
+    rest = [job for job, _ in calls if job.id not in stored and job.id not in results]
+    return stored, results | _results_of_ticks(queue, rest)
+
+
+def _replace_for_ticks(
+    queue: Queue, calls: Sequence[tuple[Job, Handling]], add: Callable[[list[Job]], set[str]]
+) -> tuple[set[str], Mapping[str, Job]]:
+    """Let jobs that wait, and that ``enqueue()`` has made, become those of ticks with ``"replace"`` or ``"rerun"``.
+
+    Such a job also gets the once-key of the tick, so that no other process stores or replaces one for it. A job that
+    has a once-key stays as it is: it belongs to another tick, or to a workflow. Return the ids of the jobs stored
+    because their unique keys are free by now, and by the ids of others the jobs that have become theirs.
+    """
+    asked = ((job, handling) for job, handling in calls if handling.action in ("replace", "rerun"))
+    rest = {job.unique_key: (job, handling) for job, handling in asked if job.unique_key is not None}
+    stored: set[str] = set()
+    replaced: dict[str, Job] = {}
+    for _ in range(ATTEMPTS if rest else 0):
+        holders = _without_expired(queue, queue.holders(rest.keys()))
+        free = [job for key, (job, _) in rest.items() if key not in holders]
+        stored |= add(free) if free else set()
+        changes = {
+            key: Change(before=holder, after=_with_call_of(holder, job, handling.max_wait, key=job.key))
+            for key, (job, handling) in rest.items()
+            if (holder := holders.get(key)) and holder.key is None and _may_be_replaced(holder, job)
+        }
+        refused = queue.change([*changes.values()]) if changes else set()
+        made = {key: each.after for key, each in changes.items() if each.after and each.before.id not in refused}
+        replaced |= {rest[key][0].id: job for key, job in made.items()}
+        rest = {key: rest[key] for key in changes.keys() - made.keys()}
+        if not rest:
+            break
+    return stored, replaced
+
+
+def _rerun_ticks(queue: Queue, jobs: Sequence[Job], add: Callable[[list[Job]], set[str]]) -> set[str]:
     """Let jobs follow those that hold their unique keys, if they are of ``"rerun"`` and these have begun.
 
     ``jobs`` are those of ticks that were not stored: because of their unique keys, or because another process has
@@ -243,7 +296,7 @@ def take_following(queue: Queue, job: Job) -> Job | None:
     return replace(following, key=None, run_after=None)  # its once-key stays known
 
 
-def results_of_ticks(queue: Queue, jobs: Sequence[Job]) -> dict[str, TaskResult[..., Any]]:
+def _results_of_ticks(queue: Queue, jobs: Sequence[Job]) -> dict[str, TaskResult[..., Any]]:
     """Return the results of the calls of schedules that were refused because of their unique keys, by their ids.
 
     Those whose once-key the holder has as well are left out: another process has stored the same call.

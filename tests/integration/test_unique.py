@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -344,6 +346,90 @@ def test_a_tick_lets_a_job_run_once_more_after_the_one_that_runs(queue):
     late = backend.enqueue_tick(reindex, [], {}, key="nightly@1", tick=now)  # by another scheduler
     assert late is None or late.duplicate
     assert not queue.holders({reruns.key_after(queue.get(first.id).unique_key)})
+
+
+@task(unique=["shop"], on_duplicate="replace")
+def restock(shop, amount=0):
+    tasks.ran.append((shop, amount))
+
+
+@task(unique=["shop"], on_duplicate="rerun")
+def restock_again(shop, amount=0):
+    tasks.ran.append((shop, amount))
+
+
+def fire(task, tick, amount):
+    """Offer the tick of a schedule, as one of several schedulers does."""
+    return task_backends["default"].enqueue_tick(task, ["a"], {"amount": amount}, key=tick, tick=utcnow())
+
+
+@pytest.mark.parametrize("one", [restock, restock_again], ids=["replace", "rerun"])
+@pytest.mark.parametrize("is_signed", [False, True])
+def test_a_tick_gives_a_job_that_waits_its_arguments_and_its_time_once(queue, settings, one, is_signed):
+    settings.LOCO = {**settings.LOCO, "SIGN": is_signed}
+    waiting = one.using(run_after=timedelta(hours=1)).enqueue("a", amount=1)
+    first = fire(one, "nightly@1", 2)
+    assert (first.id, first.duplicate, first.kwargs) == (waiting.id, True, {"amount": 2})
+    assert [summary.key for summary in queue.series("nightly")] == ["nightly@1"]
+    assert fire(one, "nightly@1", 2) is None
+    one.enqueue("a", amount=3)
+    assert fire(one, "nightly@1", 2) is None, "the newest call stays"
+    drain()
+    assert fire(one, "nightly@1", 2) is None
+    drain()
+    assert tasks.ran == [("a", 3)]
+
+
+def test_a_tick_leaves_a_job_alone_that_runs_or_belongs_to_another_tick(queue):
+    running = restock.enqueue("a", amount=1)
+    fetched(queue)
+    result = fire(restock, "nightly@1", 2)
+    assert (result.id, result.duplicate, result.kwargs) == (running.id, True, {"amount": 1})
+    queue.clear()
+    first = fire(restock, "nightly@2", 2)
+    second = fire(restock, "weekly@1", 3)
+    assert (first.duplicate, second.duplicate, second.id, second.kwargs) == (False, True, first.id, {"amount": 2})
+    assert [job.key for job in queue.list()] == ["nightly@2"]
+
+
+def test_a_tick_makes_a_job_if_the_one_with_its_key_has_expired(queue):
+    late = restock.using(expires=timedelta(seconds=5)).enqueue("a", amount=1)
+    with travel(timedelta(seconds=6)):
+        first = fire(restock, "nightly@1", 2)
+    assert (first.duplicate, first.id == late.id) == (False, False)
+    late.refresh()
+    assert late.errors[-1].exception_class is JobExpired
+
+
+def test_a_worker_that_is_faster_than_a_tick_runs_the_job_as_it_was(queue, monkeypatch):
+    restock.enqueue("a", amount=1)
+    change = queue.change
+
+    def changed(changes):
+        fetched(queue)
+        return change(changes)
+
+    monkeypatch.setattr(queue, "change", changed)
+    result = fire(restock, "nightly@1", 2)
+    assert (result.duplicate, result.status, result.kwargs) == (True, RUNNING, {"amount": 1})
+
+
+def test_of_several_schedulers_one_gives_a_job_the_arguments_of_a_tick(queue):
+    waiting = restock.using(run_after=timedelta(hours=1)).enqueue("a", amount=1)
+    ready = threading.Barrier(6)
+
+    def offer(_):
+        ready.wait(20)
+        try:
+            return fire(restock, "nightly@1", 2)
+        finally:
+            queue.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        results = [result for result in pool.map(offer, range(6)) if result]
+    assert [result.id for result in results] == [waiting.id]
+    drain()
+    assert tasks.ran == [("a", 2)]
 
 
 @task(unique=True, on_duplicate="rerun")

@@ -9,7 +9,8 @@ so that no transition is missed:
 
 The jobs of a batch travel as one JSON text. Their common values are sent once, as parameters.
 
-A change that makes a job ready again may give it back its unique key, unless another job holds it.
+A change that makes a job ready again may give it back its unique key, unless another job holds it. One that gives a job
+a once-key is refused if another job has it.
 
 Importing and moving jobs also stores them as they are, with their kept logs.
 
@@ -49,9 +50,8 @@ from .sql.statements import (
 
 #: The fields that decide whether a job holds its unique key until a time.
 KEY_COLUMNS = ("id", "unique_key", "unique_until")
-#: The fields that prove that a job is as it was read, and those of them that may change.
+#: The fields that prove that a job is as it was read, which are those that may change.
 FENCE = tuple(name for name in COLUMNS if name not in ("id", "backend", "token", "worker_id"))
-CHANGEABLE = tuple(name for name in FENCE if name != "key")
 #: The fields that decide when a job is due. They are always written.
 DECIDING = ("status", "run_after")
 
@@ -61,6 +61,10 @@ Words = Mapping[str, Mapping[str, Any]]
 
 def change(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
     """Make those ``changes`` whose job is as it was read; return the ids of these jobs."""
+    if keyed := [each for each in changes if each.takes_once_key]:
+        made = {job_id for each in keyed for job_id in _change_alone(dialect, each)}
+        plain = [each for each in changes if not each.takes_once_key]
+        return made | change(dialect, plain) if plain else made
     now = utcnow()
     takers = {each.before.id: each for each in changes if takes_key(each.before, each.after, now)}
     others = [each for each in changes if each.before.id not in takers] if takers else changes
@@ -87,6 +91,15 @@ def _take_keys(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
         if len(batch) == len(free):
             break
     return made
+
+
+def _change_alone(dialect: Dialect, asked: Change) -> set[str]:
+    """Make one change; return the id of its job. Nothing changes if the database has its key already."""
+    try:
+        with transaction.atomic(using=dialect.database):
+            return _change_unchanged(dialect, [asked])
+    except IntegrityError:
+        return set()
 
 
 def _change_unchanged(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
@@ -223,8 +236,8 @@ def _other_words(dialect: Dialect, changes: Mapping[str, Change]) -> Words:
 
 def _change(dialect: Dialect, changes: Sequence[tuple[Job, Job]], words: Words | None) -> set[str]:
     jobs, after = zip(*changes, strict=True)
-    old, new = _columns(jobs, CHANGEABLE), _columns(after, CHANGEABLE)
-    new = {name: _stored(name, new[name]) for name in CHANGEABLE if name in DECIDING or old[name] != new[name]}
+    old, new = _columns(jobs, FENCE), _columns(after, FENCE)
+    new = {name: _stored(name, new[name]) for name in FENCE if name in DECIDING or old[name] != new[name]}
     if any(RETENTION in job.options for job in (*jobs, *after)):
         new["kept_until"] = [stored_kept_until(job) for job in after]
     columns = _fence(jobs, words) | {"due_at": [_due_at(*pair) for pair in changes]} | new

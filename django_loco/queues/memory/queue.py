@@ -220,9 +220,12 @@ class MemoryQueue(
 
     def change(self, changes: Sequence[Change]) -> set[str]:
         """Make changes to jobs that no worker holds; return the ids refused."""
+        last = {change.before.id: change for change in changes}
+        won = self._reserved([change for change in last.values() if change.takes_once_key])
         with self._changed:
-            last = {change.before.id: change for change in changes}
-            possible = [change for change in last.values() if self._jobs.is_unchanged(change.before)]
+            keyed = {job.id for job in self.keys.unknown(won)}
+            asked = [each for job_id, each in last.items() if job_id in keyed or not each.takes_once_key]
+            possible = [change for change in asked if self._jobs.is_unchanged(change.before)]
             made = [change for change in possible if change.after is None]
             kept = {job.id for job in self._jobs.unique.free(each.after for each in possible if each.after)}
             made += [change for change in possible if change.before.id in kept]
@@ -232,6 +235,13 @@ class MemoryQueue(
                 if change.after is None:
                     self._jobs.forget(change.before)
             return last.keys() - {change.before.id for change in made}
+
+    def _reserved(self, takers: Sequence[Change]) -> Sequence[Job]:
+        """Reserve the once-keys that jobs are to get; return the jobs that may have theirs."""
+        with self._changed:
+            unchanged = [each.after for each in takers if each.after and self._jobs.is_unchanged(each.before)]
+            wanted = list(self.keys.unknown(unchanged))
+        return self.keys.reserve(wanted)
 
     def lost(self, jobs: Sequence[Job]) -> set[str]:
         """Return the ids of the jobs that are no longer held."""

@@ -20,7 +20,7 @@ their once-keys and series cannot be known, and stay.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from operator import attrgetter
@@ -149,11 +149,17 @@ def _make(server: RedisServer, steps: Collection[_Step]) -> tuple[set[str], set[
     payload = lines(chain.from_iterable(step.payload for step in steps)).encode(errors="surrogateescape")
     now, moves = utcnow(), [(step.change.before, step.change.after) for step in steps]
     unique = unique_payload(after for before, after in moves if after and takes_key(before, after, now))
+    onces = lines(chain.from_iterable((job.id, once(job)) for job in _takers(steps)))
     more_keys = (f"answer:change:{secrets.token_hex(8)}", *sorted(channels_for(ready)))
-    answer: bytes = server.run("change", (len(ready), payload, unique), more_keys)
+    answer: bytes = server.run("change", (len(ready), payload, unique, onces), more_keys)
     refused = set(answer.decode().split("\n")) if answer else set()
     astray = {line for line in refused if line.endswith("\t")}
     return refused - astray, {line[:-1] for line in astray}
+
+
+def _takers(steps: Iterable[_Step]) -> Iterator[Job]:
+    """Yield the jobs that get once-keys."""
+    return (step.change.after for step in steps if step.change.after is not None and step.change.takes_once_key)
 
 
 def _in_other_words(server: RedisServer, alias: str, changes: Sequence[Change]) -> dict[str, _Step]:

@@ -112,6 +112,35 @@ class ChangeContract(ContractCase):
         assert self.queue.prune(0) == 0
         assert self.queue.enqueue([self.job(key="s@1")]) == []
 
+    def test_a_waiting_job_may_take_a_once_key(self) -> None:
+        job = self.enqueue(unique_key="5" * 64, unique_until="finished", options={"timeout": 5})
+        after = self.changed(job, key="s@1", arguments="[[2],{}]", run_after=in_seconds(-1))
+        assert self.queue.series("s") == [JobSummary.of(after)]
+        assert self.queue.enqueue([self.job(key="s@1")]) == []
+        [held] = self.fetch()
+        assert held.key == "s@1"
+        self.queue.finish([done(held, at=in_seconds(-120))])
+        self.queue.prune(60)
+        assert self.queue.enqueue([self.job(key="s@1")]) == []
+
+    def test_a_once_key_that_is_known_is_not_taken(self) -> None:
+        self.enqueue(key="s@1")
+        jobs = [self.stored(self.enqueue()) for _ in range(4)]
+        keys = ("s@1", "s@2", "s@2", None)
+        after = [replace(job, priority=3, key=key) for job, key in zip(jobs, keys, strict=True)]
+        changes = [Change(before=job, after=wanted) for job, wanted in zip(jobs, after, strict=True)]
+        assert self.queue.change(changes) == {jobs[0].id, jobs[2].id}
+        assert [self.stored(job) for job in jobs] == [jobs[0], after[1], jobs[2], after[3]]
+
+    def test_of_threads_at_once_one_takes_a_once_key(self) -> None:
+        jobs = [self.stored(self.enqueue()) for _ in range(THREADS)]
+
+        def take(number: int) -> set[str]:
+            return self.queue.change([Change(before=jobs[number], after=replace(jobs[number], key="s@1"))])
+
+        assert sum(not refused for refused in self.side_by_side(take)) == 1
+        assert len(self.queue.series("s")) == 1
+
     def held_with_key(self, key: str) -> Job:
         """Store and fetch a job in a queue of its own."""
         job = self.enqueue(key=key, queue_name="keyed")

@@ -7,7 +7,8 @@
 -- Arguments: how many marks to leave in the channels; the changes, eleven lines each: id, its texts as they were (the job,
 -- its state, its other fields), its entry, its new entry or nothing to delete it, the time before which it may not run or at
 -- which it has ended (or nothing, see `add_ended`), its once-key or nothing, and its new texts, each nothing if it stays; the unique keys
--- that some of them take, as for `enqueue`. A job does not change if another one holds the key.
+-- that some of them take, as for `enqueue`; the once-keys that some of them take, two lines each: id and key. A job does not
+-- change if another one holds the unique key, or the once-key is known.
 -- Returns the ids of the jobs that have changed since they were read, a line each. A tab follows the id of a job that is as
 -- it was read, but not at its entry. The answer is remembered, so running the script again changes nothing.
 local keys = {
@@ -21,7 +22,7 @@ if remembered then
   return remembered
 end
 
-local now, wishes = micros(), pairs_of(ARGV[3])
+local now, wishes, onces = micros(), pairs_of(ARGV[3]), pairs_of(ARGV[4])
 local rows, ids = lines(ARGV[2]), {}
 for row = 1, #rows, 11 do
   ids[#ids + 1] = rows[row]
@@ -93,6 +94,14 @@ local function move(id, entry, was_due, new, time, key)
   end
 end
 
+-- Gives a job that waits a once-key.
+local function take_once_key(id, key)
+  redis.call('ZADD', keys.once, '+inf', key)
+  if series_of(key) then
+    redis.call('ZADD', keys.series, 0, series_of(key) .. '\t' .. id)
+  end
+end
+
 -- Returns whether `stored` begins with `head`, and the rest.
 local function after_head(stored, head)
   return stored:find(head, 1, true) == 1 and stored:sub(#head + 1)
@@ -122,6 +131,7 @@ for number, id in ipairs(ids) do
   local is_same = not holders[number] and same_job(flat(had_text[number]), was_text)
     and same_state(flat(had_state[number]), was_state) and flat(had_others[number]) == was_other
     and not (wishes[id] and is_taken(keys.unique, wishes[id], id, now))
+    and not (onces[id] and redis.call('ZSCORE', keys.once, onces[id]))
   local is_there, was_due = false, false
   if is_same then
     is_there, was_due = leave(entry)
@@ -140,6 +150,9 @@ for number, id in ipairs(ids) do
       moved[after] = (moved[after] or 0) + 1
       if wishes[id] then
         hold_key(keys.unique, wishes[id], id, now)
+      end
+      if onces[id] then
+        take_once_key(id, onces[id])
       end
       move(id, entry, was_due, new, time, key)
       if after:find('\tFAILED', 1, true) then
