@@ -25,6 +25,13 @@ WAIT_SECONDS = 60 + JOBS / PARTS / 20
 #: More than this is growth. SQLite closes a file later if another connection to it is in use.
 SLACK = 2
 LIMITS = {"api": {"concurrency": 4}}
+NUM_WORKERS = 10
+#: A thread for jobs starts when it is needed, and then stays. These jobs need all of them at once.
+ENQUEUE_FIRST = f"""
+from django_loco.tasks import enqueue_many
+from tests.app import tasks
+enqueue_many(tasks.step, [(number, 0.5) for number in range({NUM_WORKERS})])
+"""
 #: Sync and async jobs, some of which wait, fail, fail at first, sleep between steps, are unique, or obey a limit.
 ENQUEUE = """
 from django_loco.tasks import enqueue_many
@@ -78,9 +85,9 @@ def sites(tmp_path: Path, migrated_file: bytes) -> Iterator[Sites]:
         yield sites
 
 
-def run_part(site: TickSite, worker: Process, first: int, count: int) -> None:
+def run_jobs(site: TickSite, worker: Process, enqueue: str) -> None:
     """Enqueue jobs, and wait until all have ended."""
-    site.told(ENQUEUE.format(first=first, count=count))
+    site.told(enqueue)
     deadline = time.monotonic() + WAIT_SECONDS
     while left := int(site.told(LEFT)):
         assert worker.is_running, worker.output
@@ -93,10 +100,11 @@ def run_part(site: TickSite, worker: Process, first: int, count: int) -> None:
 def test_threads_files_and_connections_do_not_grow(sites, store):
     size, held = JOBS // PARTS, []
     with sites.make(store) as site:
-        site.settings["LOCO"] = {"TESTING": "live", "NUM_WORKERS": 10, "LIMITS": LIMITS}
+        site.settings["LOCO"] = {"TESTING": "live", "NUM_WORKERS": NUM_WORKERS, "LIMITS": LIMITS}
         worker = site.start("loco_worker", "--verbosity", "0")
+        run_jobs(site, worker, ENQUEUE_FIRST)
         for part in range(PARTS):
-            run_part(site, worker, part * size, size)
+            run_jobs(site, worker, ENQUEUE.format(first=part * size, count=size))
             held.append(Held.by(worker.pid))
             if not (part + 1) % WARM_PARTS:
                 print(f"{store}, after {(part + 1) * size:,} jobs: {held[-1]}")

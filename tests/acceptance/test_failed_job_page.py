@@ -43,12 +43,13 @@ class Repairer(Reader):
         listed = re.findall(r"^[0-9a-f]{24}([0-9a-f]{8}) .*\.(\w+) ", process.output, re.MULTILINE)
         self.ends |= {task: end for end, task in listed}
         for line in shown:
-            assert re.search(pattern_of(line), process.output), (command, line, process.output)
+            assert re.search(pattern_of(line), process.output), f"{command}\n{line}\n{process.output}"
 
 
 def pattern_of(line: str) -> str:
-    """Return a pattern of a line on the page: numbers and ids differ."""
-    return re.sub(r"(?:\\?[0-9a-f]){8,}|\d+", r"[0-9a-f.]+", re.escape(line.strip())).replace(r"\.\.\.", ".*")
+    """Return a pattern of a line on the page: ids and numbers differ, and times may be in another unit."""
+    pattern = re.sub(r"(?:\\?[0-9a-f]){8,}|\d+(?:\\\.\d+)?", r"[0-9a-f.]+", re.escape(line.strip()))
+    return re.sub(r"\\ m?s\b", r"\\ m?s", pattern).replace(r"\.\.\.", ".*")
 
 
 def repair(tasks: Path) -> None:
