@@ -59,7 +59,7 @@ def note(number: int) -> None:  # noqa: ARG001
 
 
 @task
-def finished() -> None:
+def finished(batch_id: str) -> None:  # noqa: ARG001
     """Note when it began."""
     begun.append(time.monotonic())
 
@@ -139,7 +139,7 @@ def members(count: int) -> dict[str, float]:
     with working():
         wait_until(lambda: len(begun) == 2)
     large.refresh()
-    if large.state != "finished" or large.counts["succeeded"] != count:
+    if large.state != "finished" or large.counts.succeeded != count:
         raise RuntimeError(f"the batch is {large.state} with {large.counts}")
     return {
         "enqueue": count / (stored - began),

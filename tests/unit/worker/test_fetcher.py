@@ -26,6 +26,9 @@ class IdlePool(FakePool):
 
     cancelled = closed = 0
 
+    def replace_dead(self) -> None:
+        """No thread of it dies."""
+
     def cancel(self) -> None:
         self.cancelled += 1
 
