@@ -70,7 +70,7 @@ start: .venv/installed
 	exec $(MANAGE) loco_start 127.0.0.1:$(PORT) --worker --scheduler
 
 test: .venv/installed-dev
-	LOCO_TEST_PARTS="unit sqlite acceptance-1 acceptance-2 acceptance-3" .venv/bin/python -m tests.databases $(PYTEST_ARGS)
+	LOCO_TEST_PARTS="acceptance-? sqlite-? unit" .venv/bin/python -m tests.databases $(PYTEST_ARGS)
 
 # The pairs run in parallel: these tests mostly wait for processes.
 test-pairs: .venv/installed-dev
@@ -78,7 +78,7 @@ test-pairs: .venv/installed-dev
 		-e $(PAIRS) --skip-missing-interpreters $(MISSING) -- $(PYTEST_ARGS)
 
 unit: .venv/installed-dev
-	LOCO_TEST_PARTS="quick-unit-1 quick-unit-2 quick-unit-3" PYTEST_ADDOPTS="$(PYTEST_ARGS)" .venv/bin/python -m tests.databases
+	LOCO_TEST_PARTS="quick-unit-?" PYTEST_ADDOPTS="$(PYTEST_ARGS)" .venv/bin/python -m tests.databases
 
 # These tests take longer than one test of the suite may.
 chaos: export PYTEST_ADDOPTS = -o faulthandler_timeout=0

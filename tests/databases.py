@@ -1,11 +1,11 @@
 """Run pytest with each of the databases, side by side: ``python -m tests.databases [what pytest takes]``.
 
-Without arguments the tests are split into parts, of which ``LOCO_TEST_PARTS`` may name some. ``make test`` runs all of
-them on the oldest pair of Python and Django, with SQLite. ``make test-pairs`` runs those of PostgreSQL on newer pairs,
-where it repeats the unit tests and half of the tests with SQLite.
+Without arguments the tests are split into parts, of which ``LOCO_TEST_PARTS`` may name some, such as ``unit sqlite-?``.
+``make test`` runs all of them on the oldest pair of Python and Django, with SQLite. ``make test-pairs`` runs those of
+PostgreSQL on newer pairs, where it repeats the unit tests and half of the tests with SQLite.
 
-Three parts run at a time: with more, a test waits for the processor rather than for what it tests. The output of the
-first part is shown as it comes, that of the others after it.
+Three parts run at a time: with more, a test waits for the processor rather than for what it tests. Small parts end at
+about the same time. The output of the first part is shown as it comes, that of the others after it.
 
 An acceptance test that fails is run once more, by itself: all parts at once are more than a small machine can do in the
 time that a test gives a process. It is shown both times, and what passes the second time is named last of all: some
@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO
 
@@ -66,15 +67,12 @@ PARTS = (
     Part("unit", "sqlite", (UNIT,)),
     Part("unit-covered", "sqlite", ("-m", "not slow and not interrupts", *COVERED)),
     *(Part(f"quick-unit-{share}", "sqlite", (UNIT, "-m", "not slow", "--share", f"{share}/3")) for share in (1, 2, 3)),
-    Part("sqlite", "sqlite", TOGETHER),
-    Part("sqlite-half", "sqlite", (*TOGETHER, "--share", "1/2")),
+    *(Part(f"sqlite-{share}", "sqlite", (*TOGETHER, "--share", f"{share}/2")) for share in (1, 2)),
     Part("postgres", "postgres", TOGETHER),
-    acceptance("acceptance-1", "sqlite", "1/3"),
-    acceptance("acceptance-2", "sqlite", "2/3"),
-    acceptance("acceptance-3", "sqlite", "3/3"),
+    *(acceptance(f"acceptance-{share}", "sqlite", f"{share}/6") for share in range(1, 7)),
     acceptance("postgres-acceptance", "postgres"),
 )
-ALL = "unit sqlite postgres acceptance-1 acceptance-2 acceptance-3 postgres-acceptance"
+ALL = "acceptance-? sqlite-? unit postgres postgres-acceptance"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -106,9 +104,9 @@ def run_side_by_side(parts: Sequence[Part]) -> list[int]:
 
 
 def chosen() -> list[Part]:
-    """Return the parts that ``LOCO_TEST_PARTS`` names, or as many as all tests need."""
-    by_name = {part.name: part for part in PARTS}
-    return [by_name[name] for name in os.environ.get("LOCO_TEST_PARTS", ALL).split()]
+    """Return the parts that ``LOCO_TEST_PARTS`` names, in its order, or as many as all tests need."""
+    patterns = os.environ.get("LOCO_TEST_PARTS", ALL).split()
+    return [part for pattern in patterns for part in PARTS if fnmatchcase(part.name, pattern)]
 
 
 if __name__ == "__main__":
