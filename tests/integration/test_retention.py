@@ -94,7 +94,7 @@ def test_it_is_shown_wherever_the_job_is(capsys):
     assert ["kept_until", "forever"] in shown
     assert ["retention", '{"succeeded":', '"forever"}'] in shown
     assert [reason.code for reason in jobs.why(soon)] == ["done", "kept"]
-    assert jobs.why(never)[1].text == "It is kept for ever."
+    assert jobs.why(never)[1].text == "It is kept forever."
     assert str(life_of(jobs.get(soon.id))[-1].label) == "Kept until"
     assert life_of(jobs.get(soon.id))[-1].at == until
     assert str(life_of(jobs.get(never.id))[-1].label) == "Done"

@@ -49,7 +49,7 @@ def _retention(job: Job) -> Iterator[Reason]:
     """Yield until when a job with a retention is kept, which has ended."""
     until = kept_until(job)
     if until == FOREVER:
-        yield Reason("kept", _("It is kept for ever."))
+        yield Reason("kept", _("It is kept forever."))
     elif until is not None:
         yield Reason("kept", _("It is kept until %(time)s.") % {"time": _time(until)})
 
