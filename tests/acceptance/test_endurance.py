@@ -87,12 +87,12 @@ def sites(tmp_path: Path, migrated_file: bytes) -> Iterator[Sites]:
 
 def run_jobs(site: TickSite, worker: Process, enqueue: str) -> None:
     """Enqueue jobs, and wait until all have ended."""
-    site.told(enqueue)
+    site.shell(enqueue, timeout=WAIT_SECONDS)
     deadline = time.monotonic() + WAIT_SECONDS
-    while left := int(site.told(LEFT)):
+    while left := int(site.shell(LEFT)):
         assert worker.is_running, worker.output
         assert time.monotonic() < deadline, f"{left} jobs have not ended"
-        time.sleep(0.5)
+        time.sleep(0.2)
 
 
 @pytest.mark.timeout(2 * PARTS * WAIT_SECONDS)

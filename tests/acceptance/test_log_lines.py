@@ -58,7 +58,7 @@ def enqueue(project: Project, count: int, name: str = "work") -> None:
         f"from pages.tasks import {name}; from django_loco.tasks import enqueue_many\n"
         f"enqueue_many({name}, list(range({count})))"
     )
-    project.manage("shell", "--verbosity", "0", "--command", code)
+    project.shell(code)
 
 
 def count(project: Project, status: str = "SUCCESSFUL") -> int:

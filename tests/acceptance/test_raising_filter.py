@@ -57,7 +57,7 @@ for _ in range(20):
 def test_it_costs_no_job_and_no_thread(project: Project, kind: str) -> None:
     project.write("pages/errors.py", TASKS)
     project.change("site_settings.py", "DEBUG = True", "DEBUG = True\n" + SETTINGS.format(kind=kind))
-    project.manage("shell", "--verbosity", "0", "-c", ENQUEUE)
+    project.shell(ENQUEUE)
     worker = project.start("loco_worker", "--concurrency", "2", "--health-port", str(project.port))
 
     def counts() -> dict[str, int]:

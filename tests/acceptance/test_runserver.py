@@ -34,7 +34,7 @@ def kept(project):
 def keep(project, *names):
     """Let a command keep jobs for the next process."""
     project.settings["LOCO"]["SHUTDOWN_TIMEOUT"] = 1
-    project.manage("shell", "--verbosity", "0", "--command", LATER.format(names=names))
+    project.shell(LATER.format(names=names))
     assert kept(project) == len(names)
 
 

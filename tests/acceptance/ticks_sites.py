@@ -30,6 +30,7 @@ LOGGING = {
     "handlers": {"file": {"class": "logging.FileHandler", "formatter": "plain"}},
     "loggers": {"django_loco.scheduler": {"level": "DEBUG", "handlers": ["file"]}},
 }
+MIGRATE = "from django.core.management import call_command; call_command('migrate', verbosity=0)"
 #: Prints when each job of a schedule was due and when it was made.
 TOLD = """
 import json
@@ -62,20 +63,12 @@ class TickSite(Site):
 
     def migrate(self) -> None:
         """Make the tables."""
-        process = self.start("migrate", "--verbosity", "0")
-        assert process.wait(3 * SECONDS) == 0, process.output
+        self.shell(MIGRATE, timeout=3 * SECONDS)
 
     def ticks(self) -> list[Tick]:
         """Return the ticks that the store has."""
-        return [
-            Tick(key.partition("@")[0], _moment(at), _moment(made)) for key, at, made in json.loads(self.told(TOLD))
-        ]
-
-    def told(self, code: str) -> str:
-        """Return what Python ``code`` prints in the site."""
-        process = self.start("shell", "--verbosity", "0", "--command", code)
-        assert process.wait(3 * SECONDS) == 0, process.output
-        return process.output
+        told = json.loads(self.shell(TOLD, timeout=3 * SECONDS))
+        return [Tick(key.partition("@")[0], _moment(at), _moment(made)) for key, at, made in told]
 
 
 class TickProject(ServedProject):
