@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         unquiet,
         workers,
     )
+    from .language.patterns import escape
     from .operations.limits import reset_limit, set_limit
     from .operations.signals import signal
     from .operations.workflows.reading import workflow, workflows
@@ -69,6 +70,7 @@ __all__ = [
     "cancel",
     "delete",
     "discard",
+    "escape",
     "filter",
     "get",
     "limits",
@@ -101,6 +103,7 @@ __all__ = [
 _MODULES = {
     "api": "OPERATIONS cancel delete discard filter move retry run_again update",
     "control": "AliasWorker QueueStats pause paused quiet resume schedulers stats stop unquiet workers",
+    "language.patterns": "escape",
     "operations.limits": "reset_limit set_limit",
     "operations.signals": "signal",
     "operations.workflows.reading": "workflow workflows",

@@ -25,6 +25,8 @@ _COMPARISONS: dict[str, Callable[[int, int], bool]] = {
     "<": operator.lt,
     "=": operator.eq,
 }
+_SPECIAL, _WILDCARD = re.compile(r"[*?\\]"), re.compile(r"[*?]")
+_ESCAPED, _ESCAPED_OR_BRACKET = re.compile(r"\\([*?\\])"), re.compile(r"\\([*?\\])|\[")
 _NUMBER = re.compile(r"(>=|<=|>|<|=)?(-?\d{1,18})")
 _RANGE = re.compile(r"(-?\d{1,18})\.\.(-?\d{1,18})")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,24 +34,50 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MISSING = object()
 
 
+def escape(text: str) -> str:
+    """Return a value for filters that matches ``text`` only, as ``glob.escape`` does for file names.
+
+    Values of filters are patterns. So escape a name that comes from elsewhere, such as the name of a customer, if it
+    may have a ``*``, a ``?`` or a backslash: ``jobs.filter(queue=jobs.escape(name))``. Values in ``args`` and
+    ``metadata`` that are given as a dict are no patterns; leave them as they are.
+    """
+    return _SPECIAL.sub(r"\\\g<0>", text)
+
+
+def unescape(pattern: str) -> str:
+    """Return the text that a ``pattern`` without wildcards matches."""
+    return _ESCAPED.sub(r"\1", pattern)
+
+
 def has_wildcards(pattern: str) -> bool:
-    """Return whether ``pattern`` has a ``*`` or a ``?``."""
-    return "*" in pattern or "?" in pattern
+    """Return whether ``pattern`` has a ``*`` or a ``?`` without a backslash that makes it stand for itself."""
+    return _WILDCARD.search(_ESCAPED.sub("", pattern)) is not None
 
 
 def glob(pattern: str, *, ignores_case: bool = False) -> Test:
-    """Return a test of texts: ``*`` stands for any characters, ``?`` for one."""
+    """Return a test of texts: ``*`` stands for any characters, ``?`` for one.
+
+    After a backslash these two, and another backslash, stand for themselves.
+    """
     if not has_wildcards(pattern) and not ignores_case:
-        return partial(operator.eq, pattern)
+        return partial(operator.eq, unescape(pattern))
     # The expression that fnmatch makes takes linear time however many * there are. Brackets are no wildcards here.
-    expression = re.compile(translate(pattern.replace("[", "[[]")), re.IGNORECASE if ignores_case else re.NOFLAG)
-    return lambda text: expression.match(text) is not None
+    expression = translate(_ESCAPED_OR_BRACKET.sub(_in_fnmatch, pattern))
+    match = re.compile(expression, re.IGNORECASE if ignores_case else re.NOFLAG).match
+    return lambda text: match(text) is not None
+
+
+def _in_fnmatch(found: re.Match[str]) -> str:
+    return "\\" if found[1] == "\\" else f"[{found[1] or found[0]}]"
 
 
 def any_glob(patterns: Sequence[str]) -> Test:
     """Return a test of whether a text matches one of ``patterns``."""
-    tests = [*map(glob, patterns)]
-    return lambda text: any(test(text) for test in tests)
+    exact = frozenset(unescape(pattern) for pattern in patterns if not has_wildcards(pattern))
+    tests = [glob(pattern) for pattern in dict.fromkeys(patterns) if has_wildcards(pattern)]
+    if not tests:
+        return exact.__contains__
+    return lambda text: text in exact or any(test(text) for test in tests)
 
 
 def number_test(value: str) -> Callable[[int], bool]:
@@ -91,14 +119,17 @@ def _iso(value: str) -> datetime:
 def json_test(value: str) -> Callable[[Any], bool]:
     """Return a test of a decoded JSON value: it equals ``value`` read as JSON, or is a text that matches it.
 
-    So ``7`` matches the number 7 and the text "7", ``"7"`` only the text, and ``*.pdf`` texts with that end.
+    So ``7`` matches the number 7 and the text "7", ``"7"`` only the text, and ``*.pdf`` texts with that end. What is
+    JSON is no pattern, as keyword arguments are passed so: ``"*"`` matches one text only.
     """
-    matches = glob(value)
     try:
         wanted = decode(value)
     except (ValueError, RecursionError):
-        wanted = MISSING
-    return lambda actual: is_same_json(actual, wanted) or (isinstance(actual, str) and matches(actual))
+        matches = glob(value)
+        return lambda actual: isinstance(actual, str) and matches(actual)
+    if isinstance(wanted, str):
+        return partial(operator.eq, wanted)
+    return lambda actual: actual == value if isinstance(actual, str) else is_same_json(actual, wanted)
 
 
 def any_json(values: Sequence[str]) -> Callable[[Any], bool]:

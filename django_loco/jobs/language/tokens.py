@@ -13,7 +13,8 @@ from ..states import STATES
 _SPACE = re.compile(r"\s*")
 _WORD = re.compile(r"(-?)([^\s:\"']*)")
 _QUOTED = re.compile(r"\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)'", re.DOTALL)
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+#: A backslash before something else stays: in ``"a \*"`` it belongs to the pattern.
+_ESCAPED = re.compile(r"\\([\"'\\])")
 _UP_TO_COMMA = re.compile(r"[^\s,]*")
 _UP_TO_SPACE = re.compile(r"\S*")
 #: A value that has to be quoted.

@@ -22,7 +22,7 @@ from ...core.validation import did_you_mean
 from ..states import STATES, STATUS_OF, State, state_of
 from .arguments import Argument, decoded
 from .bounds import ANYWHERE, Bounds
-from .patterns import any_glob, any_json, at_path, glob, has_wildcards, moment_of, number_test
+from .patterns import any_glob, any_json, at_path, glob, has_wildcards, moment_of, number_test, unescape
 
 #: Fewer digits than a whole id has, and as many as the log shows.
 _END_OF_ID = re.compile("[0-9a-f]{8,31}", re.IGNORECASE)
@@ -110,7 +110,9 @@ def _queue(given: Given) -> Meaning:
     matches = any_glob(given.values)
     if any(map(has_wildcards, given.values)):
         return Meaning(lambda job, _: matches(job.queue_name))
-    return Meaning(lambda job, _: matches(job.queue_name), Bounds(queues=frozenset(given.values)), is_exact=True)
+    return Meaning(
+        lambda job, _: matches(job.queue_name), Bounds(queues=frozenset(map(unescape, given.values))), is_exact=True
+    )
 
 
 def _tag(given: Given) -> Meaning:
@@ -153,7 +155,7 @@ def _first_child(parent: str) -> str:
 
 
 def _backend(given: Given) -> Meaning:
-    aliases = frozenset(map(_alias_of, given.values))
+    aliases = frozenset(_alias_of(unescape(value)) for value in given.values)
     return Meaning(lambda job, _: job.backend in aliases, Bounds(backends=aliases), is_exact=True)
 
 
@@ -187,7 +189,7 @@ def _error(given: Given) -> Meaning:
 
 def _error_test(value: str) -> Callable[[str], bool]:
     if not has_wildcards(value) and "." not in value:
-        part = value.lower()
+        part = unescape(value).lower()
         return lambda path: part in path.rpartition(".")[2].lower()
     matches = glob(value, ignores_case=True)
     return lambda path: matches(path) or matches(path.rpartition(".")[2])
@@ -225,7 +227,7 @@ def _text(attribute: str, given: Given) -> Meaning:
 
 def _unique(given: Given) -> Meaning:
     """Match the unique key that a job has, or had: the text that it stands for, or its digits."""
-    keys = {*map(digest_of, given.values)}
+    keys = {digest_of(unescape(value)) for value in given.values}
     return Meaning(lambda job, _: job.unique_key in keys)
 
 

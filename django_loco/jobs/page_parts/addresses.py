@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from ...exceptions import FilterError
+from ..language.patterns import escape
 from ..language.tokens import Token, tokens_of
 
 #: The number of characters of a filter in an address. Django and servers refuse longer ones.
@@ -42,8 +43,8 @@ def words_query(text: str) -> str:
 
 
 def word(name: str, value: str) -> str:
-    """Return one word of a filter, ``queue:emails``, in quotes if it needs them."""
-    return str(Token(word=name, values=(value,)))
+    """Return one word of a filter, ``queue:emails``, that matches this value only."""
+    return str(Token(word=name, values=(escape(value),)))
 
 
 def replaced(text: str, words: Sequence[str], new: Sequence[str]) -> str:

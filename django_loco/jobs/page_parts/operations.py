@@ -11,7 +11,6 @@ from django.http import HttpRequest, QueryDict
 
 from ...exceptions import FilterError
 from .. import api
-from ..language.patterns import has_wildcards
 from ..search import Count, Search
 from ..states import State
 from .addresses import word
@@ -131,8 +130,7 @@ class ChosenJobs:
             return self.scope.filter(id=list(self.ids), status=list(operation.states))
         search = self.scope.filter(self.words, window=WINDOW, status=list(operation.states))
         # Jobs that are in the queue already would be moved again by the next request.
-        is_told_apart = operation.needs_queue and queue and not has_wildcards(queue)
-        return search.filter(f"-{word('queue', queue)}") if is_told_apart else search
+        return search.filter(f"-{word('queue', queue)}") if operation.needs_queue and queue else search
 
     def operate(self, operation: PageOperation, by: str, queue: str) -> Count:
         """Do ``operation`` with the jobs, at most ``MOST``; return with how many, capped if there may be more.

@@ -10,6 +10,7 @@ from itertools import islice
 from ... import jobs
 from ...core.job import Job
 from ...exceptions import UnknownTask
+from ...jobs.page_parts.addresses import word
 from ...jobs.presentation.age import age
 from ...jobs.presentation.reason import Reason
 from ...jobs.presentation.unserved import is_served as served
@@ -73,7 +74,7 @@ def unknown_tasks(store: Store) -> Iterator[Finding]:
             f"{counted(number, 'waiting job is', 'waiting jobs are')} of {one_line(path)}, which cannot be loaded "
             f"here: {one_line(problem)}.",
             "Deploy the code that has the task, add the path to the aliases of the task that has replaced it, or "
-            f"delete the jobs: loco_jobs delete task:{one_line(path)}.",
+            f"delete the jobs: loco_jobs delete {shlex.quote(one_line(word('task', path)))}.",
         )
 
 

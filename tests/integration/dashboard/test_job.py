@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -21,7 +23,7 @@ from django_loco.log.redaction import MARK
 from tests.integration.admin.conftest import STATES, client_of, text
 from tests.integration.jobs.conftest import CLAIM
 
-from .conftest import LIST, OPERATE, PARTS, require_no_inline
+from .conftest import LIST, OPERATE, PARTS, ids_of, require_no_inline
 
 pytestmark = pytest.mark.django_db
 SCRIPT = "<script>alert(1)</script>"
@@ -45,6 +47,16 @@ def test_each_state_has_its_buttons(client, stored, state):
     for link in (f"{LIST}?q=task%3Atests.app.tasks.add", f"{LIST}?q=queue%3Adefault"):
         assert f'href="{link}"' in content
         assert client.get(link).status_code == 200
+
+
+def test_links_lead_to_jobs_with_the_same_name_only(client, stored):
+    job, others = stored(tags=("what?", "a*")), [stored(tags=("whats",)), stored(tags=("ab",))]
+    links = re.findall(r'href="([^"]*q=tag%3A[^"]*)"', client.get(page_of(job)).content.decode())
+    assert len(links) == 2
+    for link in links:
+        assert ids_of(client.get(html.unescape(link))) == [job.id]
+    for other in others:
+        assert other.id in ids_of(client.get(LIST, {"q": "tag:what?,a*"}))
 
 
 def test_everything_is_shown(client, queue):

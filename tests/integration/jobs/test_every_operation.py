@@ -217,6 +217,17 @@ def find(world: World) -> None:
 
 
 @case(OPERATIONS)
+def escape(world: World) -> None:
+    made = {name: replace(world.stored(), id=new_id(), queue_name=name) for name in ("a*", "a?", r"a\*", "ab", "a b*")}
+    world.queue.enqueue([*made.values()])
+    for name, job in made.items():
+        found = jobs.filter(queue=jobs.escape(name))
+        assert [*found.ids()] == [*jobs.filter(str(found)).ids()] == [job.id]
+        assert found.count() == jobs.filter(queue=jobs.escape(name), priority=0).count() == 1
+    assert jobs.filter(queue="a*").count() == len(made)
+
+
+@case(OPERATIONS)
 def retry(world: World) -> None:
     job = world.stored("failed")
     assert jobs.retry(job.id) == 1

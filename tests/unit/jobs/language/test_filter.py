@@ -7,16 +7,20 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from django_loco.core.job import FAILED, READY, first_id, utcnow
 from django_loco.exceptions import FilterError
 from django_loco.jobs.language import filter_of
 from django_loco.jobs.language.bounds import ANYWHERE
+from django_loco.jobs.language.patterns import escape
 from tests.unit.jobs.conftest import make_job
+from tests.unit.texts import texts
 
 NOW = utcnow()
+#: Names with the characters that have a meaning in filters.
+WILD = st.text(st.sampled_from("*?\\[]\"',-:ab"), max_size=6)
 WORDS = ["status:waiting", "status:failed", "queue:default", "queue:x", "tag:a", "args.0:7", "priority:>0", "error:*"]
 
 
@@ -76,6 +80,31 @@ def test_a_mistake_has_its_place():
 def test_what_is_no_text():
     with pytest.raises(FilterError, match="the filter is 7; it must be text"):
         filter_of(7, {})
+
+
+@pytest.mark.parametrize(
+    ("word", "field"),
+    [("tag", "tags"), ("worker", "worker_id"), ("queue", "queue_name"), ("batch", "batch")],
+)
+@given(text=texts | WILD, other=texts | WILD)
+def test_an_escaped_name_finds_itself_alone_as_keyword_and_as_text(word, field, text, other):
+    assume(word == "tag" or (text.isprintable() and text.strip() and " " not in text))
+    job, stranger = (replace(make_job(), **{field: (name,) if word == "tag" else name}) for name in (text, other))
+    by_keyword = filter_of("", {word: escape(text)}, NOW)
+    for found in (by_keyword, filter_of(str(by_keyword), {}, NOW)):
+        assert found.matches(job, NOW)
+        assert found.matches(stranger, NOW) == (text == other)
+        assert str(found) == str(by_keyword)
+        assert found.bounds == by_keyword.bounds
+
+
+@given(texts | WILD)
+def test_a_value_of_metadata_is_no_pattern(text):
+    found = filter_of("", {"metadata": {"tenant": text}}, NOW)
+    for condition in (found, filter_of(str(found), {}, NOW)):
+        assert condition.matches(make_job(metadata=json.dumps({"tenant": text})), NOW)
+        assert not condition.matches(make_job(metadata=json.dumps({"tenant": f"{text}x"})), NOW)
+        assert not condition.matches(make_job(metadata=json.dumps({"tenant": f'"{text}x"'})), NOW)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(WORDS)), max_size=5))

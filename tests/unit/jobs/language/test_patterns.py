@@ -14,14 +14,19 @@ from django_loco.jobs.language.patterns import (
     MISSING,
     any_glob,
     at_path,
+    escape,
     glob,
+    has_wildcards,
     json_test,
     moment_of,
     number_test,
+    unescape,
 )
 from tests.unit.texts import texts
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+#: Texts of characters that have a meaning in patterns.
+WILD = st.text(st.sampled_from("*?\\[]ab"), max_size=6)
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
@@ -43,6 +48,16 @@ values = st.recursive(
         ("*", "two\nlines", True),
         ("Send", "send", False),
         ("", "", True),
+        (r"\*", "*", True),
+        (r"\*", "x", False),
+        (r"wha\t\?", r"wha\t?", True),
+        (r"what\?", "whats", False),
+        (r"a\\*", r"a\bc", True),
+        (r"a\\*", "abc", False),
+        (r"*[\*]\\", "x[*]\\", True),
+        (r"*[\*]\\", "x[x]\\", False),
+        ("a\\", "a\\", True),
+        ("*\\", "a\\", True),
     ],
 )
 def test_globs(pattern, text, does):
@@ -53,6 +68,8 @@ def test_globs(pattern, text, does):
 def test_case_can_be_ignored():
     assert glob("time*", ignores_case=True)("TimeoutError")
     assert glob("timeout", ignores_case=True)("Timeout")
+    assert glob(r"time\?out", ignores_case=True)("Time?out")
+    assert not glob(r"time\?out", ignores_case=True)("TimeXout")
 
 
 def test_no_pattern_matches_nothing():
@@ -67,6 +84,17 @@ def test_a_pattern_of_many_stars_is_quick():
 def test_a_text_matches_itself_with_parts_replaced(text, start, length):
     assert glob(f"{text[:start]}*{text[start + length :]}")(text)
     assert glob("".join("?" if start <= place < start + length else each for place, each in enumerate(text)))(text)
+
+
+@given(texts | WILD, texts | WILD)
+def test_an_escaped_text_matches_itself_alone(text, other):
+    pattern = escape(text)
+    assert not has_wildcards(pattern)
+    assert unescape(pattern) == text
+    for test in (glob(pattern), any_glob([pattern]), any_glob(["nothing*", pattern])):
+        assert test(text)
+        assert test(other) == (other == text)
+    assert glob(f"{pattern}*")(f"{text}{other}")
 
 
 @pytest.mark.parametrize(
@@ -134,6 +162,10 @@ def test_what_is_no_time(value):
         ("null", [None]),
         ("a*", ["a", "abc"]),
         ('"abc"', ["abc"]),
+        ('"a*"', []),
+        (r"a\*", []),
+        ("?abc?", ['"abc"']),
+        ('["a*"]', []),
         ("[1,true]", [[1, True]]),
         ('{"b": [1.0], "a": 2}', [{"a": 2, "b": [1]}]),
         ("", [""]),
@@ -141,7 +173,24 @@ def test_what_is_no_time(value):
     ],
 )
 def test_json(value, matching):
-    candidates = [7, 7.0, "7", True, "true", 1, None, "a", "abc", [1, True], [1, 1], {"a": 2, "b": [1]}, "", {}]
+    candidates = [
+        7,
+        7.0,
+        "7",
+        True,
+        "true",
+        1,
+        None,
+        "a",
+        "abc",
+        '"abc"',
+        '["abc"]',
+        [1, True],
+        [1, 1],
+        {"a": 2, "b": [1]},
+        "",
+        {},
+    ]
     found = [each for each in candidates if json_test(value)(each)]
     assert json.dumps(found) == json.dumps(matching)
 

@@ -24,6 +24,7 @@ def parts(text):
         ("  status:failed,done  -tag:a ", [(False, "status", ("failed", "done")), (True, "tag", ("a",))]),
         ("""tag:"a b",c,'d"e'""", [(False, "tag", ("a b", "c", 'd"e'))]),
         (r'tag:"a \"b\" \\"', [(False, "tag", (r'a "b" \ '.strip(),))]),
+        (r"""tag:"a \*",'\?\'b\'',c\d""", [(False, "tag", (r"a \*", r"\?'b'", r"c\d"))]),
         ("args.user.id:7", [(False, "args.user.id", ("7",))]),
         ("args.ids:[1,2] x:1,2", [(False, "args.ids", ("[1,2]",)), (False, "x", ("1", "2"))]),
         ("args.name:O'Brien", [(False, "args.name", ("O'Brien",))]),

@@ -54,6 +54,8 @@ def bounds(text):
         ("tag:a", {"tags": ("b", "a")}, True),
         ("tag:a*", {"tags": ("b",)}, False),
         ("tag:*", {}, False),
+        (r"tag:what\?", {"tags": ("what?",)}, True),
+        (r"tag:what\?", {"tags": ("whats",)}, False),
         ("backend:default", {}, True),
         ("backend:other", {}, False),
         ("older:1h", {}, True),
@@ -112,6 +114,7 @@ def bounds(text):
         ("unique:shop-7", {"unique_key": digest_of("shop-7")}, True),
         (f"unique:{digest_of('shop-7')}", {"unique_key": digest_of("shop-7")}, True),
         ("unique:shop-7", {"unique_key": "5" * 64}, False),
+        (r"unique:shop-\*", {"unique_key": digest_of("shop-*")}, True),
         ("unique:shop-7", {}, False),
         ("limit:api", {"limit_key": "api:7 db"}, True),
         ("limit:api:7", {"limit_key": "api:7 db"}, True),
@@ -143,6 +146,7 @@ def test_what_the_store_can_do():
     assert bounds("status:failed,cancelled,running") == Bounds(statuses=frozenset([FAILED, RUNNING]))
     assert bounds("queue:a,b") == Bounds(queues=frozenset("ab"))
     assert bounds("queue:a*") == ANYWHERE
+    assert bounds(r"queue:a\*,b\\\?") == Bounds(queues=frozenset(["a*", r"b\?"]))
     assert bounds("backend:other") == Bounds(backends=frozenset(["other"]))
     assert bounds("older:1h") == Bounds(before=first_id(NOW - timedelta(hours=1)))
     assert bounds("newer:1h") == Bounds(since=first_id(NOW - timedelta(hours=1)))
@@ -178,6 +182,7 @@ def test_where_the_others_are():
         ("status:waiting", False),
         ("queue:a", True),
         ("queue:a*", False),
+        (r"queue:a\*", True),
         ("backend:default", True),
         ("older:1h", False),
         ("task:a", False),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from django_loco.core.job import utcnow
 from django_loco.jobs.language import filter_of
 from django_loco.jobs.page_parts.addresses import has, query_of, replaced, word
+from tests.unit.jobs.conftest import make_job
 
 
 @pytest.mark.parametrize(
@@ -21,10 +23,11 @@ def test_a_condition_replaces_those_of_its_word(text, result):
     assert replaced(text, ["status"], ["status:done"]) == result
 
 
-@pytest.mark.parametrize("value", ["emails", "a b", 'a"b', "a,b", "a/b.c", "'a'", "", "a\\"])
-def test_any_value_is_one_condition(value):
+@pytest.mark.parametrize("value", ["emails", "a b", 'a"b', "a,b", "a/b.c", "'a'", "", "a\\", "what?", "*", r"a \*"])
+def test_any_value_is_one_condition_that_matches_it_alone(value):
     [condition] = filter_of(word("tag", value), {}).conditions
-    assert condition.token.values == (value,)
+    assert condition.matches(make_job(tags=(value,)), utcnow())
+    assert not condition.matches(make_job(tags=(f"{value}x", f"x{value}", "whats", "a \\x")), utcnow())
 
 
 def test_a_condition_is_found_as_it_is_written_or_not():

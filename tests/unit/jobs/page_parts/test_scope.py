@@ -121,11 +121,14 @@ def test_it_is_asked_once_for_a_request(seen_by):
     assert scope_of(request) is known
 
 
-def test_a_search_cannot_be_widened_by_what_is_in_a_name(settings):
+@pytest.mark.parametrize("name", ['acme" status:failed,x', "*", "acm?"])
+def test_a_search_cannot_be_widened_by_what_is_in_a_name(settings, name):
     settings.LOCO = {"DASHBOARD": f"{HERE}.search_for"}
-    seen = scope_of(request_of('acme" status:failed,x'))
-    assert seen.sees_queue("default", 'acme" status:failed,x')
+    seen = scope_of(request_of(name))
+    assert seen.sees_queue("default", name)
     assert not seen.sees_queue("default", "acme")
+    assert seen.may_move_to(name)
+    assert not seen.may_move_to("acme")
 
 
 @pytest.mark.parametrize(
