@@ -1,7 +1,8 @@
 """Reads the jobs that match a filter, the newest first, in pages and by their ids, so that no list is long.
 
 The bounds of a filter choose the streams: one for each alias, status and queue, which the queue can read by itself.
-They are merged by id, and the rest of the filter is applied to each job. A job that moves from one stream to another
+They are merged by id, and the rest of the filter is applied to each job. If a filter names so many queues that an alias
+would have more than ``MOST_STREAMS``, the jobs of all its queues are read. A job that moves from one stream to another
 meanwhile may be missed, but is never yielded twice. Only a job on its way to another store is: once of each store.
 
 To read and decode a job costs several times as much as its call alone. So if the filter has a condition on the calls,
@@ -28,6 +29,8 @@ from .stores import aliases, queue_of
 FIRST_PAGE, LARGEST_PAGE = 100, 1_000
 #: The approximate number of bytes that a page should not exceed. Jobs may have large arguments and tracebacks.
 PAGE_BYTES = 8 << 20
+#: Each stream of an alias is a question to its store, so more of them take longer than to read jobs of other queues.
+MOST_STREAMS = 200
 #: One job of so many may match in a page after which only calls are read.
 RARE = 10
 
@@ -85,12 +88,15 @@ class Scan:
             if bounds.ids is not None:
                 yield _by_ids(queue, bounds.ids, before)
                 continue
-            for status, name in product(_each(bounds.statuses), _each(bounds.queues)):
+            statuses, names = _each(bounds.statuses), _each(bounds.queues)
+            if len(statuses) * len(names) > MOST_STREAMS:
+                names = (None,)
+            for status, name in product(statuses, names):
                 which: Which = {"status": status, "queue_name": name, "before": before}
                 yield _pages(queue, which, bounds.since, self.filter.of_call)
 
 
-def _each(chosen: frozenset[Any] | None) -> Iterable[Any]:
+def _each(chosen: frozenset[Any] | None) -> Sequence[Any]:
     """Return what a queue is asked for one after the other: what was chosen, or everything at once."""
     return (None,) if chosen is None else sorted(chosen)
 

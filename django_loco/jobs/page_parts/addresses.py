@@ -10,7 +10,7 @@ from ...exceptions import FilterError
 from ..language.patterns import escape
 from ..language.tokens import Token, tokens_of
 
-#: The number of characters of a filter in an address. Django and servers refuse longer ones.
+#: The number of characters of a filter on pages. It is in their addresses, and servers refuse longer ones.
 MOST_WORDS = 2_000
 
 

@@ -30,6 +30,7 @@ from ..control import QueueStats, stats
 from ..language import Filter, Keywords, filter_of
 from ..search import Search
 from ..stores import JobReference, get, missing, searched
+from .addresses import MOST_WORDS
 
 #: The words of filters by which limits and batches can be narrowed, a queue's numbers, and the statistics.
 BY_ALIAS: Final = ("backend",)
@@ -37,6 +38,9 @@ BY_QUEUE: Final = (*BY_ALIAS, "queue")
 BY_TASK: Final = (*BY_QUEUE, "task")
 #: The number up to which pages count the jobs of a queue. A database may have to read a block of the table for each.
 COUNTED_ON_PAGES: Final = 1_000
+#: The number of conditions that somebody may write on a page: more than there are words. A page applies them to up to
+#: 100,000 jobs, and each costs up to 0.2 seconds; within ``MOST_WORDS`` there could be 400.
+MOST_CONDITIONS: Final = 25
 #: The message to somebody of whom the site does not say which jobs they see. Its log says why.
 UNKNOWN_SCOPE: Final = gettext_lazy("The site does not say which jobs you may see. Its log tells why.")
 #: The attribute of a request that holds its scope.
@@ -64,8 +68,16 @@ class Scope:
         return all(each.token.word in known for each in self.condition.conditions)
 
     def filter(self, text: str = "", /, *, window: int | None = None, **keywords: Unpack[Keywords]) -> Search:
-        """Return those of its jobs that match a filter; see ``jobs.filter``. Raises ``FilterError``."""
-        return Search(self.condition & filter_of(text, keywords), window=window)
+        """Return those of its jobs that match a filter; see ``jobs.filter``.
+
+        Raises ``FilterError``, also for a ``text`` that is so long that a page would take long to apply it.
+        """
+        if len(text) > MOST_WORDS:
+            raise _too_long(f"{len(text):,} characters", MOST_WORDS)
+        asked = filter_of(text, keywords)
+        if (number := sum(each.token.position is not None for each in asked.conditions)) > MOST_CONDITIONS:
+            raise _too_long(f"{number:,} conditions", MOST_CONDITIONS)
+        return Search(self.condition & asked, window=window)
 
     def sees(self, job: Job) -> bool:
         """Return whether ``job`` is one of its jobs."""
@@ -113,6 +125,10 @@ class Scope:
         pairs = {(each.labels.queue_name, each.labels.task_path) for each in minutes}
         seen = {pair for pair in pairs if self.sees_task(backend, *pair)}
         return [each for each in minutes if (each.labels.queue_name, each.labels.task_path) in seen]
+
+
+def _too_long(length: str, most: int) -> FilterError:
+    return FilterError(f"The filter has {length}; pages take {most:,} at most. For more, use loco_jobs or Python.")
 
 
 EVERYTHING: Final = Scope()

@@ -48,6 +48,23 @@ def test_other_conditions_stay_in_the_tabs_and_in_their_numbers(client, stored):
     assert "Failed 2" not in text(client.get(LIST, {"q": "task:add"}))
 
 
+def test_a_filter_that_is_very_long_is_refused(client, stored, queue):
+    job = stored(queue_name="q7")
+    names = ",".join(f"q{number}" for number in range(5_000))
+    with CaptureQueriesContext(connection) as queries:
+        page = client.get(LIST, {"q": f"queue:{names} status:waiting,running,failed,done"})
+    assert len(queries) < 50
+    assert "pages take 2,000 at most" in text(page, 400)
+    assert ids_of(page) == []
+    form = {"operation": "cancel", "which": "everything", "q": f"queue:{names}", "confirmed": "yes"}
+    assert "pages take 2,000 at most" in text(client.post(OPERATE, form, follow=True))
+    assert jobs.get(job.id) == job
+    names = names[:1_900].rpartition(",")[0]
+    with CaptureQueriesContext(connection) as queries:
+        assert ids_of(client.get(LIST, {"q": f"queue:{names} status:waiting,running,failed,done"})) == [job.id]
+    assert len(queries) < 50
+
+
 def test_many_jobs_are_told_apart_as_far_as_they_are_read(client, stored, monkeypatch):
     monkeypatch.setattr(tabs, "TOLD_APART", 2)
     for _ in range(3):

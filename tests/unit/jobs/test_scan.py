@@ -88,6 +88,26 @@ def test_the_store_filters_what_it_can(asked):
     }
 
 
+def test_of_many_queues_all_jobs_are_read_in_their_order(asked):
+    wanted = enqueue(150, queue_name="q7")
+    enqueue(150)
+    names = ",".join(f"q{number}" for number in range(scan.MOST_STREAMS))
+    assert ids(f"queue:{names},more status:ready") == [job.id for job in wanted]
+    assert {(call["status"], call["queue_name"]) for call in asked} == {("READY", None)}
+    asked.clear()
+    assert ids(f"queue:{names} status:ready,failed") == [job.id for job in wanted]
+    assert {(call["status"], call["queue_name"]) for call in asked} == {("READY", None), ("FAILED", None)}
+    asked.clear()
+    assert ids(f"queue:{names} status:ready") == [job.id for job in wanted]
+    assert {call["queue_name"] for call in asked} == {*names.split(",")}
+
+
+def test_many_ids_are_looked_up(asked):
+    jobs = enqueue(2_500)
+    assert ids(f"id:{','.join(job.id for job in jobs)}") == [job.id for job in jobs]
+    assert asked == []
+
+
 def test_contradictions_read_nothing(asked):
     enqueue(3)
     assert ids("status:failed status:done") == ids("queue:a queue:b") == ids("backend:other backend:default") == []

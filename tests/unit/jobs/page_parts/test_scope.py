@@ -9,10 +9,20 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 from django_loco.checks.settings import check_dashboard
-from django_loco.core.job import Job
-from django_loco.exceptions import LocoConfigurationError
+from django_loco.core.job import Job, new_id
+from django_loco.exceptions import FilterError, LocoConfigurationError
 from django_loco.jobs.language import filter_of
-from django_loco.jobs.page_parts.scope import BY_QUEUE, BY_TASK, EVERYTHING, Scope, scope_function, scope_of
+from django_loco.jobs.language.words import WORDS
+from django_loco.jobs.page_parts.addresses import MOST_WORDS
+from django_loco.jobs.page_parts.scope import (
+    BY_QUEUE,
+    BY_TASK,
+    EVERYTHING,
+    MOST_CONDITIONS,
+    Scope,
+    scope_function,
+    scope_of,
+)
 from django_loco.queues.records.minutes import NUMBERS, Labels, Minute
 
 HERE = "tests.app.tenants"
@@ -99,6 +109,21 @@ def test_minutes_that_count_its_jobs():
     assert labels("task:a.y") == [("a", "a.y"), ("b", "a.y")]
     assert labels("tag:x") == []
     assert EVERYTHING.minutes("default", minutes) is minutes
+
+
+def test_a_page_takes_no_filter_that_is_very_long():
+    long = "tag:" + "a" * MOST_WORDS
+    many = "tag:a " * (MOST_CONDITIONS + 1)
+    for seen in (EVERYTHING, scope(long)):
+        with pytest.raises(
+            FilterError, match=r"^The filter has 2,004 characters; pages take 2,000 at most\. For more, use"
+        ):
+            seen.filter(long)
+        with pytest.raises(FilterError, match=r"^The filter has 26 conditions; pages take 25 at most"):
+            seen.filter(many)
+        seen.filter(long[:MOST_WORDS], id=[new_id() for _ in range(1_000)])
+        seen.filter("tag:a " * MOST_CONDITIONS, tag="a")
+    assert len(WORDS) < MOST_CONDITIONS
 
 
 def test_without_the_setting_everybody_sees_everything(settings):
