@@ -5,7 +5,7 @@
     ├── InvalidArguments         the arguments of a call do not fit, or are no JSON   (a TypeError and a ValueError too)
     ├── QueueError               an error of the queue
     │   ├── QueueUnavailable     it cannot be reached, or its tables are missing
-    │   │   └── Unfinished       it could not be reached any more after a part of an operation on many jobs
+    │   │   └── Unfinished       an operation on many jobs has stopped after a part of them
     │   ├── QueueRefused         it answers, and refuses the values
     │   ├── QueueFull            it has no room at the moment
     │   └── BatchFinished        the batch takes no more jobs, or there is no such batch
@@ -82,9 +82,10 @@ class QueueUnavailable(QueueError):
 
 
 class Unfinished(QueueUnavailable):
-    """The queue's store went away in the middle of an operation on many jobs.
+    """An operation on many jobs has stopped after a part of them: a store went away, or refused the next ones.
 
-    Run the operation again: the jobs that were changed no longer match, or are left as they are.
+    The message says why, and ``__cause__`` is the error. When that is mended, run the operation again: the jobs that
+    were changed no longer match, or are left as they are. It is a ``QueueUnavailable`` whatever the reason is.
     """
 
     def __init__(self, message: str = "", *, done: int = 0) -> None:

@@ -9,8 +9,10 @@ from itertools import islice
 from typing import Any, Self, Unpack, overload
 
 from ..core.job import Job, utcnow
+from ..exceptions import LocoError
 from .language import Filter, Keywords, filter_of
-from .operations import Cancel, Delete, GiveUp, Operation, Retry
+from .language.patterns import escape
+from .operations import Cancel, Delete, GiveUp, Operation, Retry, is_possible
 from .operations.bulk import BulkRun
 from .operations.edits import move_of, update_of
 from .presentation.numbers import number_text
@@ -72,8 +74,9 @@ class Search:
     Operations return with how many jobs they were done; ``Count.is_capped`` if they ended at the ``window``. Jobs in a
     state in which an operation is not possible are left alone. Each job is changed only if it is as it was read; one
     that has changed is read again. So they may run beside workers and each other, and again after an error. All methods
-    that read or write raise ``QueueUnavailable`` if a store does not answer; operations raise ``Unfinished``, which is
-    one, if they had done a part.
+    that read or write raise ``QueueUnavailable`` if a store does not answer. An operation that cannot be done with the
+    jobs of an alias is refused before any job is changed. Whatever stops an operation after a part of the jobs raises
+    ``Unfinished``.
     """
 
     condition: Filter = Filter()  # noqa: RUF009 - it cannot be changed
@@ -213,8 +216,29 @@ class Search:
         scan = self._scan()
         if not self.is_slice:  # the queue leaves out the others; a slice is taken before that
             scan = replace(scan, filter=self.condition & filter_of("", {"status": operation.states}))
+        self._require_backends(operation, replace(scan))
         run.over(islice(scan, self.first_place, self.end_place))
         return Count(run.done, is_capped=scan.reached_window)
+
+    def _require_backends(self, operation: Operation, scan: Scan) -> None:
+        """Raise what ``require_backend`` of ``operation`` raises if one of the jobs is in such an alias.
+
+        The jobs are read twice only if there is an alias that the operation cannot be done in.
+        """
+        refusals: dict[str, Exception] = {}
+        backends = self.condition.bounds.backends
+        for alias in aliases() if backends is None else backends.intersection(aliases()):
+            try:
+                operation.require_backend(alias)
+            except (LocoError, ValueError) as error:
+                refusals[alias] = error
+        if not refusals:
+            return
+        if not self.is_slice and self.window is None:
+            scan = replace(scan, filter=scan.filter & filter_of("", {"backend": map(escape, refusals)}))
+        for job in islice(scan, self.first_place, self.end_place):
+            if job.backend in refusals and is_possible(operation, job):
+                raise refusals[job.backend]
 
     @property
     def is_slice(self) -> bool:

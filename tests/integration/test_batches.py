@@ -13,7 +13,14 @@ from django.db import connections, transaction
 
 from django_loco import jobs
 from django_loco.core.job import utcnow
-from django_loco.exceptions import BatchDoesNotExist, BatchFinished, InvalidArguments, InvalidState
+from django_loco.exceptions import (
+    BatchDoesNotExist,
+    BatchFinished,
+    InvalidArguments,
+    InvalidState,
+    QueueRefused,
+    Unfinished,
+)
 from django_loco.queues import queue_for
 from django_loco.tasks import Batch, InvalidTask, batch, task
 from django_loco.testing import drain
@@ -161,6 +168,32 @@ def test_cancel_ends_what_waits():
     assert sorted(TOLD) == [("failure", own.id), ("finish", ("finished", (3, 0, 0, 3), {}))]
     with pytest.raises(InvalidState):
         own.cancel()
+
+
+def test_what_stops_after_several_chunks_tells_how_many_were_done(monkeypatch):
+    monkeypatch.setattr("django_loco.jobs.operations.batches.batch.CHUNK", 2)
+    monkeypatch.setattr("django_loco.jobs.operations.bulk.BATCH", 2)
+    with batch(**callbacks()) as own:
+        own.enqueue_many(tasks.add, [(1, 2)] * 7)
+    queue = queue_for("default")
+    change, sizes = queue.change, []
+
+    def refuses(changes):
+        sizes.append(len(changes))
+        if len(sizes) == 3:
+            raise QueueRefused("it has a NUL")
+        return change(changes)
+
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(Unfinished, match=r"^4 jobs were cancelled, then others") as caught,
+    ):
+        patch.setattr(queue, "change", refuses)
+        own.cancel()
+    assert caught.value.done == 4
+    assert own.cancel() == 3
+    settled(own)
+    assert own.counts == (7, 0, 0, 7)
 
 
 def test_retry_begins_another_round():

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import TypeVar
 
 from ...core.job import READY, Job, Outcome
-from ...exceptions import QueueUnavailable, Unfinished
+from ...exceptions import LocoError
 from ...log.safe import get_logger
 from ...queues import Queue
 from ...queues.base import Change
@@ -16,6 +16,7 @@ from ..scan import size_of
 from ..stores import backend_of
 from . import Operation, is_possible
 from .reruns import settle_ended
+from .unfinished import unfinished
 from .workflows.retrying import RetriedNodes
 
 logger = get_logger("django_loco.operations")
@@ -49,22 +50,18 @@ class BulkRun:
     def over(self, jobs: Iterable[Job]) -> int:
         """Do the operation with ``jobs``; return with how many it was done.
 
-        Raises ``Unfinished`` if a store could not be reached any more after some were done, ``QueueUnavailable`` if
-        none were.
+        Raises ``LocoError`` or ``ValueError`` if a store cannot be reached, or refuses a change, and if the operation
+        cannot be done with jobs of an alias, or with one of the jobs; ``Unfinished`` if some were done before.
         """
         try:
             for batch in batches((job for job in jobs if is_possible(self._operation, job)), lambda job: job):
                 for alias, part in groupby(sorted(batch, key=_by_backend), key=_by_backend):
                     self._operate(alias, [*part])
             self.done -= self._nodes.settle()
-        except QueueUnavailable as error:
+        except (LocoError, ValueError) as error:
             if not self.done:
                 raise
-            raise Unfinished(
-                f"{self.done:,} jobs were {self._operation.past}, then the store could not be reached any more. "
-                f"Run the operation again for the others. {error}",
-                done=self.done,
-            ) from error
+            raise unfinished(error, self.done, self._operation.past) from error
         if self.done:
             logger.info("Jobs %s: %d", self._operation.past, self.done)
         return self.done

@@ -13,8 +13,9 @@ from itertools import groupby
 from typing import BinaryIO, Literal, get_args
 
 from ...core.job import READY, RUNNING, Job, utcnow
-from ...exceptions import QueueRefused, QueueUnavailable, Unfinished
+from ...exceptions import LocoError, QueueRefused, QueueUnavailable
 from ..operations.bulk import batches
+from ..operations.unfinished import unfinished
 from .dump_lines import NotJSON, job_and_log_of, require_header
 from .parking import is_parked, unparked
 from .storing import in_alias, require_its_queue, restore, shared_queue
@@ -96,21 +97,21 @@ class Import:
     def run(self) -> Iterator[ImportReport]:
         """Store the jobs in batches; yield the same report after each one.
 
-        Raises ``Unfinished`` if the store goes away, ``QueueRefused`` if it does not take a job.
+        Raises ``Unfinished`` if the store goes away, and if it does not take a job, or a line is wrong, after some were
+        stored; ``QueueRefused`` or ``BrokenLine`` if none were.
         """
         report = ImportReport()
         yield report
-        for batch in batches(self._items(report), lambda item: item[1]):
-            for alias, items in groupby(sorted(batch, key=_alias_of), key=_alias_of):
-                try:
+        try:
+            for batch in batches(self._items(report), lambda item: item[1]):
+                for alias, items in groupby(sorted(batch, key=_alias_of), key=_alias_of):
                     self._store(alias, [*items], report)
-                except QueueUnavailable as error:
-                    raise Unfinished(
-                        f"{report.jobs:,} jobs were imported, then the store could not be reached any more. Run the "
-                        f"command again for the others: those that exist are left alone. {error}",
-                        done=report.jobs,
-                    ) from error
-            yield report
+                yield report
+        except (LocoError, ValueError) as error:
+            if not report.jobs and not isinstance(error, QueueUnavailable):
+                raise
+            again = "Run the command again for the others: those that exist are left alone."
+            raise unfinished(error, report.jobs, "imported", again) from error
 
     def _store(self, alias: str, items: Sequence[_Item], report: ImportReport) -> None:
         lines = {job.id: number for number, job, _ in items}
@@ -124,9 +125,7 @@ class Import:
         for job_id, reason in refused.items():
             mistake = f"Line {lines[job_id]:,} is refused by the store: {reason}"
             if not self.skips_errors:
-                raise QueueRefused(
-                    f"{mistake} {report.jobs:,} jobs were imported. With --skip-errors the others are imported, too."
-                )
+                raise QueueRefused(f"{mistake} With --skip-errors the others are imported, too.")
             report.skip(mistake)
 
     def _items(self, report: ImportReport) -> Iterator[_Item]:

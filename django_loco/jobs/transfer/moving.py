@@ -35,10 +35,13 @@ from dataclasses import dataclass, field, replace
 
 from ...core.job import READY, Job
 from ...core.validation import NAME_REQUIREMENT, is_name
-from ...exceptions import QueueUnavailable, Unfinished
+from ...exceptions import LocoError
 from ...queues import Queue
 from ...queues.base import Change
+from ..language.patterns import escape
 from ..operations.bulk import BATCH, batches
+from ..operations.unfinished import unfinished
+from ..search import Search
 from ..stores import backend_of
 from .parking import PARKED_QUEUE, arrived, ends_of, goes, gone, is_gone, is_parked, parked, unparked
 from .storing import LOGS_AT_ONCE, number_problem, require_its_queue, restore, shared_queue
@@ -88,8 +91,8 @@ class Move:
     def run(self, found: Iterable[Job]) -> Iterator[MoveReport]:
         """Finish what an interrupted move has left behind, then move the jobs ``found``; yield the report.
 
-        Raises ``Unfinished`` if a store goes away, ``QueueUnavailable`` if nothing was done before, and ``ValueError``
-        if the target lacks the queue of a job.
+        Raises ``QueueUnavailable`` if a store goes away, and ``ValueError`` if the target lacks the queue of a job;
+        ``Unfinished`` if something was done before.
         """
         try:
             self._release_copies()
@@ -100,34 +103,41 @@ class Move:
                 self._on_their_way = 0
                 yield self.report
             for batch in batches((job for job in found if self._can_take(job)), lambda job: job):
+                for job in {job.queue_name: job for job in batch}.values():
+                    require_its_queue(job, self._target_alias)
                 self._on_their_way = len(batch)
                 self._carry(self._park(batch), is_resumed=False)
                 self._on_their_way = 0
                 yield self.report
             self._release_copies()  # those whose deletion took effect late, or was done by another command
             yield self.report
-        except QueueUnavailable as error:
+        except (LocoError, ValueError) as error:
             if not self.report.moved and not self._on_their_way:
                 raise
-            raise Unfinished(
-                f"{self._how_far} To finish it, run the command again. {error}", done=self.report.moved
-            ) from error
+            way = f"Up to {self._on_their_way:,} jobs are on their way, and do not run. " if self._on_their_way else ""
+            again = f"{way}To finish it, run the command again."
+            raise unfinished(error, self.report.moved, "moved", again) from error
 
-    @property
-    def _how_far(self) -> str:
-        done = f"{self.report.moved:,} jobs were moved, then a store could not be reached any more."
-        way = f" Up to {self._on_their_way:,} jobs are on their way, and do not run." if self._on_their_way else ""
-        return f"{done}{way}"
+    def require_queues(self, found: Search) -> None:
+        """Raise ``ValueError`` if the target lacks the queue of a job of ``found``, which waits in the source.
+
+        ``run`` would move other jobs before it comes to that one. Raises ``QueueUnavailable``.
+        """
+        queues = backend_of(self._target_alias).queues
+        waiting = {name for name, status in self._source.counts(1) if status == READY and name.isprintable()}
+        if not queues or not (lacking := waiting - {*queues, PARKED_QUEUE}):
+            return
+        for job in found.filter(queue=map(escape, sorted(lacking))):
+            if _is_movable(job):
+                require_its_queue(job, self._target_alias)
 
     def _can_take(self, job: Job) -> bool:
         self.report.unreadable += not job.is_readable
         if job.batch is not None:
             self.report.refused[job.id] = f"it is a member of batch {job.batch}, which stays where it is"
-        return job.is_readable and job.batch is None and not is_parked(job)
+        return _is_movable(job)
 
     def _park(self, jobs: Sequence[Job]) -> list[Job]:
-        for job in {job.queue_name: job for job in jobs}.values():
-            require_its_queue(job, self._target_alias)
         # The target could take such a job parked, and refuse it later.
         strange = {job.id: problem for job in jobs if (problem := _problem(job))}
         self.report.refused |= strange
@@ -193,6 +203,10 @@ class Move:
                 yield job
             elif is_parked(job) and ends_of(job)[0] == self._ends[0]:
                 self.report.elsewhere[ends_of(job)] += 1
+
+
+def _is_movable(job: Job) -> bool:
+    return job.is_readable and job.batch is None and not is_parked(job)
 
 
 def _problem(job: Job) -> str:

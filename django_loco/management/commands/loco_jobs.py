@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import override
 
 from ... import jobs
-from ...exceptions import BatchDoesNotExist, QueueError
+from ...exceptions import LocoError
 from ...jobs.transfer.importing import FINISHED
 from ...log.plain_text import one_line
 from ...process.exit_codes import shell_code
@@ -210,5 +210,5 @@ def explained() -> Iterator[None]:
     except KeyboardInterrupt:
         text = "Interrupted. If jobs were being changed, run the command again for the others."
         raise CommandError(text, returncode=shell_code(-SIGINT)) from None
-    except (QueueError, jobs.TaskResultDoesNotExist, jobs.InvalidState, BatchDoesNotExist, ValueError) as error:
+    except (LocoError, jobs.TaskResultDoesNotExist, ValueError) as error:
         raise CommandError(str(error)) from error

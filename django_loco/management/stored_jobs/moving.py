@@ -19,6 +19,7 @@ def move_between(options: Mapping[str, Any], stdout: OutputWrapper, stderr: Outp
     source, target = _ends(options)
     move = Move(source, target)
     found = searched({**options, "backend": source}).filter(status=UNFINISHED)
+    move.require_queues(found)
     count = found.count()
     what = f"{jobs_in_words(count, count.text)} from TASKS[{source!r}] to TASKS[{target!r}]"
     if options["dry_run"]:

@@ -14,7 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from django_loco import jobs
 from django_loco.core.job import Job, new_id
 from django_loco.dashboard.pages.jobs import tabs
-from django_loco.exceptions import QueueUnavailable
+from django_loco.exceptions import QueueRefused, QueueUnavailable
+from django_loco.jobs.operations import bulk
+from django_loco.jobs.operations.edits import Update
 from django_loco.jobs.page_parts import listing
 from django_loco.jobs.page_parts.operations import OPERATIONS
 from tests.integration.admin.conftest import STATES, client_of, text
@@ -240,6 +242,24 @@ def test_one_selected_job_is_asked_for_as_well(client, stored):
     form = {"operation": "retry", "job": job.id, "which": "chosen", "ask": "yes"}
     assert "Retry 1 job?" in text(client.post(OPERATE, form))
     assert jobs.get(job.id).status == "FAILED"
+
+
+def test_what_was_done_before_a_refusal_is_told_and_logged(client, stored, monkeypatch):
+    made = [stored(priority=7, id="01" + 30 * "0"), stored(), stored()]  # the oldest comes last
+    original = Update.of
+
+    def of(self, job):
+        if job.priority == 7:
+            raise QueueRefused("It has a NUL.")
+        return original(self, job)
+
+    monkeypatch.setattr(Update, "of", of)
+    monkeypatch.setattr(bulk, "BATCH", 2)
+    form = {"operation": "move", "queue": "emails", "which": "everything", "q": "", "confirmed": "yes"}
+    told = text(client.post(OPERATE, form, follow=True))
+    assert "2 jobs were moved, then others were refused. Run the operation again for the others. It has a NUL." in told
+    assert LogEntry.objects.get().change_message == "Moved to 'emails': 2 jobs of all."
+    assert [jobs.get(job.id).queue_name for job in made] == ["default", "emails", "emails"]
 
 
 def test_all_that_match_are_changed(client, stored):

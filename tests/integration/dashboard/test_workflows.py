@@ -15,6 +15,7 @@ from django_loco.core.job import new_id
 from django_loco.dashboard.pages.workflows import act, list_page, page
 from django_loco.dashboard.pages.workflows.list_page import workflow_list
 from django_loco.exceptions import QueueUnavailable
+from django_loco.jobs.operations import bulk
 from django_loco.jobs.operations.batches import listing
 from django_loco.queues.base import Change
 from django_loco.tasks import Batch, Workflow
@@ -165,6 +166,22 @@ def test_a_workflow_is_cancelled(client, flow):
     assert "4 cancelled" in text(client.get(address(flow)))
     assert "has finished" in text(client.post(f"{address(flow)}act", {"do": "cancel"}), 409)
     assert LogEntry.objects.get().change_message == "Cancelled 4 of its jobs."
+
+
+def test_what_was_cancelled_before_the_store_went_away_is_logged(client, flow, queue, monkeypatch):
+    def away(given):
+        raise QueueUnavailable("it is away")
+
+    change, first = queue.change, []
+
+    def once(changes):
+        return first.append(len(changes)) or change(changes) if not first else away(changes)
+
+    monkeypatch.setattr(bulk, "BATCH", 3)
+    monkeypatch.setattr(queue, "change", once)
+    told = text(client.post(f"{address(flow)}act", {"do": "cancel"}), 503)
+    assert "3 jobs were cancelled, then a store could not be reached any more." in told
+    assert LogEntry.objects.get().change_message == "Cancelled 3 of its jobs."
 
 
 def test_a_batch_has_its_counts_and_what_follows(client, queue):

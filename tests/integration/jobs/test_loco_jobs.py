@@ -250,6 +250,18 @@ def test_an_id_that_ends_so_may_be_older_than_what_is_looked_at(queue: Queue, mo
         run("cancel", "99999999")
 
 
+def test_how_far_it_came_before_a_refusal_is_told(queue: Queue, monkeypatch: pytest.MonkeyPatch):
+    queue.enqueue([Job(id="01" + 30 * "0", task_path="tests.app.tasks.fail", backend="default")])
+    queue.enqueue([Job(task_path="tests.app.tasks.add", backend="default")])
+    monkeypatch.setattr("django_loco.jobs.operations.bulk.BATCH", 1)
+    update = ("--args", "[1, 2]", "--yes")
+    with pytest.raises(CommandError, match=r"^1 job was updated, then others were refused\. Run .*fail") as caught:
+        run("update", "--all", *update)
+    assert caught.value.returncode == 1
+    with pytest.raises(CommandError, match=r"^[^,]*tests\.app\.tasks\.fail"):
+        run("update", "task:fail", *update)
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [

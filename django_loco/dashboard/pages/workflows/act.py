@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 
 from ....core.compat import TaskResultDoesNotExist
-from ....exceptions import BatchDoesNotExist, InvalidState
+from ....exceptions import BatchDoesNotExist, InvalidState, Unfinished
 from ....jobs.operations.batches.batch import Batch
 from ....jobs.operations.workflows.workflow import Workflow
 from ....jobs.page_parts.available import UNAVAILABLE
@@ -61,12 +61,21 @@ def act_on_workflow(request: HttpRequest, batch_id: str) -> HttpResponseBase:
 def _operated(request: HttpRequest, name: str, record: BatchRecord) -> HttpResponseBase:
     """Do it, and note it in the admin's log. Raises what ``jobs`` raises."""
     _require_few(record, name)
-    number = _do(name, record, f"{request.user.get_username()} on the dashboard")
-    forget()
-    what = f"{OPERATIONS[name].past.capitalize()} {number:,} of its jobs."
-    log(request, LocoJob(id=record.id, task_path=f"{record.kind} {one_line(record.name)}".strip()), what)
+    try:
+        number = _do(name, record, f"{request.user.get_username()} on the dashboard")
+    except Unfinished as error:
+        _log(request, name, record, error.done)
+        raise
+    finally:
+        forget()
+    _log(request, name, record, number)
     messages.success(request, OPERATIONS[name].phrases.done(Count(number)), fail_silently=True)
     return HttpResponseRedirect(batch_url(record.id))
+
+
+def _log(request: HttpRequest, name: str, record: BatchRecord, number: int) -> None:
+    what = f"{OPERATIONS[name].past.capitalize()} {number:,} of its jobs."
+    log(request, LocoJob(id=record.id, task_path=f"{record.kind} {one_line(record.name)}".strip()), what)
 
 
 def _require_few(record: BatchRecord, name: str) -> None:

@@ -17,8 +17,10 @@ from ....core.serialization import call_of, decode, encode_exact, require_result
 from ....exceptions import BatchDoesNotExist, InvalidArguments, InvalidState
 from ....log.safe import get_logger
 from ....queues.records.batches import BATCH, WORKFLOW, BatchCounts, BatchRecord, new_record
-from ...api import cancel, retry
+from ...api import filter  # noqa: A004 - its public name
 from ...stores import backend_of, searched
+from .. import Cancel, Operation, Retry
+from ..bulk import BulkRun
 from ..workflows.retrying import retry_failed
 from .settling import settle, text_of_callbacks
 
@@ -196,7 +198,7 @@ class Batch:
         queue = self._backend.queue
         if not queue.seal_batch(self.id, is_cancelled=True):
             raise InvalidState(f"Batch {self.id} has finished, or is not there any more.")
-        number = sum(cancel(ids, backend=self.backend, by=by) for ids in self._members("left"))
+        number = self._do(Cancel(by), "left")
         self.settle()
         return number
 
@@ -209,7 +211,7 @@ class Batch:
         self.settle()
         if self._record.kind == WORKFLOW:
             number = retry_failed(self._backend.queue, self.id)
-        elif number := sum(retry(ids, backend=self.backend) for ids in self._members("failed")):
+        elif number := self._do(Retry(), "failed"):
             # They are ready before the round begins: without members that are left it would end at once.
             self._backend.queue.reopen_batch(self.id)
         self.settle()
@@ -291,10 +293,14 @@ class Batch:
                 "of a batch, and its callbacks, are in one store. Give backend= to the batch, or to using()."
             )
 
-    def _members(self, kind: str) -> Iterator[list[str]]:
+    def _do(self, operation: Operation, kind: str) -> int:
+        """Do it with the members of a kind. Raises ``Unfinished`` with the number of all that were changed."""
+        return BulkRun(operation).over(self._members(kind))
+
+    def _members(self, kind: str) -> Iterator[Job]:
         after = ""
         while ids := [*self._backend.queue.batch_members(self.id, kind, after=after, limit=CHUNK)]:
-            yield ids
+            yield from filter(id=ids, backend=self.backend)
             after = ids[-1]
 
     def settle(self) -> None:

@@ -18,20 +18,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from ....core.job import FAILED, Job
-from ....exceptions import InvalidState
+from ....exceptions import InvalidState, LocoError
 from ....log.plain_text import one_line
 from ....queues import Queue
 from ....queues.base import Change
 from .. import Retry
+from ..unfinished import unfinished
 from .nodes import node_id, place_of, waits_for_nodes
 from .releasing import advance
 from .storing import CHUNK, edges_to, members
 
 
 def retry_failed(queue: Queue, workflow: str) -> int:
-    """Retry the failed part of a workflow; return how many nodes run or wait again. Raises what the queue raises.
+    """Retry the failed part of a workflow; return how many nodes run or wait again.
 
-    If the workflow had finished, its next round begins.
+    If the workflow had finished, its next round begins. Raises what the queue raises; ``Unfinished`` if it has changed
+    a part of the nodes before.
     """
     retry, number = Retry(), 0
     failed = [retry.of(job) for job in members(queue, workflow, "failed")]
@@ -39,7 +41,12 @@ def retry_failed(queue: Queue, workflow: str) -> int:
         retry.require_backend(queue.alias)
     for first in range(0, len(failed), CHUNK):
         chunk = failed[first : first + CHUNK]
-        number += len(chunk) - len(queue.change(chunk))
+        try:
+            number += len(chunk) - len(queue.change(chunk))
+        except LocoError as error:
+            if not number:
+                raise
+            raise unfinished(error, number, retry.past) from error
     queue.add_edges(workflow, edges_to([job for job in members(queue, workflow, "left") if waits_for_nodes(job)]))
     if number:  # they are ready before the round begins: without members that are left it would end at once
         queue.reopen_batch(workflow)

@@ -8,9 +8,11 @@ import pytest
 
 from django_loco import jobs
 from django_loco.core.job import FAILED, READY, Outcome
-from django_loco.exceptions import QueueUnavailable, Unfinished
+from django_loco.exceptions import InvalidArguments, InvalidState, QueueRefused, QueueUnavailable, Unfinished
 from django_loco.jobs.operations import Cancel, Delete, Retry, bulk
 from django_loco.jobs.operations.bulk import ATTEMPTS, BulkRun
+from django_loco.jobs.operations.edits import Update
+from django_loco.jobs.stores import backend_of
 from django_loco.queues import queue_for
 from django_loco.queues.base import Change
 from tests.unit.jobs.conftest import found, make_job, run
@@ -174,6 +176,55 @@ def test_one_alias_done_and_the_other_away(queue, stored, monkeypatch):
     with pytest.raises(Unfinished) as caught:
         jobs.filter().delete()
     assert caught.value.done == 1
+
+
+def test_an_alias_without_the_queue_is_found_before_any_job_is_moved(queue, stored):
+    made = [stored(age=3_600), stored(backend="other")]
+    with pytest.raises(ValueError, match=r"^TASKS\['default'\] has no queue 'letters'"):
+        jobs.move(made, queue="letters")
+    for search in (jobs.filter(), jobs.filter()[:2], jobs.filter(window=2)):
+        with pytest.raises(ValueError, match=r"^TASKS\['default'\] has no queue 'letters'"):
+            search.move(queue="letters")
+    assert jobs.filter("queue:letters").count() == 0
+    for search in (jobs.filter("backend:other"), jobs.filter()[:1], jobs.filter(window=1), jobs.filter("newer:30m")):
+        assert search.move(queue="letters") == 1
+
+
+def test_an_alias_that_runs_no_stored_jobs_is_found_before_any_is_retried(stored, monkeypatch):
+    for backend in ("default", "other"):
+        stored("failed", backend=backend)
+    monkeypatch.setitem(backend_of("other").options, "mode", "ForegroundBlocking")
+    with pytest.raises(InvalidState, match=r"^TASKS\['other'\] runs jobs inside enqueue"):
+        jobs.filter("status:failed").retry()
+    assert jobs.filter("status:failed").count() == 2
+    assert jobs.filter("status:failed", backend="default").retry() == 1
+    assert jobs.filter("status:failed").cancel() == 0
+
+
+@pytest.mark.parametrize(
+    "error", [QueueRefused("it has a NUL"), InvalidArguments("no such argument"), ValueError("no")]
+)
+def test_what_is_refused_after_others_were_changed_does_not_hide_these(queue, monkeypatch, error):
+    enqueue(queue, 1_001)
+    original, made = Update.of, []
+
+    def of(self, job):
+        made.append(job.id)
+        if len(made) > 1_000:
+            raise error
+        return original(self, job)
+
+    monkeypatch.setattr(Update, "of", of)
+    with pytest.raises(Unfinished) as caught:
+        jobs.filter().update(priority=5)
+    assert str(caught.value) == (
+        f"1,000 jobs were updated, then others were refused. Run the operation again for the others. {error}"
+    )
+    assert (caught.value.done, caught.value.__cause__) == (1_000, error)
+    assert jobs.filter("priority:5").count() == 1_000
+    made[:] = [""] * 1_000
+    with pytest.raises(type(error), match=f"^{error}$"):
+        jobs.filter("priority:0").update(priority=5)
 
 
 def test_jobs_in_other_states_are_left_alone(queue, stored):

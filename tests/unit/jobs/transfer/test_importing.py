@@ -153,9 +153,30 @@ def test_what_the_store_refuses_is_named(monkeypatch):
 
     file = dumped(line_of(make_job()))
     monkeypatch.setattr(importing, "restore", refuses)
-    with pytest.raises(QueueRefused, match=r"Line 2 is refused by the store: it has a NUL\. 0 jobs were imported"):
+    with pytest.raises(QueueRefused, match=r"^Line 2 is refused by the store: it has a NUL\. With --skip-errors the"):
         imported(file)
     assert imported(file, skips_errors=True).skipped == 1
+
+
+@pytest.mark.parametrize("alias", ["default", "other"])
+def test_a_job_that_is_refused_after_others_were_stored_does_not_hide_these(queue, monkeypatch, alias):
+    """In a later batch, and in another alias of the same batch."""
+    count = 1_000 if alias == "default" else 3
+    good = [make_job(number) for number in range(count)]
+    restore = importing.restore
+
+    def picky(given, jobs, logs):
+        return restore(given, jobs, logs) if jobs[0].priority == 0 else (set(), {jobs[0].id: "it has a NUL."})
+
+    monkeypatch.setattr(importing, "restore", picky)
+    with pytest.raises(Unfinished) as caught:
+        imported(dumped(*map(line_of, [*good, make_job(backend=alias, priority=1)])))
+    told = str(caught.value)
+    assert told.startswith(f"{count:,} jobs were imported, then others were refused. Run the command again for the")
+    assert told.endswith(
+        f"Line {count + 2:,} is refused by the store: it has a NUL. With --skip-errors the others are imported, too."
+    )
+    assert caught.value.done == count
 
 
 def test_a_store_that_goes_away_says_how_far_it_came(queue, monkeypatch):

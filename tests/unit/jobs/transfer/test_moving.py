@@ -280,6 +280,33 @@ def test_a_queue_that_the_target_lacks_stops_it_before_anything_is_moved(queue):
     assert found(queue_for("other"), other) == other
 
 
+def test_a_queue_that_the_target_lacks_is_found_before_any_job_is_moved(queue, target):
+    source = queue_for("other")
+    good = [make_job(number, backend="other") for number in range(1_200)]
+    member = make_job(backend="other", queue_name="bills", batch="b", age=3_600)
+    source.restore([*good, member, make_job(backend="other", queue_name="let*rs", age=3_600)])
+    moving = Move("other", "default")
+    with pytest.raises(ValueError, match=r"TASKS\['default'\] has no queue 'let\*rs'"):
+        moving.require_queues(jobs.filter(backend="other"))
+    moving.require_queues(jobs.filter(backend="other", queue=["default", "bills"]))
+    Move("default", "other").require_queues(jobs.filter(backend="default"))
+    assert len(source.list(limit=2_000)) == 1_202
+
+
+def test_what_refuses_a_job_after_others_were_moved_does_not_hide_these(queue):
+    source = queue_for("other")
+    last = make_job(backend="other", queue_name="letters", age=3_600)
+    source.restore([*(make_job(number, backend="other") for number in range(1_000)), last])
+    with pytest.raises(Unfinished) as caught:
+        move("other", "default")
+    assert str(caught.value).startswith(
+        "1,000 jobs were moved, then others were refused. To finish it, run the command again. "
+        "TASKS['default'] has no queue 'letters'."
+    )
+    assert caught.value.done == 1_000
+    assert found(source, last) == last
+
+
 def test_a_copy_whose_job_was_changed_by_hand_is_dropped(queue, target, monkeypatch):
     [job, *_] = filled(queue)
     with monkeypatch.context() as patch, pytest.raises(Killed):
@@ -350,7 +377,7 @@ def test_a_store_that_goes_away_between_two_batches(queue, monkeypatch):
     with pytest.raises(Unfinished) as caught:
         next(running)
     assert str(caught.value) == (
-        "1 jobs were moved, then a store could not be reached any more. To finish it, run the command again. it hangs"
+        "1 job was moved, then a store could not be reached any more. To finish it, run the command again. it hangs"
     )
 
 
