@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from fnmatch import translate
 from functools import partial
@@ -54,30 +54,33 @@ def has_wildcards(pattern: str) -> bool:
     return _WILDCARD.search(_ESCAPED.sub("", pattern)) is not None
 
 
-def glob(pattern: str, *, ignores_case: bool = False) -> Test:
+def glob(pattern: str) -> Test:
     """Return a test of texts: ``*`` stands for any characters, ``?`` for one.
 
     After a backslash these two, and another backslash, stand for themselves.
     """
-    if not has_wildcards(pattern) and not ignores_case:
-        return partial(operator.eq, unescape(pattern))
-    # The expression that fnmatch makes takes linear time however many * there are. Brackets are no wildcards here.
-    expression = translate(_ESCAPED_OR_BRACKET.sub(_in_fnmatch, pattern))
-    match = re.compile(expression, re.IGNORECASE if ignores_case else re.NOFLAG).match
-    return lambda text: match(text) is not None
+    return any_glob([pattern])
+
+
+def any_glob(patterns: Iterable[str]) -> Test:
+    """Return a test of whether a text matches one of ``patterns``: a look-up, and one expression for all wildcards."""
+    exact: set[str] = set()
+    expressions: dict[str, None] = {}
+    for pattern in patterns:
+        if has_wildcards(pattern):
+            # The expression that fnmatch makes takes linear time however many * there are.
+            expressions[translate(_ESCAPED_OR_BRACKET.sub(_in_fnmatch, pattern))] = None
+        else:
+            exact.add(unescape(pattern))
+    if not expressions:
+        return exact.__contains__
+    match = re.compile("|".join(expressions)).match
+    return lambda text: text in exact or match(text) is not None
 
 
 def _in_fnmatch(found: re.Match[str]) -> str:
+    """Return what fnmatch reads as one character: for it a backslash is one, and brackets are no characters."""
     return "\\" if found[1] == "\\" else f"[{found[1] or found[0]}]"
-
-
-def any_glob(patterns: Sequence[str]) -> Test:
-    """Return a test of whether a text matches one of ``patterns``."""
-    exact = frozenset(unescape(pattern) for pattern in patterns if not has_wildcards(pattern))
-    tests = [glob(pattern) for pattern in dict.fromkeys(patterns) if has_wildcards(pattern)]
-    if not tests:
-        return exact.__contains__
-    return lambda text: text in exact or any(test(text) for test in tests)
 
 
 def number_test(value: str) -> Callable[[int], bool]:

@@ -22,7 +22,7 @@ from ...core.validation import did_you_mean
 from ..states import STATES, STATUS_OF, State, state_of
 from .arguments import Argument, decoded
 from .bounds import ANYWHERE, Bounds
-from .patterns import any_glob, any_json, at_path, glob, has_wildcards, moment_of, number_test, unescape
+from .patterns import any_glob, any_json, at_path, has_wildcards, moment_of, number_test, unescape
 
 #: Fewer digits than a whole id has, and as many as the log shows.
 _END_OF_ID = re.compile("[0-9a-f]{8,31}", re.IGNORECASE)
@@ -178,21 +178,19 @@ def _newer(given: Given) -> Meaning:
 
 def _error(given: Given) -> Meaning:
     """Match the class of the last error: by a part of its name, its whole path, or a pattern of either."""
-    tests = [*map(_error_test, given.values)]
+    parts = [unescape(value).lower() for value in given.values if not _is_of_whole_name(value)]
+    matches = any_glob(value.lower() for value in given.values if _is_of_whole_name(value))
 
     def test(job: Job, _: datetime) -> bool:
-        path = job.errors[-1].exception_class_path if job.errors else ""
-        return bool(path) and any(matches(path) for matches in tests)
+        path = job.errors[-1].exception_class_path.lower() if job.errors else ""
+        name = path.rpartition(".")[2]
+        return bool(path) and (matches(path) or matches(name) or any(part in name for part in parts))
 
     return Meaning(test)
 
 
-def _error_test(value: str) -> Callable[[str], bool]:
-    if not has_wildcards(value) and "." not in value:
-        part = unescape(value).lower()
-        return lambda path: part in path.rpartition(".")[2].lower()
-    matches = glob(value, ignores_case=True)
-    return lambda path: matches(path) or matches(path.rpartition(".")[2])
+def _is_of_whole_name(value: str) -> bool:
+    return has_wildcards(value) or "." in value
 
 
 def _argument(given: Given) -> Meaning:

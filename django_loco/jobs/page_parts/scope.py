@@ -39,7 +39,7 @@ BY_TASK: Final = (*BY_QUEUE, "task")
 #: The number up to which pages count the jobs of a queue. A database may have to read a block of the table for each.
 COUNTED_ON_PAGES: Final = 1_000
 #: The number of conditions that somebody may write on a page: more than there are words. A page applies them to up to
-#: 100,000 jobs, and each costs up to 0.2 seconds; within ``MOST_WORDS`` there could be 400.
+#: 100,000 jobs, which takes about 0.2 seconds for each; ``MOST_WORDS`` alone would let there be 400.
 MOST_CONDITIONS: Final = 25
 #: The message to somebody of whom the site does not say which jobs they see. Its log says why.
 UNKNOWN_SCOPE: Final = gettext_lazy("The site does not say which jobs you may see. Its log tells why.")
