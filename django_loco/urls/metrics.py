@@ -1,7 +1,7 @@
 """``path("", include("django_loco.urls.metrics"))`` gives ``/metrics``, for Prometheus.
 
 The page is the same whichever process of the site answers, since it is about what is in the queues. It is closed: it
-wants the token of ``LOCO["METRICS_TOKEN"]``, or a user who may see jobs.
+wants the token of ``LOCO["METRICS_TOKEN"]``, or a user who may see all jobs on the dashboard.
 """
 
 from __future__ import annotations
@@ -16,8 +16,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from ..conf import loco_settings
+from ..exceptions import LocoConfigurationError
+from ..jobs.page_parts.scope import UNKNOWN_SCOPE, scope_of
+from ..log.safe import get_logger
 from ..metrics.exposition import CONTENT_TYPE, text_of
 from ..process.health.job_metrics import job_families
+
+logger = get_logger("django_loco.metrics")
 
 PERMISSION = "django_loco.view_job"
 SCHEME = "bearer"
@@ -27,7 +32,10 @@ SCHEME = "bearer"
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Return the metrics; 401 or 403 with the remedy to others than those who may see them."""
+    """Return the metrics; 401 or 403 with the remedy to others than those who may see them.
+
+    503 if ``LOCO["DASHBOARD"]`` does not say which jobs a user sees. Raises what its function raises.
+    """
     return _refusal(request) or HttpResponse(text_of(job_families()), content_type=CONTENT_TYPE)
 
 
@@ -42,12 +50,29 @@ def _refusal(request: HttpRequest) -> HttpResponse | None:
     if user is None or not user.is_authenticated:
         return _refused(
             HTTPStatus.UNAUTHORIZED,
-            'Send "Authorization: Bearer TOKEN" with the token of LOCO["METRICS_TOKEN"], or log in as a user with the '
-            f"permission {PERMISSION}.",
+            'Send "Authorization: Bearer TOKEN" with the token of LOCO["METRICS_TOKEN"], or log in as a member of '
+            f"staff with the permission {PERMISSION}.",
         )
-    if not user.has_perm(PERMISSION):
-        return _refused(HTTPStatus.FORBIDDEN, f"The user {user} lacks the permission {PERMISSION}.")
-    return None
+    lacks = [] if user.is_staff else ["staff status"]
+    lacks += [] if user.has_perm(PERMISSION) else [f"the permission {PERMISSION}"]
+    if lacks:
+        return _refused(HTTPStatus.FORBIDDEN, f"The user {user} lacks {' and '.join(lacks)}.")
+    return _outside(request)
+
+
+def _outside(request: HttpRequest) -> HttpResponse | None:
+    """Return the answer to a user who sees a part of the jobs on the dashboard; ``None`` to others."""
+    try:
+        is_narrowed = scope_of(request).is_narrowed
+    except LocoConfigurationError:
+        logger.exception("It is not known which jobs %s may see", request.user)
+        response = _refused(HTTPStatus.SERVICE_UNAVAILABLE, str(UNKNOWN_SCOPE))
+        response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001 - Django would log and mail it again
+        return response
+    if not is_narrowed:
+        return None
+    reason = "sees a part of the jobs only, and this page is about all of them. The token opens it."
+    return _refused(HTTPStatus.FORBIDDEN, f"The user {request.user} {reason}")
 
 
 def _is_token(given: str) -> bool:

@@ -88,17 +88,44 @@ def test_no_token_opens_it_unless_one_is_set(settings):
         assert b"is not set" in response.content
 
 
-def test_a_user_needs_the_permission_to_see_jobs():
+def browser_of(**fields: Any) -> Client:
+    """Return the browser of a member of staff who may see jobs."""
+    user = User.objects.create_user("anna", **{"is_staff": True, **fields})
+    user.user_permissions.add(Permission.objects.get(codename="view_job", content_type__app_label="django_loco"))
     client = Client()
-    user = User.objects.create_user("anna")
     client.force_login(user)
+    return client
+
+
+def test_a_user_needs_what_the_dashboard_wants():
+    client = Client()
+    client.force_login(User.objects.create_user("ben"))
     response = client.get("/metrics")
     assert (response.status_code, response.content) == (
         403,
-        b"The user anna lacks the permission django_loco.view_job.\n",
+        b"The user ben lacks staff status and the permission django_loco.view_job.\n",
     )
-    user.user_permissions.add(Permission.objects.get(codename="view_job", content_type__app_label="django_loco"))
+    client = browser_of(is_staff=False)
+    assert client.get("/metrics").content == b"The user anna lacks staff status.\n"
+    User.objects.filter(username="anna").update(is_staff=True)
     assert client.get("/metrics").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("seen", "status", "reason"),
+    [
+        ("", 200, "# HELP"),
+        ("queue:acme", 403, "The user anna sees a part of the jobs only, and this page is about all of them."),
+        ("nobody", 403, ""),
+        ("number", 503, "The site does not say which jobs you may see. Its log tells why."),
+    ],
+)
+def test_a_user_who_sees_a_part_of_the_jobs_sees_no_metrics(settings, caplog, seen, status, reason):
+    settings.LOCO = {**settings.LOCO, "DASHBOARD": "tests.app.tenants.seen_by"}
+    response = browser_of(first_name=seen).get("/metrics")
+    assert (response.status_code, response.content.decode()[: len(reason)]) == (status, reason)
+    assert ("LOCO['DASHBOARD']" in caplog.text) == (status == 503)
+    assert get(authorization=f"Bearer {TOKEN}").status_code == 200, "the token is nobody's"
 
 
 def test_what_is_in_the_queue_is_on_the_page():
