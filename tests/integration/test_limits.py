@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
 import time
+from types import MappingProxyType
 
 import pytest
 from django.core.management import call_command
@@ -64,6 +66,37 @@ def test_the_keys_of_a_job_follow_from_its_arguments(queue):
         "api:%7B%22a%22:1,%22b%22:%5B2%5D%7D"
     )
     assert len(key_of(queue, limited(limits=["api"], limit_key="a"), "ä" * 1000, 2)) == 4 + 64
+
+
+def test_a_hidden_value_is_a_digest_in_the_key(queue, settings):
+    digest = hashlib.sha256(b"tok-123").hexdigest()
+    by_b = limited(limits=["api"], limit_key="b")
+    before = by_b.enqueue(1, "tok-123")
+    settings.LOCO = {**settings.LOCO, "REDACT": ["b", "secret"]}
+    assert key_of(queue, by_b, 1, "tok-123") == f"api:{digest}"
+    assert key_of(queue, limited(limits=["api", "slow"], limit_key={"slow": "b"}), 1, b="tok-123") == (
+        f"api slow:{digest}"
+    )
+    assert key_of(queue, limited(limits=["api"], limit_key="a"), "tok-123", 2) == "api:tok-123"
+    for value in ({"secret": "tok-123"}, [({"x": {"secret": "tok-123"}},)], MappingProxyType({"secret": 1})):
+        for by in ("a", lambda a, b: a):
+            assert re.fullmatch("api:[0-9a-f]{64}", key_of(queue, limited(limits=["api"], limit_key=by), value, 2))
+    assert key_of(queue, limited(limits=["api"], limit_key="a"), {"secrets": "secret"}, 2).startswith("api:%7B")
+    assert queue.get(before.id).limit_key == "api:tok-123", "jobs that wait keep their keys"
+
+
+def test_a_job_runs_again_with_the_key_of_its_new_arguments_whatever_was_hidden_before(queue, settings):
+    showing = {
+        **settings.LOCO,
+        "TASKS": {"tests.app.tasks.add": {"limits": ["api", "slow"], "limit_key": {"api": "b"}}},
+    }
+    hiding = {**showing, "REDACT": ["b"]}
+    digest = hashlib.sha256(b"8").hexdigest()
+    for before, now, key in ((showing, hiding, f"api:{digest} slow"), (hiding, showing, "api:8 slow")):
+        settings.LOCO = before
+        job = tasks.add.enqueue(1, 7)
+        settings.LOCO = now
+        assert queue.get(jobs.run_again(job.id, args=[1, 8]).id).limit_key == key
 
 
 def test_every_place_for_options_takes_them(queue, settings):

@@ -1,4 +1,7 @@
-"""Makes the ``limit_key`` of the jobs of a task, from its options ``limits`` and ``limit_key``."""
+"""Makes the ``limit_key`` of the jobs of a task, from its options ``limits`` and ``limit_key``.
+
+Pages and filters show these keys. A value that ``LOCO["REDACT"]`` hides is in them as a digest.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from .options import merged_option
 
 #: The characters of a value that are kept as they are. Neither a space nor a control character is among them.
 PLAIN = "@._-~:/+,="
-#: The maximum length of a value; a longer one is replaced by a digest.
+#: The maximum length of a value; a longer one is replaced by its digest.
 MAX_VALUE = 100
 
 #: The value that distinguishes the keys of a limit: the name of an argument, or a function of the arguments.
@@ -38,14 +41,35 @@ class LimitRule:
             if name not in limits:
                 raise ValueError(f"limit_key has {short(name)}, which is not among its limits.")
         self._by = {name: self._checked(given.get(name)) for name in sorted(set(limits))}
+        self._sources = {by for by in self._by.values() if by is not None}
+        self._hidden = loco_settings().REDACT
 
     def key(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
         """Return the limit key of a call. The arguments fit the function, and are JSON. Raises ``InvalidArguments``."""
-        values: dict[Any, str] = {}
-        for by in self._by.values():
-            if by is not None and by not in values:
-                values[by] = self._value(by, args, kwargs)
-        return " ".join(name if by is None else f"{name}:{values[by]}" for name, by in self._by.items())
+        texts: dict[By, str] = {}
+        for by in self._sources:
+            value = self._value(by, args, kwargs)
+            text = _text(value)
+            is_plain = len(text) <= MAX_VALUE and not (self._hidden and self._hides(by, value))
+            texts[by] = text if is_plain else _digest(text)
+        return " ".join(name if by is None else f"{name}:{texts[by]}" for name, by in self._by.items())
+
+    def is_key_of(self, limit_key: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+        """Return whether ``limit_key`` is that of a call, whatever was hidden when it was made."""
+        texts = {by: _text(self._value(by, args, kwargs)) for by in self._sources}
+        forms = [
+            {name} if by is None else {f"{name}:{texts[by]}", f"{name}:{_digest(texts[by])}"}
+            for name, by in self._by.items()
+        ]
+        keys = limit_key.split(" ")
+        return len(keys) == len(forms) and all(key in form for key, form in zip(keys, forms, strict=True))
+
+    def _hides(self, by: By, value: Any) -> bool:
+        """Return whether ``LOCO["REDACT"]`` names the argument, or a key within the value."""
+        if by in self._hidden or isinstance(value, str):
+            return by in self._hidden
+        text = canonical(value)
+        return any(f"{canonical(name)}:" in text for name in self._hidden)  # no text within a value has such an end
 
     def _checked(self, by: By | None) -> By | None:
         if isinstance(by, str) and "." in by:
@@ -58,9 +82,9 @@ class LimitRule:
             raise ValueError(f"limit_key is {short(by)}; it must be the name of an argument, or a function.")
         return by
 
-    def _value(self, by: By, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    def _value(self, by: By, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if isinstance(by, str):
-            return _text(self._call.named(args, kwargs).get(by))
+            return self._call.named(args, kwargs).get(by)
         name = getattr(by, "__qualname__", repr(by))
         try:
             value = by(*args, **kwargs)
@@ -71,12 +95,12 @@ class LimitRule:
             ) from error
         try:
             encode_exact(value)
-            return _text(value)
         except (TypeError, ValueError) as error:
             raise InvalidArguments(
                 f"{self._path}: limit_key={name} returned {short(value)}; it must return text, a number or other JSON. "
                 f"{error} Nothing was enqueued."
             ) from None
+        return value
 
 
 def limit_rule_of(task: Any, limits: Sequence[str] | None, limit_key: Any) -> LimitRule | None:
@@ -97,7 +121,7 @@ def limit_key_again(task: Any, limit_key: str | None, stored: Call, given: Call)
         rule = limit_rule_of(task, *limit_options_of(task))
     except ValueError:  # a limit that is no longer declared
         return limit_key
-    if rule is not None and rule.key(*stored) == limit_key:
+    if rule is not None and limit_key is not None and rule.is_key_of(limit_key, *stored):
         return rule.key(*given)
     return limit_key
 
@@ -118,5 +142,8 @@ def _require_declared(limits: Sequence[str]) -> None:
 
 
 def _text(value: Any) -> str:
-    text = quote(value if isinstance(value, str) else canonical(value), safe=PLAIN, errors="surrogatepass")
-    return text if len(text) <= MAX_VALUE else hashlib.sha256(text.encode()).hexdigest()
+    return quote(value if isinstance(value, str) else canonical(value), safe=PLAIN, errors="surrogatepass")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
