@@ -27,10 +27,8 @@ class Argument:
         Raises ``ValueError`` if ``LOCO["REDACT"]`` names a part of it.
         """
         self._path = path
-        self._hidden = frozenset(loco_settings().REDACT)
+        self._hidden = hidden_names(path)
         self._parameters: dict[str, Sequence[str]] = {}
-        if hidden := self._hidden.intersection(path):
-            raise ValueError(f"LOCO['REDACT'] hides {min(hidden)!r}, so that no job can be found by it")
 
     def of(self, job: Job) -> Any:
         """Return it as ``job`` was called with; ``MISSING`` if it was called without."""
@@ -38,14 +36,14 @@ class Argument:
         value = at_path(kwargs, self._path)
         if value is MISSING and args:
             value = self._by_place(job, args)
-        return shown_value(value, self._hidden) if self._hidden else value
+        return without(value, self._hidden)
 
     def candidates(self, job: Job | JobCall) -> Iterator[Any]:
         """Yield each value that ``of`` may return, whatever the parameters of the task are called."""
         args, kwargs = decoded(decode_call, job.arguments) or ([], {})
         by_place = [at_path(each, self._path[1:]) for each in args] if isinstance(args, list) else []
         for value in (at_path(kwargs, self._path), at_path(args, self._path), *by_place):
-            yield shown_value(value, self._hidden) if self._hidden else value
+            yield without(value, self._hidden)
 
     def _by_place(self, job: Job, args: list[Any]) -> Any:
         first, *rest = self._path
@@ -62,6 +60,22 @@ class Argument:
         if job.task_path not in self._parameters:
             self._parameters[job.task_path] = backend_of(job.backend).parameters_of(job)
         return self._parameters[job.task_path]
+
+
+def hidden_names(path: Sequence[str]) -> frozenset[str]:
+    """Return what ``LOCO["REDACT"]`` names. Raises ``ValueError`` if that has a part of ``path``."""
+    names = frozenset(loco_settings().REDACT)
+    if hidden := names.intersection(path):
+        raise ValueError(f"LOCO['REDACT'] hides {min(hidden)!r}, so that no job can be found by it")
+    return names
+
+
+def without(value: Any, hidden: frozenset[str]) -> Any:
+    """Return ``value`` with a mark in place of what is hidden; ``MISSING`` if it is nested too deeply for that."""
+    try:
+        return shown_value(value, hidden) if hidden else value
+    except RecursionError:
+        return MISSING
 
 
 def decoded(decoder: Callable[[str], Any], text: str) -> Any:

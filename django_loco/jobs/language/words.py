@@ -20,7 +20,7 @@ from ...core.serialization import decode
 from ...core.uniqueness import digest_of
 from ...core.validation import did_you_mean
 from ..states import STATES, STATUS_OF, State, state_of
-from .arguments import Argument, decoded
+from .arguments import Argument, decoded, hidden_names, without
 from .bounds import ANYWHERE, Bounds
 from .patterns import any_glob, any_json, at_path, has_wildcards, moment_of, number_test, unescape
 
@@ -202,8 +202,14 @@ def _argument(given: Given) -> Meaning:
 
 
 def _metadata(given: Given) -> Meaning:
-    matches = any_json(given.values)
-    return Meaning(lambda job, _: matches(at_path(decoded(decode, job.metadata or "{}"), given.path)))
+    """Match a value in the metadata. What ``LOCO["REDACT"]`` names is not found, as with ``args``."""
+    matches, hidden = any_json(given.values), hidden_names(given.path)
+
+    def test(job: Job, _: datetime) -> bool:
+        value = at_path(decoded(decode, job.metadata or "{}"), given.path)
+        return matches(without(value, hidden))
+
+    return Meaning(test)
 
 
 def _number(attribute: str, given: Given) -> Meaning:

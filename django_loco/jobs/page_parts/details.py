@@ -233,10 +233,8 @@ def _arguments(job: Job) -> Iterator[tuple[str, str]]:
 
 
 def _values(job: Job) -> Iterator[tuple[str, str]]:
-    result = job.return_value if job.status == SUCCESSFUL else None
-    if result is not None:
-        yield _("Result"), pretty(decoded(result))
     values = (
+        (_("Result"), job.return_value if job.status == SUCCESSFUL else None),
         (_("Metadata"), job.metadata),
         (_("Checkpoint"), job.checkpoint),
         (_("Steps"), job.steps),

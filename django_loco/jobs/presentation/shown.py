@@ -1,4 +1,4 @@
-"""The fields of a stored job as JSON values, for commands and pages, without the arguments that have to be hidden."""
+"""The fields of a stored job as JSON values, for commands and pages, without what has to be hidden."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def shown_job(job: Job, now: datetime) -> dict[str, Any]:
         "args": args,
         "kwargs": kwargs,
         "options": dict(job.overrides),
-        "carried": _hidden(job.options.get(CARRY)),
+        "carried": hidden(job.options.get(CARRY)),
         **{name: getattr(job, name) for name in ("key", "unique_key", "unique_until", "limit_key")},
         **shown_membership(job),
         "request": job.request_id or None,
@@ -62,12 +62,12 @@ def shown_job(job: Job, now: datetime) -> dict[str, Any]:
         "worker": job.worker_id,
         "workers": list(job.worker_ids),
         "errors": [{"class": error.exception_class_path, "traceback": error.traceback} for error in job.errors],
-        "return_value": _decoded(job.return_value) if job.status == SUCCESSFUL else None,
-        "checkpoint": _hidden(_decoded(job.checkpoint)),
-        "steps": _hidden(_decoded(job.steps)),
+        "return_value": hidden(_decoded(job.return_value)) if job.status == SUCCESSFUL else None,
+        "checkpoint": hidden(_decoded(job.checkpoint)),
+        "steps": hidden(_decoded(job.steps)),
         **_waits(job),
         "progress": _progress(job),
-        "metadata": _hidden(_decoded(job.metadata)),
+        "metadata": hidden(_decoded(job.metadata)),
     }
 
 
@@ -100,7 +100,7 @@ def shown_traceback(traceback: str) -> str:
 
 
 def _waits(job: Job) -> dict[str, Any]:
-    return {"waits": _decoded(job.waits), "signals": _hidden(_decoded(job.signals))}
+    return {"waits": _decoded(job.waits), "signals": hidden(_decoded(job.signals))}
 
 
 def _progress(job: Job) -> dict[str, Any] | None:
@@ -123,5 +123,10 @@ def _decoded(text: str | None) -> Any:
         return BROKEN
 
 
-def _hidden(value: Any) -> Any:
-    return shown_value(value, frozenset(loco_settings().REDACT))
+def hidden(value: Any) -> Any:
+    """Return a decoded JSON value with a mark in place of what ``LOCO["REDACT"]`` names."""
+    names = frozenset(loco_settings().REDACT)
+    try:
+        return shown_value(value, names) if names else value
+    except RecursionError:
+        return BROKEN

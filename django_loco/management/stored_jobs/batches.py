@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from ...exceptions import BatchDoesNotExist
 from ...jobs.operations.batches.batch import Batch
+from ...jobs.presentation.shown import hidden
 from ...log.plain_text import one_line
 from ...queues.records.batches import WORKFLOW
 from ..schedules import clock, table
@@ -111,5 +112,5 @@ def _shown(batch: Batch) -> dict[str, Any]:
         "finished_at": None if finished is None else finished.isoformat(),
         **batch.counts._asdict(),
         "left": batch.counts.left,
-        "metadata": batch.metadata,
+        "metadata": hidden(batch.metadata),
     }

@@ -14,6 +14,7 @@ from ... import jobs
 from ...core.job import Job, utcnow
 from ...jobs.operations.workflows.nodes import Place, place_of
 from ...jobs.operations.workflows.workflow import Workflow
+from ...jobs.presentation.shown import hidden
 from ...log.plain_text import one_line
 from ..schedules import clock, table
 from .arguments import positive
@@ -78,7 +79,7 @@ def as_nodes(flow: Workflow, form: str) -> Iterator[str]:
 def _shown(flow: Workflow) -> dict[str, object]:
     counts = flow.counts._asdict() | {"left": flow.counts.left}
     shown = {"id": flow.id, "name": flow.name, "backend": flow.backend, "state": flow.state, **counts}
-    return shown | {"created_at": flow.created_at.isoformat(), "metadata": flow.metadata}
+    return shown | {"created_at": flow.created_at.isoformat(), "metadata": hidden(flow.metadata)}
 
 
 def _shown_node(job: Job, place: Place) -> dict[str, object]:

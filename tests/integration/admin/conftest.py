@@ -51,7 +51,9 @@ def client(db: None) -> Client:
 def stored(queue: Queue) -> Callable[..., Job]:
     """Store a job in a state; return it as it is in the queue."""
 
-    def store(state: str = "waiting", error: str = "ValueError: boom", **fields: Any) -> Job:
+    def store(
+        state: str = "waiting", error: str = "ValueError: boom", result: str = '{"sum": 3.10}', **fields: Any
+    ) -> Job:
         job = Job(**{"task_path": "tests.app.tasks.add", "backend": "default", "arguments": "[[1, 2], {}]"} | fields)
         if state == "scheduled":
             job = replace(job, run_after=utcnow() + timedelta(hours=1))
@@ -59,7 +61,7 @@ def stored(queue: Queue) -> Callable[..., Job]:
         if state not in ("waiting", "scheduled"):
             job = _held(queue, job)
         if state not in ("waiting", "scheduled", "running"):
-            queue.finish([_outcome(job, state, error)])
+            queue.finish([_outcome(job, state, error, result)])
         found = queue.get(job.id)
         assert found is not None
         return found
@@ -74,9 +76,9 @@ def _held(queue: Queue, job: Job) -> Job:
     return next(each for each in held if each.id == job.id)
 
 
-def _outcome(job: Job, state: str, text: str) -> Outcome:
+def _outcome(job: Job, state: str, text: str, result: str) -> Outcome:
     if state == "done":
-        return Outcome(job=job, status=SUCCESSFUL, return_value='{"sum": 3.10}')
+        return Outcome(job=job, status=SUCCESSFUL, return_value=result)
     if state == "cancelled":
         return Outcome(job=job, status=FAILED, error=error_of(JobCancelled, "cancelled by anna"))
     error = error_of(ValueError, text)

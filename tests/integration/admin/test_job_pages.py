@@ -221,7 +221,12 @@ def test_the_result_and_why_a_job_waits(client, stored):
 
 def test_what_is_to_be_hidden_is_hidden(client, stored, settings):
     settings.LOCO = {**settings.LOCO, "REDACT": ["b", "token"]}
-    job = stored("done", arguments='[[1, "secret-1"], {"c": {"token": "secret-2"}}]', metadata='{"token": "secret-3"}')
+    job = stored(
+        "done",
+        arguments='[[1, "secret-1"], {"c": {"token": "secret-2"}}]',
+        metadata='{"token": "secret-3"}',
+        result='{"token": "secret-4", "users": [{"token": "secret-5"}]}',
+    )
     for page in (client.get(JOBS), client.get(change(job))):
         assert "secret" not in page.content.decode()
         assert MARK in text(page)

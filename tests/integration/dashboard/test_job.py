@@ -111,6 +111,15 @@ def test_hidden_arguments_stay_hidden(client, queue, settings):
         assert MARK in content
 
 
+def test_hidden_values_of_a_result_stay_hidden(client, stored, settings):
+    settings.LOCO = {**settings.LOCO, "REDACT": ["password"]}
+    job = stored("done", result='{"user":"anna","password":"secret","more":[{"password":"secret"}]}')
+    content = client.get(page_of(job)).content.decode()
+    assert "anna" in content
+    assert "secret" not in content
+    assert MARK in content
+
+
 def test_texts_of_jobs_are_no_markup(client, stored):
     job = stored(
         "failed",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import replace
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -136,6 +138,27 @@ def test_a_workflow_has_a_graph_and_the_same_as_a_table(client, flow):
     assert "numbers tests.app.tasks.add done took" in shown
     assert re.search(r"done took \S+ m?s - 3 broken", shown)
     assert "ValueError" in shown
+
+
+@pytest.mark.parametrize("kind", [Workflow, Batch])
+def test_what_redact_names_is_hidden_in_a_workflow_and_a_batch(client, queue, settings, kind):
+    settings.LOCO = {**settings.LOCO, "REDACT": ["token"]}
+    value = {"token": "secret", "files": [{"name": "a.csv", "token": "secret"}]}
+    flow = kind("import", metadata=value)
+    (flow.add if kind is Workflow else flow.enqueue)(tasks.echo, value)
+    flow.enqueue() if kind is Workflow else flow.seal()
+    run()
+    content = client.get(address(flow)).content.decode()
+    assert "secret" not in content
+    assert content.count("a.csv") == 2, "the metadata, and the result"
+    command = "workflows" if kind is Workflow else "batches"
+    for words in ([command], [command, flow.id]):
+        for form in ("table", "json"):
+            written = io.StringIO()
+            call_command("loco_jobs", *words, "--format", form, stdout=written)
+            assert "secret" not in written.getvalue()
+            assert "a.csv" in written.getvalue() or form == "table"
+    assert flow.metadata == value, "code sees it"
 
 
 def test_nodes_link_to_their_workflow_and_back(client, flow):

@@ -20,7 +20,7 @@ from ....jobs.operations.workflows.nodes import node_id, place_of, waits_for_nod
 from ....jobs.page_parts.operations import permitted
 from ....jobs.page_parts.phrases import STATE_TEXTS
 from ....jobs.page_parts.scope import BY_ALIAS, Scope, scope_of
-from ....jobs.page_parts.stored_json import decoded, pretty
+from ....jobs.page_parts.stored_json import decoded, hidden, pretty
 from ....jobs.presentation.numbers import number_text
 from ....jobs.states import state_of
 from ....log.plain_text import one_line
@@ -92,7 +92,7 @@ class WorkflowPage(LivePage[WorkflowRead]):
             },
             "graph": {"graph": _graph(read) if read.is_drawn and read.jobs else "", "drawn": DRAWN},
             "follow": {"followers": followers(record), "called_at": record.called_at},
-            "data": {"metadata": pretty(decoded(record.metadata)) if record.metadata not in ("", "{}") else ""},
+            "data": {"metadata": pretty(hidden(decoded(record.metadata))) if record.metadata not in ("", "{}") else ""},
             "nodes": _nodes(read),
         }
 

@@ -13,7 +13,7 @@ from ....jobs.operations.batches.listing import WINDOW, followers_of, outcome_of
 from ....jobs.operations.workflows.nodes import node_id, place_of
 from ....jobs.page_parts.addresses import word
 from ....jobs.page_parts.rows import row_of as job_row_of
-from ....jobs.page_parts.stored_json import decoded, pretty
+from ....jobs.page_parts.stored_json import decoded, hidden, pretty
 from ....jobs.presentation.age import elapsed
 from ....jobs.presentation.numbers import number_text
 from ....log.plain_text import one_line
@@ -102,5 +102,5 @@ def _result(job: Job) -> str:
         return ""
     if len(text) > MOST_READ:
         return "…"
-    shown = one_line(pretty(decoded(text)))
+    shown = one_line(pretty(hidden(decoded(text))))
     return shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}…"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from django_loco.core.job import utcnow
 from django_loco.core.serialization import decode
 from django_loco.exceptions import FilterError
 from django_loco.jobs.language import filter_of
@@ -79,6 +80,31 @@ def test_what_is_hidden_is_not_found():
     for path in ("args.b:secret", "args.x.b:s*"):
         with pytest.raises(FilterError, match=r"LOCO\['REDACT'\] hides 'b', so that no job can be found by it"):
             filter_of(path, {})
+
+
+@pytest.mark.usefixtures("_hidden")
+def test_what_is_hidden_in_metadata_is_not_found():
+    def finds(text: str, metadata: str) -> bool:
+        return filter_of(text, {}).matches(make_job(metadata=metadata), utcnow())
+
+    for path in ("metadata.b:s*", "metadata.x.b:secret", "metadata.x.0.b:*", "-metadata.b:secret"):
+        with pytest.raises(FilterError, match=r"LOCO\['REDACT'\] hides 'b', so that no job can be found by it"):
+            filter_of(path, {})
+    with pytest.raises(FilterError, match="hides 'b'"):
+        filter_of("", {"metadata": {"b": "secret"}})
+    nested = '{"x":[{"b":"secret","c":1}]}'
+    assert not finds("""metadata.x:'[{"b":"secret","c":1}]'""", nested)
+    assert not finds("""metadata.x.0:'{"b":"secret","c":1}'""", nested)
+    assert finds("metadata.x.0.c:1", nested)
+
+
+@pytest.mark.usefixtures("_hidden")
+@pytest.mark.parametrize("text", ["args.x:*", "metadata.x:*"])
+def test_what_is_nested_too_deeply_is_not_found(text):
+    deep = "[" * 800 + "]" * 800
+    job = make_job(metadata=f'{{"x":{deep}}}')
+    job.arguments = f'[[],{{"x":{deep}}}]'
+    assert not filter_of(text, {}).matches(job, utcnow())
 
 
 @pytest.mark.usefixtures("_hidden")

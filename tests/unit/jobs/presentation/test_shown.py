@@ -31,6 +31,17 @@ def test_arguments_of_an_unknown_task_are_all_hidden(queue, settings):
     assert shown_arguments(job) == ([MARK, MARK], {"a": 5})
 
 
+def test_values_are_hidden_by_name(queue, stored, settings):
+    settings.LOCO = {**settings.LOCO, "REDACT": ["b"]}
+    text = '{"a":[{"b":"secret"}],"b":"secret"}'
+    given = dict.fromkeys(("return_value", "checkpoint", "steps", "metadata", "signals"), text)
+    shown = jobs.shown_job(replace(stored("done"), **given), utcnow())
+    assert [shown[name] for name in given] == [{"a": [{"b": MARK}], "b": MARK}] * len(given)
+    assert "secret" not in str(shown)
+    deep = jobs.shown_job(replace(stored(), metadata="[" * 800 + "]" * 800), utcnow())
+    assert deep["metadata"] == BROKEN
+
+
 def test_what_cannot_be_read_says_so(queue, stored):
     shown = jobs.shown_job(replace(stored(), arguments="{", metadata="{", checkpoint="{"), utcnow())
     assert (shown["args"], shown["metadata"], shown["checkpoint"]) == ([BROKEN], BROKEN, BROKEN)
