@@ -36,6 +36,10 @@ class JobBackend(BaseTaskBackend):
         """Enqueue a new job like ``job`` with these arguments; return its result. Raises the errors of ``enqueue``."""
 
     @abstractmethod
+    def job_like(self, job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
+        """Return the job that ``run_again`` would store, not signed. Raises the errors of ``run_again``."""
+
+    @abstractmethod
     def require_arguments(self, job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Raise ``InvalidArguments`` if the task of ``job`` does not take these; no error if there is no such task."""
 

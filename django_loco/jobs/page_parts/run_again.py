@@ -16,8 +16,13 @@ from ...core.job import Job
 from ...core.serialization import decode_call
 from ...log.redaction import MARK
 from ...queues.unreadable import NOT_OURS
+from ..stores import backend_of
+from .operate import REFUSED
 from .scope import Scope
 from .stored_json import arguments_of, editable
+
+#: The fields of the new job that follow from its arguments. The others are those of the old job, or of no run yet.
+OF_ARGUMENTS = ("arguments", "unique_key", "unique_until", "limit_key")
 
 
 class JsonField(forms.CharField):
@@ -76,12 +81,17 @@ class RunAgainForm(forms.Form):
             return given
         shown = dict(zip(("args", "kwargs"), self._shown, strict=True))
         made = {name: restored(value, shown[name], stored[name]) for name, value in given.items()}
-        self._require_seen(made)
+        if self._scope.is_narrowed and not self.errors:
+            self._require_seen(made["args"], made["kwargs"])
         return made
 
-    def _require_seen(self, made: dict[str, Any]) -> None:
-        text = json.dumps([made.get("args", []), made.get("kwargs", {})])
-        if self._scope.is_narrowed and not self._scope.sees(replace(self._job, arguments=text)):
+    def _require_seen(self, args: list[Any], kwargs: dict[str, Any]) -> None:
+        """Raise ``ValidationError`` unless the user would see the job with all that follows from these arguments."""
+        try:
+            new = backend_of(self._job.backend).job_like(self._job, args, kwargs)
+        except REFUSED as error:
+            raise ValidationError("%(error)s", params={"error": error}) from error
+        if not self._scope.sees(replace(self._job, **{name: getattr(new, name) for name in OF_ARGUMENTS})):
             raise ValidationError(_("You may not run a job with these arguments: you would not see it."))
 
 

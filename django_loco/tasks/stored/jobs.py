@@ -93,6 +93,10 @@ def parameters_of(job: Job) -> Sequence[str]:
 class StoredTasks(JobBackend):
     """The part of ``LocoBackend`` that looks up the tasks of stored jobs."""
 
+    def job_like(self, job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
+        """Return the job that ``run_again`` would store, not signed."""
+        return job_like(job, args, kwargs)[1]
+
     def require_arguments(self, job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Raise ``InvalidArguments`` if the task of ``job`` does not take these."""
         require_arguments(job, args, kwargs)

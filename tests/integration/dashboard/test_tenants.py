@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import time
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from django_loco import jobs
+from django_loco.core.uniqueness import rule_of
 from django_loco.dashboard.pages.failures import groups
 from django_loco.dashboard.pages.queues import facts
 from django_loco.dashboard.pages.tasks import facts as tasks
 from django_loco.jobs.stores import backend_of
 from django_loco.queues.records.minutes import NUMBERS, Labels, Minute, minute_of
+from django_loco.queues.unreadable import EPOCH
+from django_loco.tasks import LocoTask
+from tests.app import tasks as tasks_of_site
 from tests.app.tasks import add
 from tests.integration.admin.conftest import JOBS, WORKERS, change, client_of, text
 
@@ -29,6 +35,10 @@ ALL = (
     *("view_worker", "pause_queue", "control_worker", "view_schedule", "change_schedule"),
 )
 TAG = "tag:acme"
+#: The unique keys of two calls of a task.
+UNIQUE_7, UNIQUE_8 = (
+    rule_of(LocoTask(func=tasks_of_site.add.func, unique=("a",))).fields([number, 1], {}, EPOCH)[0] for number in (7, 8)
+)
 
 
 @pytest.fixture(autouse=True)
@@ -120,13 +130,43 @@ def test_jobs_cannot_be_moved_to_the_queue_of_another(two):
     assert jobs.get(mine.id).queue_name == "umbrella"
 
 
-def test_a_job_does_not_run_again_for_another(two):
-    mine, _ = two
-    browser = tenant("args.tenant:7")
+def test_a_job_does_not_run_again_for_another(two, stored):
+    mine = stored("failed", task_path="tests.app.tasks.echo", arguments='[[], {"tenant": 7}]')
+    browser = tenant("args.tenant:7 status:failed")
     address = f"{LIST}{mine.id}/again"
     for kwargs in ('{"tenant": 8}', "{}"):
         assert "You may not run a job with these arguments" in text(browser.post(address, {"kwargs": kwargs}), 400)
-    assert jobs.filter().count() == 2
+    assert "cannot be read" in text(browser.post(address, {"kwargs": "{"}), 400)
+    gone = browser.post(f"{LIST}{two[0].id}/again", {"kwargs": '{"tenant": 7}'})
+    assert "shop.mine" in text(gone, 400), "no task of this site"
+    assert jobs.filter().count() == 3
+    assert browser.post(address, {"args": "[1]", "kwargs": '{"tenant": 7}'}).status_code == 302
+    assert jobs.filter().count() == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "seen"),
+    [
+        ({"limits": ["api"], "limit_key": "a"}, "limit:api:7"),
+        ({"unique": ["a"]}, f"unique:{UNIQUE_7}"),
+        ({"unique": ["a"]}, f"-unique:{UNIQUE_8}"),
+    ],
+)
+def test_a_job_does_not_run_again_with_a_key_of_another(settings, options, seen):
+    """The keys of the new job follow from its new arguments."""
+    settings.LOCO = {**settings.LOCO, "LIMITS": {"api": {"concurrency": 2}}, "TESTING": "manual"}
+    task = LocoTask(func=tasks_of_site.add.func, **options)
+    with mock.patch("django_loco.tasks.stored.jobs.load_task", return_value=task):
+        mine = task.enqueue(7, 1)
+        browser = tenant(seen)
+        assert ids_of(browser.get(LIST)) == [mine.id]
+        for address in (f"{LIST}{mine.id}/again", f"{JOBS}{mine.id}/run-again/"):
+            answer = browser.post(address, {"args": "[8, 1]"})
+            assert "You may not run a job with these arguments" in html.unescape(answer.content.decode())
+        assert jobs.filter().count() == 1
+        jobs.cancel(mine.id)
+        assert browser.post(f"{LIST}{mine.id}/again", {"args": "[7, 2]"}).status_code == 302
+        assert len(ids_of(browser.get(LIST))) == 2
 
 
 @pytest.mark.parametrize(
