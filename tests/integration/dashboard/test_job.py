@@ -84,7 +84,7 @@ def test_everything_is_shown(client, queue):
         "Worker of attempt 1 worker-1",
         "1 of 1: builtins.ValueError: boom",
         f"attempt 1, 2026-11-28T12:00:00 INFO {SCRIPT}",
-        "add.using(queue_name='default', priority=7).enqueue(9007199254740993, b=1.10)",
+        "add.using(backend='default', queue_name='default', priority=7).enqueue(9007199254740993, b=1.10)",
         "Enqueued",
         "First attempt",
     ):

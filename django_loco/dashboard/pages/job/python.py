@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 from typing import Any
 
+from ....core.compat import DEFAULT_TASK_BACKEND_ALIAS, task_backends
 from ....core.job import Job
 from ....jobs.page_parts.stored_json import Verbatim, arguments_of
 from ....jobs.presentation.shown import BROKEN
@@ -25,12 +26,18 @@ def python_of(job: Job) -> str:
     args, kwargs = arguments_of(job)
     if any(each in f"{args}{kwargs}" for each in (MARK, BROKEN)) or not all(map(_is_name, kwargs)):
         return again
-    options = {"queue_name": job.queue_name, **({"priority": job.priority} if job.priority else {})}
     try:
         call = _call(args, kwargs)
     except RecursionError:
         return again
-    return f"from {module} import {name}\n\n{name}.using({_call([], options)}).enqueue({call})"
+    return f"from {module} import {name}\n\n{name}.using({_call([], _options(job))}).enqueue({call})"
+
+
+def _options(job: Job) -> dict[str, Any]:
+    """Return the options of a job that the task itself may have with other values."""
+    has_aliases = len([*task_backends]) > 1
+    backend = {"backend": job.backend} if has_aliases or job.backend != DEFAULT_TASK_BACKEND_ALIAS else {}
+    return {**backend, "queue_name": job.queue_name, "priority": job.priority}
 
 
 def _is_name(text: str) -> bool:

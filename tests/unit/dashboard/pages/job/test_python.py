@@ -27,6 +27,15 @@ def test_a_call_is_written_out():
     ast.parse(text)
 
 
+def test_a_call_has_the_priority_and_the_alias_of_the_job(settings):
+    """Those of its task may be others."""
+    assert ".using(queue_name='default', priority=0).enqueue()" in python_of(job([[], {}], priority=0))
+    other = job([[], {}], backend="other", priority=-3)
+    assert ".using(backend='other', queue_name='default', priority=-3).enqueue()" in python_of(other)
+    settings.TASKS = {alias: {"BACKEND": "django_loco.backend.LocoBackend"} for alias in ("default", "other")}
+    assert ".using(backend='default', queue_name='default', priority=0)" in python_of(job([[], {}]))
+
+
 @pytest.mark.parametrize(
     "stored",
     [
