@@ -19,6 +19,8 @@ from django_loco.jobs.operations import bulk
 from django_loco.jobs.operations.edits import Update
 from django_loco.jobs.page_parts import listing
 from django_loco.jobs.page_parts.operations import OPERATIONS
+from django_loco.tasks import Workflow
+from tests.app.tasks import add
 from tests.integration.admin.conftest import STATES, client_of, text
 
 from .conftest import LIST, OPERATE, PARTS, ids_of, require_no_inline
@@ -96,6 +98,32 @@ def test_the_script_of_the_page_gets_the_numbers_of_many_jobs(client, stored, qu
     tabs.forget()
     monkeypatch.setattr(tabs, "READ_SECONDS", -1.0)
     assert sum(int(each.removesuffix("+")) for each in numbers(PARTS)) == 2
+
+
+@pytest.mark.parametrize("place", ["list", "failures", "workflow", "again"])
+def test_numbers_are_read_anew_after_an_action(client, stored, monkeypatch, place):
+    monkeypatch.setattr(tabs, "TOLD_APART", 2)
+    made = [stored("failed", error=f"ValueError: {kind}").id for kind in ("red", "green", "green", "green")]
+    flow = Workflow()
+    flow.add(add, 1, 2)
+    flow.enqueue()
+    waiting = [stored().id for _ in range(4)]
+    client.get(LIST, headers=PARTS)
+    assert tabs._counted._known
+    group = re.search(r'value="(retry:[^"]*)"', client.get("/jobs/failures/").content.decode().partition("red")[2])
+    retry = {"operation": "retry", "job": made[0], "which": "chosen"}
+    address, form = {
+        "list": (OPERATE, retry),
+        "failures": ("/jobs/failures/operate", {"do": group[1] if group else ""}),
+        "workflow": (f"/jobs/workflows/{flow.id}/act", {"do": "cancel"}),
+        "again": (f"{LIST}{waiting[1]}/again", {"args": "[1, 2]"}),
+    }[place]
+    assert client.post(address, form).status_code == 302
+    page = client.get(LIST, headers=PARTS).json()["tabs"]
+    for state in ("waiting", "failed"):
+        number = jobs.filter(f"status:{state}").count()
+        assert re.search(rf'id="tab-{state}"[^>]*>[^<]*<span class="count">{number}</span>', page), (state, number)
+    assert jobs.filter("status:waiting").count() != len(waiting) + 1, "something has changed"
 
 
 def test_one_request_at_a_time_counts_many_jobs(client, stored, monkeypatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_loco.dashboard.recent import Recent
+from django_loco.dashboard.recent import Recent, forget_jobs
 
 
 def test_a_value_is_read_again_when_it_is_old():
@@ -39,6 +39,26 @@ def test_a_value_is_looked_at_without_being_read():
     assert recent.peek("a") == 1
     now[0] = 5.0
     assert recent.peek("a") is None
+
+
+def test_what_is_read_while_somebody_changes_it_is_not_kept():
+    recent: Recent[int] = Recent()
+
+    def read():
+        recent.clear()
+        return 1
+
+    assert recent.get("a", 5, read) == 1
+    assert recent.get("a", 5, lambda: 2) == 2
+
+
+def test_what_is_kept_about_jobs_is_forgotten_when_somebody_changes_jobs(monkeypatch):
+    monkeypatch.setattr("django_loco.dashboard.recent._of_jobs", [])
+    of_jobs, other = Recent(of_jobs=True), Recent()
+    for each in (of_jobs, other):
+        each.get("a", 5, lambda: 1)
+    forget_jobs()
+    assert (of_jobs.peek("a"), other.peek("a")) == (None, 1)
 
 
 def test_an_error_is_not_kept():

@@ -67,7 +67,7 @@ class Failures:
     """Whether there are more failed jobs, which were not read."""
 
 
-_recent: Recent[Failures] = Recent()
+_recent: Recent[Failures] = Recent(of_jobs=True)
 
 
 def failures_in(period: str, scope: Scope) -> Failures:

@@ -22,6 +22,7 @@ from ...access import VIEW_JOB, closed
 from ...actions import log
 from ...frame import framed, sentence
 from ...links import job_url, page_url
+from ...recent import forget_jobs
 from .page import RUN_AGAIN
 
 #: Django refuses forms above 2.5 MB.
@@ -60,6 +61,7 @@ def _enqueued(request: HttpRequest, form: RunAgainForm, job: Job) -> HttpRespons
     except REFUSED as error:
         form.add_error(None, str(error))
         return None
+    forget_jobs()
     log(request, LocoJob(id=job.id, task_path=job.task_path), f"Run again, as job {result.id}.")
     text = f"Job {job.id} runs again: this is the new job."
     messages.add_message(request, messages.SUCCESS, text, fail_silently=True)

@@ -23,7 +23,7 @@ from ...access import VIEW_JOB, closed, refusal
 from ...actions import back, log
 from ...frame import framed, sentence
 from ...links import LINKS, page_url
-from ..failures.groups import forget
+from ...recent import forget_jobs
 
 #: The number of characters of a message: a cookie has little room.
 MOST_TEXT = 600
@@ -31,6 +31,13 @@ MOST_TEXT = 600
 
 class DashboardOperatePage(OperatePage):
     """The answer to a form that has chosen an operation and jobs. The user has its permission."""
+
+    def answer(self) -> HttpResponse:
+        """Ask, or do it and go back to pages that are read anew; see ``OperatePage``."""
+        try:
+            return super().answer()
+        finally:
+            forget_jobs()
 
     @property
     def links(self) -> JobLinks:
@@ -75,6 +82,4 @@ def operate(request: HttpRequest) -> HttpResponseBase:
         return sentence(request, text, entry="jobs", status=HTTPStatus.BAD_REQUEST, back=page_url("jobs"))
     if answer := refusal(request, operation.permission):
         return answer
-    answer = DashboardOperatePage(request, operation, ChosenJobs.of(request.POST, scope_of(request))).answer()
-    forget()
-    return answer
+    return DashboardOperatePage(request, operation, ChosenJobs.of(request.POST, scope_of(request))).answer()

@@ -37,7 +37,7 @@ LABELS: dict[jobs.State, Promise] = {
 }
 
 
-_counted: Recent[Mapping[jobs.State, jobs.Count]] = Recent()
+_counted: Recent[Mapping[jobs.State, jobs.Count]] = Recent(of_jobs=True)
 _counting = threading.Lock()
 
 

@@ -30,7 +30,7 @@ class LimitsRead:
     """Whether ``LOCO["LIMITS"]`` declares any."""
 
 
-_recent: Recent[LimitsRead] = Recent()
+_recent: Recent[LimitsRead] = Recent(of_jobs=True)
 
 
 def read(scope: Scope) -> LimitsRead:

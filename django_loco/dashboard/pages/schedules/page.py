@@ -23,6 +23,7 @@ from ...actions import back, log
 from ...frame import sentence
 from ...links import page_url
 from ...live import STORE_SECONDS, LivePage
+from ...recent import forget_jobs
 from .facts import SchedulesRead, read
 from .parts import parts_of
 from .timeline import DEFAULT_SPAN, SPANS, Span
@@ -90,6 +91,7 @@ def act(request: HttpRequest) -> HttpResponseBase:
     try:
         with store_timeout(STORE_SECONDS):
             note = ACTIONS[word](name, request.user.get_username())
+        forget_jobs()
     except (LocoConfigurationError, ValueError, DataError) as error:  # such as a NUL in the name
         return _said(request, str(error), HTTPStatus.BAD_REQUEST)
     except (QueueError, DatabaseError) as error:

@@ -28,7 +28,7 @@ from ...access import VIEW_JOB, closed, refusal
 from ...actions import log
 from ...frame import sentence
 from ...links import batch_url, page_url
-from .list_page import forget
+from ...recent import forget_jobs
 from .page import record_of
 
 NAMES = ("cancel", "retry")
@@ -67,7 +67,7 @@ def _operated(request: HttpRequest, name: str, record: BatchRecord) -> HttpRespo
         _log(request, name, record, error.done)
         raise
     finally:
-        forget()
+        forget_jobs()
     _log(request, name, record, number)
     messages.success(request, OPERATIONS[name].phrases.done(Count(number)), fail_silently=True)
     return HttpResponseRedirect(batch_url(record.id))

@@ -31,7 +31,7 @@ LABELS: Mapping[BatchOutcome, Promise] = {
     "open": _("Open"),
 }
 KINDS: Mapping[str, Promise] = {WORKFLOW: _("Workflows"), BATCH: _("Batches")}
-_recent: Recent[BatchPage] = Recent()
+_recent: Recent[BatchPage] = Recent(of_jobs=True)
 
 
 @dataclass(frozen=True, slots=True)
