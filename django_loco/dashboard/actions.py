@@ -41,7 +41,7 @@ def pause(request: HttpRequest) -> HttpResponseBase:
             return refused(_("You do not see all of these jobs."))
         with store_timeout(STORE_SECONDS):
             (jobs.pause if name == "pause" else jobs.resume)(**pausing.keywords)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:  # the last for JSON that is nested too deeply
         return sentence(request, str(error), entry="queues", status=HTTPStatus.BAD_REQUEST, back=back(request))
     except UNAVAILABLE as error:
         return untold(refused(str(error), HTTPStatus.SERVICE_UNAVAILABLE))

@@ -130,6 +130,8 @@ def test_a_part_of_a_limit_is_taken_away(client, queue):
         (form("[[], []]", concurrency="2"), "Name a limit"),
         ({"reset": json.dumps(["default", "apy"])}, "Did you mean 'api'?"),
         ({}, "Name a limit"),
+        ({"change": "[" * 100_000}, ""),
+        ({"reset": "[" * 100_000}, ""),
     ],
 )
 def test_changes_that_mean_nothing(client, queue, sent, reason):

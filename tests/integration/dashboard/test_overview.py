@@ -197,11 +197,12 @@ def test_who_may_not_pause_cannot(queue, stored):
 
 WRONG = [
     *("", "[]", "1", "null", "{", "{}", "tag", '["nowhere", "default"]', '["default", "other"]'),
+    *("[" * 100_000, '{"a":' * 100_000, f'["default", {"[" * 900}{"]" * 900}]'),
     *('{"task": "a", "tag": "b"}', '{"task": "shop.nothing"}', '{"tag": ""}', '{"tag": "a", "backend": "nowhere"}'),
 ]
 
 
-@pytest.mark.parametrize("value", WRONG)
+@pytest.mark.parametrize("value", WRONG, ids=range(len(WRONG)))
 def test_a_wrong_queue_is_refused(client, queue, value):
     assert client.post("/jobs/pause", {"pause": value}).status_code == 400
 

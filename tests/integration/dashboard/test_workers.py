@@ -180,6 +180,8 @@ def test_with_the_permission_there_are_buttons(queue):
         ({"stop": ""}, 400),
         ({"stop": "[]"}, 400),
         ({"stop": "1"}, 400),
+        ({"stop": "[" * 100_000}, 400),
+        ({"quiet": f'["default", {"[" * 900}{"]" * 900}]'}, 400),
         ({"stop": '["nowhere", "host:1:ab"]'}, 400),
         ({"stop": '["default", "nobody"]'}, 400),
         ({"stop": '["default", "dead"]'}, 409),

@@ -48,7 +48,7 @@ def change_limit(request: HttpRequest) -> HttpResponseBase:
             return refused(_("You do not see all of these jobs."))
         with store_timeout(STORE_SECONDS):
             note = _change(alias, name, given_in(request.POST, value)) if button == "change" else _reset(alias, name)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:  # the last for JSON that is nested too deeply
         return _said(request, str(error), HTTPStatus.BAD_REQUEST)
     except UNAVAILABLE as error:
         return _said(request, str(error), HTTPStatus.SERVICE_UNAVAILABLE)

@@ -78,7 +78,7 @@ def tell(request: HttpRequest) -> HttpResponseBase:
         return _said(request, "Name a worker by one of the fields " + ", ".join(BUTTONS), HTTPStatus.BAD_REQUEST)
     except jobs.InvalidState as error:
         return _said(request, str(error), HTTPStatus.CONFLICT)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:  # the last for JSON that is nested too deeply
         return _said(request, str(error), HTTPStatus.BAD_REQUEST)
     except UNAVAILABLE as error:
         return _said(request, str(error), HTTPStatus.SERVICE_UNAVAILABLE)
