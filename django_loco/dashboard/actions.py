@@ -21,7 +21,7 @@ from ..jobs.page_parts.available import UNAVAILABLE
 from ..jobs.page_parts.scope import BY_TASK, scope_of
 from ..models import LocoWorker
 from ..queues.timeouts import store_timeout
-from .access import PAUSE, VIEW_JOB, VIEW_WORKER, closed, refused, untold
+from .access import PAUSE, VIEW_JOB, VIEW_WORKER, closed, refusal, refused, untold
 from .frame import sentence
 from .live import STORE_SECONDS
 from .pausing import Pausing
@@ -30,13 +30,18 @@ from .pausing import Pausing
 @non_atomic_requests
 @never_cache
 @require_POST
-@closed(VIEW_JOB, VIEW_WORKER, PAUSE, words=BY_TASK)
+@closed(VIEW_JOB, PAUSE, words=BY_TASK)
 @csrf_protect
 def pause(request: HttpRequest) -> HttpResponseBase:
-    """Pause or resume a queue, a task or a tag: ``Pausing.of`` reads the field ``pause`` or ``resume``."""
+    """Pause or resume a queue, a task or a tag: ``Pausing.of`` reads the field ``pause`` or ``resume``.
+
+    It takes the permissions of the page that shows it: queues are shown to those who may also see workers.
+    """
     name = "pause" if "pause" in request.POST else "resume"
     try:
         pausing = Pausing.of(request.POST, name)
+        if pausing.kind == "queue" and (answer := refusal(request, VIEW_WORKER)):
+            return answer
         if not pausing.is_within(scope_of(request)):
             return refused(_("You do not see all of these jobs."))
         with store_timeout(STORE_SECONDS):

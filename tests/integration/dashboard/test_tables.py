@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import time
 
@@ -74,8 +75,36 @@ def test_a_queue_is_paused_in_its_row_and_the_range_stays(client, queue, stored)
 def test_who_may_not_pause_has_no_button(queue, stored):  # noqa: F811
     stored("waiting")
     assert b"<button" not in client_of("view_job", "view_worker").get(QUEUES).content
+    assert b"<button" not in client_of("view_job").get(TASKS).content
     assert client_of("view_job").get(QUEUES).status_code == 403
     assert client_of("view_worker").get(TASKS).status_code == 403
+
+
+def test_who_sees_tasks_may_pause_them_and_tags_but_no_queues(queue):  # noqa: F811
+    path = "tests.app.tasks.add"
+    queue.record([minute("failed", 1, path=path)])
+    task, tag = json.dumps({"task": path}), json.dumps({"tag": "bulk"})
+    for permissions in (("view_job",), ("pause_queue",), ("view_worker", "pause_queue")):
+        for value in (task, tag):
+            assert client_of(*permissions).post("/jobs/pause", {"pause": value}).status_code == 403
+    browser = client_of("view_job", "pause_queue")
+    content = browser.get(TASKS).content.decode()
+    assert html.escape(task) in content
+    assert 'name="pause" value="tag"' in content
+    assert browser.post("/jobs/pause", {"pause": task}).status_code == 302
+    assert browser.post("/jobs/pause", {"pause": "tag", "name": "bulk"}).status_code == 302
+    assert [*jobs.paused("task")] == [*jobs.paused("tag")] == jobs.aliases()
+    for alias in jobs.aliases():
+        value = json.dumps({"task": path, "backend": alias})
+        assert browser.post("/jobs/pause", {"resume": value}).status_code == 302
+    assert jobs.paused("task") == {}
+    for field in ("pause", "resume"):
+        answer = browser.post("/jobs/pause", {field: '["default", "default"]'})
+        assert (answer.status_code, answer.content) == (
+            403,
+            b"You lack django_loco.view_worker. An administrator can grant it.\n",
+        )
+    assert jobs.paused() == {}
 
 
 def test_the_queues_with_the_most_jobs_come_first_and_the_others_are_counted(client, queue, stored, monkeypatch):  # noqa: F811
