@@ -82,16 +82,15 @@ def shown_arguments(
         args, kwargs = decoder(job.arguments)
     except NOT_OURS:
         return [BROKEN], {}
-    hidden = frozenset(loco_settings().REDACT)
-    if not hidden:
+    redacted = frozenset(loco_settings().REDACT)
+    if not redacted:
         return args, kwargs
     names = backend_of(job.backend).parameters_of(job)
     # Of an argument without a name it is not known whether it is to be hidden.
     shown = [
-        MARK if place >= len(names) or names[place] in hidden else shown_value(value, hidden)
-        for place, value in enumerate(args)
+        MARK if place >= len(names) or names[place] in redacted else hidden(value) for place, value in enumerate(args)
     ]
-    return shown, shown_value(kwargs, hidden)
+    return shown, {name: MARK if name in redacted else hidden(value) for name, value in kwargs.items()}
 
 
 def shown_traceback(traceback: str) -> str:

@@ -38,8 +38,10 @@ def test_values_are_hidden_by_name(queue, stored, settings):
     shown = jobs.shown_job(replace(stored("done"), **given), utcnow())
     assert [shown[name] for name in given] == [{"a": [{"b": MARK}], "b": MARK}] * len(given)
     assert "secret" not in str(shown)
-    deep = jobs.shown_job(replace(stored(), metadata="[" * 800 + "]" * 800), utcnow())
+    nested = "[" * 800 + "]" * 800
+    deep = jobs.shown_job(replace(stored(), metadata=nested, arguments=f'[[], {{"a": {nested}, "c": 5}}]'), utcnow())
     assert deep["metadata"] == BROKEN
+    assert deep["kwargs"] == {"a": BROKEN, "c": 5}
 
 
 def test_what_cannot_be_read_says_so(queue, stored):
