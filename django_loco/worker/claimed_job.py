@@ -169,6 +169,11 @@ class ClaimedJob:
         return claimed_at + timedelta(seconds=time.monotonic() - self.fetched_at) > expires_at
 
     @property
+    def has_not_begun(self) -> bool:
+        """Whether its function was not called and will not be, once its outcome is decided."""
+        return self.began_at is None and not (self.started and self.released)
+
+    @property
     def was_handed_back(self) -> bool:
         """Whether it had begun, and goes back to the queue because its worker has to end."""
         return self.started and self.released and not self.cancelled

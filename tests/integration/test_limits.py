@@ -7,6 +7,7 @@ import io
 import json
 import re
 import time
+from datetime import timedelta
 from types import MappingProxyType
 
 import pytest
@@ -14,10 +15,11 @@ from django.core.management import call_command
 
 from django_loco import jobs
 from django_loco.conf import problems
-from django_loco.core.job import READY, RUNNING, utcnow
+from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, utcnow
 from django_loco.core.job.limits import limits_of
 from django_loco.exceptions import InvalidArguments, LocoConfigurationError
 from django_loco.jobs import why
+from django_loco.jobs.operations import reruns
 from django_loco.queues import Claim, queue_for
 from django_loco.tasks import InvalidTask, LocoTask, enqueue_many
 from django_loco.testing import drain
@@ -27,7 +29,12 @@ from tests.app import tasks
 pytestmark = pytest.mark.django_db(transaction=True)
 
 BACKEND = "django_loco.backend.LocoBackend"
-LIMITS = {"api": {"concurrency": 2}, "slow": {"rate": "1/h"}, "brisk": {"rate": "20/s"}}
+LIMITS = {
+    "api": {"concurrency": 2},
+    "slow": {"rate": "1/h"},
+    "brisk": {"rate": "20/s"},
+    "two": {"rate": "2/d", "burst": 2},
+}
 
 
 @pytest.fixture(params=["database", "memory", "redis"], autouse=True)
@@ -307,6 +314,45 @@ def test_a_worker_keeps_the_pace_of_a_rate(queue, worker):
     starts = sorted(queue.get(each.id).started_at for each in results)
     assert (starts[-1] - starts[0]).total_seconds() >= 0.3
     assert time.monotonic() - began < 5
+
+
+def test_jobs_that_have_expired_spend_nothing_of_the_rate(queue, worker):
+    gone = {"task_path": "tests.app.tasks.add", "backend": "default", "expires_at": utcnow() - timedelta(seconds=1)}
+    late = queue.enqueue([Job(limit_key="two", **gone) for _ in range(9)])
+    results = enqueue_many(limited(limits=["two"]), [(1, number) for number in range(3)])
+    until(lambda: len(queue.list(status=SUCCESSFUL)) == 2)
+    until(lambda: len(queue.list(status=FAILED)) == 9)
+    assert {queue.get(each.id).status for each in late} == {FAILED}
+    assert [queue.get(each.id).status for each in results].count(READY) == 1
+    assert fetched(queue) == []
+
+
+def test_jobs_that_wait_for_others_spend_nothing_of_the_rate(queue, worker, monkeypatch):
+    monkeypatch.setattr(reruns, "POLL", timedelta(seconds=0.05))
+    tasks.gate.clear()
+    once = LocoTask(func=tasks.blocked.func, limits=["two"], unique=True, on_duplicate="rerun")
+    first = once.enqueue()
+    until(lambda: queue.get(first.id).status == RUNNING)
+    second = once.enqueue()
+    [gone] = queue.enqueue([Job(task_path="tests.app.tasks.gone", backend="default", limit_key="two")])
+    until(lambda: queue.get(second.id).last_attempted_at and queue.get(gone.id).errors)
+    time.sleep(0.3)
+    tasks.gate.set()
+    until(lambda: {queue.get(each.id).status for each in (first, second)} == {SUCCESSFUL})
+
+
+def test_a_worker_that_stops_gives_back_the_starts_of_the_jobs_that_it_has_not_begun(queue):
+    tasks.gate.clear()
+    worker = Worker(queue, threads=1, coroutines=1, lease=30, result_ttl=60)
+    worker._threads.quiet()
+    worker.start()
+    result = limited(limits=["two"]).enqueue(1, 2)
+    until(lambda: queue.get(result.id).status == RUNNING)
+    worker.stop(time.monotonic() + 5)
+    assert worker.join(10)
+    assert queue.get(result.id).status == READY
+    use = queue.limit_use(["two"])
+    assert use.times["two"].tat <= use.now
 
 
 def until(condition):

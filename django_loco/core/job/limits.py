@@ -9,6 +9,8 @@ ends a job, or rescues it, makes room.
 *Rate* follows GCRA, the "generic cell rate algorithm". Each key has one time, its ``tat`` (theoretical arrival time).
 Each start moves it on by an *interval*, and a job may begin while it is less than ``burst`` intervals ahead. So with a
 burst of 1 jobs begin at even distances, and no period has more of them than the rate says, wherever it begins.
+A worker that does not begin a job which it has taken gives back its start: the time moves back by an interval, but not
+into the past, so that there are never more than ``burst`` at once.
 All times are whole microseconds by the clock of the store.
 
 This module has the rules, and each store asks them where it claims jobs: memory and the databases call ``Ledger``
@@ -149,7 +151,7 @@ class KeyTimes(NamedTuple):
 class Ledger:
     """Decides how many jobs of some keys may begin now, and notes those that do.
 
-    It is made for one claim, while no other claim decides.
+    It is made for one claim, or for some outcomes, while no other claim decides.
     """
 
     def __init__(
@@ -196,6 +198,20 @@ class Ledger:
                 times = self._times_of(key)
                 tat = max(times.tat, self.now) + number * interval_of(limit.rate)
                 self.changed[key] = times._replace(tat=tat)
+
+    def close(self, keys: Iterable[str], seconds: float) -> None:
+        """Note that no job of these keys begins for so long."""
+        for key in keys:
+            times = self._times_of(key)
+            closed_until = max(times.closed_until, self.now + round(seconds * 1e6))
+            self.changed[key] = times._replace(closed_until=closed_until)
+
+    def give_back(self, keys: Iterable[str]) -> None:
+        """Note that a job with these keys, of which ``start`` was noted, does not begin."""
+        for key in keys:
+            times, limit = self._times_of(key), self._limits.get(name_of(key))
+            if limit is not None and limit.rate is not None and times.tat > self.now:
+                self.changed[key] = times._replace(tat=max(self.now, times.tat - interval_of(limit.rate)))
 
     @cached_property
     def _running(self) -> Counter[str]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from ...exceptions import Discard, JobCancelled, JobExpired, LostJob
 from ..compat import TaskError, TaskResultStatus
 from .job import FAILED, MAX_LOST, READY, SUCCESSFUL, Job, Value, error_of, path_of, utcnow, value
+from .limits import keys_of
 
 #: How a run ended, in a word: see ``Outcome.kind``.
 Kind = Literal["successful", "failed", "cancelled", "expired", "retried", "snoozed", "interrupted"]
@@ -48,6 +49,12 @@ class Outcome:
     """The keys of limits of which no job may begin for ``closed_for`` seconds from when it is stored."""
 
     closed_for: float = 0.0
+    gives_back: tuple[str, ...] = ()
+    """The keys of limits to which the job gives back the start that its fetch has noted: see ``not_begun``.
+
+    The queue asks ``Ledger.give_back``, with the limits that are declared or that people have changed.
+    """
+
     worker_died: bool = False
     """Whether the worker died while it held the job."""
 
@@ -83,6 +90,11 @@ class Outcome:
             return cls(job=job, status=READY, spent=False, worker_died=True)
         reason = f"the worker died while it ran this job, {MAX_LOST} times; the last was {job.worker_id}."
         return cls(job=job, status=FAILED, spent=False, worker_died=True, error=error_of(LostJob, reason))
+
+    def not_begun(self) -> Outcome:
+        """Return this outcome of a job that was fetched and has not begun: its limits get back the start."""
+        limit_key = self.job.limit_key
+        return self if limit_key is None else replace(self, gives_back=keys_of(limit_key))
 
     def woken(self) -> Outcome:
         """Return this outcome of a job that waits, if a signal was sent during the run: it runs again at once."""

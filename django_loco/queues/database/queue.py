@@ -119,8 +119,8 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
     def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
         """Store how jobs ended; return the ids refused."""
         with self._reached():
-            closes = any([outcome.closes for outcome in outcomes])
-            stored = self.finish_and_close(outcomes) if closes else finish(self._dialect, outcomes)
+            is_limited = any([outcome.closes or outcome.gives_back for outcome in outcomes])
+            stored = self.finish_limited(outcomes) if is_limited else finish(self._dialect, outcomes)
         return {outcome.job.id for outcome in outcomes} - stored
 
     def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:

@@ -326,8 +326,7 @@ class MemoryQueue(
 
     def _finish(self, outcomes: Collection[Outcome]) -> Sequence[Job]:
         jobs = self._jobs.ended(outcomes)
-        for outcome in outcomes:
-            self._keys.close(outcome.closes, outcome.closed_for)
+        self._note_ends(outcomes)
         self._arrivals += any(job.limit_key is not None for job in jobs)  # there may be room for others now
         self._jobs.finish(job for job in jobs if job.status != READY)
         self._add(

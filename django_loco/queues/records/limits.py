@@ -8,12 +8,13 @@ about them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from ...core.job.limits import NO_LIMITS, KeyTimes, Limit, Limits
+from ...core.job import Outcome
+from ...core.job.limits import NO_LIMITS, KeyTimes, Ledger, Limit, Limits
 from ...exceptions import QueueRefused
 from ..claim import Claim
 
@@ -28,6 +29,13 @@ def micros_of(moment: datetime) -> int:
 def time_of_micros(number: int) -> datetime:
     """Return the time that ``micros_of`` was given."""
     return _EPOCH + number * _MICROSECOND
+
+
+def note_ends(ledger: Ledger, outcomes: Iterable[Outcome]) -> None:
+    """Note which keys jobs have closed, and which starts they give back."""
+    for outcome in outcomes:
+        ledger.close(outcome.closes, outcome.closed_for)
+        ledger.give_back(outcome.gives_back)
 
 
 class LimitUse(NamedTuple):

@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 
 from ...core.compat import TaskResultStatus
 from ...core.job import READY, RETENTION, RUNNING, SUSPECT, UNREADABLE, Job, JobCall, Outcome, utcnow
-from ...core.job.limits import Limit, interval_of
+from ...core.job.limits import Limit, Limits, interval_of
 from ...core.serialization import encode
 from ...core.uniqueness import holds_key, is_time, time_of_until
-from ..claim import Claim
+from ..claim import Claim, declared_limits
 from ..rows import FIELDS
 from ..unreadable import EPOCH, NOT_OURS, record_of, texts
 from .job_lists import (
@@ -195,14 +195,20 @@ def logs_payload(logs: Mapping[str, str]) -> str:
     return lines(chain.from_iterable((job_id, log.replace("\n", "\t")) for job_id, log in logs.items()))
 
 
-def closes_payload(outcomes: Iterable[Outcome]) -> str:
-    """Return the keys of limits that ``outcomes`` close, for ``lua/finish.lua``."""
-    closing = (outcome for outcome in outcomes if outcome.closes)
-    return lines(
-        chain.from_iterable(
-            (outcome.job.id, f"{micros_in(outcome.closed_for)} {' '.join(outcome.closes)}") for outcome in closing
-        )
-    )
+def ends_payload(outcomes: Iterable[Outcome]) -> tuple[str, str]:
+    """Return the keys of limits that ``outcomes`` close, or whose starts they give back, for ``lua/finish.lua``.
+
+    The second text has the limits, if starts are given back.
+    """
+    ends: list[str] = []
+    limits = ""
+    for outcome in outcomes:
+        if outcome.closes:
+            ends += outcome.job.id, f"{micros_in(outcome.closed_for)} {' '.join(outcome.closes)}"
+        elif outcome.gives_back:
+            ends += outcome.job.id, f" {' '.join(outcome.gives_back)}"
+            limits = limits or limits_payload(declared_limits())
+    return lines(ends), limits
 
 
 def logs_of(ids: Sequence[str], stored: Sequence[bytes | None]) -> dict[str, str]:
@@ -213,13 +219,13 @@ def logs_of(ids: Sequence[str], stored: Sequence[bytes | None]) -> dict[str, str
 def claim_payload(claim: Claim, nonce: str) -> tuple[object, ...]:
     """Return the arguments of ``claim`` for ``lua/exchange.lua``."""
     room = (1, 0) if claim.suspects else (claim.threads, claim.coroutines)
-    rest = limits_payload(claim), micros_in(claim.ageing) if claim.ageing else ""
+    rest = limits_payload(claim.limits), micros_in(claim.ageing) if claim.ageing else ""
     return nonce, word(claim.worker_id), micros_in(claim.lease), *room, *choice_payload(claim), *rest
 
 
-def limits_payload(claim: Claim) -> str:
-    """Return the limits of ``claim`` for ``limits_of`` in ``lua/ledger.lua``."""
-    return lines(chain.from_iterable((name, *numbers_of(limit)) for name, limit in claim.limits.items()))
+def limits_payload(limits: Limits) -> str:
+    """Return ``limits`` for ``limits_of`` in ``lua/ledger.lua``."""
+    return lines(chain.from_iterable((name, *numbers_of(limit)) for name, limit in limits.items()))
 
 
 def numbers_of(limit: Limit) -> tuple[int, int, int]:

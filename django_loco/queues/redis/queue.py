@@ -58,8 +58,8 @@ from .changes import change
 from .check import RedisExaminer, check
 from .codec import (
     claim_payload,
-    closes_payload,
     decoded,
+    ends_payload,
     ids_of,
     jobs_of,
     jobs_payload,
@@ -275,7 +275,7 @@ class RedisQueue(
         freed = [outcome.job for outcome in outcomes if outcome.job.limit_key is not None]  # others may begin then
         more_keys = (f"answer:{asker}", *sorted(channels_for((*ready, *freed) if freed else ready)))
         marks = f"{len(ready)} {len(freed)}"
-        arguments = (payload, int(only_expired), marks, logs, closes_payload(outcomes), *claimed)
+        arguments = (payload, int(only_expired), marks, logs, *ends_payload(outcomes), *claimed)
         refused, rows, next_due, command = self.server.run("exchange", arguments, more_keys)
         jobs, unreadable = split(jobs_of(self.alias, decoded(rows)))
         if unreadable:  # before the fetch counts as answered, so that a retry fails them

@@ -459,3 +459,27 @@ def test_the_token_is_shown_with_the_replacement(acknowledger, queue, caplog):
     assert "came too late" in caplog.text
     assert acknowledger.refused == 1
     assert "is replaced" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("state", "given_back"),
+    [
+        ({}, ("api", "db:7")),
+        ({"started": True}, ("api", "db:7")),
+        ({"released": True}, ("api", "db:7")),
+        ({"started": True, "began_at": 1.0}, ()),
+        ({"started": True, "released": True}, ()),
+    ],
+    ids=str,
+)
+def test_a_job_that_does_not_begin_gives_its_start_back(acknowledger, queue, monkeypatch, state, given_back):
+    """One that is handed back while a thread is about to begin it may begin all the same."""
+    stored: list[Outcome] = []
+    monkeypatch.setattr(queue, "finish", lambda outcomes: stored.extend(outcomes) or set())
+    for limit_key in ("api db:7", None):
+        claimed = claimed_of("nothing", limit_key=limit_key)
+        for name, value in state.items():
+            setattr(claimed, name, value)
+        acknowledger.add(claimed, Outcome.released(claimed.job))
+    acknowledger.flush()
+    assert [outcome.gives_back for outcome in stored] == [given_back, ()]

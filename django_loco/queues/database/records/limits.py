@@ -26,8 +26,8 @@ from django.db.transaction import atomic
 from ....core import test_environment
 from ....core.job import Outcome
 from ....core.job.limits import NO_LIMITS, KeyTimes, Ledger, Limit, Limits, keys_of, limits_of
-from ...claim import Claim
-from ...records.limits import Limiting, LimitUse
+from ...claim import Claim, declared_limits
+from ...records.limits import Limiting, LimitUse, note_ends
 from ...rows import COLUMNS, Row
 from ...unreadable import EPOCH
 from ..dialect import IS_ASYNC, Dialect
@@ -42,7 +42,8 @@ LIMIT_KEY = COLUMNS.index("limit_key")
 
 #: The time between two looks: so many times as long as a look takes, within these limits.
 LOOK_SHARE, SHORTEST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 50, 0.005, 2.0
-#: A level is looked at after this time, even if it opens later: somebody may have changed its limits.
+#: A level is looked at after this time, even if it opens later: somebody may have changed its limits, or another worker
+#: has given back a start.
 LONGEST_CLOSING_SECONDS = 60.0
 #: The time between two looks for limits that people have changed, while limited jobs wait.
 CHANGES_LOOK_SECONDS = 1.0
@@ -104,8 +105,8 @@ class StoredLimits(Limiting):
             rows = self._dialect.execute(self._dialect.sql(sql.CHANGED))
         return limits_of({str(name): json.loads(text) for name, text in rows})
 
-    def _with_changes(self, claim: Claim) -> Claim:
-        """Return ``claim`` with the limits that people have changed, as far as this process knows."""
+    def _with_changes(self, limits: Limits) -> Limits:
+        """Return ``limits`` with those that people have changed, as far as this process knows."""
         if time.monotonic() >= self._next_look_at_changes:
             changed = self.changed_limits()
             self._next_look_at_changes = time.monotonic() + CHANGES_LOOK_SECONDS
@@ -113,7 +114,7 @@ class StoredLimits(Limiting):
                 self._changed_limits = changed
                 for levels in self._limited.values():
                     levels.open_all()
-        return replace(claim, limits={**claim.limits, **self._changed_limits}) if self._changed_limits else claim
+        return {**limits, **self._changed_limits} if self._changed_limits else limits
 
     def take(self, claim: Claim) -> list[Row]:
         """Hand jobs to a worker, limited ones and others."""
@@ -126,7 +127,7 @@ class StoredLimits(Limiting):
         levels = self._limited.setdefault((claim.worker_id, claim.queues, claim.tags), Levels())
         looked = self._look_now_and_then(claim, levels)
         if levels.closed_until:
-            claim = self._with_changes(claim)
+            claim = replace(claim, limits=self._with_changes(claim.limits))
         rows = self._claim(claim, levels) if levels.open_ones() else []
         next_look = NEVER if looked or not (claim.limits or levels.closed_until) else levels.next_look
         levels.opening = min(levels.next_opening, next_look)
@@ -134,25 +135,23 @@ class StoredLimits(Limiting):
         self.next_opening = min((each.opening for each in self._limited.values() if each.opening > now), default=NEVER)
         return rows
 
-    def finish_and_close(self, outcomes: Sequence[Outcome]) -> set[str]:
-        """Store how jobs ended, and close the keys of limits that they close; return the ids of those that were held.
+    def finish_limited(self, outcomes: Sequence[Outcome]) -> set[str]:
+        """Store how jobs ended, which keys they close and which starts they give back; return the ids of those held.
 
-        Both in one transaction, in which no other claim decides.
+        All in one transaction, in which no claim decides.
         """
+        limits = self._with_changes(declared_limits())
         with atomic(using=self.database, savepoint=False):
             now = self._dialect.enter_limits()
             stored = finish(self._dialect, outcomes)
-            closing = {
-                key: now + round(outcome.closed_for * 1e6)
-                for outcome in outcomes
-                if outcome.job.id in stored
-                for key in outcome.closes
-            }
-            times = self._times_of(closing)
-            before = {key: times.get(key, KeyTimes()) for key in closing}
-            self._store(
-                {key: each._replace(closed_until=max(each.closed_until, closing[key])) for key, each in before.items()}
-            )
+            ended = [outcome for outcome in outcomes if outcome.job.id in stored]
+            keys = {key for outcome in ended for key in (*outcome.closes, *outcome.gives_back)}
+            ledger = Ledger(limits, now, running=tuple, times=self._times_of(keys))
+            note_ends(ledger, ended)
+            self._store(ledger.changed)
+        given_back = {key for outcome in ended for key in outcome.gives_back}
+        for levels in tuple(self._limited.values()) if given_back else ():
+            levels.open(given_back)
         return stored
 
     def prune_limits(self) -> None:

@@ -54,6 +54,6 @@ class LimitedSuspects(StoredLimits):
         return self._dialect.execute(text, now=0.0, until=sql.SKEW_SECONDS, **given, **parameters)
 
     def _ledger_for(self, claim: Claim, limit_keys: Collection[str], now: int) -> Ledger:
-        limits = self._with_changes(claim).limits
+        limits = self._with_changes(claim.limits)
         keys = {key for limit_key in limit_keys for key in keys_of(limit_key)}
         return Ledger(limits, now, running=self._counts(sql.RUNNING).items, times=self._times_of(keys))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from ....core.job.limits import Ledger
+from ....core.job.limits import Ledger, keys_of
 from ...unreadable import EPOCH
 
 #: The number of levels whose keys are read at once.
@@ -55,6 +55,12 @@ class Levels:
     def open_all(self) -> None:
         """Leave no level alone, because limits have changed."""
         self.closed_until = dict.fromkeys(self.closed_until, 0.0)
+
+    def open(self, keys: Collection[str]) -> None:
+        """Leave no level alone that has one of ``keys``, because these have room again."""
+        for level, until in tuple(self.closed_until.items()):
+            if until and not set(keys_of(level.limit_key)).isdisjoint(keys):
+                self.closed_until[level] = 0.0
 
     def open_ones(self) -> list[LimitLevel]:
         """Return the levels that are not left alone."""

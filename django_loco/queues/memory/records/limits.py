@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping
+from datetime import datetime
 
-from ....core.job import utcnow
+from ....core.job import Outcome, utcnow
 from ....core.job.limits import KeyTimes, Ledger, Limit, Limits
-from ...claim import Claim
-from ...records.limits import Limiting, LimitUse, micros_of, time_of_micros
+from ...claim import Claim, declared_limits
+from ...records.limits import Limiting, LimitUse, micros_of, note_ends, time_of_micros
 from ..job_table import JobTable
 
 #: The number of keys whose times are kept before those that are over are forgotten.
@@ -33,13 +33,6 @@ class KeyTable:
         if len(self.times) > MANY:
             self.times = {key: times for key, times in self.times.items() if max(times) > ledger.now}
         self.opens_at = None if ledger.next_opening is None else time_of_micros(ledger.next_opening)
-
-    def close(self, keys: Iterable[str], seconds: float) -> None:
-        """Let no job of these keys begin for so long."""
-        until = micros_of(utcnow() + timedelta(seconds=seconds)) if keys else 0
-        for key in keys:
-            times = self.times.get(key, KeyTimes())
-            self.times[key] = times._replace(closed_until=max(until, times.closed_until))
 
     def has_opened(self, now: datetime) -> bool:
         """Return whether a key has opened since the last fetch."""
@@ -90,6 +83,12 @@ class MemoryLimits(Limiting):
     def changed_limits(self) -> Limits:
         """Return the limits that people have changed."""
         return self._keys.changed.copy()
+
+    def _note_ends(self, outcomes: Collection[Outcome]) -> None:
+        if any([outcome.closes or outcome.gives_back for outcome in outcomes]):
+            ledger = self._ledger(declared_limits(), utcnow())
+            note_ends(ledger, outcomes)
+            self._keys.times |= ledger.changed
 
     def _ledger(self, limits: Limits, now: datetime) -> Ledger:
         limits = {**limits, **self._keys.changed} if self._keys.changed else limits

@@ -4,10 +4,10 @@
 -- Keys: see the first lines; the channels to announce jobs in follow.
 -- Arguments: the outcomes (see `finish`); 1 to accept only those with expired leases; how many marks to leave
 -- in the channels, and how many more if limited jobs wait; two lines for each of some of these runs: id and log; and two
--- more: id, and the keys of limits that it closes (see `close`); the claim, if there is one: nonce, worker, microseconds of
--- its leases, threads, coroutines, queues, tags, and which kinds of jobs are for the threads, and which for the coroutines
--- (a digit each, see `place`); its limits (see `limits_of`); its ageing in microseconds, or nothing; the worker whose command
--- to return, or nothing.
+-- more: id, and what it does with keys of limits (see `note_ends`); the limits for that (see `limits_of`); the claim, if there
+-- is one: nonce, worker, microseconds of its leases, threads, coroutines, queues, tags, and which kinds of jobs are for the
+-- threads, and which for the coroutines (a digit each, see `place`); its limits; its ageing in microseconds, or nothing; the
+-- worker whose command to return, or nothing.
 -- Returns the ids refused; the jobs handed over (see `show`); in how many microseconds the next deferred job becomes
 -- due, or a key of limited jobs opens, or -1 if none does; the command.
 local keys = {
@@ -18,7 +18,7 @@ local keys = {
   kept = KEYS[25], answer = KEYS[26],
 }
 turns_key, turn_key = keys.turns, keys.turn
-local command = (ARGV[17] or '') ~= '' and redis.call('HGET', KEYS[24], ARGV[17]) or ''
+local command = (ARGV[18] or '') ~= '' and redis.call('HGET', KEYS[24], ARGV[18]) or ''
 if ARGV[1] == '' and redis.call('EXISTS', keys.ready, keys.deferred, keys.answer) == 0 then
   return { '', '', -1, command }  -- An idle worker asks every second, which must cost next to nothing.
 end
@@ -30,7 +30,7 @@ local remembered = is_rescue and redis.call('GET', keys.answer)
 if remembered then  -- the reply to this rescue did not arrive
   refused = lines(remembered)
 elseif ARGV[1] ~= '' then
-  refused = finish(ARGV[1], pairs_of(ARGV[4]), pairs_of(ARGV[5]), keys, now, is_rescue)
+  refused = finish(ARGV[1], pairs_of(ARGV[4]), pairs_of(ARGV[5]), ARGV[6], keys, now, is_rescue)
   if is_rescue then
     redis.call('SET', keys.answer, table.concat(refused, '\n') .. (#refused > 0 and '\n' or ''), 'PX', 60000)
   end
@@ -44,11 +44,11 @@ elseif ARGV[1] ~= '' then
 end
 
 local ids = {}
-if ARGV[6] then
+if ARGV[7] then
   ids = fetch({
-    nonce = ARGV[6], worker = ARGV[7], lease = tonumber(ARGV[8]), memory = math.ceil(ARGV[8] / 1000) + 60000,
-    threads = tonumber(ARGV[9]), coroutines = tonumber(ARGV[10]), queues = words(ARGV[11]), tags = words(ARGV[12]),
-    sync = ARGV[13], async = ARGV[14], paused = paused(keys.paused), limits = ARGV[15], ageing = tonumber(ARGV[16]),
+    nonce = ARGV[7], worker = ARGV[8], lease = tonumber(ARGV[9]), memory = math.ceil(ARGV[9] / 1000) + 60000,
+    threads = tonumber(ARGV[10]), coroutines = tonumber(ARGV[11]), queues = words(ARGV[12]), tags = words(ARGV[13]),
+    sync = ARGV[14], async = ARGV[15], paused = paused(keys.paused), limits = ARGV[16], ageing = tonumber(ARGV[17]),
   }, keys, now)
 end
 

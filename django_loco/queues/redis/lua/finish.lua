@@ -15,24 +15,49 @@ local function with_log(before, log)
   return before and before .. '\t' .. log or log
 end
 
--- Closes keys of limits: `what` is for how many microseconds, and the keys, with spaces between.
-local function close(keys, what, now)
-  local duration, names = what:match('^(%d+) (.*)$')
-  for key in names:gmatch('[^ ]+') do
-    local until_then = math.max(now + duration, tonumber(redis.call('ZSCORE', keys.closings, key) or 0))
-    redis.call('ZADD', keys.closings, text(until_then), key)
+-- Looks again at the closed levels that have one of some keys, which have room now.
+local function open_levels(keys, names)
+  local opened = {}
+  for _, level in ipairs(redis.call('ZRANGE', keys.closed, 0, -1)) do
+    for key in limit_key_of(level):gmatch('[^ ]+') do
+      if names[key] then
+        opened[#opened + 1] = level
+        break
+      end
+    end
+  end
+  send('ZREM', keys.closed, opened)
+  queue_up(opened)
+end
+
+-- Notes what jobs do with keys of limits: `ends` has for each of them for how many microseconds it closes them, or nothing
+-- if it gives its starts back, and the keys, with spaces between.
+local function note_ends(keys, ends, limits, now)
+  local ledger, given_back = ledger_of(keys, limits_of(limits, keys.changed_limits), now), {}
+  for _, what in ipairs(ends) do
+    local duration, names = what:match('^(%d*) (.*)$')
+    if duration == '' then
+      ledger.give_back(names)
+      names:gsub('[^ ]+', function(key) given_back[key] = true end)
+    else
+      ledger.close(names, tonumber(duration))
+    end
+  end
+  if next(given_back) then
+    open_levels(keys, given_back)
   end
 end
 
 -- `payload` has six lines per outcome: id, token, the job's new state, its queue and status separated by a tab. If the job
 -- is READY, its place and the earliest time of its next run (or nothing) follow; otherwise its once-key (or nothing) and
--- the time when it ended (see `add_ended`). `log_of` has the logs of some of these runs by id.
+-- the time when it ended (see `add_ended`). `log_of` has the logs of some of these runs by id, `ends_of` what some of them do
+-- with keys of `limits` (see `note_ends`).
 -- Returns the ids refused: of jobs that are not held, or are held with another token. With `only_expired` also those with
 -- a valid lease. An outcome that is already stored in the same words is accepted again: its first reply did not arrive.
 -- The earliest time of the next run of a job that waits for a signal is followed by a tab and the signals that it had when it
 -- was fetched. If they are others now, the outcome is refused as well.
 -- The state may be followed by a tab and the job's checkpoint, which stays until the job has succeeded.
-local function finish(payload, log_of, closes, keys, now, only_expired)
+local function finish(payload, log_of, ends_of, limits, keys, now, only_expired)
   local rows, ids = lines(payload), {}
   for row = 1, #rows, 6 do
     ids[#ids + 1] = rows[row]
@@ -40,7 +65,7 @@ local function finish(payload, log_of, closes, keys, now, only_expired)
 
   local held, before = pick(keys.held, ids), pick(keys.states, ids)
   local logs, gone, states, new, due, later, ended, kept = {}, {}, {}, {}, {}, {}, {}, {}
-  local failed, refused, moved, known, over = {}, {}, {}, {}, {}
+  local failed, refused, moved, known, over, ends = {}, {}, {}, {}, {}, {}
   for number, id in ipairs(ids) do
     local _, token, state, kind, name, time = unpack(rows, 6 * number - 5, 6 * number)
     local is_ready = kind:find('\tREADY', 1, true)
@@ -61,9 +86,7 @@ local function finish(payload, log_of, closes, keys, now, only_expired)
       local checkpoint = before[number] and before[number]:match('\t.*')
       add(states, id, checkpoint and not kind:find('\tSUCCESSFUL', 1, true) and state .. checkpoint or state)
       moved[kind] = (moved[kind] or 0) + 1
-      if closes[id] then
-        close(keys, closes[id], now)
-      end
+      ends[#ends + 1] = ends_of[id]
       if log_of[id] then
         add(logs, id, with_log(redis.call('HGET', keys.logs, id), log_of[id]))
       end
@@ -99,6 +122,9 @@ local function finish(payload, log_of, closes, keys, now, only_expired)
   send('ZADD', keys.finished, ended)
   send('ZADD', keys.kept, kept)
   send('ZADD', keys.failed, failed)
+  if #ends > 0 then
+    note_ends(keys, ends, limits, now)
+  end
   line_up(keys.ready, keys.tagged, due)
   send('ZADD', keys.deferred, later)
   for number = 1, #known, 2 do

@@ -100,5 +100,23 @@ local function ledger_of(keys, limits, now)
       end
     end
   end
+
+  -- Closes keys, with spaces between, for some microseconds.
+  function self.close(names, duration)
+    for key in names:gmatch('[^ ]+') do
+      closings[key] = math.max(closing_of(key), now + duration)
+      redis.call('ZADD', keys.closings, text(closings[key]), key)
+    end
+  end
+
+  -- Notes that a job with these keys, of which `start` was noted, does not begin.
+  function self.give_back(names)
+    for _, part in ipairs(parts(names)) do
+      if part.limit and part.limit.interval > 0 and tat_of(part) > now then
+        tats[part.key] = math.max(now, tat_of(part) - part.limit.interval)
+        redis.call('ZADD', keys.tats, text(tats[part.key]), part.key)
+      end
+    end
+  end
   return self
 end

@@ -80,7 +80,7 @@ class RedisLimits(RedisPauses, Limiting):
     def suspects(self, claim: Claim) -> int:
         """Return how many suspects are due, without limited ones that may not begin now."""
         queues, tags, kinds, _ = choice_payload(replace(claim, suspects=True))
-        return int(self.server.run("suspects", (queues, tags, kinds, limits_payload(claim))))
+        return int(self.server.run("suspects", (queues, tags, kinds, limits_payload(claim.limits))))
 
 
 def _limited_kinds(claim: Claim) -> str:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ....core.job import READY, RUNNING, Job, utcnow
+from ....core.job import READY, RUNNING, Job, Outcome, utcnow
 from ....core.job.limits import KeyTimes, Ledger
 from ....queues.base import Change
 from ..case import done, failed, in_seconds, retry
@@ -44,10 +44,12 @@ class _History:
         self._case, self._queue, self._random = case, case.queue, random
         self.context = ""
         self._starts: Counter[str] = Counter()
+        self._queue.set_limit("slow", LIMITS["slow"])  # so that outcomes know it
         self._steps: Mapping[str, Callable[[], object]] = {
             "enqueue": self._enqueue,
             "fetch": self._fetch,
             "finish": self._finish,
+            "hand back": self._hand_back,
             "rescue": self._queue.rescue,
             "cancel": lambda: self._queue.change([cancelled(job) for job in self._some(READY)]),
             "delete": lambda: self._queue.change([Change(before=job, after=None) for job in self._some(READY)]),
@@ -55,7 +57,7 @@ class _History:
 
     def step(self) -> None:
         """Do something."""
-        [name] = self._random.choices([*self._steps], [6, 6, 4, 1, 1, 1])
+        [name] = self._random.choices([*self._steps], [6, 6, 4, 1, 1, 1, 1])
         self._steps[name]()
 
     def _some(self, status: Any) -> list[Job]:
@@ -78,6 +80,11 @@ class _History:
     def _finish(self) -> None:
         held = self._some(RUNNING)
         assert self._queue.finish([self._random.choice((done, failed, retry))(job) for job in held]) == set()
+
+    def _hand_back(self) -> None:
+        held = self._some(RUNNING)
+        assert self._queue.finish([Outcome.released(job).not_begun() for job in held]) == set()
+        self._starts.subtract(key for job in held for key in (job.limit_key or "").split())
 
     def _fetch(self) -> None:
         threads, coroutines = self._random.randint(0, 4), self._random.randint(0, 4)

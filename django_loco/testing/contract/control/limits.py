@@ -120,6 +120,50 @@ class LimitContract(LimitCase):
         assert 0 < use.times["slow:2"].tat - use.now <= HOUR / 2
         assert "slow:3" not in use.times
 
+    def test_a_job_that_does_not_begin_gives_its_start_back(self) -> None:
+        self.queue.set_limit("slow", LIMITS["slow"])
+        jobs = self.limited("slow:1 db", 5, expires_at=in_seconds(60))
+        held = self.taken()
+        assert len(held) == 2
+        assert self.taken() == []
+        ends = [
+            Outcome.expired(held[0]).not_begun(),
+            Outcome.released(held[1], run_after=in_seconds(3600)).not_begun(),
+        ]
+        refused = [replace(end, job=replace(end.job, token="another")) for end in ends]
+        assert self.queue.finish(refused) == {held[0].id, held[1].id}
+        assert self.taken() == []
+        assert self.queue.finish(ends) == set()
+        held = self.taken()
+        assert [job.id for job in held] == [job.id for job in jobs[2:4]]
+        assert self.taken() == []
+        self.queue.finish([Outcome.released(held[0]).not_begun(), done(held[1])])
+        assert [job.id for job in self.taken()] == [jobs[2].id]
+        assert self.taken() == []
+
+    def test_a_start_that_is_given_back_is_for_any_job_of_the_key(self) -> None:
+        self.queue.set_limit("steady", LIMITS["steady"])
+        self.limited("steady db", 1)
+        [held] = self.taken()
+        others = self.limited("steady", 1, queue_name="mail") + self.limited("api:7 steady", 1, is_async=True)
+        assert self.taken() == []
+        self.queue.finish([Outcome.released(held, run_after=in_seconds(3600)).not_begun()])
+        [taken] = self.taken()
+        assert taken.id in {job.id for job in others}
+        assert self.taken() == []
+
+    def test_no_more_starts_are_given_back_than_are_left(self) -> None:
+        self.queue.set_limit("slow", LIMITS["slow"])
+        self.limited("slow", 3)
+        self.limited("unknown slow", 1, priority=-1)
+        held = self.taken()
+        ends = [Outcome.released(job, run_after=in_seconds(3600)).not_begun() for job in held]
+        self.queue.finish([replace(end, gives_back=end.gives_back * 5) for end in ends])
+        use = self.queue.limit_use(["slow"])
+        assert "slow" not in use.times or use.times["slow"].tat <= use.now
+        assert len(self.taken()) == 2
+        assert self.taken() == []
+
     def test_without_a_burst_one_begins_at_a_time(self) -> None:
         self.limited("steady", 3)
         assert len(self.taken()) == 1

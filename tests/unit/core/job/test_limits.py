@@ -72,6 +72,38 @@ def test_no_period_has_more_starts_than_the_rate_and_the_burst(rate, burst):
     assert len(starts) > 100
 
 
+def test_a_start_that_is_given_back_can_be_had_again_and_no_more():
+    limit = Limit(rate="1/s", burst=3)
+    each = ledger(limit)
+    each.start("api db", 3)
+    each.give_back(("api", "db"))
+    assert each.room("api") == 1
+    assert "db" not in each.changed
+    each.give_back(("api",) * 9)
+    assert each.room("api") == 3
+    assert each.changed["api"].tat == NOW, "a bucket that is empty has nothing to give"
+
+
+def test_a_start_is_given_back_as_far_as_it_has_not_passed():
+    limit = Limit(rate="1/s")
+    later = ledger(limit, NOW + SECOND - 1, api=KeyTimes(tat=NOW + SECOND))
+    later.give_back(("api",))
+    assert later.changed["api"].tat == NOW + SECOND - 1
+    later = ledger(limit, NOW + SECOND, api=KeyTimes(tat=NOW + SECOND))
+    later.give_back(("api",))
+    assert later.changed == {}
+
+
+def test_a_key_is_closed_for_the_longest_time_that_somebody_says():
+    each = ledger(Limit(concurrency=1))
+    each.close(("api", "db"), 2)
+    each.close(("api",), 1)
+    assert {key: times.closed_until - NOW for key, times in each.changed.items()} == {
+        "api": 2 * SECOND,
+        "db": 2 * SECOND,
+    }
+
+
 def test_a_clock_that_was_put_back_closes_a_key_for_an_interval_at_most():
     limit = Limit(rate="1/s", burst=2)
     behind = ledger(limit, NOW - 3600 * SECOND, api=KeyTimes(tat=NOW))
