@@ -15,6 +15,7 @@ from ..core.job import Job, Outcome
 from ..core.job.waits import Wait
 from ..log import tracing
 from ..queues import Queue
+from .closed_keys import ClosedKeys
 from .execution.kept_log import KeptLog
 
 
@@ -45,6 +46,9 @@ class ClaimedJob:
 
     queue: Queue | None = None
     """The queue that it is from; ``None``: it has none, and no signals."""
+
+    closed_keys: ClosedKeys = field(default_factory=ClosedKeys)
+    """Those of the worker."""
 
     fetched_at: float = field(default_factory=time.monotonic)
     renewed_at: float = -math.inf

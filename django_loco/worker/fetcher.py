@@ -22,6 +22,7 @@ from ..queues.workers import WorkerState
 from .acknowledger import OutcomeInbox
 from .backoff import QueueBackoff
 from .claimed_job import ClaimedJob
+from .closed_keys import ClosedKeys
 from .deadline import Leftovers, Quietness, ShutdownDeadline
 from .held_jobs import HeldJobs
 from .maintenance.queue_thread import QueueThread
@@ -108,7 +109,7 @@ class Fetcher:
         self._request_priority = request_priority or RequestPriority()
         self._others_are_done, self._obey = others_are_done, obey
         self._clock = clock
-        self._quietness, self._leftovers = Quietness(pools), Leftovers(queue)
+        self._quietness, self._leftovers, self._closed_keys = Quietness(pools), Leftovers(queue), ClosedKeys(clock)
         self._is_retired = self._found_nothing = self._has_room = False
         self._next_check = clock()
         self._end_pause = threading.Event()
@@ -302,7 +303,7 @@ class Fetcher:
         self.jobs.hand_over([self._claimed(job, asked_at) for job in jobs], self._jobs_left())
 
     def _claimed(self, job: Job, asked_at: float) -> ClaimedJob:
-        claimed = ClaimedJob(job, self.stopping, self._queue.update, self._queue)
+        claimed = ClaimedJob(job, self.stopping, self._queue.update, self._queue, self._closed_keys)
         claimed.valid_until = asked_at + self._claim.lease
         return claimed
 

@@ -100,6 +100,13 @@ def throttled(number: int, limit: str | None = None) -> int:
 
 
 @task
+def throttled_at(number: int, last: int) -> None:
+    ran.append(("throttled_at", number))
+    if number == last:
+        raise Throttled(retry_after=3600)
+
+
+@task
 def blocked() -> None:
     gate.wait(30)
 

@@ -34,6 +34,7 @@ LIMITS = {
     "slow": {"rate": "1/h"},
     "brisk": {"rate": "20/s"},
     "two": {"rate": "2/d", "burst": 2},
+    "wide": {"rate": "900/d", "burst": 900},
 }
 
 
@@ -339,6 +340,24 @@ def test_jobs_that_wait_for_others_spend_nothing_of_the_rate(queue, worker, monk
     time.sleep(0.3)
     tasks.gate.set()
     until(lambda: {queue.get(each.id).status for each in (first, second)} == {SUCCESSFUL})
+
+
+def test_a_worker_does_not_begin_what_it_has_prefetched_of_a_limit_that_is_closed(queue):
+    tasks.ran.clear()
+    task = LocoTask(func=tasks.throttled_at.func, limits=["wide"])
+    enqueue_many(task, [(number, 300) for number in range(600)])
+    worker = Worker(queue, threads=1, coroutines=1, lease=30, result_ttl=60)
+    worker.start()
+    until(lambda: ("throttled_at", 300) in tasks.ran)
+    until(lambda: not queue.list(status=RUNNING))
+    worker.stop(time.monotonic() + 5)
+    assert worker.join(10)
+    assert tasks.ran == [("throttled_at", number) for number in range(301)]
+    assert (len(queue.list(status=READY, limit=1_000)), len(queue.list(status=SUCCESSFUL, limit=1_000))) == (300, 300)
+    use = queue.limit_use(["wide"])
+    assert use.times["wide"].closed_until > use.now
+    interval = 86_400 / 900 * 1e6
+    assert 300 * interval < use.times["wide"].tat - use.now + 60e6 < 302 * interval, "one start for each that began"
 
 
 def test_a_worker_that_stops_gives_back_the_starts_of_the_jobs_that_it_has_not_begun(queue):

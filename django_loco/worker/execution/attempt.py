@@ -308,6 +308,7 @@ class Attempt:
         if not keys:
             return self._snoozed(Snooze(error.delay))
         seconds = error.delay.total_seconds()
+        self.claimed.closed_keys.close(keys, seconds)
         return replace(Outcome.released(self.job), snoozed=True, closes=keys, closed_for=seconds)
 
     def _snoozed(self, snooze: Snooze) -> Outcome:

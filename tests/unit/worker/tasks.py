@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 from django.utils import translation
 
 from django_loco.exceptions import JobTimeout
-from django_loco.tasks import Discard, Snooze, task
+from django_loco.tasks import Discard, Snooze, Throttled, task
 
 
 class Events(dict[str, threading.Event]):
@@ -332,6 +332,16 @@ async def auntil_cancelled(context: Any, name: str) -> None:
     finally:
         told.append((context.cancelled, context.stopping))
         events[f"{name} ended"].set()
+
+
+@task
+def throttle(limit: str | None = None) -> None:
+    raise Throttled(3600, limit=limit)
+
+
+@task
+async def athrottle(limit: str | None = None) -> None:
+    raise Throttled(3600, limit=limit)
 
 
 @task(max_attempts=3, takes_context=True)

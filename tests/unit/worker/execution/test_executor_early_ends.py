@@ -17,6 +17,8 @@ from django_loco.core.job import DISCARDED, EXPIRED, FAILED, READY, Outcome, utc
 from django_loco.jobs.states import state_of
 from django_loco.log import sentry
 from django_loco.signals import job_cancelled, job_retried
+from django_loco.worker.claimed_job import ClaimedJob
+from django_loco.worker.closed_keys import ClosedKeys
 from django_loco.worker.execution.attempt import INTERRUPTION_DELAY
 from django_loco.worker.execution.executor import aexecute, execute
 
@@ -26,15 +28,21 @@ from ..tasks import told
 SOON = timedelta(seconds=5)
 
 
-def on_a_thread(name: str, *args: Any) -> Outcome:
-    outcome = copy_context().run(execute, claimed_of(name, *args))
+def claimed_with(name: str, *args: Any, closed_keys: ClosedKeys | None = None, **fields: Any) -> ClaimedJob:
+    claimed = claimed_of(name, *args, **fields)
+    claimed.closed_keys = closed_keys or claimed.closed_keys
+    return claimed
+
+
+def on_a_thread(name: str, *args: Any, **fields: Any) -> Outcome:
+    outcome = copy_context().run(execute, claimed_with(name, *args, **fields))
     assert outcome is not None
     return outcome
 
 
-def on_a_loop(name: str, *args: Any) -> Outcome:
+def on_a_loop(name: str, *args: Any, **fields: Any) -> Outcome:
     async def main() -> Outcome | None:
-        return await aexecute(claimed_of(f"a{name}", *args), lambda attempt: attempt.begin())
+        return await aexecute(claimed_with(f"a{name}", *args, **fields), lambda attempt: attempt.begin())
 
     outcome = copy_context().run(asyncio.run, main())
     assert outcome is not None
@@ -74,6 +82,19 @@ def test_a_snoozed_job_is_due_later_and_has_spent_nothing(ended, caplog):
     assert (line.levelname, line.name) == ("INFO", "django_loco.worker")
     assert "snooze is snoozed; the next run is due in " in line.getMessage()
     assert not line.exc_info
+
+
+@pytest.mark.parametrize(("limit", "closed"), [(None, ["api:7", "db"]), ("api", ["api:7"])])
+def test_a_throttled_job_lets_no_other_of_its_limits_begin(ended, limit, closed):
+    keys = ClosedKeys()
+    outcome = ended("throttle", limit, limit_key="api:7 db", closed_keys=keys)
+    assert [*outcome.closes] == closed
+    others = {
+        limit_key: ended("note", "it ran", limit_key=limit_key, closed_keys=keys)
+        for limit_key in ("api:7", "db", "mail", None)
+    }
+    assert [limit_key for limit_key, other in others.items() if other.status == READY] == closed
+    assert {(other.spent, other.run_after) for other in others.values() if other.status == READY} == {(False, None)}
 
 
 @pytest.mark.parametrize("seconds", [0, -1])
