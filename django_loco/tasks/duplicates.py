@@ -125,7 +125,8 @@ def _by_id(
 
 
 def _has_begun(job: Job) -> bool:
-    return not reruns.follows(job) and (job.status != READY or job.started_at is not None)
+    """Return whether ``job`` may run with the arguments that it has: it has begun, or may begin in another store."""
+    return not reruns.follows(job) and (job.status != READY or job.started_at is not None or job.is_moving)
 
 
 def _without_expired(queue: Queue, holders: Mapping[str, Job]) -> Mapping[str, Job]:
@@ -144,11 +145,12 @@ def _without_expired(queue: Queue, holders: Mapping[str, Job]) -> Mapping[str, J
 
 def _has_expired(job: Job, now: datetime) -> bool:
     waits = job.status == READY and not job.is_known_to_have_begun
-    return waits and job.expires_at is not None and job.expires_at <= now
+    return waits and not job.is_moving and job.expires_at is not None and job.expires_at <= now
 
 
 def _may_be_replaced(holder: Job, job: Job) -> bool:
-    return holder.status == READY and not _has_begun(holder) and holder.task_path == job.task_path
+    waits = holder.status == READY and not _has_begun(holder) and not holder.is_moving
+    return waits and holder.task_path == job.task_path
 
 
 def _replaced(
@@ -291,7 +293,9 @@ def take_following(queue: Queue, job: Job) -> Job | None:
         return None
     reruns.settle(queue, [job.unique_key])
     following = queue.holders([job.unique_key]).get(job.unique_key)
-    if following is None or following.status != READY or queue.change([Change(before=following, after=None)]):
+    if following is None or following.status != READY or following.is_moving:
+        return None
+    if queue.change([Change(before=following, after=None)]):
         return None
     return replace(following, key=None, run_after=None)  # its once-key stays known
 

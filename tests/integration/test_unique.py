@@ -15,7 +15,9 @@ from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Outcome, utcnow
 from django_loco.core.uniqueness import digest_of
 from django_loco.exceptions import DuplicateJob, InvalidArguments, InvalidState, JobExpired
 from django_loco.jobs.operations import reruns
+from django_loco.jobs.transfer.parking import parked
 from django_loco.queues import Claim, queue_for
+from django_loco.queues.base import Change
 from django_loco.tasks import InvalidTask, LocoTask, duplicates, enqueue_many, task
 from django_loco.testing import drain, travel
 from django_loco.worker.execution.inline import run_once
@@ -399,6 +401,54 @@ def test_a_tick_makes_a_job_if_the_one_with_its_key_has_expired(queue):
     assert (first.duplicate, first.id == late.id) == (False, False)
     late.refresh()
     assert late.errors[-1].exception_class is JobExpired
+
+
+def park(queue, result):
+    """Let the job of ``result`` be on its way to another store; return it as it is then."""
+    job = queue.get(result.id)
+    assert queue.change([Change(before=job, after=parked(job, "other"))]) == set()
+    return queue.get(result.id)
+
+
+def test_calls_and_ticks_leave_a_job_as_it_is_that_is_on_its_way_to_another_store(queue):
+    first = restock.enqueue("a", amount=1)
+    away = park(queue, first)
+    for result in (restock.enqueue("a", amount=2), fire(restock, "nightly@1", 3)):
+        assert (result.id, result.duplicate, result.kwargs) == (first.id, True, {"amount": 1})
+    assert queue.get(first.id) == away
+    assert len(queue.list()) == 1
+
+
+def test_a_job_that_has_expired_on_its_way_to_another_store_is_not_ended_here(queue):
+    away = park(queue, restock.using(expires=5).enqueue("a", amount=1))
+    with travel(timedelta(minutes=1)):
+        assert restock.enqueue("a", amount=2).id == away.id
+    assert queue.get(away.id) == away
+
+
+@pytest.mark.parametrize("by_tick", [False, True])
+def test_a_call_to_rerun_a_job_that_is_on_its_way_follows_it(queue, by_tick):
+    away = park(queue, restock_again.enqueue("a", amount=1))
+    second = fire(restock_again, "nightly@1", 2) if by_tick else restock_again.enqueue("a", amount=2)
+    assert (second.id == away.id, second.duplicate) == (False, False)
+    assert queue.get(away.id) == away
+    assert reruns.follows(queue.get(second.id))
+    assert queue.change([Change(before=away, after=None)]) == set()  # it is in the other store now
+    with travel(timedelta(minutes=1)):
+        drain()
+        drain()
+    assert tasks.ran == [("a", 2)]
+
+
+def test_a_job_that_follows_stays_on_its_way_to_another_store(queue):
+    running = restock_again.enqueue("a", amount=1)
+    [held] = fetched(queue)
+    away = park(queue, restock_again.enqueue("a", amount=2))
+    assert restock_again.enqueue("a", amount=3).id == away.id
+    run_once(queue, held)
+    running.refresh()
+    assert running.status == SUCCESSFUL
+    assert queue.get(away.id) == away
 
 
 def test_a_worker_that_is_faster_than_a_tick_runs_the_job_as_it_was(queue, monkeypatch):

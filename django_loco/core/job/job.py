@@ -225,6 +225,11 @@ class Job:
         return bool(self.worker_ids or self.lost) or not (self.checkpoint is self.steps is self.waits is None)
 
     @property
+    def is_moving(self) -> bool:
+        """Whether it is on its way to another store, or there already. It may only be cancelled or deleted here."""
+        return MOVING in self.options
+
+    @property
     def is_suspect(self) -> bool:
         """Whether it fails as ``LostJob`` when the next worker dies with it."""
         return self.lost >= SUSPECT

@@ -24,7 +24,7 @@ from datetime import datetime
 from typing import Protocol
 
 from ...conf import loco_settings
-from ...core.job import FAILED, MOVING, READY, RUNNING, Job, Outcome, error_of, utcnow
+from ...core.job import FAILED, READY, RUNNING, Job, Outcome, error_of, utcnow
 from ...exceptions import InvalidState, JobCancelled
 from ...queues.base import Change
 from ..states import State, state_of
@@ -81,7 +81,7 @@ def _hindrance(operation: Operation, job: Job) -> str:
         return ""
     if not job.is_readable:
         return "cannot be read as it is stored, so it can only be deleted"
-    if MOVING in job.options and not isinstance(operation, Cancel):  # the other store may run it, too
+    if job.is_moving and not isinstance(operation, Cancel):  # the other store may run it, too
         return "is on its way to another store, or there already, so here it can only be cancelled or deleted"
     return ""
 

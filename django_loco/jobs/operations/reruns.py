@@ -66,13 +66,11 @@ def take_back(queue: Queue, jobs: Iterable[Job]) -> None:
 
 def settle(queue: Queue, keys: Collection[str]) -> None:
     """Let the jobs run that follow those with ``keys``, if these have ended. Raises what the queue raises."""
-    waiting = [job for job in queue.holders({key_after(key) for key in keys}).values() if job.status == READY]
+    waiting = [job for job in queue.holders({key_after(key) for key in keys}).values() if _waits(job)]
     if not waiting:
         return
-    taken = queue.holders({key_before(job) for job in waiting if follows(job)})
-    queue.change(
-        [Change(before=job, after=_due(job)) for job in waiting if follows(job) and key_before(job) not in taken]
-    )
+    taken = queue.holders({key_before(job) for job in waiting})
+    queue.change([Change(before=job, after=_due(job)) for job in waiting if key_before(job) not in taken])
 
 
 def settle_ended(queue: Queue, jobs: Iterable[Job], later: Later | None = None) -> None:
@@ -89,6 +87,10 @@ def settle_ended(queue: Queue, jobs: Iterable[Job], later: Later | None = None) 
 def keys_of(jobs: Sequence[Job]) -> set[str]:
     """Return the keys of those of ``jobs`` that others may follow."""
     return {job.unique_key for job in jobs if job.unique_key is not None and RERUN in job.options}
+
+
+def _waits(job: Job) -> bool:
+    return follows(job) and job.status == READY and not job.is_moving
 
 
 def _due(job: Job) -> Job:

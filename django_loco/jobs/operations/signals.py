@@ -12,7 +12,6 @@ from ...exceptions import InvalidArguments, InvalidState
 from ...queues.base import Change
 from ..states import state_of
 from ..stores import JobReference, backend_of, get
-from ..transfer.parking import is_parked
 
 
 def signal(which: JobReference, name: str, value: Any = None, /, *, backend: str | None = None) -> bool:
@@ -54,7 +53,7 @@ def _require_possible(job: Job) -> None:
         raise InvalidState(f"Job {job.id} ({job.task_path}) is {state_of(job, utcnow())}, so no signal reaches it.")
     if not job.is_readable:
         raise InvalidState(f"Job {job.id} cannot be read as it is stored, so no signal reaches it.")
-    if is_parked(job):
+    if job.is_moving:
         raise InvalidState(f"Job {job.id} is on its way to another store, or there already. Send the signal there.")
     if not backend_of(job.backend).runs_stored_jobs:
         raise InvalidState(
