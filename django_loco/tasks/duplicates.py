@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from ..core.compat import TaskResult
 from ..core.job import READY, RERUN, RUNNING, Job, Outcome, utcnow
+from ..core.uniqueness import holds_key
 from ..exceptions import DuplicateJob, QueueUnavailable
 from ..jobs.operations import reruns
 from ..jobs.operations.edits import signed_again
@@ -74,7 +75,7 @@ def store(
         rest = [job for job in rest if job.id not in stored]
         if not rest:
             return stored, holders
-        found = _without_expired(queue, queue.holders({str(job.unique_key) for job in rest}))
+        found = _holders_of(queue, {str(job.unique_key) for job in rest})
         if handling.action == "replace":
             found = _replaced(queue, found, rest, handling.max_wait)
         holders |= {job.id: found[str(job.unique_key)] for job in rest if job.unique_key in found}
@@ -103,7 +104,7 @@ def _with_reruns(
         stored |= add(free) if free else set()
         rest = {key: job for key, job in rest.items() if job.id not in stored and key not in held}
         holders |= held
-        found = _without_expired(queue, queue.holders([*rest])) if rest else {}
+        found = _holders_of(queue, [*rest]) if rest else {}
         found = _replaced(queue, found, [*rest.values()], handling.max_wait)
         begun = {key for key, holder in found.items() if _has_begun(holder)}
         holders |= {key: holder for key, holder in found.items() if key not in begun}
@@ -129,18 +130,18 @@ def _has_begun(job: Job) -> bool:
     return not reruns.follows(job) and (job.status != READY or job.started_at is not None or job.is_moving)
 
 
-def _without_expired(queue: Queue, holders: Mapping[str, Job]) -> Mapping[str, Job]:
-    """End the holders that have expired, as a worker would that takes them; return the others. Their keys are free."""
-    now = utcnow()
-    expired = {key: job for key, job in holders.items() if _has_expired(job, now)}
-    if not expired:
+def _holders_of(queue: Queue, keys: Collection[str]) -> Mapping[str, Job]:
+    """Return the jobs that hold unique keys, by these.
+
+    Those that have expired are ended, as a worker would that takes them. Mostly their keys are free then.
+    """
+    holders, now = queue.holders(keys), utcnow()
+    ended = {key: Outcome.expired(job).applied() for key, job in holders.items() if _has_expired(job, now)}
+    if not ended:
         return holders
-    ended = [Outcome.expired(job).applied() for job in expired.values()]
-    refused = queue.change(
-        [Change(before=job, after=after) for job, after in zip(expired.values(), ended, strict=True)]
-    )
-    announce_end(backend_class(queue.alias), [job for job in ended if job.id not in refused])
-    return {key: job for key, job in holders.items() if key not in expired}
+    refused = queue.change([Change(before=holders[key], after=job) for key, job in ended.items()])
+    announce_end(backend_class(queue.alias), [job for job in ended.values() if job.id not in refused])
+    return {key: job for key, job in {**holders, **ended}.items() if key not in ended or holds_key(job, now)}
 
 
 def _has_expired(job: Job, now: datetime) -> bool:
@@ -200,7 +201,7 @@ def mark(results: Sequence[TaskResult[..., Any] | None], jobs: Sequence[Job]) ->
 def refuse(queue: Queue, jobs: Sequence[Job]) -> None:
     """Raise ``DuplicateJob`` if another job holds the key of one of ``jobs``, or two of them have the same."""
     keys = [str(job.unique_key) for job in jobs]
-    for holder in queue.holders(set(keys)).values():
+    for holder in _holders_of(queue, set(keys)).values():
         raise _error(_result_of_duplicate(holder), ())
     for number, key in enumerate(keys):
         if key in keys[:number]:
@@ -239,7 +240,7 @@ def _replace_for_ticks(
     stored: set[str] = set()
     replaced: dict[str, Job] = {}
     for _ in range(ATTEMPTS if rest else 0):
-        holders = _without_expired(queue, queue.holders(rest.keys()))
+        holders = _holders_of(queue, rest.keys())
         free = [job for key, (job, _) in rest.items() if key not in holders]
         stored |= add(free) if free else set()
         changes = {
@@ -293,9 +294,7 @@ def take_following(queue: Queue, job: Job) -> Job | None:
         return None
     reruns.settle(queue, [job.unique_key])
     following = queue.holders([job.unique_key]).get(job.unique_key)
-    if following is None or following.status != READY or following.is_moving:
-        return None
-    if queue.change([Change(before=following, after=None)]):
+    if following is None or following.status != READY or queue.change([Change(before=following, after=None)]):
         return None
     return replace(following, key=None, run_after=None)  # its once-key stays known
 

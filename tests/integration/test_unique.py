@@ -209,6 +209,26 @@ def test_a_job_that_has_expired_makes_room(queue, monkeypatch):
     assert (first.status, first.errors[-1].exception_class) == (FAILED, JobExpired)
 
 
+def test_a_job_that_has_expired_raises_nothing(queue):
+    strict = sync_stock.using(on_duplicate="raise")
+    late = strict.using(expires=60).enqueue("a")
+    with travel(timedelta(minutes=2)):
+        first = strict.enqueue("a")
+        assert not first.duplicate
+        with pytest.raises(DuplicateJob, match=f"Job {first.id} "):
+            strict.enqueue("a")
+    late.refresh()
+    assert late.errors[-1].exception_class is JobExpired
+
+
+def test_a_job_that_has_expired_may_hold_its_key_for_a_time(queue):
+    strict = sync_stock.using(on_duplicate="raise", unique_for=3600)
+    late = strict.using(expires=60).enqueue("a")
+    with travel(timedelta(minutes=2)), pytest.raises(DuplicateJob, match=f"Job {late.id} "):
+        enqueue_many(strict, ["b", "a"])
+    assert ids(queue) == [late.id]
+
+
 def failed_job(queue):
     """Return the result of a job that has failed."""
     first = tasks.fail.using(unique=True, max_attempts=1).enqueue()
