@@ -39,6 +39,7 @@ from .tasks.new_job import JobTemplate, KnownTask, due_at, new_job, validate_tas
 from .tasks.results import load_task, result_of, result_of_new, shown_result_of
 from .tasks.signals import announce
 from .tasks.stored import jobs as stored_jobs
+from .tasks.unique_ticks import store_ticks
 from .worker import in_process
 
 #: Django's own receiver logs each enqueue to it.
@@ -166,7 +167,7 @@ class LocoBackend(stored_jobs.StoredTasks):
             duplicates.mark(ran, jobs)
             return ran
         calls = [(job, duplicates.handling_of(tick.task)) for tick, job in zip(ticks, jobs, strict=True)]
-        stored, others = duplicates.store_ticks(self.queue, calls, lambda few: self._add(few, mode))
+        stored, others = store_ticks(self.queue, calls, lambda few: self._add(few, mode))
         results = [
             result_of(job, tick.task) if job.id in stored else None for tick, job in zip(ticks, jobs, strict=True)
         ]

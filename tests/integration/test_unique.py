@@ -414,10 +414,13 @@ def test_a_tick_leaves_a_job_alone_that_runs_or_belongs_to_another_tick(queue):
     assert [job.key for job in queue.list()] == ["nightly@2"]
 
 
-def test_a_tick_makes_a_job_if_the_one_with_its_key_has_expired(queue):
-    late = restock.using(expires=timedelta(seconds=5)).enqueue("a", amount=1)
+@pytest.mark.parametrize("action", ["keep", "raise", "replace", "rerun"])
+def test_a_tick_makes_a_job_if_the_one_with_its_key_has_expired(queue, action):
+    one = restock.using(on_duplicate=action)
+    late = one.using(expires=timedelta(seconds=5)).enqueue("a", amount=1)
     with travel(timedelta(seconds=6)):
-        first = fire(restock, "nightly@1", 2)
+        first = fire(one, "nightly@1", 2)
+        assert fire(one, "nightly@1", 2) is None
     assert (first.duplicate, first.id == late.id) == (False, False)
     late.refresh()
     assert late.errors[-1].exception_class is JobExpired

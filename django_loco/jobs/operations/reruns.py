@@ -58,10 +58,12 @@ def put_off(job: Job) -> Outcome:
     return Outcome.released(job, run_after=utcnow() + POLL)
 
 
-def take_back(queue: Queue, jobs: Iterable[Job]) -> None:
-    """Take jobs that follow from workers that have fetched them, and would only put them off."""
-    if held := [job for job in jobs if follows(job) and job.status == RUNNING]:
+def take_back(queue: Queue, jobs: Iterable[Job]) -> bool:
+    """Take jobs that follow from workers that have fetched them, and would only put them off; return if any have."""
+    held = [job for job in jobs if follows(job) and job.status == RUNNING]
+    if held:
         queue.finish([put_off(job) for job in held])
+    return bool(held)
 
 
 def settle(queue: Queue, keys: Collection[str]) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 
 from django_loco import jobs
+from django_loco.core.compat import task_backends
 from django_loco.core.job import READY, SUCCESSFUL, Outcome, utcnow
 from django_loco.jobs.operations import reruns
 from django_loco.queues import Claim
@@ -131,6 +134,101 @@ def test_a_worker_runs_it_once_more():
     rebuild.enqueue(0)
     drain()
     assert RAN == [0, 1, 3]
+
+
+def fire(task, tick, *, full):
+    """Offer the tick of a schedule, as one of several schedulers does."""
+    return task_backends["default"].enqueue_tick(task, ["a"], {"full": full}, key=tick, tick=utcnow())
+
+
+def test_a_tick_gives_a_rerun_that_waits_its_call_once(queue):
+    unique = sync_stock.using(unique=("shop",), on_duplicate="rerun")
+    unique.enqueue("a")
+    [held] = fetched(queue)
+    second = unique.enqueue("a", full=True)
+    result = fire(unique, "nightly@1", full=False)
+    assert (result.id, result.duplicate, result.kwargs) == (second.id, True, {"full": False})
+    assert fire(unique, "nightly@1", full=False) is None, "another scheduler"
+    assert reruns.follows(queue.get(second.id))
+    later = fire(unique, "weekly@1", full=True)
+    assert (later.id, later.duplicate, later.kwargs) == (second.id, True, {"full": False})
+    finish(queue, held)
+    [again] = fetched(queue)
+    assert (again.key, again.arguments) == ("nightly@1", '[["a"],{"full":false}]')
+    assert fire(unique, "nightly@1", full=False) is None
+    third = unique.enqueue("a", full=True)
+    assert fire(unique, "nightly@1", full=False) is None or queue.get(third.id).key is None
+    finish(queue, again)
+    assert [job.id for job in fetched(queue)] == [third.id]
+    assert len(queue.list()) == 3
+
+
+def test_a_tick_takes_a_rerun_back_that_a_worker_has_fetched(queue, monkeypatch):
+    monkeypatch.setattr(reruns, "POLL", timedelta(0))
+    unique = sync_stock.using(unique=("shop",), on_duplicate="rerun")
+    unique.enqueue("a")
+    [held] = fetched(queue)
+    second = unique.enqueue("a", full=True)
+    [looked_at] = fetched(queue)
+    assert fire(unique, "nightly@1", full=False).kwargs == {"full": False}
+    assert queue.finish([reruns.put_off(looked_at)]) == {second.id}
+    finish(queue, held)
+    [again] = fetched(queue)
+    assert (again.id, again.key, again.arguments) == (second.id, "nightly@1", '[["a"],{"full":false}]')
+
+
+def test_a_tick_whose_job_a_worker_takes_first_runs_once_more(queue, monkeypatch):
+    unique = sync_stock.using(unique=("shop",), on_duplicate="rerun")
+    first = unique.enqueue("a", full=True)
+    change = queue.change
+
+    def changed(changes):
+        fetched(queue)
+        return change(changes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue, "change", changed)
+        result = fire(unique, "nightly@1", full=False)
+    assert (result.duplicate, result.id == first.id) == (False, False)
+    assert reruns.follows(queue.get(result.id))
+    assert fire(unique, "nightly@1", full=False) is None
+
+
+def test_a_known_tick_leaves_a_later_call_alone_after_two_looks(queue, monkeypatch):
+    unique = sync_stock.using(unique=("shop",), on_duplicate="rerun")
+    fire(unique, "nightly@1", full=True)
+    finish(queue, *fetched(queue))
+    later = unique.enqueue("a")
+    looks, holders = [], queue.holders
+    monkeypatch.setattr(queue, "holders", lambda keys: looks.append(keys) or holders(keys))
+    fire(unique, "nightly@1", full=True)  # by a scheduler that is late
+    assert (queue.get(later.id).key, queue.get(later.id).arguments) == (None, '[["a"],{}]')
+    assert len(looks) == 2
+
+
+@pytest.mark.parametrize("has_follower", [False, True])
+def test_of_several_schedulers_one_gives_a_rerun_the_call_of_a_tick(queue, has_follower):
+    unique = sync_stock.using(unique=("shop",), on_duplicate="rerun")
+    unique.enqueue("a")
+    [held] = fetched(queue)
+    if has_follower:
+        unique.enqueue("a", full=True)
+    ready = threading.Barrier(6)
+
+    def offer(_):
+        ready.wait(20)
+        try:
+            return fire(unique, "nightly@1", full=False)
+        finally:
+            queue.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        results = [result for result in pool.map(offer, range(6)) if result]
+    assert [result.duplicate for result in results] == [has_follower]
+    finish(queue, held)
+    [again] = fetched(queue)
+    assert (again.id, again.key, again.arguments) == (results[0].id, "nightly@1", '[["a"],{"full":false}]')
+    assert len(queue.list()) == 2
 
 
 def finish(queue, *held):
