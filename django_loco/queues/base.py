@@ -270,8 +270,9 @@ class Queue(Records, WorkerRegistry, ABC):
         """Make changes to jobs that no worker holds, each only if the job is still as it was read.
 
         It is not if it was fetched, has ended, was changed or was deleted since. Returns the ids refused, which are
-        unchanged. A job that is ready again is due at its ``run_after``. The once-key of a deleted job stays known as
-        after ``prune``; a queue that keeps it in the job refuses to delete the job until then.
+        unchanged. A job that is ready again is due at its ``run_after``. Of several that take one unique key the first
+        is changed. The once-key of a deleted job stays known as after ``prune``; a queue that keeps it in the job
+        refuses to delete the job until then.
         """
 
     def lost(self, jobs: Sequence[Job]) -> set[str]:

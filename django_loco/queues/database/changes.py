@@ -75,11 +75,15 @@ def change(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
 def _take_keys(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
     """Make changes by which jobs take their unique keys; return the ids of the jobs that were changed.
 
-    Those whose key another job has are left out. If one is taken meanwhile, the database refuses the statement, and
-    each change is tried by itself.
+    Of those with one key the first is made. Those whose key another job holds are left out. If one is taken meanwhile,
+    the database refuses the statement, and each change is tried by itself.
     """
-    wanted = {str(each.after.unique_key): each for each in changes if each.after is not None}
-    held = holders(dialect, wanted)
+    wanted: dict[str, Change] = {}
+    for each in changes:
+        wanted.setdefault(str(each.after and each.after.unique_key), each)
+    held, over = _in_index(dialect, wanted)
+    takers = {each.before.id for each in wanted.values()}
+    _give_up(dialect, [job for job in over if job.id not in takers])
     free = {key: each for key, each in wanted.items() if key not in held}
     made: set[str] = set()
     for batch in ([*free.values()], *([each] for each in free.values())):
@@ -112,8 +116,7 @@ def _change_unchanged(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
 
 def holders(dialect: Dialect, keys: Collection[str]) -> dict[str, Job]:
     """Return the jobs that hold unique keys, by these."""
-    now = utcnow()
-    return {str(job.unique_key): job for job in _in_index(dialect, keys) if holds_key(job, now)}
+    return _in_index(dialect, keys)[0]
 
 
 def insert(dialect: Dialect, jobs: Sequence[Job]) -> set[str]:
@@ -130,21 +133,30 @@ def _with_free_keys(dialect: Dialect, jobs: Sequence[Job], stored: Collection[st
     These jobs give up their keys.
     """
     refused = [job for job in jobs if job.id not in stored and job.unique_key is not None]
-    now = utcnow()
-    over = [job for job in _in_index(dialect, {str(job.unique_key) for job in refused}) if not holds_key(job, now)]
-    if not over:
-        return []
-    payload = json.dumps([{name: getattr(job, name) for name in KEY_COLUMNS} for job in over])
-    dialect.write(dialect.sql(GIVE_UP, listed=dialect.listed(KEY_COLUMNS)), is_durable=True, payload=payload)
+    _, over = _in_index(dialect, {str(job.unique_key) for job in refused})
+    _give_up(dialect, over)
     free = {job.unique_key for job in over}
     return [job for job in refused if job.unique_key in free]
 
 
-def _in_index(dialect: Dialect, keys: Collection[str]) -> list[Job]:
-    """Return the jobs that the unique index has for some keys."""
+def _in_index(dialect: Dialect, keys: Collection[str]) -> tuple[dict[str, Job], list[Job]]:
+    """Return the jobs that the unique index has for some keys: those that hold them, by these, and the others.
+
+    These have held their keys until a time that is over.
+    """
     payload = json.dumps([{"unique_key": key} for key in sorted(keys)])
     sql = dialect.sql(HOLDERS, in_listed=dialect.is_in.format(dialect.listed(["unique_key"])))
-    return [shown_job_of(row) for row in dialect.execute(sql, payload=payload)] if keys else []
+    jobs = [shown_job_of(row) for row in dialect.execute(sql, payload=payload)] if keys else []
+    now = utcnow()
+    held = {str(job.unique_key): job for job in jobs if holds_key(job, now)}
+    return held, [job for job in jobs if str(job.unique_key) not in held]
+
+
+def _give_up(dialect: Dialect, jobs: Sequence[Job]) -> None:
+    """Let jobs give up the keys that they do not hold any more."""
+    if jobs:
+        payload = json.dumps([{name: getattr(job, name) for name in KEY_COLUMNS} for job in jobs])
+        dialect.write(dialect.sql(GIVE_UP, listed=dialect.listed(KEY_COLUMNS)), is_durable=True, payload=payload)
 
 
 def lost(dialect: Dialect, jobs: Sequence[Job]) -> set[str]:

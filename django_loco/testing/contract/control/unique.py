@@ -187,6 +187,21 @@ class UniqueContract(ContractCase):
         assert self.stored(other).status == READY
         assert self.queue.holders(KEYS) == {KEYS[0]: newer}
 
+    def test_a_job_that_is_ready_again_takes_a_key_whose_time_is_over(self) -> None:
+        held = self.held(unique_key=KEYS[0], unique_until="finished")
+        self.queue.finish([failed(held)])
+        [over] = self.queue.enqueue([self.unique(unique_until=until(0))])
+        assert self.queue.change([ready_again(self.stored(held))]) == set()
+        assert self.queue.holders(KEYS) == {KEYS[0]: self.stored(held)}
+        assert self.stored(over).status == READY
+        assert not self.is_free()
+
+    def test_a_job_whose_time_is_over_may_hold_its_key_anew(self) -> None:
+        job = self.enqueue(unique_key=KEYS[0], unique_until=until(0))
+        again = replace(job, unique_until="finished")
+        assert self.queue.change([Change(before=job, after=again)]) == set()
+        assert self.queue.holders(KEYS) == {KEYS[0]: again}
+
     def test_a_job_may_change_its_key_for_one_that_is_free(self) -> None:
         job = self.enqueue(unique_key=KEYS[0], unique_until="finished")
         other = self.enqueue(unique_key=KEYS[1], unique_until="finished")
@@ -199,15 +214,14 @@ class UniqueContract(ContractCase):
         self.queue.finish([done(held) for held in self.fetch()])
         assert self.queue.holders(KEYS) == {}
 
-    def test_of_several_that_are_ready_again_one_takes_the_key(self) -> None:
+    def test_of_several_that_are_ready_again_the_first_takes_the_key(self) -> None:
         held = []
         for _ in range(3):
             held.append(self.held(unique_key=KEYS[0], unique_until="finished"))
             self.queue.finish([failed(held[-1])])
         refused = self.queue.change([ready_again(self.stored(job)) for job in held])
-        assert len(refused) == 2
-        [winner] = {job.id for job in held} - refused
-        assert self.queue.holders(KEYS)[KEYS[0]].id == winner
+        assert refused == {job.id for job in held[1:]}
+        assert self.queue.holders(KEYS)[KEYS[0]].id == held[0].id
         assert [self.stored(job).status for job in held].count(FAILED) == 2
 
     def test_of_threads_that_make_them_ready_again_one_takes_the_key(self) -> None:
