@@ -124,6 +124,7 @@ class JobTable:
         for job in jobs:
             self.finished.pop(job.id, None)
             self.series.drop(job)
+            self.unique.drop(job)  # it may be stored again with another key
 
     def clear(self) -> None:
         """Remove all."""

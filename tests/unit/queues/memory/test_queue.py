@@ -8,6 +8,7 @@ import pytest
 from django_loco.core.job import READY, SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.exceptions import LocoConfigurationError, QueueFull
 from django_loco.queues import Claim
+from django_loco.queues.base import Change
 from django_loco.queues.memory import MemoryQueue, keys
 
 PATIENCE = 20.0
@@ -92,6 +93,18 @@ def test_keys_are_remembered_up_to_a_number(monkeypatch):
     queue.enqueue([job(key="a"), job(key="b"), job(key="c")])
     assert queue.enqueue([job(key="b"), job(key="c")]) == []
     assert len(queue.enqueue([job(key="a")])) == 1
+
+
+def test_a_unique_key_that_a_job_has_exchanged_is_forgotten():
+    queue = MemoryQueue("default", {})
+    for number in range(5):
+        before, after = (job(id="j", unique_key=f"{key}{number}", unique_until="finished") for key in "ab")
+        queue.enqueue([before])
+        assert not queue.change([Change(before=before, after=replace(after, enqueued_at=before.enqueued_at))])
+        assert queue._jobs.unique._last == {f"b{number}": "j"}
+        run(queue)
+        queue.prune(-1)
+    assert queue._jobs.unique._last == {}
 
 
 def test_a_repeated_outcome_in_one_list_counts_once():
