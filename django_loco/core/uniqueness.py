@@ -186,6 +186,10 @@ class CallSignature:
         self._names = [
             each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
         ]
+        by_place = {each.name for each in parameters if each.kind is each.POSITIONAL_ONLY}
+        self._others = by_place | {"*", "**"} if by_place else by_place
+        """Names that mean something else in ``named`` than in a call, where ``**kwargs`` may have them as well."""
+
         self._defaults = {each.name: each.default for each in parameters if _is_json(each.default)}
         self.known = [each.name for each in parameters if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)]
         self.takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters)
@@ -197,8 +201,16 @@ class CallSignature:
         return CallSignature(function, skips)
 
     def named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the arguments of a call by name, with defaults; those that have no names under ``*``."""
-        given = {**self._defaults, **dict(zip(self._names, args, strict=False)), **kwargs}
+        """Return the arguments of a call by name, with defaults; those that have no names under ``*``.
+
+        Under ``**`` are those with the name of a positional-only one, which a call may give beside that.
+        """
+        given = {**self._defaults, **dict(zip(self._names, args, strict=False))}
+        if self._others.isdisjoint(kwargs):
+            given |= kwargs
+        else:
+            given |= {name: value for name, value in kwargs.items() if name not in self._others}
+            given["**"] = {name: value for name, value in kwargs.items() if name in self._others}
         return given | {"*": args[len(self._names) :]} if len(args) > len(self._names) else given
 
 

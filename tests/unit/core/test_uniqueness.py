@@ -47,6 +47,28 @@ def test_ways_to_write_a_call_have_one_key():
     assert len({same[0], key("b"), key("a", "b"), key("a", loud=True), key("a", "hello", 1), key("a", "hello", 2)}) == 6
 
 
+def by_place(first: Any = 0, /, *more: Any, **given: Any) -> None:
+    """Do nothing."""
+
+
+def test_an_argument_by_place_and_one_of_its_name_are_two():
+    of = Options(func=by_place)
+    calls = [
+        key(1, of=of),
+        key(1, first=2, of=of),
+        key(5, first=2, of=of),
+        key(first=2, of=of),
+        key(2, of=of),
+        key(1, 2, of=of),
+        key(1, of=of, **{"*": [2]}),
+        key(1, of=of, **{"**": {"first": 2}}),
+    ]
+    assert len(set(calls)) == len(calls)
+    assert key(1, other=2, of=of) == key(1, other=2, of=Options(func=lambda first, **given: None))
+    chosen = Options(func=by_place, unique=("first",))
+    assert key(1, first=2, of=chosen) == key(1, of=chosen) != key(2, of=chosen)
+
+
 def test_the_order_in_a_dict_does_not_count_but_that_in_a_list_does():
     of = Options(func=anything)
     assert key(of=of, a={"x": 1, "y": [1, 2]}, b=2) == key(of=of, b=2, a={"y": (1, 2), "x": 1})
