@@ -95,7 +95,7 @@ def _with_reruns(
     rest = dict(last)
     for _ in range(ATTEMPTS):
         # A job that follows would run with older arguments than a new one, if that came first.
-        waiting = {after[key]: job for key, job in queue.holders(after.keys()).items() if after[key] in rest}
+        waiting = {after[key]: job for key, job in holders_of(queue, after.keys()).items() if after[key] in rest}
         reruns.take_back(queue, waiting.values())
         held = _replaced(queue, waiting, [*rest.values()], handling.max_wait)
         held = {key: job for key, job in held.items() if not (reruns.follows(job) and job.status == RUNNING)}

@@ -11,9 +11,12 @@ import pytest
 from django_loco import jobs
 from django_loco.core.compat import task_backends
 from django_loco.core.job import READY, SUCCESSFUL, Outcome, utcnow
+from django_loco.exceptions import JobExpired
 from django_loco.jobs.operations import reruns
 from django_loco.queues import Claim
 from django_loco.tasks import enqueue_many, task
+from django_loco.testing import travel
+from tests.app import tasks
 from tests.app.tasks import sync_stock
 
 from .conftest import drain
@@ -115,6 +118,19 @@ def test_a_rerun_that_a_worker_has_fetched_gets_the_newest_call(queue, monkeypat
     finish(queue, held)
     [again] = fetched(queue)
     assert again.arguments == '[["a"],{"full":false}]'
+
+
+def test_a_rerun_that_has_expired_makes_room(queue):
+    unique = sync_stock.using(unique_key="stock", on_duplicate="rerun")
+    unique.enqueue("a")
+    [held] = fetched(queue)
+    late = unique.using(expires=60).enqueue("b")
+    with travel(timedelta(minutes=2)):
+        second = tasks.echo.using(unique_key="stock", on_duplicate="rerun").enqueue(1)
+    assert (second.duplicate, second.id == late.id) == (False, False)
+    assert queue.get(late.id).errors[-1].exception_class is JobExpired
+    finish(queue, held)
+    assert [job.id for job in fetched(queue)] == [second.id]
 
 
 #: The arguments of runs, in order.
