@@ -33,6 +33,7 @@ SPOILT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 TABLE = "CREATE TABLE IF NOT EXISTS once (key TEXT PRIMARY KEY, claimed_at INTEGER NOT NULL) WITHOUT ROWID"
 RESERVE = "INSERT OR IGNORE INTO once VALUES (?, ?)"
+RELEASE = "DELETE FROM once WHERE key = ?"
 PRUNE = "DELETE FROM once WHERE claimed_at < ?"
 
 
@@ -57,6 +58,15 @@ class OnceKeys:
         """
         reserved = self._tried(keys)
         return set(keys) if reserved is None else reserved
+
+    def release(self, keys: Sequence[str]) -> None:
+        """Forget keys that were reserved for jobs that were not stored; if that fails, they stay reserved."""
+        try:
+            address = f"{self.path.absolute().as_uri()}?mode=rw"  # which creates no file
+            with closing(sqlite3.connect(address, timeout=RESERVE_SECONDS, isolation_level=None, uri=True)) as file:
+                file.executemany(RELEASE, [(key,) for key in keys])
+        except sqlite3.Error as error:
+            logger.debug("%s: %d keys stay reserved (%s)", self.path, len(keys), error)
 
     @property
     def works(self) -> bool:

@@ -15,7 +15,7 @@ MAX_KEYS = 10_000
 class Keys:
     """The once-keys that this process has seen, and with ``shared`` those of other processes as well.
 
-    The queue's lock guards all methods except ``reserve``, which may wait for other processes.
+    The queue's lock guards all methods except ``reserve`` and ``release``, which may wait for other processes.
     """
 
     def __init__(self) -> None:
@@ -41,6 +41,18 @@ class Keys:
             return jobs
         won = self.shared.reserve([job.key for job in jobs if job.key is not None])
         return [job for job in jobs if job.key is None or job.key in won]
+
+    def unused(self, won: Sequence[Job], stored: Iterable[Job]) -> list[str]:
+        """Return the keys that were reserved for jobs of ``won`` that were not ``stored``, as others held them up."""
+        if not self.have_to_be_reserved(won):
+            return []
+        used = {job.key for job in stored}
+        return [job.key for job in won if job.key is not None and job.key not in used and job.key not in self._known]
+
+    def release(self, keys: Sequence[str]) -> None:
+        """Let keys that are ``unused`` be reserved again."""
+        if self.shared is not None and keys:
+            self.shared.release(keys)
 
     def note(self, job: Job) -> None:
         """Remember the key of ``job``."""

@@ -92,7 +92,9 @@ class MemoryQueue(
         with self._changed:
             added = list(self._jobs.unique.free(self.keys.unknown(won)))
             self._add(added)
-            return added
+            unused = self.keys.unused(won, added)
+        self.keys.release(unused)
+        return added
 
     def holders(self, keys: Collection[str]) -> Mapping[str, Job]:
         """Return the jobs that hold unique keys."""
@@ -110,6 +112,8 @@ class MemoryQueue(
             added = list(self._jobs.unique.free(new))
             self._store(added)
             self._jobs.logs |= {job.id: logs[job.id] for job in added if job.id in logs}
+            unused = self.keys.unused(won, added)
+        self.keys.release(unused)
         return {job.id for job in added}
 
     def fetch(self, claim: Claim) -> list[Job]:
@@ -230,11 +234,13 @@ class MemoryQueue(
             kept = {job.id for job in self._jobs.unique.free(each.after for each in possible if each.after)}
             made += [change for change in possible if change.before.id in kept]
             self._jobs.remove([change.before for change in made])
-            self._store([change.after for change in made if change.after is not None])
+            self._store(after := [change.after for change in made if change.after is not None])
             for change in made:
                 if change.after is None:
                     self._jobs.forget(change.before)
-            return last.keys() - {change.before.id for change in made}
+            unused = self.keys.unused(won, after)
+        self.keys.release(unused)
+        return last.keys() - {change.before.id for change in made}
 
     def _reserved(self, takers: Sequence[Change]) -> Sequence[Job]:
         """Reserve the once-keys that jobs are to get; return the jobs that may have theirs."""

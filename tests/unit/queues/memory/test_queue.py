@@ -107,6 +107,32 @@ def test_a_unique_key_that_a_job_has_exchanged_is_forgotten():
     assert queue._jobs.unique._last == {}
 
 
+@pytest.mark.parametrize("action", ["enqueue", "restore", "change"])
+def test_a_key_that_was_reserved_for_a_job_that_is_not_stored_is_free_again(tmp_path, monkeypatch, action):
+    queue, other = MemoryQueue("default", {}), MemoryQueue("default", {})
+    for each in (queue, other):
+        each.share_keys(tmp_path, 60.0)
+    unique = {"unique_key": "a", "unique_until": "finished"}
+    waits = job()
+    queue.enqueue([waits])
+    reserve = queue.keys.reserve
+
+    def overtaken(jobs):
+        won = reserve(jobs)
+        monkeypatch.undo()
+        run(queue)
+        queue.enqueue([job(**unique)])
+        return won
+
+    monkeypatch.setattr(queue.keys, "reserve", overtaken)
+    if action == "change":
+        assert queue.change([Change(before=waits, after=replace(waits, key="k@1"))]) == {waits.id}
+    else:
+        assert not getattr(queue, action)([job(key="k@1", **unique)])
+    assert other.enqueue([job(key="k@1")])
+    assert queue.enqueue([job(key="k@1")]) == []
+
+
 def test_a_repeated_outcome_in_one_list_counts_once():
     queue = MemoryQueue("default", {})
     queue.enqueue([job()])
