@@ -55,7 +55,7 @@ def following(job: Job) -> Job:
 
 def put_off(job: Job) -> Outcome:
     """Return the outcome of a job that follows, which was fetched; call ``settle`` when it is stored."""
-    return Outcome.released(job, run_after=utcnow() + POLL)
+    return Outcome.released(job, run_after=utcnow() + POLL).not_begun()
 
 
 def take_back(queue: Queue, jobs: Iterable[Job]) -> bool:

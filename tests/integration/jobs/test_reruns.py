@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -115,6 +116,7 @@ def test_a_rerun_that_a_worker_has_fetched_gets_the_newest_call(queue, monkeypat
     assert looked_at.id == second.id
     unique.enqueue("a", full=False)
     assert queue.finish([reruns.put_off(looked_at)]) == {second.id}
+    assert reruns.put_off(replace(looked_at, limit_key="api")).gives_back == ("api",)
     finish(queue, held)
     [again] = fetched(queue)
     assert again.arguments == '[["a"],{"full":false}]'
