@@ -36,6 +36,7 @@ MODES: dict[str, dict[str, Any]] = {
     "memory": {},
     "memory-and-file": {"IN_FILE": not ON_POSTGRES},
     "database": {"WORKER_MODE": "BackgroundQueue"},
+    "database-in-file": {"WORKER_MODE": "BackgroundQueue", "IN_FILE": not ON_POSTGRES},
     # Nobody listens there.
     "redis": {
         "WORKER_MODE": "BackgroundQueue",
@@ -88,6 +89,7 @@ def database(request: pytest.FixtureRequest) -> dict[str, Any]:
     ("mode", "runner"),
     [
         ("memory", "parallel"), ("memory-and-file", "pytest"), ("database", "manage.py"), ("redis", "manage.py"),
+        ("database-in-file", "parallel"),
     ],
 )  # fmt: skip
 def test_jobs_stay_in_their_test(request, tmp_path, mode, runner):

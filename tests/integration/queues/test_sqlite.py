@@ -162,6 +162,29 @@ def test_a_file_that_cannot_be_switched_is_tried_again_later(caplog, tmp_path):
     busy.close()
 
 
+def test_clones_of_a_test_database_have_all_that_is_in_its_wal_and_nothing_of_tests_that_were_killed(tmp_path):
+    tested = connections.create_connection("default")
+    tested.settings_dict = tested.settings_dict | {"NAME": str(tmp_path / "test.sqlite3")}
+    tested.cursor().execute("CREATE TABLE t (x)")
+    clone, wal = tmp_path / "test_1.sqlite3", tmp_path / "test_1.sqlite3-wal"
+
+    def rows(*, keepdb):
+        tested.creation.clone_test_db("1", verbosity=0, keepdb=keepdb)
+        with closing(sqlite3.connect(clone, isolation_level=None)) as other:
+            found = other.execute("SELECT * FROM t").fetchall()
+            other.execute("INSERT INTO t VALUES (1)")
+            left = wal.read_bytes()
+        wal.write_bytes(left)
+        return len(found)
+
+    assert rows(keepdb=False) == 0
+    assert rows(keepdb=False) == 0
+    assert rows(keepdb=True) == 1
+    clone.unlink()
+    assert rows(keepdb=True) == 0
+    tested.close()
+
+
 def test_a_worker_without_work_never_takes_the_lock(queue, writer, impatient):
     assert fetch(queue) == []
     assert queue.rescue() == []

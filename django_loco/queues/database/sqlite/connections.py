@@ -15,6 +15,7 @@ from ....conf import DEFAULT_MODE
 from ....core.compat import task_backends
 from ....log.safe import get_logger
 from ... import BUILT_IN, DEFAULT
+from .clones import clone_whole
 
 BUSY_MILLISECONDS = 20_000
 #: The level of ``PRAGMA synchronous`` at which commits do not wait for the disk.
@@ -42,6 +43,7 @@ def tune(*, connection: Any, **kwargs: Any) -> None:
         connection.connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
     if "journal_mode" not in commands and not connection.is_in_memory_db():
         _switch_to_wal(connection)
+        clone_whole(connection)
 
 
 def close_if_replaced(connection: Any) -> None:
