@@ -170,6 +170,9 @@ def test_a_dump_of_one_store_runs_from_another_one(stores, settings, file):
     assert run("import", file, "--backend", "redis", "--yes") == (
         "Imported 3 jobs. Of these, 1 job had finished and will not run.\n"
     )
+    assert run("import", file, "--backend", "redis", "--dry-run") == (
+        "Import would take 0 jobs. It would leave alone 3 jobs with a known id. Nothing was changed.\n"
+    )
     drain("redis")
     states = {job.id: jobs.state_of(job, utcnow()) for job in stores("redis").list()}
     assert states == {due.id: "done", done.id: "cancelled", later.id: "scheduled"}
@@ -329,10 +332,19 @@ def test_a_job_that_the_target_refuses_stays_and_fails_the_command(stores, field
     [job, other] = waiting_jobs("redis", 2)
     bad = replace(job, **{field: "half \ud800"})
     assert stores("redis").change([Change(before=job, after=bad)]) == set()
-    with pytest.raises(CommandError, match=rf"TASKS\['second'\] refuses 1 job, which stay.* {job.id}: "):
+    with pytest.raises(CommandError, match=rf"TASKS\['second'\] refuses 1 job, which stays.* {job.id}: "):
         run("move", "--from", "redis", "--to", "second", "--all", "--yes")
     assert [each.id for each in stores("second").list()] == [other.id]
     assert stores("redis").get(job.id) == bad
+
+
+@pytest.mark.parametrize("flag", ["--dry-run", "--yes"])
+def test_a_dry_run_refuses_the_jobs_that_the_move_refuses(stores, flag):
+    job, _ = waiting_jobs("redis", 2)
+    assert stores("redis").change([Change(before=job, after=replace(job, priority=10**6))]) == set()
+    with pytest.raises(CommandError, match=rf"refuses 1 job, which stays.* {job.id}: priority is 1000000; it must be"):
+        run("move", "--from", "redis", "--to", "second", "--all", flag)
+    assert len(stores("second").list()) == (flag == "--yes")
 
 
 @pytest.mark.parametrize("verb", ["import", "move"])

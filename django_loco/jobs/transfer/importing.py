@@ -80,15 +80,19 @@ class Import:
     _known: set[tuple[str, str]] = field(default_factory=set, init=False)
     """Aliases and their queues that were looked at: a dump has many jobs, but few of these."""
 
-    def check(self) -> ImportReport:
-        """Look at each line, and store nothing.
+    def check(self, *, asks_stores: bool = False) -> ImportReport:
+        """Look at each line, and store nothing. With ``asks_stores`` jobs whose ids are known count as existing.
 
-        Raises ``BrokenLine``, or another ``ValueError`` if it is not a dump or the alias cannot be used.
+        That takes a call per job, and raises ``QueueUnavailable``. Raises ``BrokenLine``, or another ``ValueError`` if
+        it is not a dump or the alias cannot be used.
         """
         if self.backend is not None:
             shared_queue(self.backend)
         report = ImportReport()
         for _, job, _ in self._items(report):
+            if asks_stores and shared_queue(job.backend).get(job.id) is not None:
+                report.existing += 1
+                continue
             report.jobs += 1
             report.finished += job.status != READY
             report.aliases[job.backend] += 1

@@ -88,6 +88,15 @@ class Move:
         self._on_their_way = 0
         """The number of jobs that may be parked now."""
 
+    def check(self, found: Iterable[Job]) -> Iterator[MoveReport]:
+        """Look at the jobs ``found`` as ``run`` does, and change nothing; yield the report.
+
+        Jobs whose ids or keys the target knows count as moved. Raises ``QueueUnavailable``.
+        """
+        for job in found:
+            self.report.moved += self._can_take(job)
+            yield self.report
+
     def run(self, found: Iterable[Job]) -> Iterator[MoveReport]:
         """Finish what an interrupted move has left behind, then move the jobs ``found``; yield the report.
 
@@ -133,18 +142,15 @@ class Move:
 
     def _can_take(self, job: Job) -> bool:
         self.report.unreadable += not job.is_readable
-        if job.batch is not None:
-            self.report.refused[job.id] = f"it is a member of batch {job.batch}, which stays where it is"
-        return _is_movable(job)
+        if not job.is_readable or is_parked(job):
+            return False
+        if problem := _problem(job):
+            self.report.refused[job.id] = problem
+        return not problem
 
     def _park(self, jobs: Sequence[Job]) -> list[Job]:
-        # The target could take such a job parked, and refuse it later.
-        strange = {job.id: problem for job in jobs if (problem := _problem(job))}
-        self.report.refused |= strange
-        moving = {job.id: parked(job, self._target_alias) for job in jobs if job.id not in strange}
-        refused = self._source.change(
-            [Change(before=job, after=moving[job.id]) for job in jobs if job.id not in strange]
-        )
+        moving = {job.id: parked(job, self._target_alias) for job in jobs}
+        refused = self._source.change([Change(before=job, after=moving[job.id]) for job in jobs])
         self.report.changed += len(refused)
         return [job for job_id, job in moving.items() if job_id not in refused]
 
@@ -210,7 +216,9 @@ def _is_movable(job: Job) -> bool:
 
 
 def _problem(job: Job) -> str:
-    """Return why no store should take ``job``; empty if it can be moved."""
+    """Return why ``job`` stays; empty if it can be moved. The target could take it parked, and refuse it later."""
+    if job.batch is not None:
+        return f"it is a member of batch {job.batch}, which stays where it is"
     return number_problem(job) if is_name(job.queue_name) else f"its queue must be {NAME_REQUIREMENT}"
 
 

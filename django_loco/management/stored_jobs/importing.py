@@ -29,10 +29,11 @@ def import_dump(options: Mapping[str, Any], stdout: OutputWrapper, stderr: Outpu
             finished=options["finished"],
             skips_errors=options["skip_errors"],
         )
-        found = wanted.check()
+        found = wanted.check(asks_stores=options["dry_run"])
         if options["dry_run"]:
             _say_mistakes(found, stderr)
-            stdout.write(f"Import would take {_in_words(found)}. Nothing was changed.")
+            known = f" It would leave alone {jobs_in_words(found.existing)} with a known id." if found.existing else ""
+            stdout.write(f"Import would take {_in_words(found)}.{known} Nothing was changed.")
         elif found.jobs == 0:
             _say_mistakes(found, stderr)
             stdout.write("There are no jobs to import.")

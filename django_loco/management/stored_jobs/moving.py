@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django.core.management.base import CommandError, OutputWrapper
@@ -20,22 +20,39 @@ def move_between(options: Mapping[str, Any], stdout: OutputWrapper, stderr: Outp
     move = Move(source, target)
     found = searched({**options, "backend": source}).filter(status=UNFINISHED)
     move.require_queues(found)
-    count = found.count()
-    what = f"{jobs_in_words(count, count.text)} from TASKS[{source!r}] to TASKS[{target!r}]"
     if options["dry_run"]:
-        stdout.write(f"Move would take {what}. Nothing was changed.")
-    elif may(stdout, "Move", what, yes=options["yes"] or count <= 1):
+        _run(move.check(found), "Looking at", stderr)
+        what = _between(jobs_in_words(move.report.moved), source, target)
+        stdout.write(" ".join([f"Move would take {what}. Nothing was changed.", *_stay(move.report)]))
+        _require_all_taken(move.report, target)
+        return
+    count = found.count()
+    what = _between(jobs_in_words(count, count.text), source, target)
+    if may(stdout, "Move", what, yes=options["yes"] or count <= 1):
         try:
-            with Progress(stderr, "Moving") as progress:
-                for report in move.run(found):
-                    progress.show(report.moved)
+            _run(move.run(found), "Moving", stderr)
         except KeyboardInterrupt:
             raise interrupted(move.report.moved, "moved") from None
-        stdout.write(" ".join(_sentences(report)))
-        if report.refused:
-            job_id, reason = min(report.refused.items())
-            stay = jobs_in_words(len(report.refused))
-            raise CommandError(f"TASKS[{target!r}] refuses {stay}, which stay. The first is {job_id}: {reason}")
+        stdout.write(" ".join([f"Moved {jobs_in_words(move.report.moved)}.", *_stay(move.report)]))
+        _require_all_taken(move.report, target)
+
+
+def _run(reports: Iterable[MoveReport], verb: str, stderr: OutputWrapper) -> None:
+    with Progress(stderr, verb) as progress:
+        for report in reports:
+            progress.show(report.moved)
+
+
+def _between(jobs: str, source: str, target: str) -> str:
+    return f"{jobs} from TASKS[{source!r}] to TASKS[{target!r}]"
+
+
+def _require_all_taken(report: MoveReport, target: str) -> None:
+    if report.refused:
+        job_id, reason = min(report.refused.items())
+        number = len(report.refused)
+        stay = f"{jobs_in_words(number)}, which {'stays' if number == 1 else 'stay'}"
+        raise CommandError(f"TASKS[{target!r}] refuses {stay}. The first is {job_id}: {reason}")
 
 
 def _ends(options: Mapping[str, Any]) -> tuple[str, str]:
@@ -48,8 +65,7 @@ def _ends(options: Mapping[str, Any]) -> tuple[str, str]:
     return source, target
 
 
-def _sentences(report: MoveReport) -> Iterator[str]:
-    yield f"Moved {jobs_in_words(report.moved)}."
+def _stay(report: MoveReport) -> Iterator[str]:
     if report.changed:
         yield f"Stayed: {jobs_in_words(report.changed)} that changed or began to run meanwhile."
     if report.known:

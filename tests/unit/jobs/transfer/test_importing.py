@@ -57,6 +57,15 @@ def test_what_exists_is_left_alone(stored, queue):
     assert found(queue, running) == running
 
 
+def test_a_check_that_asks_the_stores_counts_what_exists(stored, queue):
+    stored("done")
+    file = dumped(line_of(make_job()))
+    for asks, numbers in ((True, (1, 0, 1)), (False, (2, 1, 0))):
+        report = Import(file=file).check(asks_stores=asks)
+        assert (report.jobs, report.finished, report.existing) == numbers
+    assert len(queue.list()) == 1
+
+
 def test_finished_jobs_can_be_left_out(stored, queue):
     stored("done")
     waiting = stored()

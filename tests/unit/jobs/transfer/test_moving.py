@@ -346,11 +346,13 @@ def test_a_job_on_its_way_is_listed_once_of_each_store(queue, target, monkeypatc
 def test_a_number_that_not_every_store_can_keep_stays(queue, target):
     good, bad = make_job(), make_job(priority=10**30)
     queue.restore([good, bad])
-    report = move()
-    assert (report.moved, report.refused) == (
-        1,
-        {bad.id: "priority is 1000000000000000000000000000000; it must be from -32768 to 32767"},
-    )
+    *_, seen = Move("default", "other").check(jobs.filter(backend="default"))
+    assert target.list() == []
+    for report in (seen, move()):
+        assert (report.moved, report.refused) == (
+            1,
+            {bad.id: "priority is 1000000000000000000000000000000; it must be from -32768 to 32767"},
+        )
     assert runnable(queue) == [bad.id]
 
 
