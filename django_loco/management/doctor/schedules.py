@@ -50,26 +50,54 @@ def reachable(site: Site) -> Iterator[Finding]:
         )
 
 
-@project_check("Schedules", "schedules.scheduler", good="A scheduler is alive, or there are no schedules.")
+def _any_store_answers(site: Site) -> bool:
+    """Return whether the jobs of any schedule can be seen. Otherwise nobody knows what has fired."""
+    return any(store.trouble is None for store in site.stores)
+
+
+def _all_are_known(site: Site) -> bool:
+    """Return whether the schedules of the database are known, if there is one."""
+    return not ((name := site.schedules_database) and site.trouble_of(name))
+
+
+def _number(site: Site) -> int:
+    return sum(1 for _ in _current(site).registry.entries())
+
+
+@project_check(
+    "Schedules",
+    "schedules.scheduler",
+    good="A scheduler is alive, or there are no schedules.",
+    when=lambda site: _any_store_answers(site) if _number(site) else _all_are_known(site),
+)
 def scheduler_alive(site: Site) -> Iterator[Finding]:
     """Find that there are schedules and no scheduler that would fire them."""
-    stores = [store for store in site.stores if store.trouble is None]
-    number = sum(1 for _ in _current(site).registry.entries())
-    if stores and number and not any(each.is_alive for store in stores for each in store.schedulers):
+    alive = (each for store in site.stores if store.trouble is None for each in store.schedulers if each.is_alive)
+    if (number := _number(site)) and not any(alive):
         text = f"No scheduler is alive, and {counted(number, 'schedule waits', 'schedules wait')} for one."
         yield warning("schedules.scheduler", text, START)
 
 
-def _any_store_answers(site: Site) -> bool:
-    """Return whether the jobs of any schedule can be seen. Otherwise nobody knows what has fired."""
-    return any(store.trouble is None for store in site.stores)
+@project_check(
+    "Schedules",
+    "schedules.memory",
+    good="",
+    when=lambda site: site.stores and _number(site) and all(store.is_in_memory for store in site.stores),
+)
+def scheduler_unseen(site: Site) -> Iterator[Finding]:  # noqa: ARG001
+    """Say that schedulers do not show that they live, because no store could tell others."""
+    yield info(
+        "schedules.memory",
+        "There are schedules. It cannot be known from here whether a scheduler is alive: jobs wait in memory.",
+        "Ask the process with the scheduler at /_health.",
+    )
 
 
 @project_check(
     "Schedules",
     "schedules.fired",
     good="The schedules that were due have fired, or there are none.",
-    when=_any_store_answers,
+    when=lambda site: _any_store_answers(site) and _all_are_known(site),
 )
 def fired(site: Site) -> Iterator[Finding]:
     """Compare the last tick of each schedule with its jobs."""

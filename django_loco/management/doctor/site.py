@@ -100,6 +100,11 @@ class Store:
             )
             return error("doctor.failed", text, "Fix what the error names, and run this again.")
 
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether its jobs are in the memory of processes, where they cannot be seen."""
+        return self.trouble is not None and self.trouble.id in ("store.foreground", "store.memory")
+
     @cached_property
     def stats(self) -> Sequence[jobs.QueueStats]:
         """The numbers of jobs of each queue, up to a cap."""

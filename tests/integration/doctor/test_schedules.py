@@ -8,7 +8,7 @@ import pytest
 
 from django_loco import scheduler
 from django_loco.core.job import Job, utcnow
-from django_loco.management.doctor import schedules
+from django_loco.management.doctor import Site, schedules
 from django_loco.queues import Queue
 from django_loco.queues.workers import Role
 from django_loco.scheduler import Registry
@@ -17,13 +17,19 @@ from django_loco.scheduler.triggers.trigger import last_tick
 from tests.app import tasks
 
 from ..scheduler.conftest import own_schedules  # noqa: F401 - a fixture
-from .conftest import found, problems
+from .conftest import examined, found, problems
 
 
 @pytest.fixture(autouse=True)
 def _scheduler(worker, register, own_schedules: Registry):  # noqa: F811
     """A worker, a scheduler, and no schedules of the test site."""
     register("web-1:7:scheduler", role=Role.SCHEDULER, queues=(), threads=0, coroutines=0)
+
+
+def ids(*levels: str) -> list[str]:
+    """Return the ids of the findings about schedules, with the ``levels`` or any."""
+    [section] = [each for each in examined().sections if each.title == "Schedules"]
+    return [finding.id for finding in section.findings if not levels or finding.level in levels]
 
 
 def fire(queue: Queue, name: str, tick: datetime, *, late: timedelta = timedelta(0)) -> None:
@@ -49,6 +55,7 @@ def last(name: str) -> datetime:
 
 def test_no_schedules(queue: Queue):
     assert problems() == []
+    assert ids("ok") == ["schedules.reachable", "schedules.scheduler", "schedules.fired"]
 
 
 def test_no_scheduler_is_alive(queue: Queue, register):
@@ -124,3 +131,26 @@ def test_a_schedule_whose_jobs_cannot_be_seen(queue: Queue, settings):
     settings.WORKER_MODE = "BackgroundAsync"
     settings.TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend"}}
     assert problems() == []
+    memory = found("schedules.memory")
+    assert memory.text.startswith("There are schedules. It cannot be known from here whether a scheduler is alive")
+    assert (memory.remedy, ids("ok")) == ("Ask the process with the scheduler at /_health.", ["schedules.reachable"])
+
+
+def test_no_schedules_and_jobs_in_memory(settings, own_schedules: Registry):  # noqa: F811
+    settings.WORKER_MODE = "BackgroundAsync"
+    settings.TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend"}}
+    assert ids() == ["schedules.reachable", "schedules.scheduler"]
+
+
+def test_nothing_is_said_about_schedulers_while_the_store_or_the_schedules_cannot_be_read(
+    settings,
+    monkeypatch,
+    own_schedules: Registry,  # noqa: F811
+):
+    options = {"queue": "redis", "url": "redis://127.0.0.1:1/0"}
+    settings.TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend", "OPTIONS": options}}
+    with monkeypatch.context() as patch:
+        patch.setattr(Site, "trouble_of", lambda site, database: "it is away.")
+        assert ids() == ["schedules.reachable"]
+    scheduler.every(tasks.add, minutes=7, args=[1, 2], name="sync")
+    assert ids() == ["schedules.reachable"]
