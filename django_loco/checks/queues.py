@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core import checks
 from django.core.checks import CheckMessage, Error
-from django.db import OperationalError, connections
+from django.db import DatabaseError, connections
 
 from ..conf import loco_settings, problems, worker_mode
 from ..core.compat import task_backends
@@ -97,8 +97,8 @@ def _check_database(alias: str, database: str) -> Iterator[CheckMessage]:
         try:
             with connection.cursor() as cursor:
                 mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
-        except OperationalError:
-            return  # The file cannot be opened: the checks of the database report that.
+        except DatabaseError:
+            return  # The file cannot be opened, or is another one: the checks of the database report that.
         if mode.lower() != "wal":
             yield checks.Warning(
                 f"The SQLite database {database!r}, where the jobs of TASKS[{alias!r}] wait, is in journal mode "

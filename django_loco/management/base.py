@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper, SystemCheckError
-from django.db import OperationalError
+from django.db import DatabaseError
 
 from .. import shutdown
 from ..assembly import banner
@@ -63,7 +63,7 @@ class LocoCommand(BaseCommand):
         """
         try:
             self._check(*args, **options)
-        except OperationalError:
+        except DatabaseError:
             self._check(*args, **{**options, "databases": []})
 
     def _check(self, *args: Any, **options: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from django.db import DatabaseError, InterfaceError
 
 from ...exceptions import QueueUnavailable
-from ...queues.database.migrated import is_of_missing_migration, migrate_command
+from ...queues.database.unusable import unusable
 from ..state import MICROS, TOKEN_MEMORY_SECONDS, LockState
 from .base import LockStore, Stored
 from .own_connections import OwnConnections
@@ -100,10 +100,5 @@ class DatabaseLocks(LockStore):
         try:
             yield
         except (DatabaseError, InterfaceError) as error:
-            where = f"The locks of TASKS[{self._alias!r}] are in DATABASES[{self._database!r}]{self.hint}, "
-            if is_of_missing_migration(error):
-                command = migrate_command(self._database)
-                text = f"{where}where migrations of django_loco are missing: run {command}."
-                raise QueueUnavailable(text) from error
-            text = f"{where}which cannot be used now: {str(error).strip() or type(error).__name__}"
-            raise QueueUnavailable(text) from error
+            where = f"The locks of TASKS[{self._alias!r}] are in DATABASES[{self._database!r}]{self.hint}"
+            raise QueueUnavailable(unusable(where, self._database, error)) from error

@@ -10,8 +10,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from ...exceptions import LocoConfigurationError
+from ...exceptions import LocoConfigurationError, QueueError
 from ...log.plain_text import one_line
+from ...queues.database.unusable import unusable
+from ...scheduler.sources.database import database_alias
 from .. import imports
 from ..output import show
 from ..schedules import table
@@ -63,6 +65,14 @@ class Command(BaseCommand):
             "--format", choices=("table", "json"), default="table", help="Output format. Default: table."
         )
 
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run the command. Checks of Django connect to the database as well."""
+        try:
+            return super().execute(*args, **options)
+        except DatabaseError as error:
+            name = database_alias()
+            raise CommandError(unusable(f"The schedules are in DATABASES[{name!r}]", name, error)) from error
+
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             results = [
@@ -74,7 +84,7 @@ class Command(BaseCommand):
                     by=f"loco_import {options['source']}",
                 )
             ]
-        except (LocoConfigurationError, DatabaseError, OSError, UnicodeDecodeError) as error:
+        except (LocoConfigurationError, QueueError, OSError, UnicodeDecodeError) as error:
             raise CommandError(f"{error}") from error
         lines = self.lines(results, is_tried=options["dry_run"])
         if options["format"] == "json":

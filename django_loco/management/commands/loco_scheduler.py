@@ -112,11 +112,17 @@ class Command(LocoCommand):
         yield f"Job {result.id} of schedule {name!r} is {result.status.name}."
 
     def pause(self, name: str) -> Iterator[str]:
-        changed = scheduler.pause(name, by="loco_scheduler --pause")
+        try:
+            changed = scheduler.pause(name, by="loco_scheduler --pause")
+        except QueueError as error:
+            raise CommandError(f"Schedule {name!r} was not paused: {error}") from error
         yield f"Schedule {name!r} {'is paused' if changed else 'was paused already'}."
 
     def resume(self, name: str) -> Iterator[str]:
-        changed = scheduler.resume(name)
+        try:
+            changed = scheduler.resume(name)
+        except QueueError as error:
+            raise CommandError(f"Schedule {name!r} was not resumed: {error}") from error
         yield f"Schedule {name!r} {'runs again' if changed else 'was not paused'}."
 
     def check_all(self) -> Iterator[str]:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import connections
+from django.db import DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...core.validation import did_you_mean
-from ...exceptions import LocoConfigurationError
+from ...exceptions import LocoConfigurationError, QueueUnavailable
+from ...queues.database.unusable import unusable
 
 
 class Unconvertible(ValueError):
@@ -47,20 +49,28 @@ def rows_of(database: str, table: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table by their columns, in the order of their ids.
 
     The columns are those that the installed version has. Raises ``LocoConfigurationError`` if there is no such
-    database or table.
+    database or table, ``QueueUnavailable`` if the database cannot be used.
     """
     if database not in connections:
         raise LocoConfigurationError(f"DATABASES[{database!r}] does not exist.{did_you_mean(database, [*connections])}")
-    connection = connections[database]
+    try:
+        yield from _rows_of(connections[database], table)
+    except DatabaseError as error:
+        where = f"The schedules to import are in DATABASES[{database!r}]"
+        raise QueueUnavailable(unusable(where, database, error)) from error
+
+
+def _rows_of(connection: BaseDatabaseWrapper, table: str) -> Iterator[dict[str, Any]]:
     if table not in connection.introspection.table_names():
         raise LocoConfigurationError(
-            f"DATABASES[{database!r}] has no table {table}. Name the database that has it with --database."
+            f"DATABASES[{connection.alias!r}] has no table {table}. Name the database that has it with --database."
         )
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)} ORDER BY id")  # noqa: S608 - names of ours
         columns = [column[0] for column in cursor.description]
-        for row in cursor.fetchall():
-            yield dict(zip(columns, row, strict=True))
+        rows = cursor.fetchall()
+    for row in rows:
+        yield dict(zip(columns, row, strict=True))
 
 
 def moment(value: Any) -> datetime | None:

@@ -32,7 +32,6 @@ from .changes import change, holders, logs_of, lost, restore
 from .dialect import Dialect
 from .engines import engine_of
 from .examiner import DatabaseExaminer
-from .migrated import is_of_missing_migration, migrate_command
 from .overview import counts_by_queue, newest, newest_of_each, oldest_due_times, page_of
 from .records.batches import CLEAR_BATCHES, insert_counted, prune_batches
 from .records.minutes import CLEAR_MINUTES, StoredStatistics, prune_minutes
@@ -44,6 +43,7 @@ from .records.workers import StoredWorkers
 from .records.workflows import CLEAR_EDGES, StoredWorkflows
 from .shown_rows import call_of, counted, in_order, readable_time, shown_job_of, summary_of
 from .sql import statements
+from .unusable import unusable
 
 logger = get_logger("django_loco.queues")
 
@@ -318,10 +318,10 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         except TransactionManagementError:
             raise  # the caller's transaction was already broken
         except (DataError, IntegrityError) as error:
-            raise QueueRefused(f"{self._where}which refuses this: {error}") from error
+            raise QueueRefused(f"{self._where}, which refuses this: {error}") from error
         except (DatabaseError, InterfaceError) as error:
             self._drop_lost_connection()
-            raise QueueUnavailable(self._explanation(error)) from error
+            raise QueueUnavailable(unusable(self._where, self.database, error)) from error
 
     def _drop_lost_connection(self) -> None:
         """Let the next call connect again, unless a transaction is open, which its owner has to end."""
@@ -329,11 +329,6 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         if connection.autocommit and connection.errors_occurred and not connection.is_usable():
             connection.close()
 
-    def _explanation(self, error: DatabaseError | InterfaceError) -> str:
-        if is_of_missing_migration(error):
-            return f"{self._where}where migrations of django_loco are missing: run {migrate_command(self.database)}."
-        return f"{self._where}which cannot be used now: {str(error).strip() or type(error).__name__}"
-
     @property
     def _where(self) -> str:
-        return f"The jobs of TASKS[{self.alias!r}] are in DATABASES[{self.database!r}], "
+        return f"The jobs of TASKS[{self.alias!r}] are in DATABASES[{self.database!r}]"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connections, transaction
 
 from ...core.compat import TaskResult
 from ...core.validation import did_you_mean
-from ...exceptions import LocoConfigurationError
+from ...exceptions import LocoConfigurationError, QueueUnavailable
 from ...log.safe import get_logger
+from ...queues.database.unusable import unusable
 from ..entry import Problem
 from ..registry import Registry, default
 from ..sources import database
@@ -64,6 +65,19 @@ def problems() -> list[Problem]:
     return current().registry.problems()
 
 
+@contextmanager
+def _reached() -> Iterator[None]:
+    """Raise ``QueueUnavailable`` for errors of the database other than those of the data."""
+    try:
+        yield
+    except (DataError, IntegrityError, transaction.TransactionManagementError):
+        raise
+    except (DatabaseError, InterfaceError) as error:
+        name = database.database_alias()
+        where = f"The schedules and pauses are in DATABASES[{name!r}]"
+        raise QueueUnavailable(unusable(where, name, error)) from error
+
+
 def run(name: str) -> TaskResult[..., Any]:
     """Enqueue a job of the schedule ``name`` now, even if it is paused; return its result.
 
@@ -72,12 +86,13 @@ def run(name: str) -> TaskResult[..., Any]:
     return registry_with(name).run(name)
 
 
+@_reached()
 def pause(name: str, *, by: str = "") -> bool:
     """Pause the schedule ``name``; return whether it was not paused already.
 
     Its ticks are skipped until it is resumed. Schedulers see it within 5 seconds. ``by`` says who paused it, and is
     shown in the admin. Raises ``LocoConfigurationError`` if the schedule does not exist, or the database has no table
-    of schedules.
+    of schedules; ``QueueUnavailable`` if the database cannot be used.
     """
     states = _states(name)
     states.get_or_create(name=name)
@@ -85,6 +100,7 @@ def pause(name: str, *, by: str = "") -> bool:
     return bool(changed)
 
 
+@_reached()
 def resume(name: str) -> bool:
     """Resume the schedule ``name``; return whether it was paused. Skipped ticks are not fired later.
 
@@ -94,10 +110,12 @@ def resume(name: str) -> bool:
     return bool(paused.update(paused_at=None, paused_by="", resumed_at=database.now()))
 
 
+@_reached()
 def registry_with(name: str) -> Registry:
     """Return a registry that has the schedule ``name``: that of the code, or one with the database's schedule added.
 
-    Raises ``LocoConfigurationError`` if the schedule does not exist.
+    Raises ``LocoConfigurationError`` if the schedule does not exist, ``QueueUnavailable`` if the database cannot be
+    used.
     """
     if default.has(name):
         return default

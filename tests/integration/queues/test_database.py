@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, connections, transaction
-from django.db.utils import OperationalError
 
 from django_loco.core.job import SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.exceptions import LocoConfigurationError, QueueRefused, QueueUnavailable
@@ -121,12 +120,6 @@ def test_before_the_migration_everything_says_what_to_run(queue, no_table):
         with pytest.raises(QueueUnavailable, match=r"run manage\.py migrate django_loco\.$"):
             act()
     User.objects.count()
-
-
-def test_another_database_is_named_in_the_remedy(queue):
-    queue.database = "jobs"
-    error = OperationalError("no such table: django_loco_job")
-    assert queue._explanation(error).endswith("run manage.py migrate django_loco --database=jobs.")
 
 
 def test_a_failure_in_a_transaction_cannot_be_committed(queue, no_table):

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import DatabaseError, connection, connections, transaction
 
 from django_loco.core.job import SUCCESSFUL, Job, Outcome
 from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
@@ -160,6 +160,18 @@ def test_a_file_that_cannot_be_switched_is_tried_again_later(caplog, tmp_path):
     busy.connect()
     assert busy.connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     busy.close()
+
+
+def test_a_file_that_is_no_database_is_told_by_the_next_statement(caplog, tmp_path):
+    path = tmp_path / "text.sqlite3"
+    path.write_text("not a database" * 100)
+    strange = connections.create_connection("default")
+    strange.settings_dict = strange.settings_dict | {"NAME": str(path)}
+    strange.connect()
+    assert caplog.text == ""
+    with pytest.raises(DatabaseError, match="file is not a database"):
+        strange.cursor().execute("SELECT 1 FROM t")
+    strange.close()
 
 
 def test_clones_of_a_test_database_have_all_that_is_in_its_wal_and_nothing_of_tests_that_were_killed(tmp_path):

@@ -7,6 +7,7 @@ import re
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
+from django.db import OperationalError, connection
 from django.test import Client
 
 from django_loco import scheduler
@@ -184,6 +185,20 @@ def test_pause_resume_and_run_now(client, row, name):
     assert messages[0::2] == ["Paused.", "Runs again."]
     assert messages[1].startswith("Run now, as job")
     assert {entry.object_repr for entry in LogEntry.objects.all()} == {name}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("word", ["pause", "resume"])
+def test_a_database_that_refuses_a_pause_is_told(client, word):
+    def refuse(execute, sql, params, many, context):
+        if "django_loco_schedule_state" in sql and not sql.startswith("SELECT"):
+            raise OperationalError("attempt to write a readonly database")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(refuse):
+        shown = text(client.post(ALL, {word: "nightly"}, follow=True))
+    assert "which cannot be used now: attempt to write a readonly database. Let the user" in shown
+    assert not LogEntry.objects.exists()
 
 
 def test_the_actions_of_the_list(client, row):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 from django.test import override_settings
 
 from django_loco import scheduler
@@ -19,6 +20,8 @@ from django_loco.scheduler import Registry
 from django_loco.scheduler.registry import default
 from django_loco.worker.in_process import worker_for
 from tests.unit.scheduler.tasks import send, tick
+
+from ...conftest import ON_POSTGRES
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOW = datetime(2026, 11, 21, 5, 30, tzinfo=UTC)
@@ -216,3 +219,18 @@ def test_a_preview_with_jitter_shows_when_jobs_may_run(said, registry):
         registry.every(tick, hours=1, jitter=600, name="spread", tags=["spread"])
         (row,) = json.loads(said("--preview", "1h", "--tag", "spread", "--format", "json").out)
     assert "2026-11-21T07:00:00+01:00" < row["at"] < "2026-11-21T07:10:00+01:00"
+
+
+@pytest.mark.skipif(ON_POSTGRES, reason="about SQLite; runs when LOCO_TEST_DATABASE is sqlite")
+@pytest.mark.parametrize("name", ["text.sqlite3", "missing/db.sqlite3"])
+def test_a_file_that_is_no_database_is_named_with_the_remedy(said, registry, monkeypatch, tmp_path, name):
+    (tmp_path / "text.sqlite3").write_text("not a database" * 100)
+    connection.close()
+    with monkeypatch.context() as patch:
+        patch.setitem(connection.settings_dict, "NAME", str(tmp_path / name))
+        assert said("--list", "--skip-checks").out.startswith("NAME")
+        call_command("loco_scheduler", "--check", skip_checks=False)
+        for command in (["loco_scheduler", "--run", "none"], ["loco_import", "celery-beat"]):
+            with pytest.raises(CommandError, match=r"are in DATABASES\['default'\], which .*: correct|or correct DATA"):
+                call_command(*command, skip_checks=False)
+        connection.close()

@@ -10,7 +10,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, DataError, OperationalError, connection, transaction
 from django.test import override_settings
 
 from django_loco import scheduler
@@ -285,6 +285,27 @@ def test_the_command_line(capsys):
     add("wrong", schedule="never")
     with pytest.raises(CommandError, match="1 schedule is wrong and off"):
         call_command("loco_scheduler", "--check")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("option", ["--pause", "--resume"])
+@pytest.mark.parametrize("name", ["code", "row"])
+def test_a_database_that_cannot_be_used_is_named_with_the_remedy(option, name):
+    def refuse(execute, sql, params, many, context):
+        raise OperationalError("attempt to write a readonly database")
+
+    said = rf"'{name}' was not \w+: The schedules and pauses are in DATABASES\['default'\], .* or correct DATABASES"
+    with connection.execute_wrapper(refuse), pytest.raises(CommandError, match=said):
+        call_command("loco_scheduler", option, name)
+
+
+@pytest.mark.django_db
+def test_an_error_of_the_data_is_not_one_of_the_database():
+    def refuse(execute, sql, params, many, context):
+        raise DataError("a NUL")
+
+    with connection.execute_wrapper(refuse), pytest.raises(DataError):
+        scheduler.pause("code")
 
 
 @pytest.mark.django_db

@@ -91,6 +91,8 @@ def _switch_to_wal(connection: Any) -> None:
         logger.warning(
             "%s could not be switched to WAL; it will be tried again", connection.settings_dict["NAME"], exc_info=True
         )
+    except connection.Database.DatabaseError as error:  # it is another file, as the next statement says, too
+        logger.debug("%s cannot be switched to WAL: %s", connection.settings_dict["NAME"], error)
 
 
 @contextmanager

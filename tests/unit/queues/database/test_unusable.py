@@ -1,0 +1,46 @@
+"""What is said of a database that cannot be used, with the remedy for errors that are known."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import DatabaseError, OperationalError
+
+from django_loco.queues.database.unusable import unusable
+
+WHERE = "The jobs are in DATABASES['jobs']"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            OperationalError("attempt to write a readonly database"),
+            "attempt to write a readonly database. Let the user of this process write to the file and its folder, or",
+        ),
+        (
+            OperationalError("port 1 failed: Connection refused\n\tIs the server running there?"),
+            "port 1 failed: Connection refused Is the server running there? Start it, or correct DATABASES['jobs'].",
+        ),
+        (
+            OperationalError("database is locked"),
+            "database is locked. Another process writes to the file: let it end, or raise DATABASES['jobs']['OPT",
+        ),
+        (
+            DatabaseError("file is not a database"),
+            "file is not a database. It is another file, or damaged: correct DATABASES['jobs'], or restore the file.",
+        ),
+    ],
+)
+def test_the_error_and_its_remedy(error, said):
+    assert unusable(WHERE, "jobs", error).startswith(f"{WHERE}, which cannot be used now: {said}")
+
+
+def test_other_errors_are_told_as_they_are():
+    for error, said in ((OperationalError("disk error"), "disk error"), (OperationalError(), "OperationalError")):
+        assert unusable(WHERE, "jobs", error) == f"{WHERE}, which cannot be used now: {said}"
+
+
+def test_missing_migrations():
+    assert unusable(WHERE, "jobs", OperationalError("no such table: django_loco_job")) == (
+        f"{WHERE}, where migrations of django_loco are missing: run manage.py migrate django_loco --database=jobs."
+    )
