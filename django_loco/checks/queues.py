@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from django.core import checks
@@ -15,6 +14,7 @@ from ..core.compat import task_backends
 from ..core.validation import NAME_REQUIREMENT, did_you_mean, is_name
 from ..exceptions import LocoConfigurationError
 from ..queues import build, mistakes
+from ..queues.database.sqlite.file_path import file_of
 from ..queues.memory.spool import folder_for
 from ..tasks.setting import KEYS
 from ..worker.in_process import loco_aliases
@@ -92,7 +92,7 @@ def _check_database(alias: str, database: str) -> Iterator[CheckMessage]:
         yield from _check_pool(alias, database, connection.settings_dict)
     elif connection.vendor == "sqlite" and not connection.is_in_memory_db():
         yield from _check_requests(alias, database, connection.settings_dict)
-        if not Path(connection.settings_dict["NAME"]).exists():
+        if not file_of(connection).exists():
             return  # to connect would make it
         try:
             with connection.cursor() as cursor:

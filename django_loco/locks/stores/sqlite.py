@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from typing import ClassVar
-from urllib.parse import urlsplit
 
 from django.db import connections
 
+from ...queues.database.sqlite.file_path import file_of
 from .base import Stored
 from .database import DatabaseLocks
 
@@ -39,7 +39,7 @@ class SQLiteLocks(DatabaseLocks):
     hint: ClassVar[str] = f" (in a file of their own, {SUFFIX!r})"
 
     def __init__(self, alias: str, database: str) -> None:
-        super().__init__(alias, database, f"{path_of(database)}{SUFFIX}", FIRST)
+        super().__init__(alias, database, f"{file_of(connections[database])}{SUFFIX}", FIRST)
 
     def read(self, name: str) -> Stored:
         """Return what is stored of a lock."""
@@ -48,9 +48,3 @@ class SQLiteLocks(DatabaseLocks):
 
     def _now(self) -> int:
         return time.time_ns() // 1000
-
-
-def path_of(database: str) -> str:
-    """Return the path of a SQLite database."""
-    name = str(connections[database].settings_dict["NAME"])
-    return urlsplit(name).path if name.startswith("file:") else name

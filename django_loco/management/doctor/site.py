@@ -25,6 +25,7 @@ from ...jobs.stores import backend_of
 from ...log.safe import get_logger
 from ...queues import Queue, queue_for
 from ...queues.database.migrated import is_unmigrated, migrate_command
+from ...queues.database.sqlite.file_path import file_of
 from ...queues.examiner import Examiner
 from ...queues.timeouts import apply_store_timeout
 from ...scheduler.sources.database import database_alias, has_database
@@ -209,7 +210,7 @@ class Site:
 
     def _connected(self, database: str) -> str:
         known: Any = connections[database]  # SQLite's has a method that its base class has not
-        if known.vendor == "sqlite" and not known.is_in_memory_db() and not Path(known.settings_dict["NAME"]).exists():
+        if known.vendor == "sqlite" and not known.is_in_memory_db() and not file_of(known).exists():
             return NO_FILE  # to connect would make it
         try:
             apply_store_timeout(known)

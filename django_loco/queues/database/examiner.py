@@ -19,6 +19,7 @@ from ..timeouts import apply_store_timeout
 from .engines import engine_of
 from .shown_rows import TABLE, shown_job_of
 from .sql import statements
+from .sqlite.file_path import file_of
 
 #: The share of the connections of a server that may be in use before it is reported.
 FULL = 0.9
@@ -120,7 +121,7 @@ class DatabaseExaminer(Examiner):
         connection: Any = connections[self.queue.database]
         if connection.is_in_memory_db():
             return
-        file = Path(self._settings["NAME"]).absolute()
+        file = file_of(connections[self.queue.database]).absolute()
         shut = [str(path) for path in (file, file.parent) if not os.access(path, os.W_OK)]
         if shut:
             yield checks.Error(
@@ -163,7 +164,7 @@ def _times(connection: Any) -> str:
     They are not opened: closing a file that SQLite has open as well would release its locks. A file system knows times
     up to some milliseconds, in which there may be another write, so for ``TICK_SECONDS`` each text differs.
     """
-    path, now = connection.settings_dict["NAME"], time.time_ns()
+    path, now = file_of(connection), time.time_ns()
     times = [_written(f"{path}{suffix}") for suffix in ("", "-wal")]
     return f"{times} {now if now - max(times) < TICK_SECONDS * 1e9 else ''}"
 

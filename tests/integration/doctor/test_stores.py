@@ -188,6 +188,15 @@ class TestSQLite:
         monkeypatch.setattr(shutil, "disk_usage", lambda path: real(path)._replace(free=5 << 20))
         assert found("sqlite.disk").text.endswith("has only 5 MiB left.")
 
+    def test_a_file_whose_name_is_a_uri(self, monkeypatch, file: Path):
+        connections["default"].close()
+        with monkeypatch.context() as patch:
+            patch.setitem(connections["default"].settings_dict, "NAME", f"file:{file}?mode=rw")
+            assert problems() == ["workers.none"]
+            patch.setattr(os, "access", lambda path, mode: Path(path) != file)
+            assert "sqlite.read-only" in problems()
+            connections["default"].close()
+
     @pytest.fixture
     def other_file(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
         """Another file, which does not exist, in place of the database."""

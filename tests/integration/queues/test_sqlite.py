@@ -162,6 +162,19 @@ def test_a_file_that_cannot_be_switched_is_tried_again_later(caplog, tmp_path):
     busy.close()
 
 
+@pytest.mark.parametrize("name", ["{}", "file:{}?mode=rwc"])
+def test_a_file_that_was_replaced_is_opened_again(monkeypatch, caplog, tmp_path, name):
+    path = tmp_path / "db.sqlite3"
+    opened = connections.create_connection("default")
+    opened.settings_dict = opened.settings_dict | {"NAME": name.format(path)}
+    opened.cursor().execute("CREATE TABLE t (x)")
+    path.rename(tmp_path / "old.sqlite3")
+    path.touch()
+    sqlite_connections.close_if_replaced(opened)
+    assert opened.connection is None
+    assert "was deleted or replaced; the new file is used" in caplog.text
+
+
 def test_a_file_that_is_no_database_is_told_by_the_next_statement(caplog, tmp_path):
     path = tmp_path / "text.sqlite3"
     path.write_text("not a database" * 100)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -16,6 +15,7 @@ from ....core.compat import task_backends
 from ....log.safe import get_logger
 from ... import BUILT_IN, DEFAULT
 from .clones import clone_whole
+from .file_path import file_of
 
 BUSY_MILLISECONDS = 20_000
 #: The level of ``PRAGMA synchronous`` at which commits do not wait for the disk.
@@ -65,7 +65,7 @@ def _identity(connection: Any) -> tuple[int, int] | None:
     if connection.is_in_memory_db():
         return None
     try:
-        found = Path(connection.settings_dict["NAME"]).stat()
+        found = file_of(connection).stat()
     except OSError:
         return None
     return found.st_dev, found.st_ino
