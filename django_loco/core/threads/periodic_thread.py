@@ -48,6 +48,10 @@ class PeriodicThread(ABC):
         """Return the seconds until the next turn after one that raised ``error``."""
         return self.backoff.failed(error)
 
+    def succeeded(self) -> None:
+        """Note that a turn did not raise."""
+        self.backoff.succeeded()
+
     def close(self) -> None:  # noqa: B027 - most hold nothing
         """Release the resources of the turns; called in the thread."""
 
@@ -95,7 +99,7 @@ class PeriodicThread(ABC):
             return self.failed(error)
         finally:
             forget_queries()
-        self.backoff.succeeded()
+        self.succeeded()
         return seconds
 
     def _wait(self, seconds: float) -> None:

@@ -28,6 +28,13 @@ class QueueThread(PeriodicThread):
         super().__init__(f"loco-worker-{self.name}", QueueBackoff(self.duty, queue), component="worker")
         self.queue = queue
 
+    def succeeded(self) -> None:
+        """End an outage if the queue answers: a turn that found nothing to ask it does not raise either."""
+        if not self.backoff.failures or self.queue.answers():
+            super().succeeded()
+        else:
+            self.backoff.close_connection()
+
     def run(self) -> None:
         """Take turns until ``end``, and close the connection to the queue."""
         set_store_timeout()

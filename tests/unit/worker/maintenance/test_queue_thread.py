@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from django_loco.exceptions import QueueUnavailable
 from django_loco.worker.maintenance.queue_thread import QueueThread
 
 from ..support import Clock, TroubledQueue, wait_until
@@ -60,6 +61,26 @@ def test_no_error_ends_it(queue, caplog):
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
         "The worker cannot count for now: oops"
     ]
+
+
+def test_a_turn_that_asked_nothing_does_not_end_an_outage(queue, caplog):
+    caplog.set_level("INFO")
+    thread = Counting(queue)
+    thread.trouble = queue.troubles["renew"] = QueueUnavailable("away")
+    thread.start()
+    wait_until(lambda: thread.turns >= 2)
+    thread.trouble = None
+    wait_until(lambda: queue.calls["renew"] >= 3)
+    assert "again" not in caplog.text
+    assert thread.backoff.reason
+    queue.troubles.clear()
+    wait_until(lambda: "The worker can count again" in caplog.text)
+    asked = queue.calls["renew"]
+    before = thread.turns
+    wait_until(lambda: thread.turns > before + 3)
+    thread.end()
+    assert thread.join(5)
+    assert queue.calls["renew"] == asked
 
 
 # Heartbeat
