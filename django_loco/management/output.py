@@ -9,7 +9,7 @@ from signal import SIGPIPE
 
 from django.core.management.base import CommandError, OutputWrapper
 
-from ..jobs.stores import queue_of, searched
+from ..jobs.stores import backend_of, queue_of, searched
 from ..process.exit_codes import shell_code
 
 
@@ -35,14 +35,22 @@ def show(stdout: OutputWrapper, lines: Iterable[str], *, owns_process: bool) -> 
 
 
 def warning_of_memory(backend: str | None) -> str:
-    """Return a sentence about the jobs of ``backend``, or of all aliases, that this process cannot know, if any."""
-    own = [f"TASKS[{alias!r}]" for alias in searched(backend) if not queue_of(alias).is_shared]
-    if not own:
-        return ""
-    return (
-        f"The jobs of {' and '.join(own)} are in the memory of the processes that enqueue them, so this command sees "
-        "none of them. Look at /_health of the site, or use WORKER_MODE = 'BackgroundQueue'."
-    )
+    """Return what is to be said of jobs of ``backend``, or of all aliases, that this process cannot know, if any."""
+    own = [alias for alias in searched(backend) if not queue_of(alias).is_shared]
+    waiting = [f"TASKS[{alias!r}]" for alias in own if backend_of(alias).runs_stored_jobs]
+    run = [f"TASKS[{alias!r}]" for alias in own if not backend_of(alias).runs_stored_jobs]
+    sentences = []
+    if waiting:
+        sentences.append(
+            f"The jobs of {' and '.join(waiting)} are in the memory of the processes that enqueue them, so this "
+            "command sees none of them. Look at /_health of the site, or use WORKER_MODE = 'BackgroundQueue'."
+        )
+    if run:
+        sentences.append(
+            f"The jobs of {' and '.join(run)} run inside enqueue() (ForegroundBlocking), so none wait, and this "
+            "command does not see those that have run."
+        )
+    return " ".join(sentences)
 
 
 def _drop_the_rest() -> None:

@@ -11,7 +11,7 @@ from ..core.compat import Task, TaskResult
 from ..core.job import READY, Job
 from ..tasks.results import result_of
 from .environment import loco_queues, require_manual, require_queue
-from .expectation import ANY_TIME, AnyTime, Expectation
+from .expectation import ANY_TIME, AnyTime, Expectation, require_task
 from .report import report
 
 #: unittest shows the line of the test, and none of this module.
@@ -27,9 +27,12 @@ def all_enqueued(task: Task[..., Any] | None = None, queue: str | None = None) -
     result are the values that the task will get. A job that waits for the end of a transaction is not enqueued yet,
     and never will be if that is rolled back.
 
-    Raises ``LocoConfigurationError`` outside of tests, for an unknown queue, and with ``LOCO["TESTING"] = "live"``.
+    Raises ``LocoConfigurationError`` outside of tests, for what is no task of django-loco, for an unknown queue, and
+    with ``LOCO["TESTING"] = "live"``.
     """
     require_manual("all_enqueued")
+    if task is not None:
+        require_task(task)
     require_queue(queue)
     jobs = [job for job in waiting_jobs() if queue is None or job.queue_name == queue]
     return [result_of(job) for job in jobs if task is None or job.task_path == task.module_path]

@@ -59,7 +59,7 @@ class Expectation:
         run_after: datetime | timedelta | AnyTime | None,
     ) -> Expectation:
         """Return the expectation of ``assert_enqueued`` with these arguments. Raises ``InvalidArguments``."""
-        _require_task(task)
+        require_task(task)
         if args is not None and not isinstance(args, list | tuple):
             raise InvalidArguments(f"args is {short(args)}; it must be a list or a tuple of positional arguments.")
         if isinstance(partial, Mapping):
@@ -142,7 +142,8 @@ def call_text(path: str, args: Sequence[Any], kwargs: Mapping[str, Any], *, is_p
     return f"{path}({', '.join([*given, '...'] if is_partial else given)})"
 
 
-def _require_task(task: object) -> None:
+def require_task(task: object) -> None:
+    """Raise ``LocoConfigurationError`` unless ``task`` is a task whose jobs can be found."""
     if not isinstance(task, Task):
         raise LocoConfigurationError(f"{short(task)} is not a task. Pass the function that is decorated with @task.")
     backend = task.get_backend()

@@ -109,7 +109,7 @@ class Command(BaseCommand):
             parser.add_argument("--to", metavar="ALIAS", help="The alias in TASKS to move them to.")
         if name == "update":
             parser.add_argument("--priority", type=int, help="From -100 to 100.")
-            parser.add_argument("--run-after", type=moment, metavar="TIME", help="A duration such as 5m, or a time.")
+            parser.add_argument("--run-after", type=moment, metavar="TIME", help="now, 5m, or 2026-11-28T09:30.")
             parser.add_argument(
                 "--expires", type=moment, metavar="TIME", help="The same; after it the job never begins."
             )

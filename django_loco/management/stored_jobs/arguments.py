@@ -34,7 +34,14 @@ def moment(text: str) -> datetime | timedelta:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
+        pass
+    try:
         return length(text)
+    except ArgumentTypeError:
+        raise ArgumentTypeError(
+            f"{text!r} is no time. Write now, a length of time from now on such as 90m, 24h or 7d (at most a hundred "
+            "years), or a date or time such as 2026-11-28 or 2026-11-28T09:30."
+        ) from None
 
 
 def json_list(text: str) -> list[Any]:

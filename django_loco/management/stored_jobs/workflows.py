@@ -12,10 +12,12 @@ from django.core.management.base import CommandParser
 
 from ... import jobs
 from ...core.job import Job, utcnow
+from ...jobs.operations.batches.batch import Batch
 from ...jobs.operations.workflows.nodes import Place, place_of
 from ...jobs.operations.workflows.workflow import Workflow
 from ...jobs.presentation.shown import hidden
 from ...log.plain_text import one_line
+from ...queues.records.batches import BATCH
 from ..schedules import clock, table
 from .arguments import positive
 
@@ -35,9 +37,14 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def lines(options: Mapping[str, Any]) -> Iterator[str]:
-    """Return the lines of the command. Raises ``ValueError`` if an id is missing, and ``BatchDoesNotExist``."""
+    """Return the lines of the command.
+
+    Raises ``ValueError`` if an id is missing, or is that of a batch; ``BatchDoesNotExist``.
+    """
     workflow_id, backend, form = options["id"], options["backend"], options["format"]
     if workflow_id is not None:
+        if (batch := Batch.get(workflow_id, backend=backend)).record.kind == BATCH:
+            raise ValueError(f"{batch.id} is a batch, not a workflow: loco_jobs batches {batch.id}")
         flow = jobs.workflow(workflow_id, backend=backend)
         return _operated(flow, options) if options["cancel"] or options["retry"] else as_nodes(flow, form)
     if options["cancel"] or options["retry"]:

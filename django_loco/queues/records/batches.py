@@ -90,8 +90,8 @@ def batches_of(jobs: Sequence[Job]) -> dict[str, int]:
 def refusal(batch_id: str) -> BatchFinished:
     """Return the error of a job that a batch does not take."""
     return BatchFinished(
-        f"Batch {batch_id} takes no more jobs: it has finished, was cancelled, or is not in this store. Nothing was "
-        "stored. Make another batch for these jobs."
+        f"Batch or workflow {batch_id} takes no more jobs: it has finished, was cancelled, or is not in this store. "
+        "Nothing was stored. Make another one for these jobs."
     )
 
 

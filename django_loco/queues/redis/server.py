@@ -41,6 +41,8 @@ REMEDIES = {
     "no permissions to run": "Its ACL must allow this user +@scripting +@read +@write +@blocking +@connection.",
     "max number of clients": "It has no room for more connections: raise its maxclients.",
     "Too many connections": "The pool in CACHES is exhausted: raise max_connections.",
+    "Connection refused": "Start it, or correct its address.",
+    "Name or service not known": "Correct its address.",
     "Operation against a key": "Something else uses our keys; give OPTIONS['prefix'].",
 }
 

@@ -434,10 +434,16 @@ def command_of_workflows(world: World) -> None:
     ]
     assert json.loads(world.run("workflows", flow.id, "--format", "json"))["nodes"][1]["after"] == ["extract"]
     assert json.loads(world.run("workflows", "--format", "json"))["metadata"] == {"day": 1}
+    with batch("import") as own:
+        own.enqueue(tasks.add.using(run_after=timedelta(days=1)), 1, 2)
+    with pytest.raises(CommandError, match=f"{own.id} is a batch, not a workflow: loco_jobs batches {own.id}"):
+        world.run("workflows", own.id)
     assert world.run("workflows", flow.id, "--cancel") == "Cancelled 2 nodes.\n"
+    with pytest.raises(CommandError, match=f"Workflow {flow.id} has finished"):
+        world.run("workflows", flow.id, "--cancel")
     assert world.run("workflows", flow.id, "--retry") == "Retried 2 nodes.\n"
     assert world.fetched() == [first.id]
-    for words, problem in ((["--retry"], "Give the id"), (["0" * 32], "There is no batch")):
+    for words, problem in ((["--retry"], "Give the id"), (["0" * 32], "There is no batch or workflow")):
         with pytest.raises(CommandError, match=problem):
             world.run("workflows", *words)
 

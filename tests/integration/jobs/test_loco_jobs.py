@@ -287,7 +287,7 @@ def test_how_far_it_came_before_a_refusal_is_told(queue: Queue, monkeypatch: pyt
         (["update", "--all", "--priority", "700"], "from -100 to 100"),
         (["update", "--all", "--args", "7"], "'7' is not a JSON list, such as [1, 2]"),
         (["update", "--all", "--kwargs", "[]"], "is not a JSON object"),
-        (["update", "--all", "--run-after", "soon"], "'soon' is not a length of time"),
+        (["update", "--all", "--run-after", "soon"], "'soon' is no time"),
         (["list", "--limit", "0"], "'0' is not a whole number above 0"),
         (["move", "--all"], "loco_jobs move needs --queue, or --from and --to."),
         (["move", "--all", "--from", "default"], "loco_jobs move needs --queue, or --from and --to."),

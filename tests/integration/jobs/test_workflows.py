@@ -517,7 +517,8 @@ WITH_A_TIME = note.using(run_after=timedelta(hours=1))
         (lambda flow: flow.add(chain(add.s(), tasks.add.s(1, 2))), InvalidArguments, "do not fit"),
         (lambda flow: chain(), InvalidArguments, "no parts"),
         (lambda flow: group([]), InvalidArguments, "no parts"),
-        (lambda flow: chain(note), InvalidArguments, "neither a signature"),
+        (lambda flow: chain(note), InvalidArguments, "has no arguments: write"),
+        (lambda flow: chain(7, 8), InvalidArguments, "neither a signature"),
         (lambda flow: flow.enqueue(), InvalidArguments, "no nodes"),
     ],
 )

@@ -64,7 +64,7 @@ def test_a_server_that_is_not_there():
     queue = RedisQueue("default", {"url": f"redis://127.0.0.1:{free_port()}"})
     started = time.monotonic()
     for call in (queue.counts, lambda: queue.enqueue([job()]), lambda: queue.fetch(CLAIM), lambda: queue.wait(1)):
-        with unavailable("Connection refused"):
+        with unavailable("Connection refused. Start it, or correct its address."):
             call()
     queue.close()
     assert time.monotonic() - started < 10

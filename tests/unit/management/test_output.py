@@ -8,7 +8,7 @@ from errno import ENOSPC
 import pytest
 from django.core.management.base import CommandError, OutputWrapper
 
-from django_loco.management.output import show
+from django_loco.management.output import show, warning_of_memory
 
 
 class Closed(io.StringIO):
@@ -34,3 +34,16 @@ def test_an_output_that_cannot_be_written_is_a_clear_error():
 
     with pytest.raises(CommandError, match=r"The output cannot be written: .*No space left on device"):
         show(OutputWrapper(Full()), ["one"], owns_process=False)
+
+
+def test_jobs_that_cannot_be_seen_are_in_memory_or_run_at_once(settings):
+    settings.TASKS = {
+        "default": {"BACKEND": "django_loco.backend.LocoBackend", "OPTIONS": {"mode": "BackgroundAsync"}},
+        "now": {"BACKEND": "django_loco.backend.LocoBackend", "OPTIONS": {"mode": "ForegroundBlocking"}},
+    }
+    waiting = "The jobs of TASKS['default'] are in the memory of the processes that enqueue them, "
+    run = "The jobs of TASKS['now'] run inside enqueue() (ForegroundBlocking), so none wait, "
+    assert warning_of_memory("default").startswith(waiting)
+    assert warning_of_memory("now").startswith(run)
+    assert waiting in warning_of_memory(None)
+    assert run in warning_of_memory(None)

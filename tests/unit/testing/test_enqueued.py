@@ -151,6 +151,8 @@ def test_mistakes_in_the_test_itself():
         refute_enqueued(tasks.send, args=[b"1"])
     with pytest.raises(LocoConfigurationError, match="not a task"):
         assert_enqueued(tasks.send.func)
+    with pytest.raises(LocoConfigurationError, match=r"'tests.unit.testing.tasks.send' is not a task\. Pass the func"):
+        all_enqueued("tests.unit.testing.tasks.send")
     with pytest.raises(LocoConfigurationError, match="no alias in TASKS has"):
         refute_enqueued(tasks.send, queue="nowhere")
 

@@ -91,9 +91,10 @@ class Batch:
         for alias in searched(backend):
             if record := backend_of(alias).queue.get_batch(batch_id):
                 return cls._of(record)
+        places = " or ".join(f"TASKS[{alias!r}]" for alias in searched(backend))
         raise BatchDoesNotExist(
-            f"There is no batch {batch_id!r} in {' or '.join(f'TASKS[{alias!r}]' for alias in searched(backend))}. "
-            "Finished batches are deleted after LOCO['RESULT_TTL'] seconds."
+            f"There is no batch or workflow {batch_id!r} in {places}. "
+            "Those that have finished are deleted after LOCO['RESULT_TTL'] seconds."
         )
 
     @classmethod
@@ -197,7 +198,7 @@ class Batch:
         """
         queue = self._backend.queue
         if not queue.seal_batch(self.id, is_cancelled=True):
-            raise InvalidState(f"Batch {self.id} has finished, or is not there any more.")
+            raise InvalidState(f"{self._record.kind.capitalize()} {self.id} has finished, or is not there any more.")
         number = self._do(Cancel(by), "left")
         self.settle()
         return number
@@ -220,7 +221,7 @@ class Batch:
     def refresh(self) -> None:
         """Load the present state and counts. Raises ``BatchDoesNotExist``."""
         if (record := self._backend.queue.get_batch(self.id)) is None:
-            raise BatchDoesNotExist(f"There is no batch {self.id} in TASKS[{self.backend!r}] any more.")
+            raise BatchDoesNotExist(f"There is no {self._record.kind} {self.id} in TASKS[{self.backend!r}] any more.")
         self._load(record)
 
     async def arefresh(self) -> None:

@@ -75,8 +75,8 @@ def settle(
         if batch.kind == WORKFLOW:
             queue.drop_edges(batch.id)  # those to nodes that were deleted while they waited
         counts = batch.counts
-        text = "Batch %s (%s) has finished: %d jobs, of which %d succeeded, %d failed, %d cancelled"
-        logger.info(text, batch.id, one_line(batch.name), *counts)
+        text = "%s %s (%s) has finished: %d jobs, of which %d succeeded, %d failed, %d cancelled"
+        logger.info(text, batch.kind.capitalize(), batch.id, one_line(batch.name), *counts)
     return len(finished)
 
 

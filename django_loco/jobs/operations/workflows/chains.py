@@ -9,6 +9,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 
 from ....core.compat import Task
+from ....core.validation import short
 from ....exceptions import InvalidArguments
 from .nodes import Takes
 from .signatures import Part, Signature
@@ -26,9 +27,14 @@ class _Parts(Part):
         if not parts:
             raise InvalidArguments(f"{kind}() has no parts: give it at least one signature, such as task.s(1).")
         for each in parts:
+            if isinstance(each, Task):
+                name = each.name
+                raise InvalidArguments(
+                    f"The task {each.module_path} in {kind}() has no arguments: write {name}.s(...), or {name}.s()."
+                )
             if not isinstance(each, Part):
                 raise InvalidArguments(
-                    f"{each!r} in {kind}() is neither a signature, task.s(...), nor a chain or group."
+                    f"{short(each)} in {kind}() is neither a signature, task.s(...), nor a chain or group."
                 )
         self.parts: tuple[Part, ...] = parts
 

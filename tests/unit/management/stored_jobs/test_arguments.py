@@ -33,6 +33,12 @@ def test_moments(text, value):
     assert moment(text) == value
 
 
+@pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "5x", "now+1h", ""])
+def test_what_is_no_moment_is_told_all_that_may_be_written(text):
+    with pytest.raises(ArgumentTypeError, match=r"is no time\. Write now, a length of time .* or a date or time"):
+        moment(text)
+
+
 def test_json():
     assert json_list("[1]") == [1]
     assert json_object('{"a": 1}') == {"a": 1}

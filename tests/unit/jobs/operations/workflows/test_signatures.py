@@ -60,3 +60,11 @@ def test_they_can_be_pickled():
 def test_what_is_no_part_is_refused(parts):
     with pytest.raises(InvalidArguments, match="chain"):
         chain(*parts)
+
+
+def test_a_task_without_arguments_is_named_and_other_values_are_cut_short():
+    with pytest.raises(InvalidArguments, match=r"^The task tests\.app\.tasks\.echo in group\(\) has no .* echo\.s\("):
+        group(tasks.echo)
+    with pytest.raises(InvalidArguments, match="neither a signature") as caught:
+        group(b"x" * 1_000, 7)
+    assert len(str(caught.value)) < 250
