@@ -35,8 +35,8 @@ PAIRS = py312-django60$(comma)py313-django61$(if $(filter true,$(CI)),,$(comma)p
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
 	@echo "                 with a dashboard of its jobs at /jobs/, for staff; with its jobs on Redis: LOCO_QUEUE=redis REDIS_URL=redis://127.0.0.1:6379/0 make start"
-	@echo "make test      all tests, on one Python, without PostgreSQL; takes ten minutes (PYTEST_ARGS=...)"
-	@echo "make test-pairs the tests on PostgreSQL, and on newer pairs of Python and Django that are installed; takes minutes"
+	@echo "make test      the tests, on one Python, with SQLite, without storms of kills; takes ten minutes (PYTEST_ARGS=...)"
+	@echo "make test-pairs the storms, and the tests on PostgreSQL and newer pairs of Python and Django that are installed; takes minutes"
 	@echo "make unit      the fast unit tests, on one Python, without servers; takes seconds (PYTEST_ARGS=...)"
 	@echo "make chaos     more runs of the tests that kill workers, schedulers and Redis, on every durable queue; takes minutes"
 	@echo "                 to repeat the same kills: LOCO_CHAOS_SEED=4711 make chaos"

@@ -1,8 +1,8 @@
 """Run pytest with each of the databases, side by side: ``python -m tests.databases [what pytest takes]``.
 
-Without arguments the tests are split into parts, of which ``LOCO_TEST_PARTS`` may name some, such as ``unit sqlite-?``.
-``make test`` runs all of them on the oldest pair of Python and Django, with SQLite. ``make test-pairs`` runs those of
-PostgreSQL on newer pairs, where it repeats the unit tests and half of the tests with SQLite.
+Without arguments the tests are split into parts, of which ``LOCO_TEST_PARTS`` may name some, such as ``unit storms``.
+``make test`` runs them on the oldest pair of Python and Django, with SQLite, but for the storms. ``make test-pairs`` runs
+the storms and the tests of PostgreSQL on newer pairs, where it repeats the unit tests and half of the tests with SQLite.
 
 Three parts run at a time: with more, a test waits for the processor rather than for what it tests. Small parts end at
 about the same time. The output of the first part is shown as it comes, that of the others after it.
@@ -58,9 +58,9 @@ class Part:
         return subprocess.run(command, env=environment, stdout=output, stderr=errors, check=False).returncode
 
 
-def acceptance(name: str, database: str, share: str = "") -> Part:
-    """``share``: which of how many equal parts of the tests, such as ``1/3``; all by default."""
-    return Part(name, database, (ACCEPTANCE, "--share", share) if share else (ACCEPTANCE,), is_tried_twice=True)
+def acceptance(name: str, database: str, *chosen: str) -> Part:
+    """``chosen``: arguments of pytest that choose some of the tests; all by default."""
+    return Part(name, database, (ACCEPTANCE, *chosen), is_tried_twice=True)
 
 
 PARTS = (
@@ -69,10 +69,11 @@ PARTS = (
     *(Part(f"quick-unit-{share}", "sqlite", (UNIT, "-m", "not slow", "--share", f"{share}/3")) for share in (1, 2, 3)),
     *(Part(f"sqlite-{share}", "sqlite", (*TOGETHER, "--share", f"{share}/2")) for share in (1, 2)),
     Part("postgres", "postgres", TOGETHER),
-    *(acceptance(f"acceptance-{share}", "sqlite", f"{share}/6") for share in range(1, 7)),
+    *(acceptance(f"acceptance-{n}", "sqlite", "-m", "not storm", "--share", f"{n}/6") for n in range(1, 7)),
+    acceptance("storms", "sqlite", "-m", "storm"),
     acceptance("postgres-acceptance", "postgres"),
 )
-ALL = "acceptance-? sqlite-? unit postgres postgres-acceptance"
+ALL = "acceptance-? storms sqlite-? unit postgres postgres-acceptance"
 
 
 def main(arguments: Sequence[str]) -> int:

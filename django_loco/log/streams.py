@@ -251,6 +251,7 @@ class NonBlockingStream:
         return self._thread is not None
 
     def _run(self) -> None:
+        never = threading.Event()
         while True:
             scheduled = self._scheduled
             self._wake.wait(None if scheduled is None else max(0.0, scheduled[0] - time.monotonic()))
@@ -258,7 +259,8 @@ class NonBlockingStream:
             self._is_due = False  # before the look at the lines: who adds one after it wakes the thread again
             self._add_scheduled(time.monotonic())
             while self._gathered or self._kept:
-                time.sleep(max(0.0, self._next_block_at - time.monotonic()))
+                # Unlike sleep() it does not fail where a library fakes the time. That would end this thread.
+                never.wait(max(0.0, self._next_block_at - time.monotonic()))
                 self._write_gathered()
                 if self._kept and has_room(self._descriptor, BLOCKED_AFTER_SECONDS):
                     self._write_kept()

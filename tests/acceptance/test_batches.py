@@ -7,8 +7,12 @@ import random
 import signal
 import time
 
+import pytest
+
 from .chaos import LEASE, SCALE, notes, redis_queue, statuses, wait_until
 from .storm import SEED
+
+pytestmark = pytest.mark.storm
 
 BATCHES, MEMBERS = 12 * SCALE, 20
 #: Some members fail for good, and some add another one. The last batch is never sealed.

@@ -7,8 +7,12 @@ import signal
 import time
 from datetime import datetime
 
+import pytest
+
 from .chaos import JOBS, LEASE, SCALE, enqueue, enqueue_both, errors, keys, notes, redis_queue, statuses, wait_until
 from .storm import SEED, Storm
+
+pytestmark = pytest.mark.storm
 
 #: Seconds in which nobody may have looked for expired leases: processes start more slowly on a busy machine.
 MOMENT = 4

@@ -17,6 +17,8 @@ from tests.processes import Process
 
 from .ticks_sites import STORES, Sites, TickSite
 
+pytestmark = pytest.mark.storm
+
 JOBS = int(os.environ.get("LOCO_ENDURANCE", "6000"))
 #: The jobs are enqueued in so many parts. After the first third a worker has what it needs.
 PARTS = max(6, JOBS // 10_000)

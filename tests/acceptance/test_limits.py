@@ -7,8 +7,12 @@ import random
 import signal
 import time
 
+import pytest
+
 from .chaos import SCALE, notes, statuses, wait_until
 from .storm import SEED
+
+pytestmark = pytest.mark.storm
 
 KEYS, JOBS, SLOTS = 4, 40 * SCALE, 2
 #: Seconds. A worker that stands still for longer while others take its jobs would be no error of limits.

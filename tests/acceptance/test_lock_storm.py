@@ -15,6 +15,8 @@ from tests.processes import Process, Site
 from .chaos import SCALE
 from .storm import SEED
 
+pytestmark = pytest.mark.storm
+
 PROCESSES, BLOWS = 4, 6 * SCALE
 LEASE_SECONDS = 1
 #: Seconds for which a process is stopped: longer than its lease.

@@ -14,6 +14,8 @@ from django_loco.shutdown import FORCED
 from .chaos import errors, notes, redis_queue, statuses, wait_until
 from .project import is_running
 
+pytestmark = pytest.mark.storm
+
 ENQUEUE = """
 from django_loco.tasks import enqueue_many
 from tests.app import tasks

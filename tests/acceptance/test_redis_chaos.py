@@ -13,6 +13,8 @@ from tests.redis_server import ON_DISK, RedisServer
 
 from .chaos import SCALE, enqueue, notes, redis_queue, statuses, story, wait_until
 
+pytestmark = pytest.mark.storm
+
 JOBS = 2_000 * SCALE
 FEW = 500
 WORKERS = 2

@@ -5,7 +5,11 @@ from __future__ import annotations
 import signal
 from collections import Counter
 
+import pytest
+
 from .chaos import SCALE, notes, redis_queue, statuses, wait_until
+
+pytestmark = pytest.mark.storm
 
 JOBS, KILLS = 60 * SCALE, 4 * SCALE
 ENQUEUE = """

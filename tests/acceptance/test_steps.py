@@ -6,8 +6,12 @@ import json
 import random
 import signal
 
+import pytest
+
 from .chaos import LEASE, SCALE, notes, statuses, wait_until
 from .storm import SEED
+
+pytestmark = pytest.mark.storm
 
 JOBS, STEPS, KILLS = 12 * SCALE, 30, 2 * SCALE
 ENQUEUE = f"""

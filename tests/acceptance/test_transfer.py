@@ -19,6 +19,8 @@ from tests.processes import Process, Site
 
 from .chaos import SCALE, notes, wait_until
 
+pytestmark = pytest.mark.storm
+
 LOCO = "django_loco.backend.LocoBackend"
 WAYS = [("default", "redis"), ("redis", "default")]
 #: The ways and the steps that are tried; ``make chaos`` tries all.

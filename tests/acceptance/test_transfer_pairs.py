@@ -21,6 +21,8 @@ from django_loco.jobs.transfer.dump_lines import header, line_of
 from .chaos import SCALE
 from .ticks_sites import STORES, Sites, TickSite
 
+pytestmark = pytest.mark.storm
+
 JOBS = 100_000 if SCALE > 1 else 1_500
 SECONDS = 1_500.0
 NASTY = 'line\nbreak\ttab "quote" \\ \u2028 \U0001f682 %s \x1f'

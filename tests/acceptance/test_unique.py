@@ -7,10 +7,14 @@ import signal
 import threading
 from collections import Counter
 
+import pytest
+
 from django_loco.core.job import READY, RUNNING
 
 from .chaos import SCALE, notes, redis_queue, statuses, wait_until
 from .storm import SEED
+
+pytestmark = pytest.mark.storm
 
 PROCESSES = 100
 #: Each is stopped until all are there.

@@ -7,8 +7,12 @@ import random
 import signal
 import time
 
+import pytest
+
 from .chaos import LEASE, SCALE, notes, wait_until
 from .storm import SEED
+
+pytestmark = pytest.mark.storm
 
 WORKFLOWS, NODES = 12 * SCALE, 20
 #: Random graphs. What each node is declared with is printed.

@@ -5,9 +5,13 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import pytest
+
 from tests.acceptance.ticks_sites import Sites
 from tests.acceptance.ticks_trials import Served, Trial
 from tests.processes import free_port
+
+pytestmark = pytest.mark.storm
 
 
 def test_each_tick_is_fired_once_whoever_is_killed(tmp_path, migrated_file, capsys):
