@@ -1,8 +1,9 @@
 """Run pytest with each of the databases, side by side: ``python -m tests.databases [what pytest takes]``.
 
 Without arguments the tests are split into parts, of which ``LOCO_TEST_PARTS`` may name some, such as ``unit storms``.
-``make test`` runs them on the oldest pair of Python and Django, with SQLite, but for the storms. ``make test-pairs`` runs
-the storms and the tests of PostgreSQL on newer pairs, where it repeats the unit tests and half of the tests with SQLite.
+``make test`` runs them on the oldest pair of Python and Django, with SQLite, but for the storms. ``make test-pairs``
+runs the storms and the tests of PostgreSQL on newer pairs, where it repeats the unit tests and half of those with
+SQLite.
 
 Three parts run at a time: with more, a test waits for the processor rather than for what it tests. Small parts end at
 about the same time. The output of the first part is shown as it comes, that of the others after it.
