@@ -49,6 +49,25 @@ def after_commit(action: Callable[[], object], except_for: str | None = None) ->
     return False
 
 
+class SinceThen:
+    """The transactions that are open when it is made, to find out later whether one was rolled back meanwhile."""
+
+    __slots__ = ("_hooks",)
+
+    def __init__(self) -> None:
+        self._hooks = _lists_of_hooks()
+
+    def may_be_undone(self) -> bool:
+        """Return whether one of them has ended, or was rolled back to a savepoint; ``False``: nothing was undone."""
+        present = _lists_of_hooks() if self._hooks else []
+        return not all(any(hooks is each for each in present) for hooks in self._hooks)
+
+
+def _lists_of_hooks() -> list[list[Any]]:
+    """Return the hooks of the open transactions. Django makes a new list at each rollback, and at the commit."""
+    return [connections[alias].run_on_commit for alias in open_transactions()]
+
+
 class WaitingForCommit(NamedTuple):
     """The numbers of functions that wait for the end of the calling thread's transactions."""
 

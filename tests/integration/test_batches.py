@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -246,6 +247,57 @@ def test_a_transaction_that_is_committed_counts_from_then_on():
         pass
     settled(own)
     assert [told[1][1] for told in sorted(TOLD)] == [(0, 0, 0, 0), (1, 1, 0, 0)]
+
+
+def other_store(settings):
+    """Let jobs wait in memory, which takes no part in transactions."""
+    settings.TASKS = {**settings.TASKS, "default": {**settings.TASKS["default"], "OPTIONS": {"queue": "memory"}}}
+    queue_for("default").clear()
+
+
+@pytest.mark.parametrize("is_elsewhere", [False, True])
+def test_a_first_member_that_is_rolled_back_leaves_the_others(settings, is_elsewhere):
+    if is_elsewhere:
+        other_store(settings)
+
+    @transaction.atomic
+    def load(own, row):
+        own.enqueue(tasks.add, row, 2)
+        if row == 0:
+            raise KeyError(row)
+
+    with transaction.atomic(), batch("import", on_finish=finished) as own:
+        for row in (0, 1, 0, 2):
+            with suppress(KeyError):
+                load(own, row)
+        own.enqueue(tasks.add, 3, 2)
+    with transaction.atomic(), batch("empty", on_finish=finished) as empty, suppress(KeyError):
+        load(empty, 0)
+    settled(own)
+    assert sorted(told[1][1] for told in TOLD) == [(0, 0, 0, 0), (3, 3, 0, 0)]
+
+
+def test_one_that_was_rolled_back_is_filled_again():
+    own = batch(on_finish=finished)
+    with suppress(KeyError), transaction.atomic():
+        own.enqueue(tasks.add, 1, 2)
+        raise KeyError
+    with transaction.atomic(), own:
+        own.enqueue(tasks.add, 1, 2)
+    settled(own)
+    assert TOLD == [("finish", ("finished", (1, 1, 0, 0), {}))]
+
+
+def test_in_a_transaction_it_is_stored_once(monkeypatch):
+    queue, opened = queue_for("default"), []
+    open_batch = queue.open_batch
+    monkeypatch.setattr(queue, "open_batch", lambda record: [opened.append(record.id), open_batch(record)])
+    with transaction.atomic(), batch() as own:
+        own.enqueue(tasks.add, 1, 2)
+        with transaction.atomic():
+            own.enqueue(tasks.add, 1, 2)
+        own.enqueue(tasks.add, 1, 2)
+    assert opened == [own.id]
 
 
 def test_async_code_has_the_same():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -393,6 +394,22 @@ def test_a_transaction_that_is_committed_starts_it():
         flow = diamond().enqueue()
     run()
     assert set(states(flow).values()) == {"done"}
+
+
+def test_one_that_was_rolled_back_is_enqueued_again():
+    flow = diamond()
+    for error in (KeyError, None):
+        with suppress(KeyError), transaction.atomic():
+            with suppress(ValueError), transaction.atomic():
+                flow.enqueue()
+                raise error or ValueError
+            flow.enqueue()
+    with pytest.raises(InvalidState, match="before"):
+        flow.enqueue()
+    flow.add(note, "more", after=["load"], name="more")
+    run()
+    assert set(states(flow).values()) == {"done"}
+    assert flow.counts.total == 5
 
 
 def test_one_whose_enqueuer_has_died_never_runs_and_can_be_cancelled():

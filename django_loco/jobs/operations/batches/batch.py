@@ -13,6 +13,7 @@ from asgiref.sync import sync_to_async
 
 from ....core.compat import DEFAULT_TASK_BACKEND_ALIAS, InvalidTask, Task, TaskResult
 from ....core.job import Job, new_id
+from ....core.on_commit import SinceThen
 from ....core.serialization import call_of, decode, encode_exact, require_result_size
 from ....exceptions import BatchDoesNotExist, InvalidArguments, InvalidState
 from ....log.safe import get_logger
@@ -83,7 +84,7 @@ class Batch:
         callbacks = text_of_callbacks({event: self._callback(event, task) for event, task in given.items()})
         record = new_record(self.id, self.backend, name, callbacks, _text_of_metadata(metadata))
         self._record = record if kind == BATCH else replace(record, kind=kind)
-        self._is_stored = False
+        self._stored: SinceThen | None = None
 
     @classmethod
     def get(cls, batch_id: str, *, backend: str | None = None) -> Self:
@@ -128,7 +129,8 @@ class Batch:
         self._record = replace(self._record, backend=alias)
 
     def _load(self, record: BatchRecord) -> None:
-        self.id, self._record, self._is_stored = record.id, record, True
+        self.id, self._record = record.id, record
+        self._stored = self._stored or SinceThen()
 
     def __enter__(self) -> Self:
         return self
@@ -138,7 +140,7 @@ class Batch:
     ) -> None:
         if kind is None:
             self.seal()
-        elif self._is_stored:
+        elif self._stored is not None:
             text = "Batch %s (%s) stays open, because its block has raised %s: call seal() or cancel() of Batch.get(%r)"
             logger.warning(text, self.id, self.name, kind.__name__, self.id)
 
@@ -271,10 +273,10 @@ class Batch:
         return self._backend.enqueue_many(task, calls, batch=self.id)
 
     def _store(self) -> None:
-        if not self._is_stored:
+        if self._stored is None or self._stored.may_be_undone():
             queue, record = self._backend.queue, self._record
             self._backend.after_commit(lambda: queue.open_batch(record))
-            self._is_stored = True
+            self._stored = SinceThen()
 
     def _callback(self, event: str, task: Task[..., Any]) -> Job:
         self._require_alias(task)

@@ -11,6 +11,7 @@ from asgiref.sync import sync_to_async
 
 from ....core.compat import Task
 from ....core.job import Job
+from ....core.on_commit import SinceThen
 from ....core.serialization import require_batch_size
 from ....core.validation import NAME_REQUIREMENT, did_you_mean, is_name, short
 from ....exceptions import BatchDoesNotExist, InvalidArguments, InvalidState
@@ -61,7 +62,7 @@ class Workflow:
         self._has_alias = backend is not None or any(callbacks.values())
         self._jobs: dict[str, Job] = {}
         self._numbers: Counter[str] = Counter()
-        self._is_stored = False
+        self._stored: SinceThen | None = None
 
     @classmethod
     def get(cls, workflow_id: str, *, backend: str | None = None) -> Self:
@@ -84,7 +85,7 @@ class Workflow:
     @classmethod
     def _of(cls, batch: Batch) -> Self:
         flow = cls(backend=batch.backend)
-        flow._batch, flow._is_stored = batch, True
+        flow._batch, flow._stored = batch, SinceThen()
         return flow
 
     def add(
@@ -144,8 +145,9 @@ class Workflow:
     def enqueue(self) -> Self:
         """Store all nodes, or none, and let those run that wait for nothing; return this workflow.
 
-        Inside a transaction it is stored with the commit, like a job. Raises ``InvalidState`` if it was enqueued
-        before, ``InvalidArguments`` if it has no nodes, and the errors of ``enqueue`` of a task.
+        Inside a transaction it is stored with the commit, like a job; after a rollback it may be enqueued again. Raises
+        ``InvalidState`` if it was enqueued before, ``InvalidArguments`` if it has no nodes, and the errors of
+        ``enqueue`` of a task.
         """
         if self._is_stored:
             raise InvalidState(f"Workflow {self.id} was enqueued before. Make another one to run it again.")
@@ -153,7 +155,7 @@ class Workflow:
             raise InvalidArguments("The workflow has no nodes: add() some before enqueue().")
         require_batch_size([job.arguments for job in self._jobs.values()])
         self._backend.after_commit(self._store)
-        self._is_stored = True
+        self._stored = SinceThen()
         return self
 
     async def aenqueue(self) -> Self:
@@ -241,6 +243,13 @@ class Workflow:
     @property
     def _backend(self) -> JobBackend:
         return backend_of(self.backend)
+
+    @property
+    def _is_stored(self) -> bool:
+        """Whether it was enqueued, and that was not rolled back."""
+        if self._stored is not None and self._stored.may_be_undone():
+            self._stored = None if self._backend.queue.get_batch(self.id) is None else SinceThen()
+        return self._stored is not None
 
     def _store(self) -> None:
         run_inline(self._backend, self.id, store(self._backend, self._batch.record, [*self._jobs.values()]))
