@@ -65,7 +65,8 @@ class Batch:
         Args:
             name: what it is, for people.
             on_success: enqueued when all members have succeeded. Callbacks get the id of the batch as their only
-                argument, or none if they take the context alone: ``context.batch``.
+                argument, or none if they take the context alone: ``context.batch``. Their ``expires`` counts from when
+                the batch has finished.
             on_failure: enqueued when all have ended, and some have failed, or were cancelled, or deleted.
             on_finish: enqueued when all have ended.
             metadata: JSON for the callbacks and members; it does not change.
@@ -282,6 +283,20 @@ class Batch:
         self._require_alias(task)
         if task.run_after is not None or getattr(task, "run_after_delay", None) is not None:
             raise InvalidTask(f"on_{event}: {task.module_path} has a run_after; it is due when the batch has finished.")
+        if isinstance(getattr(task, "expires", None), datetime):
+            raise InvalidTask(
+                f"on_{event}: {task.module_path} expires at a datetime; give expires= in seconds or as a timedelta, which "
+                "counts from the time at which the batch has finished."
+            )
+        job = self._call(event, task)
+        if job.unique_key is not None:
+            raise InvalidTask(
+                f"on_{event}: {task.module_path} is unique, and what follows must not be left out as a duplicate. Use "
+                "using(unique=False), or let it enqueue the unique task."
+            )
+        return job
+
+    def _call(self, event: str, task: Task[..., Any]) -> Job:
         try:
             return self._backend.job_of(task, (self.id,), {})
         except InvalidArguments as error:

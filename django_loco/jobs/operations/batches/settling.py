@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from itertools import chain
 
 from ....core import test_environment
@@ -130,8 +131,21 @@ def _following(batch: BatchRecord) -> list[Job]:
 
 
 def _anew(batch: BatchRecord, event: str, job: Job) -> Job:
-    """Return a job that follows as one that is enqueued now. It is signed again if it was genuine."""
+    """Return a job that follows as one that is enqueued now. It is signed again if it was genuine.
+
+    It expires as long after this moment as it would have after the batch was made. Its once-key makes it the only one:
+    with a unique key, which older versions took, it would be refused while another job holds that.
+    """
     was_genuine = SIGNATURE in job.options and is_genuine(job)
-    key = key_of(batch.id, batch.round, event)
-    new = replace(job, id=new_id(), backend=batch.backend, key=key, enqueued_at=utcnow())
+    now = utcnow()
+    new = replace(
+        job,
+        id=new_id(),
+        backend=batch.backend,
+        key=key_of(batch.id, batch.round, event),
+        enqueued_at=now,
+        expires_at=job.expires_at and job.expires_at + max(timedelta(), now - job.enqueued_at),
+        unique_key=None,
+        unique_until=None,
+    )
     return signed(new) if was_genuine else new

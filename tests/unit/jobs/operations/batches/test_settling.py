@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from django_loco.core.job import Job, new_id
+from django_loco.core.job import Job, new_id, utcnow
 from django_loco.jobs.operations.batches.settling import batch_of, key_of, settle, text_of_callbacks
 from django_loco.jobs.signing import is_genuine, signed
 from django_loco.queues.memory import MemoryQueue
@@ -67,3 +68,15 @@ def test_only_genuine_callbacks_are_signed_again(queue):
         "success": True,
         "finish": False,
     }
+
+
+def test_what_follows_expires_after_the_end_and_has_no_unique_key(queue):
+    made = utcnow() - timedelta(hours=1)
+    of_older_version = replace(
+        REPORT, enqueued_at=made, expires_at=made + timedelta(minutes=5), unique_key="report", unique_until="finished"
+    )
+    queue.seal_batch(opened(queue, finish=of_older_version))
+    settle(queue)
+    [following] = queue.list()
+    assert following.expires_at - following.enqueued_at == timedelta(minutes=5)
+    assert (following.unique_key, following.unique_until) == (None, None)
