@@ -13,7 +13,8 @@ from django.core.management import call_command
 from django.db import connections, transaction
 
 from django_loco import jobs
-from django_loco.core.job import utcnow
+from django_loco.core.job import Job, utcnow
+from django_loco.core.serialization import decode
 from django_loco.exceptions import (
     BatchDoesNotExist,
     BatchFinished,
@@ -128,6 +129,23 @@ def test_nothing_is_added_after_its_end():
     with pytest.raises(BatchFinished):
         Batch.get(own.id).enqueue_many(tasks.add, [(1, 2)])
     assert len([*jobs.filter("task:add")]) == 1
+
+
+def test_a_transaction_goes_on_after_a_batch_takes_no_more_jobs():
+    open_one, own = batch(), batch()
+    open_one.enqueue(tasks.add, 1, 1)
+    own.seal()
+    queue = queue_for("default")
+    some = [Job(task_path="tests.app.tasks.add", backend="default", batch=each.id) for each in (open_one, own)]
+    with transaction.atomic():
+        tasks.add.enqueue(1, 2)
+        with pytest.raises(BatchFinished):
+            own.enqueue(tasks.add, 1, 3)
+        with pytest.raises(BatchFinished):
+            queue.enqueue(some)
+        open_one.enqueue(tasks.add, 1, 4)
+    assert sorted(decode(job.arguments)[0] for job in queue.list()) == [[1, 1], [1, 2], [1, 4]]
+    assert [queue.get_batch(each.id).counts.total for each in (open_one, own)] == [2, 0]
 
 
 def test_without_a_block_it_waits_for_seal():

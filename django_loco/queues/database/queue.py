@@ -25,6 +25,7 @@ from ...log.safe import get_logger
 from ..base import NO_LOGS, PROBE_SECONDS, Change, Which
 from ..claim import Claim
 from ..listener import QueueListener
+from ..records.batches import refusal
 from ..rows import Row
 from ..timeouts import current_store_timeout, store_timeout
 from ..unreadable import outcomes_of, readable, split
@@ -92,7 +93,9 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         if not jobs:
             return []
         with self._reached():
-            stored = insert_counted(self._dialect, jobs)
+            stored, closed = insert_counted(self._dialect, jobs)
+        if closed is not None:
+            raise refusal(closed)
         return [job for job in jobs if job.id in stored]
 
     def holders(self, keys: Collection[str]) -> Mapping[str, Job]:

@@ -285,8 +285,8 @@ class Batch:
             raise InvalidTask(f"on_{event}: {task.module_path} has a run_after; it is due when the batch has finished.")
         if isinstance(getattr(task, "expires", None), datetime):
             raise InvalidTask(
-                f"on_{event}: {task.module_path} expires at a datetime; give expires= in seconds or as a timedelta, which "
-                "counts from the time at which the batch has finished."
+                f"on_{event}: {task.module_path} expires at a datetime; give expires= in seconds or as a timedelta, "
+                "which counts from the time at which the batch has finished."
             )
         job = self._call(event, task)
         if job.unique_key is not None:

@@ -19,7 +19,7 @@ from typing import Any
 from django.db import transaction
 
 from ....core.job import FAILED, GIVEN_UP, Job
-from ...records.batches import BATCH, BatchCounts, Batches, BatchRecord, batches_of, refusal
+from ...records.batches import BATCH, BatchCounts, Batches, BatchRecord, batches_of
 from ...rows import Row, id_of, time_of
 from ..changes import insert
 from ..dialect import Dialect
@@ -94,18 +94,36 @@ PRUNE = "DELETE FROM {batches} WHERE backend = %(alias)s AND called_at < {before
 CLEAR_BATCHES = "DELETE FROM {batches} WHERE backend = %(alias)s"
 
 
-def insert_counted(dialect: Dialect, jobs: Sequence[Job]) -> set[str]:
-    """Store new jobs, and count the members of batches among them; return the ids of those stored."""
+def insert_counted(dialect: Dialect, jobs: Sequence[Job]) -> tuple[set[str], str | None]:
+    """Store new jobs, and count the members of batches among them; return the ids of those stored.
+
+    If a batch takes no more jobs, nothing is stored, and its id is returned as well. It is no error here, because one
+    would break the caller's transaction. This takes no savepoint.
+    """
     if not any([job.batch is not None for job in jobs]):
-        return insert(dialect, jobs)
+        return insert(dialect, jobs), None
     with transaction.atomic(using=dialect.database, savepoint=False):
-        for batch_id, number in batches_of(jobs).items():
-            if not _run(dialect, ADD, batch=batch_id, number=number):
-                raise refusal(batch_id)
+        if (closed := _count_in(dialect, batches_of(jobs))) is not None:
+            return set(), closed
         stored = insert(dialect, jobs)
-        for batch_id, number in batches_of([job for job in jobs if job.id not in stored]).items():
-            _run(dialect, TAKE_BACK, batch=batch_id, number=number)
-    return stored
+        _take_back(dialect, batches_of([job for job in jobs if job.id not in stored]))
+    return stored, None
+
+
+def _count_in(dialect: Dialect, numbers: Mapping[str, int]) -> str | None:
+    """Count new members; return the id of a batch that takes no more, after which none is counted."""
+    counted: dict[str, int] = {}
+    for batch_id, number in numbers.items():
+        if not _run(dialect, ADD, batch=batch_id, number=number):
+            _take_back(dialect, counted)
+            return batch_id
+        counted[batch_id] = number
+    return None
+
+
+def _take_back(dialect: Dialect, numbers: Mapping[str, int]) -> None:
+    for batch_id, number in numbers.items():
+        _run(dialect, TAKE_BACK, batch=batch_id, number=number)
 
 
 def prune_batches(dialect: Dialect, older_than: float) -> None:
