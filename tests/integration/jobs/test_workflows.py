@@ -471,6 +471,34 @@ def test_nodes_may_be_added_from_outside_until_it_has_finished():
     assert jobs.filter().count() == 5
 
 
+def test_nodes_that_are_added_in_a_transaction_are_stored_with_the_commit():
+    flow = diamond().enqueue()
+    with transaction.atomic():
+        Workflow.get(flow.id).add(note, "first", after=["load"], name="first")
+        Workflow.get(flow.id).add(note, "second", after=["first"], name="second")
+        is_part = queue_for("default").database is not None
+        assert jobs.filter().count() == (6 if is_part else 4)
+    with suppress(KeyError), transaction.atomic():
+        Workflow.get(flow.id).add(note, "gone", name="gone")
+        raise KeyError
+    run()
+    assert RAN[-2:] == ["first", "second"]
+    assert "gone" not in RAN
+
+
+def test_what_cannot_be_added_is_told_at_the_commit_at_the_latest():
+    flow = diamond().enqueue()
+    with pytest.raises(InvalidArguments, match="no node 'gone'"), transaction.atomic():
+        with suppress(KeyError), transaction.atomic():
+            Workflow.get(flow.id).add(note, "gone", name="gone")
+            raise KeyError
+        Workflow.get(flow.id).add(note, "late", after=["gone"], name="late")
+    run()
+    with pytest.raises(BatchFinished), transaction.atomic():
+        Workflow.get(flow.id).add(note, "late", name="late")
+    assert jobs.filter().count() == 4
+
+
 def test_all_workflows_are_listed_and_no_batches():
     flow = diamond().enqueue()
     with batch("import") as own:

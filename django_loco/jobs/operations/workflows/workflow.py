@@ -112,7 +112,9 @@ class Workflow:
                 node which is run again adds the same node.
             kwargs: the keyword arguments of a task.
 
-        Raises ``InvalidTask``, ``InvalidArguments`` and, if the workflow takes no more nodes, ``BatchFinished``.
+        Raises ``InvalidTask``, ``InvalidArguments`` and, if the workflow takes no more nodes, ``BatchFinished``. When
+        the workflow runs, a node that is added inside a transaction is stored with the commit, like a job. If that is
+        later, errors that follow from what is stored come from the commit.
         """
         if on_failed not in ON_FAILED:
             raise InvalidArguments(f"on_failed is {short(on_failed)}.{did_you_mean(str(on_failed), ON_FAILED)}")
@@ -270,9 +272,15 @@ class Workflow:
     def _add(self, signature: Signature, place: Place) -> None:
         job = node_of(self._backend, self.id, signature, place)
         if self._is_stored:
-            run_inline(self._backend, self.id, add_stored(self._backend, job, place))
+            self._backend.after_commit(lambda: self._add_stored(job, place))
         else:
             self._jobs[place.name] = job
+
+    def _add_stored(self, job: Job, place: Place) -> None:
+        for name in place.after:  # not before: in the same transaction they may have been added, and rolled back
+            if name not in self._jobs and self._backend.queue.get(node_id(self.id, name)) is None:
+                raise self._no_node(name)
+        run_inline(self._backend, self.id, add_stored(self._backend, job, place))
 
     def _name_of(self, signature: Signature, name: str | None) -> str:
         if name is None:
@@ -287,17 +295,14 @@ class Workflow:
         return name
 
     def _names(self, after: After) -> Iterator[str]:
-        """Yield the names of nodes. Raises ``InvalidArguments`` for one that there is not."""
+        """Yield the names of nodes. Raises ``InvalidArguments`` for one that was not added, unless they are stored."""
         if isinstance(after, Node):
             if after.workflow != self.id:
                 raise InvalidArguments(f"after: {after!r} is in another workflow, and not in {self.id}.")
             after = after.name
         if isinstance(after, str):
-            if after not in self._jobs and not self._is_known(after):
-                raise InvalidArguments(
-                    f"after: there is no node {short(after)} in the workflow.{did_you_mean(after, [*self._jobs])} "
-                    "A node can only wait for nodes that were added before it."
-                )
+            if after not in self._jobs and not self._is_stored:
+                raise self._no_node(after)
             yield after
         elif isinstance(after, Iterable):
             for each in after:
@@ -305,8 +310,11 @@ class Workflow:
         else:
             raise InvalidArguments(f"after is {short(after)}; it must be a node, its name, or a list of these.")
 
-    def _is_known(self, name: str) -> bool:
-        return self._is_stored and self._backend.queue.get(node_id(self.id, name)) is not None
+    def _no_node(self, name: str) -> InvalidArguments:
+        return InvalidArguments(
+            f"after: there is no node {short(name)} in the workflow.{did_you_mean(name, [*self._jobs])} "
+            "A node can only wait for nodes that were added before it."
+        )
 
     def _nodes(self, names: Takes) -> Any:
         if isinstance(names, str):
