@@ -30,6 +30,8 @@ FOR_EVER = "forever"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(r"(?:\d{1,12}(?:\.\d{1,6})?[smhdw])+")
 _LENGTH = re.compile(r"([\d.]+)([smhdw])")
+#: NUL and lone surrogates.
+_NOT_STORED = re.compile(r"[\x00\ud800-\udfff]")
 #: The requirement for a name in an error: "it must be ...".
 NAME_REQUIREMENT = f"text of 1 to {MAX_NAME} printable characters"
 
@@ -56,6 +58,11 @@ class Rule:
 def is_name(value: object) -> bool:
     """Return whether every store accepts ``value`` as a queue name or a tag."""
     return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()
+
+
+def is_text(value: object) -> bool:
+    """Return whether every store accepts ``value`` as text: without NUL, and of characters that UTF-8 can express."""
+    return isinstance(value, str) and not _NOT_STORED.search(value)
 
 
 def is_number(value: object) -> bool:

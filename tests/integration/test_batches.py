@@ -105,6 +105,13 @@ def test_what_follows_failure_is_enqueued_once():
     assert sorted(TOLD) == [("failure", own.id), ("finish", ("finished", (4, 1, 2, 1), {}))]
 
 
+def test_its_name_is_kept_to_the_letter():
+    name = "tab\tline\n'\"%s {x} \U0001f682" + "x" * 1000
+    with batch(name) as own:
+        own.enqueue(tasks.add, 1, 2)
+    assert Batch.get(own.id).name == name
+
+
 def test_an_empty_batch_is_followed_at_its_end():
     with batch(**callbacks()) as own:
         pass
@@ -374,6 +381,9 @@ def takes_two(batch_id, other):
         ({"on_finish": tasks.add.using(expires=utcnow() + timedelta(days=1))}, InvalidTask, "expires at a datetime"),
         ({"on_finish": succeeded.using(unique=True)}, InvalidTask, "on_finish: .* is unique"),
         ({"on_finish": finished.using(unique_key="report")}, InvalidTask, "is unique"),
+        ({"name": "a\x00b"}, InvalidArguments, r"name is 'a\\x00b'; it must be text"),
+        ({"name": "a\ud800b"}, InvalidArguments, "surrogates"),
+        ({"name": None}, InvalidArguments, "name is None"),
         ({"metadata": {"a": object()}}, InvalidArguments, "metadata"),
         ({"metadata": ["a"]}, InvalidArguments, "metadata"),
         ({"backend": "nothing"}, ValueError, "nothing"),

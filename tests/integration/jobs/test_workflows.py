@@ -560,6 +560,8 @@ WITH_A_TIME = note.using(run_after=timedelta(hours=1))
         (lambda flow: flow.add(note.s("a"), 1), InvalidArguments, "its arguments already"),
         (lambda flow: flow.add(chain(note.s("a")), name="x"), InvalidArguments, "no name"),
         (lambda flow: flow.add(chain(add.s(), tasks.add.s(1, 2))), InvalidArguments, "do not fit"),
+        (lambda flow: Workflow("a\x00b"), InvalidArguments, "without NUL"),
+        (lambda flow: chain(note.s("a")).enqueue(name="a\ud800b"), InvalidArguments, "without NUL"),
         (lambda flow: chain(), InvalidArguments, "no parts"),
         (lambda flow: group([]), InvalidArguments, "no parts"),
         (lambda flow: chain(note), InvalidArguments, "has no arguments: write"),

@@ -15,6 +15,7 @@ from ....core.compat import DEFAULT_TASK_BACKEND_ALIAS, InvalidTask, Task, TaskR
 from ....core.job import Job, new_id
 from ....core.on_commit import SinceThen
 from ....core.serialization import call_of, decode, encode_exact, require_result_size
+from ....core.validation import is_text, short
 from ....exceptions import BatchDoesNotExist, InvalidArguments, InvalidState
 from ....log.safe import get_logger
 from ....queues.records.batches import BATCH, WORKFLOW, BatchCounts, BatchRecord, new_record
@@ -73,9 +74,11 @@ class Batch:
             backend: the alias in ``TASKS`` of all its jobs; by default that of its callbacks.
             kind: for workflows.
 
-        Raises ``InvalidTask`` or ``InvalidArguments`` for a callback that could not be enqueued, and for metadata that
-        are no JSON.
+        Raises ``InvalidTask`` or ``InvalidArguments`` for a callback that could not be enqueued, for metadata that are
+        no JSON, and for a name that a store may refuse.
         """
+        if not is_text(name):
+            raise InvalidArguments(f"name is {short(name)}; it must be text without NUL and lone surrogates.")
         tasks = {"success": on_success, "failure": on_failure, "finish": on_finish}
         given = {event: _task(event, task) for event, task in tasks.items() if task is not None}
         self.id = new_id()
@@ -115,7 +118,7 @@ class Batch:
 
     @classmethod
     def _of(cls, record: BatchRecord) -> Self:
-        batch = cls(record.name, backend=record.backend)
+        batch = cls(backend=record.backend)
         batch._load(record)
         return batch
 
@@ -130,7 +133,7 @@ class Batch:
         self._record = replace(self._record, backend=alias)
 
     def _load(self, record: BatchRecord) -> None:
-        self.id, self._record = record.id, record
+        self.id, self.name, self._record = record.id, record.name, record
         self._stored = self._stored or SinceThen()
 
     def __enter__(self) -> Self:
