@@ -136,7 +136,8 @@ class Batches:
         """Finish the batches that are sealed and have no member left; return those whose callbacks are not noted.
 
         ``ids`` are those to look at; ``None``: all, of which it may take a part. ``members`` have just ended, or
-        changed otherwise: a queue that keeps a list of members looks at these first.
+        changed otherwise: a queue that keeps a list of members looks at these first. So whoever changes members with
+        ``change`` has to call this: until then ``batch_members`` and the counts may be those before the change.
         """
         return ()
 

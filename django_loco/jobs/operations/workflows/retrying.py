@@ -23,6 +23,7 @@ from ....log.plain_text import one_line
 from ....queues import Queue
 from ....queues.base import Change
 from .. import Retry
+from ..batches.settling import settle
 from ..unfinished import unfinished
 from .nodes import node_id, place_of, waits_for_nodes
 from .releasing import advance
@@ -47,6 +48,7 @@ def retry_failed(queue: Queue, workflow: str) -> int:
             if not number:
                 raise
             raise unfinished(error, number, retry.past) from error
+        settle(queue, [workflow], [each.before for each in chunk])  # so that the queue knows that they are left again
     queue.add_edges(workflow, edges_to([job for job in members(queue, workflow, "left") if waits_for_nodes(job)]))
     if number:  # they are ready before the round begins: without members that are left it would end at once
         queue.reopen_batch(workflow)

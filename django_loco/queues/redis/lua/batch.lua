@@ -35,8 +35,8 @@ local function shown(id, state, is_counted)
   return id .. '\t' .. table.concat(first, '\t') .. '\t' .. counts .. '\t' .. (redis.call('HGET', keys.batches, id) or '')
 end
 
--- Returns how the job of a member stands; `state` is its text in `states`. The last error of one that was cancelled is of a
--- class in `cancelled`.
+-- Returns how the job of a member stands; `state` is its text in `states`, which may have a TAB and a checkpoint at its end.
+-- The last error of one that was cancelled is of a class in `cancelled`.
 local function standing_of(job, state, holder, cancelled)
   if holder then
     return 'L'
@@ -47,7 +47,7 @@ local function standing_of(job, state, holder, cancelled)
   elseif state:find('["FAILED"', 1, true) ~= 1 then
     return 'L'
   end
-  return cancelled[state:match('.*%["([^"]*)","')] and 'C' or 'F'
+  return cancelled[state:match('^[^\t]*'):match('.*%["([^"]*)","')] and 'C' or 'F'
 end
 
 -- Finds out how these members of a batch stand now. Those that are none are left alone.

@@ -139,6 +139,13 @@ class BatchContract(BatchCase):
         assert self.settled(batch, [first, second]) == [batch]
         assert self.counts(batch) == (2, 0, 0, 2, 0)
 
+    def test_what_a_member_has_saved_does_not_change_how_it_counts(self) -> None:
+        saved = '{"rows":["a","b"],"also":[["c","d"]]}'
+        batch, [first, second, third] = self.sealed(3)
+        assert [self.queue.update(job, "checkpoint", saved) for job in (first, second, third)] == [True] * 3
+        assert self.end(cancelled(first), failed(second), done(third)) == [batch]
+        assert self.counts(batch) == (3, 1, 1, 1, 0)
+
     def test_a_member_that_is_made_ready_again_is_left(self) -> None:
         batch, [first, second] = self.sealed(2)
         self.end(failed(first))

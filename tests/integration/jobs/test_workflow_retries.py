@@ -1,0 +1,60 @@
+"""Retries of workflows on every queue: beside the workers that do what follows the first round."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_loco.core.job import FAILED, SUCCESSFUL, Outcome, error_of, utcnow
+from django_loco.jobs import state_of
+from django_loco.jobs.operations.batches.settling import settle, settle_members
+from django_loco.queues.records.batches import batches_of
+from django_loco.tasks import Workflow
+from tests.app import tasks
+
+from .conftest import CLAIM
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def flow():
+    """A workflow of two nodes in a row."""
+    flow = Workflow("nightly", on_failure=tasks.echo.using(queue_name="emails"))
+    flow.add(tasks.echo, "b", name="b", after=[flow.add(tasks.echo, "a", name="a")])
+    return flow.enqueue()
+
+
+def end_next(queue, later=None, *, fails=False):
+    """Let the next node end, and do what follows."""
+    [job] = [job for job in queue.fetch(CLAIM) if batches_of([job])]
+    error = error_of(ValueError, "no") if fails else None
+    assert queue.finish([Outcome(job=job, status=FAILED if fails else SUCCESSFUL, error=error)]) == set()
+    settle_members(queue, [job], later)
+
+
+def states(flow):
+    return {job.options["node"]["name"]: state_of(job, utcnow()) for job in flow.nodes()}
+
+
+def require_second_round(queue, flow):
+    """Require that the nodes which were retried run, and that the workflow finishes once more."""
+    assert states(flow) == {"a": "waiting", "b": "scheduled"}
+    end_next(queue)
+    assert states(flow) == {"a": "done", "b": "waiting"}
+    end_next(queue)
+    settle(queue)
+    flow.refresh()
+    assert (flow.state, tuple(flow.counts)) == ("finished", (2, 2, 0, 0))
+    assert queue.waiting_workflows() == []
+    assert len([job for job in queue.list() if job.batch is None]) == 1, "the callbacks of one round were called twice"
+
+
+def test_the_failed_part_of_one_that_has_finished_runs_in_another_round(queue, flow):
+    end_next(queue, fails=True)
+    flow.refresh()
+    assert (flow.state, states(flow)) == ("finished", {"a": "failed", "b": "cancelled"})
+    assert flow.retry() == 2
+    flow.refresh()
+    assert (flow.state, tuple(flow.counts)) == ("running", (2, 0, 0, 0))
+    assert list(queue.batch_members(flow.id, "left")) == sorted(job.id for job in flow.nodes())
+    require_second_round(queue, flow)
