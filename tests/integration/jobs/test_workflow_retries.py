@@ -6,7 +6,8 @@ import pytest
 
 from django_loco.core.job import FAILED, SUCCESSFUL, Outcome, error_of, utcnow
 from django_loco.jobs import state_of
-from django_loco.jobs.operations.batches.settling import settle, settle_members
+from django_loco.jobs.operations.batches.settling import settle, settle_members, settle_rest
+from django_loco.jobs.operations.workflows.releasing import Later
 from django_loco.queues.records.batches import batches_of
 from django_loco.tasks import Workflow
 from tests.app import tasks
@@ -58,3 +59,28 @@ def test_the_failed_part_of_one_that_has_finished_runs_in_another_round(queue, f
     assert (flow.state, tuple(flow.counts)) == ("running", (2, 0, 0, 0))
     assert list(queue.batch_members(flow.id, "left")) == sorted(job.id for job in flow.nodes())
     require_second_round(queue, flow)
+
+
+def test_one_that_is_retried_before_its_edges_are_deleted_keeps_its_order(queue, flow):
+    later = Later()
+    end_next(queue, later, fails=True)
+    assert flow.retry() == 2
+    settle_rest(queue, later)
+    require_second_round(queue, flow)
+
+
+def test_what_ends_while_edges_are_deleted_is_noted(queue, flow, monkeypatch):
+    later = Later()
+    end_next(queue, later, fails=True)
+    assert flow.retry() == 2
+    close_nodes = queue.close_nodes
+
+    def slow(workflow, ids):
+        close_nodes(workflow, ids)
+        monkeypatch.undo()
+        end_next(queue)
+
+    monkeypatch.setattr(queue, "close_nodes", slow)
+    settle_rest(queue, later)
+    assert states(flow) == {"a": "done", "b": "waiting"}
+    assert (later.decided, later.take_released()) == ({}, 1)

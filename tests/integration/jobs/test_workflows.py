@@ -13,8 +13,8 @@ from django.db import connections, transaction
 from django_loco import jobs
 from django_loco.core.job import FAILED, utcnow
 from django_loco.exceptions import BatchDoesNotExist, BatchFinished, InvalidArguments, InvalidState, QueueFull
+from django_loco.jobs.operations.workflows.nodes import edges_to
 from django_loco.jobs.operations.workflows.releasing import sweep
-from django_loco.jobs.operations.workflows.storing import edges_to
 from django_loco.queues import Claim, queue_for
 from django_loco.tasks import Batch, InvalidTask, Node, Workflow, batch, chain, group, task
 from django_loco.testing import drain

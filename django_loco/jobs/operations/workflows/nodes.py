@@ -10,9 +10,10 @@ done with jobs that wait can be done with it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from ....core.job import NODE, READY, Job
@@ -71,10 +72,15 @@ def waits_for_nodes(job: Job) -> bool:
     return job.status == READY and job.run_after == HELD_UNTIL and place_of(job) is not None
 
 
+def has_upstream(job: Job) -> bool:
+    """Return whether ``job`` is a node that waits for others before it runs, also once more."""
+    place = place_of(job)
+    return place is not None and bool(place.after)
+
+
 def again(job: Job) -> Job:
     """Return a job that is ready as one that waits, if it is a node that waits for others."""
-    place = place_of(job)
-    return replace(job, run_after=HELD_UNTIL) if place is not None and place.after else job
+    return replace(job, run_after=HELD_UNTIL) if has_upstream(job) else job
 
 
 def released(job: Job) -> Job:
@@ -88,3 +94,8 @@ def edges_of(job: Job, place: Place) -> Iterator[Edge]:
         yield Edge(node_id(str(job.batch), name), job.id, place.on_failed)
     if not place.after:
         yield Edge(START, job.id, place.on_failed)
+
+
+def edges_to(jobs: Iterable[Job]) -> list[Edge]:
+    """Return the edges to nodes."""
+    return [*chain.from_iterable(edges_of(job, place) for job in jobs if (place := place_of(job)))]

@@ -3,7 +3,8 @@
 1. A node ends. Whoever has stored that calls ``advance``: a worker's housekeeping, an operation on jobs, a test.
 2. The queue marks the edges from that node, and returns the nodes that can be decided.
 3. Each is released or cancelled, if it still waits as it was read. Two processes that do so at once make one change.
-4. Its edges are deleted, which may come later.
+4. Its edges are deleted, which may come later. Somebody may have retried it by then, so that it waits again: whoever
+   has deleted edges looks at the nodes afterwards, and stores them again for those that wait.
 
 A process may be killed between any two steps. The housekeeping of each worker calls ``sweep`` now and then, which looks
 at all edges that are left.
@@ -11,7 +12,7 @@ at all edges that are left.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ....core.job import FAILED, Job, Outcome, error_of
@@ -21,7 +22,7 @@ from ....log.safe import get_logger
 from ....queues import Queue
 from ....queues.base import Change
 from ...stores import aliases, backend_of
-from .nodes import Place, node_id, place_of, released, waits_for_nodes
+from .nodes import Place, edges_to, has_upstream, node_id, place_of, released, waits_for_nodes
 
 logger = get_logger("django_loco.workflows")
 
@@ -35,8 +36,8 @@ ATTEMPTS = 5
 class Later:
     """The steps, by workflows, that follow once the released nodes are stored."""
 
-    decided: dict[str, list[str]] = field(default_factory=dict)
-    """The nodes that were decided: their edges are to be deleted."""
+    decided: dict[str, dict[str, bool]] = field(default_factory=dict)
+    """The nodes that were decided: their edges are to be deleted. For each, whether it can wait for others again."""
 
     ended: dict[str, list[Job]] = field(default_factory=dict)
     """The nodes that have ended, and of which the batch does not know yet."""
@@ -67,7 +68,7 @@ def advance(queue: Queue, workflow: str, ended: Sequence[str] | None, later: Lat
         ids, ended = [*failures], []
         for first in range(0, len(ids), CHUNK):
             chunk = {job_id: failures[job_id] for job_id in ids[first : first + CHUNK]}
-            more_freed, cancelled = _decide(queue, chunk, own.decided.setdefault(workflow, []))
+            more_freed, cancelled = _decide(queue, chunk, own.decided.setdefault(workflow, {}))
             freed += more_freed
             own.released += len(more_freed)
             for job in cancelled:
@@ -80,9 +81,22 @@ def advance(queue: Queue, workflow: str, ended: Sequence[str] | None, later: Lat
 
 def close(queue: Queue, later: Later) -> None:
     """Delete the edges to nodes that are decided, and forget these. Raises what the queue raises."""
-    for workflow in [*later.decided]:
-        queue.close_nodes(workflow, later.decided[workflow])
+    while later.decided:
+        workflow, nodes = next(iter(later.decided.items()))
+        queue.close_nodes(workflow, [*nodes])
+        may_wait = [job_id for job_id, can_wait in nodes.items() if can_wait]
+        is_held = bool(may_wait) and hold_waiting(queue, workflow, queue.get_many(may_wait))
         del later.decided[workflow]
+        if is_held:  # those that they wait for may have ended while the edges were not there
+            advance(queue, workflow, None, later)
+
+
+def hold_waiting(queue: Queue, workflow: str, jobs: Iterable[Job]) -> bool:
+    """Store the edges to those of ``jobs`` that wait for others; return whether any does."""
+    edges = edges_to(job for job in jobs if waits_for_nodes(job))
+    if edges:
+        queue.add_edges(workflow, edges)
+    return bool(edges)
 
 
 def sweep(queue: Queue) -> int:
@@ -99,7 +113,7 @@ def advance_members(queue: Queue, jobs: Sequence[Job], later: Later | None = Non
     return {workflow for workflow, ids in ended.items() if advance(queue, workflow, ids, later)}
 
 
-def _decide(queue: Queue, failures: Mapping[str, str], decided: list[str]) -> tuple[list[str], list[Job]]:
+def _decide(queue: Queue, failures: Mapping[str, str], decided: dict[str, bool]) -> tuple[list[str], list[Job]]:
     """Release or cancel nodes; return the ids of those released, and those cancelled. Add all ids to ``decided``.
 
     ``failures`` has for each the id of a node that has failed; empty if none has. A node that is not stored keeps its
@@ -118,7 +132,7 @@ def _decide(queue: Queue, failures: Mapping[str, str], decided: list[str]) -> tu
         _announce(queue, ended)
         cancelled += ended
         freed += [job.id for job in after if job.status != FAILED]
-        decided += [job.id for job in jobs if job.id not in refused]
+        decided |= {job.id: has_upstream(job) for job in jobs if job.id not in refused}
         left = {job_id: left[job_id] for job_id in refused}
         if not left:
             break

@@ -25,9 +25,9 @@ from ....queues.base import Change
 from .. import Retry
 from ..batches.settling import settle
 from ..unfinished import unfinished
-from .nodes import node_id, place_of, waits_for_nodes
-from .releasing import advance
-from .storing import CHUNK, edges_to, members
+from .nodes import edges_to, node_id, place_of, waits_for_nodes
+from .releasing import advance, hold_waiting
+from .storing import CHUNK, members
 
 
 def retry_failed(queue: Queue, workflow: str) -> int:
@@ -49,7 +49,7 @@ def retry_failed(queue: Queue, workflow: str) -> int:
                 raise
             raise unfinished(error, number, retry.past) from error
         settle(queue, [workflow], [each.before for each in chunk])  # so that the queue knows that they are left again
-    queue.add_edges(workflow, edges_to([job for job in members(queue, workflow, "left") if waits_for_nodes(job)]))
+    hold_waiting(queue, workflow, members(queue, workflow, "left"))
     if number:  # they are ready before the round begins: without members that are left it would end at once
         queue.reopen_batch(workflow)
     advance(queue, workflow, None)

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from itertools import chain
 
 from django.db import transaction
 
@@ -20,10 +19,10 @@ from ....core.job import Job
 from ....exceptions import InvalidArguments, QueueRefused, QueueUnavailable
 from ....queues import Queue
 from ....queues.records.batches import BatchRecord
-from ....queues.records.workflows import START, Edge
+from ....queues.records.workflows import START
 from ...stores import JobBackend
 from ..batches.settling import settle
-from .nodes import Place, edges_of, node_id, place_of
+from .nodes import Place, edges_to, node_id, place_of
 from .releasing import advance
 
 #: The number of nodes that are read in one call.
@@ -85,11 +84,6 @@ def run_inline(backend: JobBackend, workflow: str, freed: Sequence[str]) -> None
             waiting += advance(queue, workflow, [job.id])
     if not backend.runs_stored_jobs:
         settle(queue, [workflow], store_jobs=backend.store_keyed)
-
-
-def edges_to(jobs: Sequence[Job]) -> list[Edge]:
-    """Return the edges to nodes."""
-    return [*chain.from_iterable(edges_of(job, place) for job in jobs if (place := place_of(job)))]
 
 
 def members(queue: Queue, batch_id: str, kind: str) -> Iterator[Job]:
