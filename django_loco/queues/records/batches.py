@@ -141,8 +141,13 @@ class Batches:
         """
         return ()
 
-    def note_called(self, batch: BatchRecord) -> None:
-        """Note that the callbacks of this round of a batch are enqueued."""
+    def note_called(self, batch: BatchRecord) -> bool | None:  # noqa: ARG002
+        """Note that the callbacks of this round of a batch are enqueued.
+
+        Returns whether it has noted that now: not if another round has begun, or somebody else has noted it. ``None``:
+        the queue does not tell.
+        """
+        return None
 
     def reopen_batch(self, batch_id: str) -> BatchRecord | None:  # noqa: ARG002
         """Begin another round of a batch that has finished, sealed as it was; ``None`` if it has not finished.

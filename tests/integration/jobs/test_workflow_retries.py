@@ -7,7 +7,7 @@ import pytest
 from django_loco.core.job import FAILED, SUCCESSFUL, Outcome, error_of, utcnow
 from django_loco.jobs import state_of
 from django_loco.jobs.operations.batches.settling import settle, settle_members, settle_rest
-from django_loco.jobs.operations.workflows.releasing import Later
+from django_loco.jobs.operations.workflows.releasing import Later, advance_members
 from django_loco.queues.records.batches import batches_of
 from django_loco.tasks import Workflow
 from tests.app import tasks
@@ -84,3 +84,33 @@ def test_what_ends_while_edges_are_deleted_is_noted(queue, flow, monkeypatch):
     settle_rest(queue, later)
     assert states(flow) == {"a": "done", "b": "waiting"}
     assert (later.decided, later.take_released()) == ({}, 1)
+
+
+def test_who_settles_the_round_before_too_late_leaves_the_next_one_alone(queue, flow):
+    [job] = queue.fetch(CLAIM)
+    queue.finish([Outcome(job=job, status=FAILED, error=error_of(ValueError, "no"))])
+
+    def retried_meanwhile(jobs):
+        queue.enqueue(jobs)
+        settle(queue)
+        assert flow.retry() == 2
+
+    advance_members(queue, [job])
+    settle(queue, [flow.id], flow.nodes(), store_jobs=retried_meanwhile)
+    require_second_round(queue, flow)
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_one_that_is_retried_while_its_old_edges_are_dropped_keeps_its_order(queue, flow, monkeypatch, is_told):
+    drop_edges, note_called = queue.drop_edges, queue.note_called
+
+    def slow(workflow):
+        monkeypatch.undo()
+        assert flow.retry() == 2
+        drop_edges(workflow)
+
+    monkeypatch.setattr(queue, "drop_edges", slow)
+    if not is_told:  # by a queue of an older release
+        monkeypatch.setattr(queue, "note_called", lambda record: note_called(record) and None)
+    end_next(queue, Later(), fails=True)
+    require_second_round(queue, flow)

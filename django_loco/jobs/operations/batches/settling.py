@@ -26,7 +26,7 @@ from ....queues import Queue
 from ....queues.records.batches import WORKFLOW, BatchRecord, batches_of
 from ...signing import is_genuine, signed
 from ...transfer.dump_lines import job_and_log_of, line_of
-from ..workflows.releasing import Later, advance_members, close
+from ..workflows.releasing import Later, advance_members, close, drop
 
 logger = get_logger("django_loco.batches")
 
@@ -72,9 +72,9 @@ def settle(
             store(queue, jobs)
         else:
             store_jobs(jobs)
-        queue.note_called(batch)
-        if batch.kind == WORKFLOW:
-            queue.drop_edges(batch.id)  # those to nodes that were deleted while they waited
+        is_noted = queue.note_called(batch)
+        if batch.kind == WORKFLOW and is_noted is not False:  # else those of another round may be there already
+            drop(queue, batch.id)
         counts = batch.counts
         text = "%s %s (%s) has finished: %d jobs, of which %d succeeded, %d failed, %d cancelled"
         logger.info(text, batch.kind.capitalize(), batch.id, one_line(batch.name), *counts)

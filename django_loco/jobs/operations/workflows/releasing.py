@@ -12,7 +12,7 @@ at all edges that are left.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ....core.job import FAILED, Job, Outcome, error_of
@@ -26,7 +26,7 @@ from .nodes import Place, edges_to, has_upstream, node_id, place_of, released, w
 
 logger = get_logger("django_loco.workflows")
 
-#: The number of nodes that are decided in one call.
+#: The number of nodes that are read or decided in one call.
 CHUNK = 1_000
 #: How often a node is read again that somebody changes at the same time. After that the next sweep decides on it.
 ATTEMPTS = 5
@@ -89,6 +89,24 @@ def close(queue: Queue, later: Later) -> None:
         del later.decided[workflow]
         if is_held:  # those that they wait for may have ended while the edges were not there
             advance(queue, workflow, None, later)
+
+
+def drop(queue: Queue, workflow: str) -> None:
+    """Delete the edges of a workflow that has finished: those to nodes that were deleted while they waited.
+
+    Raises what the queue raises.
+    """
+    queue.drop_edges(workflow)
+    if hold_waiting(queue, workflow, members(queue, workflow, "left")):  # another round has begun
+        advance(queue, workflow, None)
+
+
+def members(queue: Queue, batch_id: str, kind: str) -> Iterator[Job]:
+    """Yield the stored members of a batch of a kind, see ``Batches.batch_members``."""
+    after = ""
+    while ids := queue.batch_members(batch_id, kind, after=after, limit=CHUNK):
+        yield from queue.get_many(ids)
+        after = ids[-1]
 
 
 def hold_waiting(queue: Queue, workflow: str, jobs: Iterable[Job]) -> bool:

@@ -14,7 +14,7 @@ from ....exceptions import Interrupted, QueueUnavailable
 from ....queues import Queue
 from ...stores import backend_of
 from .nodes import Takes, node_id, place_of
-from .storing import members
+from .releasing import members
 
 
 class NodeResults(Mapping[str, Any]):

@@ -26,8 +26,7 @@ from .. import Retry
 from ..batches.settling import settle
 from ..unfinished import unfinished
 from .nodes import edges_to, node_id, place_of, waits_for_nodes
-from .releasing import advance, hold_waiting
-from .storing import CHUNK, members
+from .releasing import CHUNK, advance, hold_waiting, members
 
 
 def retry_failed(queue: Queue, workflow: str) -> int:

@@ -10,7 +10,7 @@ In a database all of this is one transaction.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from django.db import transaction
@@ -24,9 +24,6 @@ from ...stores import JobBackend
 from ..batches.settling import settle
 from .nodes import Place, edges_to, node_id, place_of
 from .releasing import advance
-
-#: The number of nodes that are read in one call.
-CHUNK = 1_000
 
 
 def store(backend: JobBackend, record: BatchRecord, jobs: list[Job]) -> list[str]:
@@ -84,14 +81,6 @@ def run_inline(backend: JobBackend, workflow: str, freed: Sequence[str]) -> None
             waiting += advance(queue, workflow, [job.id])
     if not backend.runs_stored_jobs:
         settle(queue, [workflow], store_jobs=backend.store_keyed)
-
-
-def members(queue: Queue, batch_id: str, kind: str) -> Iterator[Job]:
-    """Yield the stored members of a batch of a kind, see ``Batches.batch_members``."""
-    after = ""
-    while ids := queue.batch_members(batch_id, kind, after=after, limit=CHUNK):
-        yield from queue.get_many(ids)
-        after = ids[-1]
 
 
 def _transaction(queue: Queue) -> AbstractContextManager[object]:

@@ -21,9 +21,10 @@ from ...stores import JobBackend, backend_of
 from ..batches.batch import Batch
 from .declaring import After, Node, node_of, required_task
 from .nodes import Place, Takes, node_id
+from .releasing import members
 from .results import NodeResults, names_in
 from .signatures import Part, Signature
-from .storing import add_stored, members, run_inline, store
+from .storing import add_stored, run_inline, store
 
 #: ``open``: it is being stored. ``running``: nodes wait or run. ``cancelled``: so they do, and it takes no more nodes.
 #: ``finished``: none waits or runs.

@@ -83,6 +83,7 @@ FINISH = """
 CALLED = """
     UPDATE {batches} SET called_at = {now}
     WHERE backend = %(alias)s AND id = %(batch)s AND round = %(round)s AND called_at IS NULL
+    RETURNING id
 """
 #: Members that were deleted meanwhile do not count any more.
 REOPEN = """
@@ -239,10 +240,10 @@ class StoredBatches(Batches):
             rows = _run(self._dialect, TO_SETTLE, fragments={"among": among}, limit=LIMIT, **given)
             return [record for (batch_id,) in rows if (record := self._settled(batch_id))]
 
-    def note_called(self, batch: BatchRecord) -> None:
+    def note_called(self, batch: BatchRecord) -> bool:
         """Note that the callbacks of a batch are enqueued."""
         with self._reached():
-            _run(self._dialect, CALLED, batch=batch.id, round=batch.round)
+            return bool(_run(self._dialect, CALLED, batch=batch.id, round=batch.round))
 
     def reopen_batch(self, batch_id: str) -> BatchRecord | None:
         """Begin another round of a batch that has finished."""

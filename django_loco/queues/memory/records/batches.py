@@ -161,12 +161,14 @@ class MemoryBatches(Batches):
             found = map(self._batches.settle, [*self._batches.records] if ids is None else ids)
             return [record for record in found if record is not None]
 
-    def note_called(self, batch: BatchRecord) -> None:
+    def note_called(self, batch: BatchRecord) -> bool:
         """Note that the callbacks of a batch are enqueued."""
         with self._changed:
             record = self._batches.records.get(batch.id)
-            if record is not None and record.round == batch.round:
-                self._batches.update(batch.id, called_at=record.called_at or utcnow())
+            if record is None or record.round != batch.round or record.called_at is not None:
+                return False
+            self._batches.update(batch.id, called_at=utcnow())
+            return True
 
     def reopen_batch(self, batch_id: str) -> BatchRecord | None:
         """Begin another round of a batch that has finished."""

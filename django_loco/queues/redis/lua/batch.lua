@@ -150,14 +150,16 @@ function verbs.settle(classes, batches, members)
   return table.concat(found, '\n')
 end
 
--- id, round
+-- id, round. Returns 1 if it has noted that the callbacks of this round are enqueued.
 function verbs.called(id, round)
   local state = read(id)
-  if state and state[ROUND] == round and state[CALLED] == '' then
-    state[CALLED] = now
-    write(id, state)
-    redis.call('ZREM', keys.open, id)
+  if not state or state[ROUND] ~= round or state[CALLED] ~= '' then
+    return 0
   end
+  state[CALLED] = now
+  write(id, state)
+  redis.call('ZREM', keys.open, id)
+  return 1
 end
 
 function verbs.reopen(id)

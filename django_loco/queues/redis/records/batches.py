@@ -105,9 +105,9 @@ class RedisBatches(Batches):
         payload = members_payload([job for job in members if is_id(job.batch or "")])
         return _records_of(self.alias, self.server.run("batch", ("settle", lines(GIVEN_UP), wanted, payload)))
 
-    def note_called(self, batch: BatchRecord) -> None:
+    def note_called(self, batch: BatchRecord) -> bool:
         """Note that the callbacks of a batch are enqueued."""
-        self.server.run("batch", ("called", batch.id, batch.round))
+        return bool(self.server.run("batch", ("called", batch.id, batch.round)))
 
     def reopen_batch(self, batch_id: str) -> BatchRecord | None:
         """Begin another round of a batch that has finished."""

@@ -94,7 +94,8 @@ class BatchContract(BatchCase):
         batch, [member] = self.sealed()
         assert self.end(done(member)) == self.settled(batch, []) == [batch]
         [record] = self.queue.settle_batches()
-        self.queue.note_called(record)
+        assert self.queue.note_called(record) in (True, None)
+        assert self.queue.note_called(record) in (False, None)
         assert self.settled(batch, []) == []
         assert list(self.queue.settle_batches()) == []
         assert self.record(batch).called_at is not None
@@ -205,7 +206,7 @@ class BatchContract(BatchCase):
         again = self.queue.reopen_batch(batch)
         assert again is not None
         assert (again.round, again.finished_at, again.called_at) == (2, None, None)
-        self.queue.note_called(record)  # too late: it is of the first round
+        assert self.queue.note_called(record) in (False, None)  # too late: it is of the first round
         before = self.stored(first)
         self.queue.change([Change(before=before, after=self.job(id=before.id, batch=batch))])
         assert self.settled(batch, [first]) == []
