@@ -6,6 +6,7 @@ import pytest
 
 from django_loco.core.job import FAILED, SUCCESSFUL, Outcome, error_of, utcnow
 from django_loco.jobs import state_of
+from django_loco.jobs.operations import Retry
 from django_loco.jobs.operations.batches.settling import settle, settle_members, settle_rest
 from django_loco.jobs.operations.workflows.releasing import Later, advance_members
 from django_loco.queues.records.batches import batches_of
@@ -114,3 +115,42 @@ def test_one_that_is_retried_while_its_old_edges_are_dropped_keeps_its_order(que
         monkeypatch.setattr(queue, "note_called", lambda record: note_called(record) and None)
     end_next(queue, Later(), fails=True)
     require_second_round(queue, flow)
+
+
+def test_a_failure_that_was_retried_meanwhile_cancels_nothing(queue, flow, monkeypatch):
+    [job] = queue.fetch(CLAIM)
+    queue.finish([Outcome(job=job, status=FAILED, error=error_of(ValueError, "no"))])
+    note_ends = queue.note_ends
+
+    def slow(workflow, upstream):
+        monkeypatch.undo()
+        found = note_ends(workflow, upstream)
+        settle_members(queue, [job])
+        assert flow.retry() == 2
+        return found
+
+    monkeypatch.setattr(queue, "note_ends", slow)
+    settle_members(queue, [job])
+    require_second_round(queue, flow)
+
+
+@pytest.mark.parametrize("on_failed", ["run", "ignore"])
+def test_a_failure_that_was_retried_meanwhile_lets_nothing_run(queue, on_failed, monkeypatch):
+    flow = Workflow()
+    flow.add(tasks.echo, "b", name="b", after=[flow.add(tasks.echo, "a", name="a")], on_failed=on_failed)
+    flow.enqueue()
+    [job] = queue.fetch(CLAIM)
+    queue.finish([Outcome(job=job, status=FAILED, error=error_of(ValueError, "no"))])
+    found = queue.note_ends(flow.id, [job.id])
+    retry = Retry().of(queue.get(job.id))
+
+    def slow(workflow, upstream):
+        monkeypatch.undo()
+        assert queue.change([retry]) == set()
+        return found
+
+    monkeypatch.setattr(queue, "note_ends", slow)
+    settle_members(queue, [job])
+    assert states(flow) == {"a": "waiting", "b": "scheduled"}
+    end_next(queue)
+    assert states(flow) == {"a": "done", "b": "waiting"}

@@ -135,13 +135,15 @@ def _decide(queue: Queue, failures: Mapping[str, str], decided: dict[str, bool])
     """Release or cancel nodes; return the ids of those released, and those cancelled. Add all ids to ``decided``.
 
     ``failures`` has for each the id of a node that has failed; empty if none has. A node that is not stored keeps its
-    edges: it may be about to be stored.
+    edges: it may be about to be stored. So does one that waits for a node which has been retried since it failed.
     """
     freed: list[str] = []
     cancelled: list[Job] = []
     left = dict(failures)
     for _ in range(ATTEMPTS):
         jobs = queue.get_many([*left])
+        retried = _retried(queue, [left[job.id] for job in jobs if waits_for_nodes(job)])
+        jobs = [job for job in jobs if left[job.id] not in retried]
         changes = [_change(job, left[job.id]) for job in jobs if waits_for_nodes(job)]
         refused = queue.change(changes) if changes else set()
         made = [each for each in changes if each.before.id not in refused]
@@ -155,6 +157,15 @@ def _decide(queue: Queue, failures: Mapping[str, str], decided: dict[str, bool])
         if not left:
             break
     return freed, cancelled
+
+
+def _retried(queue: Queue, failed: Sequence[str]) -> set[str]:
+    """Return those of the ids of nodes that have failed, or of nothing, whose nodes have not failed any more.
+
+    Nodes that were retried together are changed in one call: who reads this after a node has seen it wait again.
+    """
+    ids = [*filter(None, dict.fromkeys(failed))]
+    return {job.id for job in queue.get_many(ids) if job.status != FAILED} if ids else set()
 
 
 def _change(job: Job, failed: str) -> Change:
