@@ -154,3 +154,17 @@ def test_a_failure_that_was_retried_meanwhile_lets_nothing_run(queue, on_failed,
     assert states(flow) == {"a": "waiting", "b": "scheduled"}
     end_next(queue)
     assert states(flow) == {"a": "done", "b": "waiting"}
+
+
+def test_after_one_that_was_killed_another_retry_leaves_alone_what_waits_or_runs(queue, flow, monkeypatch):
+    end_next(queue, fails=True)
+    monkeypatch.setattr("django_loco.jobs.operations.workflows.retrying.settle", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        flow.retry()
+    monkeypatch.undo()
+    [held] = [job for job in queue.fetch(CLAIM) if batches_of([job])]
+    assert flow.retry() == 0
+    assert states(flow) == {"a": "running", "b": "scheduled"}
+    assert queue.finish([Outcome(job=held, status=SUCCESSFUL)]) == set()
+    settle_members(queue, [held])
+    assert states(flow) == {"a": "done", "b": "waiting"}

@@ -36,18 +36,20 @@ def retry_failed(queue: Queue, workflow: str) -> int:
     a part of the nodes before.
     """
     retry, number = Retry(), 0
-    failed = [retry.of(job) for job in members(queue, workflow, "failed")]
+    failed = [*members(queue, workflow, "failed")]
     if failed:
         retry.require_backend(queue.alias)
     for first in range(0, len(failed), CHUNK):
         chunk = failed[first : first + CHUNK]
+        # A queue may list nodes that wait or run: whoever has retried them was killed before it could ``settle``.
+        changes = [retry.of(job) for job in chunk if job.status == FAILED]
         try:
-            number += len(chunk) - len(queue.change(chunk))
+            number += len(changes) - len(queue.change(changes))
+            settle(queue, [workflow], chunk)  # so that the queue knows that they are left again
         except LocoError as error:
             if not number:
                 raise
             raise unfinished(error, number, retry.past) from error
-        settle(queue, [workflow], [each.before for each in chunk])  # so that the queue knows that they are left again
     hold_waiting(queue, workflow, members(queue, workflow, "left"))
     if number:  # they are ready before the round begins: without members that are left it would end at once
         queue.reopen_batch(workflow)
