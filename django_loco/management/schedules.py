@@ -64,13 +64,14 @@ def as_preview(period: timedelta, tags: Sequence[str], form: str) -> Iterator[st
     """Yield the lines of ``--preview``."""
     now = utcnow()
     schedules = current()
-    entries = [entry for entry in schedules.registry.entries(tags) if not schedules.is_paused(entry.name)]
+    words = {row.name: row.words for row in schedules.upcoming(0, tags=tags) if not row.paused}
+    entries = [entry for entry in schedules.registry.entries(tags) if entry.name in words]
     ticks = list(islice(preview(entries, now, now + period), MAX_RUNS + 1))
     if form == "json":
         runs = [{"name": entry.name, "at": _there(tick, entry)} for tick, entry in ticks[:MAX_RUNS]]
         yield json.dumps(runs, indent=2, default=datetime.isoformat)
         return
-    yield from table((clock(_there(tick, entry)), entry.name, entry.trigger.words) for tick, entry in ticks[:MAX_RUNS])
+    yield from table((clock(_there(tick, entry)), entry.name, words[entry.name]) for tick, entry in ticks[:MAX_RUNS])
     if len(ticks) > MAX_RUNS:
         yield "... and more. To see all, use a shorter time or --tag."
     elif not ticks:

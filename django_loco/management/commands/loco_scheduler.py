@@ -11,6 +11,7 @@ from ...assembly.run_options import RunOptions
 from ...exceptions import QueueError
 from ...process.autoreload import is_child
 from ...process.server import NoServer
+from ...scheduler.api.control import current
 from ...scheduler.registry import default
 from .. import schedules, ticks
 from ..base import RELOADS, LocoCommand, add_noreload
@@ -129,4 +130,8 @@ class Command(LocoCommand):
         self.show_problems()
         if wrong := sum(problem.is_certain for problem in scheduler.problems()):
             raise CommandError(f"{wrong} schedule{' is' if wrong == 1 else 's are'} wrong and off; the others run.")
-        yield f"All {len(scheduler.upcoming(0))} schedules are valid."
+        found = current()
+        valid = len(found.upcoming(0))
+        if lost := len(found.registry.entries()) - valid:
+            raise CommandError(f"{lost} schedule{'' if lost == 1 else 's'} cannot be shown; the log says why.")
+        yield f"All {valid} schedules are valid."

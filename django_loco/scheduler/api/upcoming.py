@@ -9,8 +9,11 @@ from typing import NamedTuple
 from django.utils import timezone
 
 from ...core.job import utcnow
+from ...log.safe import get_logger
 from ..entry import ScheduleEntry
 from ..registry import Registry
+
+logger = get_logger("django_loco.scheduler")
 
 
 class Upcoming(NamedTuple):
@@ -62,10 +65,18 @@ def upcoming_in(
 ) -> list[Upcoming]:
     """Return the schedules of ``registry`` sorted by name, each with its first ``runs`` ticks after ``after``.
 
-    ``after`` is now by default. With ``tags`` only the schedules that have one of them are returned.
+    ``after`` is now by default. With ``tags`` only the schedules that have one of them are returned. A schedule that
+    cannot be computed is logged and left out.
     """
     start = after or utcnow()
-    return [upcoming_of(entry, runs, start) for entry in sorted(registry.entries(tags), key=lambda entry: entry.name)]
+    found: list[Upcoming] = []
+    for entry in sorted(registry.entries(tags), key=lambda entry: entry.name):
+        try:
+            found.append(upcoming_of(entry, runs, start))
+        except Exception:
+            # An error of one schedule must not hide the others.
+            logger.exception("Schedule %r cannot be shown", entry.name)
+    return found
 
 
 def _next_runs(entry: ScheduleEntry, runs: int, after: datetime, zone: tzinfo) -> Iterator[datetime]:

@@ -108,9 +108,10 @@ def _dates(preposition: str, field: str, unit: str, name: Callable[[str], str]) 
 def _day(item: str) -> str:
     if item == "l":
         return "last day"
-    if item.endswith("w"):
-        return f"weekday nearest to the {ordinal(int(item[:-1]))}"
-    return ordinal(int(item))
+    if "w" in item:
+        return f"weekday nearest to the {ordinal(int(item.strip('w')))}"
+    # What is left is the * of a step beside other days, "*/10,31".
+    return ordinal(int(item)) if item.isdigit() else "1st to 31st"
 
 
 def _month(item: str) -> str:

@@ -208,6 +208,20 @@ def test_a_preview_has_an_end(said):
     assert lines[-1].startswith("... and more.")
 
 
+@pytest.mark.parametrize("option", [["--list"], ["--list", "--format", "json"], ["--preview", "1h"]])
+def test_a_schedule_that_cannot_be_computed_hides_no_other(said, monkeypatch, option):
+    monkeypatch.setattr("django_loco.scheduler.triggers.trigger.Interval.words", property(lambda interval: 1 / 0))
+    out = said(*option).out
+    assert "plain" in out
+    assert "often" not in out
+
+
+def test_a_check_fails_for_a_schedule_that_cannot_be_computed(said, monkeypatch):
+    monkeypatch.setattr("django_loco.scheduler.triggers.trigger.Interval.words", property(lambda interval: 1 / 0))
+    with pytest.raises(CommandError, match=r"1 schedule cannot be shown; the log says why\."):
+        said("--check")
+
+
 @pytest.mark.parametrize("text", ["", "24", "h", "0h", "-1h", "1.5h", "1y", "9999999h", "999999w"])
 def test_a_length_of_time(text):
     with pytest.raises(ArgumentTypeError, match="Write 90m, 24h or 7d"):

@@ -6,6 +6,7 @@ import pytest
 
 from django_loco.scheduler import Registry
 from django_loco.scheduler.api.upcoming import upcoming_in
+from django_loco.scheduler.triggers.trigger import Interval
 from tests.unit.scheduler.tasks import send, tick, tock
 
 
@@ -32,3 +33,11 @@ def test_what_is_coming_starts_now(registry):
     (row,) = upcoming_in(registry)
     (run,) = row.next_runs
     assert timedelta(0) < run - datetime.now(UTC) <= timedelta(minutes=1)
+
+
+def test_a_schedule_that_cannot_be_shown_is_named_and_hides_no_other(registry, monkeypatch, caplog):
+    registry.daily(tick, at="04:00", name="good")
+    registry.every(tock, hours=1, name="strange")
+    monkeypatch.setattr(Interval, "words", property(lambda interval: 1 / 0))
+    assert [row.name for row in upcoming_in(registry)] == ["good"]
+    assert "Schedule 'strange' cannot be shown" in caplog.text

@@ -33,6 +33,8 @@ START = datetime(2026, 11, 21, 5, 30, tzinfo=UTC)
         ("* 4 * * *", "every minute, hour 4"),
         ("0 0 1,15 * *", "at 00:00 on the 1st and 15th of the month"),
         ("0 0 L * *", "at 00:00 on the last day of the month"),
+        ("0 0 */10,31 * *", "at 00:00 on the 1st to 31st in steps of 10 and 31st of the month"),
+        ("0 0 W15 * *", "at 00:00 on the weekday nearest to the 15th of the month"),
         (
             "0 9 15w jan,mar-May *",
             "at 09:00 on the weekday nearest to the 15th of the month in January and March to May",

@@ -51,6 +51,7 @@ def test_whatever_is_written_is_understood_or_refused(expression):
         return
     moment = datetime(2026, 11, 21, tzinfo=UTC)
     assert cron.next_after(moment) == Cron(expression, UTC).next_after(moment)
+    assert cron.words
 
 
 def test_a_search_leaves_no_trace_for_the_next_one_or_another_thread():
