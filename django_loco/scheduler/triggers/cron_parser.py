@@ -24,6 +24,8 @@ DAY = timedelta(days=1)
 
 #: How many fields there may be.
 _PLAIN, _WITH_YEAR = 5, 7
+#: The place of the day of the week, where 0 and 7 are Sunday.
+_WEEKDAY, _SUNDAY = 4, 7
 #: The years from 1970 to 2099, which croniter supports. Without a year in the expression it searches 50 years.
 _ALL_YEARS = 130
 _FIELDS = "minute, hour, day of the month, month, day of the week"
@@ -33,6 +35,10 @@ _BY_CHANCE = re.compile(r"[hr](\(.*\))?(/.*)?", re.IGNORECASE)
 _NUMBERS = re.compile(r"[\d*?/,\-]+")
 #: The last Friday as Quartz writes it; croniter writes L5.
 _LAST_WEEKDAY = re.compile(r"([0-7])L", re.IGNORECASE)
+#: A range with a step. If it wraps around, as 23-5/2, croniter miscounts.
+_STEPS = re.compile(r"(\w+)-(\w+)/(\d+)", re.ASCII)
+#: The places of croniter's fields in an expression with seconds: it keeps second and year last.
+_WITH_SECONDS = (5, 0, 1, 2, 3, 4, 6)
 #: The range 10-10 means 10; croniter would wrap around.
 _RANGE_OF_ONE = re.compile(r"\b(\w+)-\1\b(/\d+)?", re.IGNORECASE)
 
@@ -57,8 +63,9 @@ class ParsedCron:
         seconds = parsed.expanded[_PLAIN] if len(parsed.expanded) > _PLAIN else [0]
         self._hours, self._minutes, self._seconds = _numbers(hours, 24), _numbers(minutes, 60), _numbers(seconds, 60)
         self._first = time(self._hours[0], self._minutes[0], self._seconds[0])
-        days = (parsed.expressions[2:_PLAIN], parsed.expressions[_PLAIN + 1 :])
-        self._days = None if _are_all(parsed) else _days(*map(tuple, days))
+        year = tuple(parsed.expressions[_PLAIN + 1 :])
+        self._days = () if _are_all(parsed) else tuple(_days(days, year) for days in _alternatives(parsed))
+        """Expressions for the days, of which one must match; none if it is every day."""
 
     def next_after(self, wall: datetime) -> datetime | None:
         """Return the first time after ``wall``, ignoring changes of the clocks; ``None`` if there is none."""
@@ -80,11 +87,11 @@ class ParsedCron:
         return None if hour_after is None else time(hour_after, self._first.minute, self._first.second)
 
     def _is_day(self, day: date) -> bool:
-        return self._days is None or _day_after(self._days, day - DAY) == day
+        return not self._days or any(_day_after(days, day - DAY) == day for days in self._days)
 
     def _day_after(self, day: date) -> date | None:
-        if self._days is not None:
-            return _day_after(self._days, day)
+        if self._days:
+            return min(filter(None, (_day_after(days, day) for days in self._days)), default=None)
         return None if day == date.max else day + DAY
 
 
@@ -104,6 +111,8 @@ def _parse(expression: str) -> ParsedCron:
     if not expression.startswith("@"):
         _check(expression, fields)
         fields = [_RANGE_OF_ONE.sub(r"\1", item) for item in fields]
+        kinds = range(_PLAIN) if len(fields) == _PLAIN else _WITH_SECONDS
+        fields = [_unwrapped(item, kind) for item, kind in zip(fields, kinds, strict=False)]
         weekday = 4 if len(fields) == _PLAIN else 5
         fields[weekday] = _LAST_WEEKDAY.sub(r"L\1", fields[weekday])
     parsed = ParsedCron(_made(expression, fields))
@@ -112,6 +121,25 @@ def _parse(expression: str) -> ParsedCron:
             f"the cron expression {expression!r} never fires: no such day exists in these months."
         )
     return parsed
+
+
+def _unwrapped(field: str, kind: int) -> str:
+    """Return ``field`` with a list in place of each range with a step that wraps around."""
+    return ",".join(_listed(item, kind) for item in field.split(","))
+
+
+def _listed(item: str, kind: int) -> str:
+    if (match := _STEPS.fullmatch(item)) is None:
+        return item
+    names, (least, greatest) = croniter.ALPHACONV[kind], croniter.RANGES[kind]
+    ends = [str(names.get(end.lower(), end)) for end in match.groups()[:2]]
+    step, count = int(match[3]), greatest - least + 1
+    if not step or not all(end.isdigit() for end in ends):
+        return item
+    start, end = (0 if kind == _WEEKDAY and each == _SUNDAY else each for each in map(int, ends))
+    if not least <= end < start <= greatest:
+        return item
+    return ",".join(str(least + (number - least) % count) for number in range(start, end + count + 1, step))
 
 
 def _check(expression: str, fields: list[str]) -> None:
@@ -166,6 +194,19 @@ def _are_all(parsed: croniter) -> bool:
     """Return whether day, month, day of the week and year are all ``*``."""
     fields = (*parsed.expanded[2:_PLAIN], *parsed.expanded[_PLAIN + 1 :])
     return all(field == ["*"] for field in fields) and not parsed.nth_weekday_of_month
+
+
+def _alternatives(parsed: croniter) -> list[tuple[str, ...]]:
+    """Return day, month and day of the week, or two such groups for "or".
+
+    For crontab(5) both kinds of days are alternatives unless one starts with ``*``. croniter does the same, except for
+    ``#``, ``L5`` and ``W``, which must match as well.
+    """
+    day, month, weekday = parsed.expressions[2:_PLAIN]
+    is_either = not any(field.startswith(("*", "?")) for field in (day, weekday))
+    if is_either and (parsed.nth_weekday_of_month or parsed.nearest_weekday):
+        return [(day, month, "*"), ("*", month, weekday)]
+    return [(day, month, weekday)]
 
 
 def _numbers(field: list[object], count: int) -> tuple[int, ...]:

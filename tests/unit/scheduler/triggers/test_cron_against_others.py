@@ -23,7 +23,7 @@ import pytest
 from croniter import croniter
 from croniter.croniter import CroniterBadDateError
 from cronsim import CronSim
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from django_loco.scheduler import Cron
@@ -199,6 +199,10 @@ def test_days_by_croniter_and_times_by_ourselves_are_what_croniter_gives(express
         implement_cron_bug=True,
         second_at_beginning=True,
         max_years_between_matches=130 if len(expression.split()) == 7 else None,
+    )
+    # Of these it takes one kind of days for a condition of the other, see ``_alternatives``.
+    assume(
+        not (whole.nth_weekday_of_month or whole.nearest_weekday) or "*" in (whole.expressions[2], whole.expressions[4])
     )
     try:
         expected = [whole.get_next(datetime) for _ in range(3)]
