@@ -15,7 +15,8 @@ Late ticks
   of the store, a clock put forward) each schedule fires its last missed tick once, and the log says how late.
 * A schedule with ``misfire``, ``grace`` or ``cap`` has its own rules for both: see ``misfire``.
 * While the store cannot be reached, ticks wait and are tried again with growing delays.
-* After a clock is put back, all next ticks are computed again; the queue refuses those that were already fired.
+* After a clock is put back, all next ticks are computed again; the queue refuses those that were already fired. Ticks
+  that wait for their queue are kept.
 
 Schedules in the database
 -------------------------

@@ -61,6 +61,14 @@ class DueHeap:
             if key not in same:
                 self._plan(position, start, first)
 
+    def start_over(self, now: datetime) -> None:
+        """Compute all next ticks again after ``now``, except those that were due and wait: they are due at once."""
+        waiting = [due for due in self._heap if due.tick <= now]
+        self._heap = [due._replace(at=now, rest=due.rest and _until(now, due.rest)) for due in waiting]
+        heapify(self._heap)
+        for position in set(range(len(self.entries))) - {due.position for due in waiting}:
+            self._plan(position, now)
+
     @property
     def next_at(self) -> datetime | None:
         """When the next tick is due; ``None`` if there is none."""
@@ -95,6 +103,10 @@ class DueHeap:
             return
         if tick is not None:
             heappush(self._heap, DueTick(tick, position, tick))
+
+
+def _until(now: datetime, ticks: tuple[datetime, ...]) -> tuple[datetime, ...]:
+    return tuple(tick for tick in ticks if tick <= now)
 
 
 def _identity(entry: ScheduleEntry) -> tuple[str, str]:

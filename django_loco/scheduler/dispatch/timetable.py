@@ -89,14 +89,19 @@ class Timetable:
         self.due_heap.plan_next(due._replace(rest=None), max(due.tick, now if pause.since else pause.until or now))
         return True
 
+    def was_paused(self, name: str, moment: datetime) -> bool:
+        """Return whether to skip a run of the schedule ``name`` that was due at ``moment``."""
+        pause = self._pauses.get(name)
+        return pause is not None and pause.covers(moment)
+
     def entry(self, name: str) -> ScheduleEntry | None:
         """Return the schedule ``name``; ``None`` if it is gone or paused."""
         pause = self._pauses.get(name)
         return None if pause and pause.since else self._by_name.get(name)
 
     def start_over(self, now: datetime) -> None:
-        """Compute all next ticks again, because the clock was put back."""
-        self.due_heap = DueHeap(self.due_heap.entries, now)
+        """Compute all next ticks again, except those that wait, because the clock was put back."""
+        self.due_heap.start_over(now)
 
     def _set_schedules(self, entries: Sequence[ScheduleEntry], registry: Registry) -> None:
         self._by_name = {entry.name: entry for entry in entries}

@@ -291,6 +291,35 @@ def test_a_clock_that_was_wrong_and_is_put_right_stalls_nothing(registry, start,
     assert store.times("beat")[-4:] == ["12:00:15", "12:00:30", "12:00:45", "12:01:00"]
 
 
+@pytest.mark.parametrize("back", [2 * SECOND, 15 * SECOND, HOUR])
+def test_a_tick_that_waits_for_its_queue_outlives_a_clock_that_is_put_back(registry, start, clock, store, back):
+    registry.daily(tick, at="12:00", timezone="UTC", name="daily")
+    registry.every(tick, seconds=15, name="beat")
+    clock.now -= MINUTE / 2
+    scheduler = start()
+    run(clock, scheduler, until=NOON - SECOND)
+    store.failure["default"] = QueueUnavailable("no route to host")
+    run(clock, scheduler, until=NOON + 20 * SECOND)
+    clock.now -= back
+    run(clock, scheduler, until=clock.now + 5 * SECOND)
+    store.failure.clear()
+    run(clock, scheduler, until=NOON + MINUTE, step=SECOND)
+    assert store.times("daily") == ["12:00:00"]
+    assert store.times("beat")[-3:] == ["12:00:30", "12:00:45", "12:01:00"]
+
+
+def test_a_tick_that_waits_is_not_fired_ahead_of_its_time_by_a_clock_that_is_put_right(registry, start, clock, store):
+    registry.every(tick, hours=1, name="hourly")
+    clock.now += 10 * HOUR - SECOND
+    scheduler = start()
+    store.failure["default"] = QueueUnavailable("no route to host")
+    run(clock, scheduler, until=NOON + 10 * HOUR + 5 * SECOND)
+    store.failure.clear()
+    clock.now = NOON + SECOND
+    run(clock, scheduler, until=NOON + HOUR + SECOND, step=MINUTE / 2)
+    assert store.times("hourly") == ["13:00:00"]
+
+
 def test_a_clock_that_is_being_adjusted_is_not_put_back(registry, start, clock, caplog):
     registry.every(tick, seconds=15)
     scheduler = start()
