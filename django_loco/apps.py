@@ -88,6 +88,7 @@ class LocoConfig(AppConfig):
         set_runtime_factory(deferred("django_loco.assembly.build_embedded.build_runtime"))
         schedule: Any = self.get_model("Schedule")
         schedule.rules = [deferred("django_loco.scheduler.api.row_validation.validate_row")]
+        schedule.is_name_of_code = staticmethod(deferred("django_loco.scheduler.registry.is_name_of_code"))
         connection_created.connect(tune, dispatch_uid="django_loco.sqlite.tune")
         plain_server.resume_when_serving()
         # A test connects before it opens a transaction.

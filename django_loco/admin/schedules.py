@@ -162,12 +162,13 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return TemplateResponse(request, "admin/django_loco/schedule/all.html", context)
 
     def save_model(self, request: HttpRequest, obj: Schedule, form: Any, change: bool) -> None:
-        """Save the schedule. If it is renamed, its pause moves with it."""
+        """Save the schedule. If it is renamed, its pause moves with it, unless the code has a schedule of that name."""
         super().save_model(request, obj, form, change)
         before = form.initial.get("name")
         if change and before != obj.name:
             ScheduleState.objects.filter(name=obj.name).delete()
-            ScheduleState.objects.filter(name=before).update(name=obj.name)
+            if not default.has(before):
+                ScheduleState.objects.filter(name=before).update(name=obj.name)
 
     @admin.action(description=gettext_lazy("Pause selected %(verbose_name_plural)s"), permissions=["change"])
     def pause_selected(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:

@@ -68,6 +68,9 @@ class Schedule(models.Model):
     rules: ClassVar[list[Callable[[Schedule], object]]] = []
     """Checks of the whole row, which raise ``ValidationError``. The app sets them."""
 
+    is_name_of_code: ClassVar[Callable[[str], bool]] = staticmethod(lambda _name: False)
+    """Whether code or settings have a schedule of this name, so that its pause is theirs. The app sets it."""
+
     class Misfire(models.TextChoices):
         """How missed runs are handled."""
 
@@ -186,5 +189,9 @@ class ScheduleState(models.Model):
 
 @receiver(post_delete, sender=Schedule)
 def _forget_pause(*, instance: Schedule, using: str, **kwargs: Any) -> None:
-    """Delete the pause of a deleted schedule, so that a new one of its name is not paused."""
-    ScheduleState.objects.using(using).filter(name=instance.name).delete()
+    """Delete the pause of a deleted schedule, so that a new one of its name is not paused.
+
+    Of two schedules of one name that of the code runs, so the pause is its own and stays.
+    """
+    if not instance.is_name_of_code(instance.name):
+        ScheduleState.objects.using(using).filter(name=instance.name).delete()

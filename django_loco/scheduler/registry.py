@@ -246,3 +246,8 @@ def _description(error: Exception) -> str:
 
 #: The schedules of this project.
 default = Registry(autodiscover=True)
+
+
+def is_name_of_code(name: str) -> bool:
+    """Return whether code, settings or their file declare a schedule ``name``, even one that is off."""
+    return default.has(name)

@@ -219,6 +219,13 @@ def test_a_pause_goes_with_another_name(client, row):
     assert [state.name for state in ScheduleState.objects.filter(paused_at__isnull=False)] == ["other"]
 
 
+def test_the_pause_of_a_schedule_of_the_code_stays_if_a_row_of_its_name_gets_another(client):
+    row = Schedule.objects.create(name="nightly", run=TICK, schedule="every hour")
+    scheduler.pause("nightly")
+    assert client.post(f"{LIST}{row.pk}/change/", form(name="other")).status_code == 302
+    assert [state.name for state in ScheduleState.objects.filter(paused_at__isnull=False)] == ["nightly"]
+
+
 def test_who_may_do_what(row):
     viewer = client_of("view")
     assert viewer.get(LIST).status_code == 200

@@ -256,6 +256,15 @@ def test_the_pause_of_a_row_ends_with_it():
 
 
 @pytest.mark.django_db
+def test_the_pause_of_a_schedule_of_the_code_outlives_a_row_of_its_name():
+    add("code")
+    scheduler.pause("code", by="ann")
+    Schedule.objects.get(name="code").delete()
+    assert current().is_paused("code")
+    assert current().pauses["code"].by == "ann"
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("call", [scheduler.pause, scheduler.resume])
 def test_a_name_that_nothing_has(call):
     with pytest.raises(LocoConfigurationError, match=r"there is no schedule 'cod'\. Did you mean 'code'\?"):
