@@ -186,7 +186,7 @@ class Scheduler(Loop):
             self._dispatcher.fire(self._timetable.due_heap, batch, now)
             now = self._now()
         if not self._quiet.is_set():
-            self._dispatcher.advance(self._timetable.entry, now)
+            self._dispatcher.advance(self._timetable.entry, self._timetable.was_paused, now)
         self._last_pass = time.monotonic()
         return self._wait(now)
 

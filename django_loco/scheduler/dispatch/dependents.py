@@ -8,13 +8,14 @@ however often. The same holds for manual runs and for runs on start.
 Jobs that have ended before
 ---------------------------
 Jobs that a scheduler finds at its first poll, or after it was held up for a while, have ended without it. They count as
-missed, and ``misfire`` and ``grace`` apply to the time when they ended.
+missed, and ``misfire`` and ``grace`` apply to the time when they ended. No scheduler follows jobs that ended while the
+schedule that runs after them was paused.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
@@ -27,10 +28,14 @@ from ...log.safe import get_logger
 from ..dependencies import Dependency
 from ..job_lookup import jobs_of, key_suffix
 from ..misfire import MISSED_AFTER
+from .announcements import announce_skipped
 from .pending import PendingOccurrences
 from .queue_backoff import QueueBackoffs
 
 logger = get_logger("django_loco.scheduler")
+
+#: Returns whether a run of the schedule with this name that was due at this moment is skipped because of a pause.
+WasPaused = Callable[[str, datetime], bool]
 
 #: How often the jobs of each such schedule are read.
 POLL_INTERVAL = timedelta(seconds=1)
@@ -121,23 +126,23 @@ class Dependents:
         self._heap = [(now, name) for name in self._upstreams]
         heapify(self._heap)
 
-    def poll(self, now: datetime) -> None:
+    def poll(self, now: datetime, was_paused: WasPaused) -> None:
         """Read the jobs of the schedules that are due for it."""
         deadline = time.monotonic() + POLL_BUDGET_SECONDS
         while (next_at := self.next_at) and next_at <= now:
             _, name = heappop(self._heap)
-            if until := self._poll_one(self._upstreams[name], now):
+            if until := self._poll_one(self._upstreams[name], now, was_paused):
                 heappush(self._heap, (until, name))
             if time.monotonic() > deadline:
                 self._paused_until = now + POLL_REST
 
-    def _poll_one(self, upstream: _Upstream, now: datetime) -> datetime | None:
+    def _poll_one(self, upstream: _Upstream, now: datetime, was_paused: WasPaused) -> datetime | None:
         """Read the jobs of one schedule, and return when to read them again; ``None`` means never."""
         first = upstream.dependency.first
         if until := self._backoffs.wait_until(first.task.backend, now):
             return until
         try:
-            self._note(upstream, upstream.newly_ended(jobs_of(first, upstream.limit)), now)
+            self._note(upstream, upstream.newly_ended(jobs_of(first, upstream.limit)), now, was_paused)
         except QueueError as error:
             return self._backoffs.failed(first.task.backend, error, now)
         except Exception:
@@ -147,13 +152,17 @@ class Dependents:
         self._backoffs.answered(first.task.backend)
         return now + POLL_INTERVAL
 
-    def _note(self, upstream: _Upstream, ended: Sequence[JobSummary], now: datetime) -> None:
+    def _note(self, upstream: _Upstream, ended: Sequence[JobSummary], now: datetime, was_paused: WasPaused) -> None:
         before, upstream.polled_at = upstream.polled_at, now
         done = [job for job in ended if job.status == SUCCESSFUL]
         for then in upstream.dependency.then:
             missed = before is None or now - before > MISSED_AFTER
-            chosen = then.misfire.missed_runs(done, _ended_at, now, starts=before is None) if missed else done
+            due = [job for job in done if not was_paused(then.name, _ended_at(job))]
+            chosen = then.misfire.missed_runs(due, _ended_at, now, starts=before is None) if missed else due
             cap = then.misfire.cap if then.overlap == "queue" else MAX_JOBS
+            if not missed:
+                for _ in range(len(done) - len(due)):
+                    announce_skipped(then.name, now, "paused")
             for job in chosen:
                 self._pending.add(then.occurrence_after(key_suffix(job), now), now, cap)
         if before is not None:

@@ -21,7 +21,7 @@ from ..entry import Occurrence, ScheduleEntry
 from ..misfire import MISSED_AFTER
 from ..triggers.trigger import delay_of
 from .announcements import announce_fired, announce_skipped
-from .dependents import Dependents
+from .dependents import Dependents, WasPaused
 from .due_heap import DueHeap, DueTick
 from .overlap import OverlapPolicy
 from .queue_backoff import QueueBackoffs
@@ -71,9 +71,9 @@ class Dispatcher:
         for together in ready.values():
             self._fire_together(due_heap, together, now)
 
-    def advance(self, entry_of: Callable[[str], ScheduleEntry | None], now: datetime) -> None:
+    def advance(self, entry_of: Callable[[str], ScheduleEntry | None], was_paused: WasPaused, now: datetime) -> None:
         """Fire ticks that have waited and schedules that run after others, if ``entry_of`` still knows them."""
-        self.dependents.poll(now)
+        self.dependents.poll(now, was_paused)
         self.overlap.advance(entry_of, now)
 
     @property

@@ -90,7 +90,7 @@ class Timetable:
         return True
 
     def was_paused(self, name: str, moment: datetime) -> bool:
-        """Return whether to skip a run of the schedule ``name`` that was due at ``moment``."""
+        """Return whether a run of the schedule ``name`` that was due at ``moment`` is skipped because of a pause."""
         pause = self._pauses.get(name)
         return pause is not None and pause.covers(moment)
 

@@ -13,7 +13,9 @@ from django_loco.scheduler.api.upcoming import upcoming_in
 from django_loco.scheduler.dispatch import dependents
 from django_loco.scheduler.dispatch.dependents import MAX_JOBS, MIN_JOBS
 from django_loco.scheduler.entry import SourceLocation
+from django_loco.scheduler.sources.database import Pause, StoredSchedules
 from django_loco.scheduler.sources.mapping import entry_from
+from django_loco.signals import tick_skipped
 
 from ..store import NOON, SECOND, SETTING, Store, StoreBackend, let_go_by, started
 from ..tasks import tick, tock
@@ -54,6 +56,46 @@ def test_it_runs_once_after_each_that_has_succeeded(nightly, store):
     let_go_by(store, 60, scheduler, meanwhile=lambda: store.end("nightly"))
     assert store.made("mail") == store.made("nightly")
     assert scheduler.health()["late_ticks"] == 0
+
+
+def set_pause(scheduler, store, pause):
+    """Let the scheduler read from the database that ``mail`` is, or was, paused."""
+    scheduler._timetable.apply(StoredSchedules((), {"mail": pause}), store.now)
+
+
+def test_no_scheduler_makes_up_for_what_ended_during_a_pause(registry, store):
+    registry.every(tick, seconds=10, name="nightly")
+    registry.after("nightly", tock, name="mail", grace=3600)
+    scheduler = started(registry, store)
+    set_pause(scheduler, store, Pause(store.now, "", None))
+    let_go_by(store, 6, scheduler)
+    store.end("nightly")
+    let_go_by(store, 2, scheduler)
+    resumed = Pause(None, "", store.now)
+    set_pause(scheduler, store, resumed)
+    let_go_by(store, 2, scheduler)
+    other = started(registry, store)
+    set_pause(other, store, resumed)
+    let_go_by(store, 2, scheduler, other)
+    assert store.made("mail") == []
+    let_go_by(store, 20, scheduler, other, meanwhile=lambda: store.end("nightly"))
+    assert store.made("nightly") == ["12:00:10", "12:00:20", "12:00:30"]
+    assert store.made("mail") == ["12:00:20", "12:00:30"]
+
+
+def test_what_ends_during_a_pause_is_announced_as_skipped(nightly, store):
+    skipped = []
+
+    def note(schedule, reason, **values):
+        skipped.append((schedule, reason))
+
+    scheduler = started(nightly, store)
+    let_go_by(store, 2, scheduler)
+    set_pause(scheduler, store, Pause(store.now, "", None))
+    tick_skipped.connect(note)
+    let_go_by(store, 6, scheduler, meanwhile=lambda: store.end("nightly"))
+    tick_skipped.disconnect(note)
+    assert skipped == [("mail", "paused")]
 
 
 def test_it_does_not_run_after_a_failure(nightly, store, caplog):
