@@ -68,7 +68,7 @@ class Schedule(models.Model):
     rules: ClassVar[list[Callable[[Schedule], object]]] = []
     """Checks of the whole row, which raise ``ValidationError``. The app sets them."""
 
-    is_name_of_code: ClassVar[Callable[[str], bool]] = staticmethod(lambda _name: False)
+    is_name_of_code: ClassVar[staticmethod[[str], bool]] = staticmethod(lambda _name: False)
     """Whether code or settings have a schedule of this name, so that its pause is theirs. The app sets it."""
 
     class Misfire(models.TextChoices):
