@@ -49,6 +49,9 @@ from .sources.database_poller import DatabasePoller
 
 logger = get_logger("django_loco.scheduler")
 
+#: The store timeout of its thread. Together with the probe after it, it is less than ``MISSED_AFTER``: ticks on other
+#: stores wait for one that hangs, but are not missed.
+STORE_TIMEOUT_SECONDS = 5.0
 #: The longest wait.
 MAX_WAIT_SECONDS = 1.0
 #: How long the first tick waits for the schedules of the database.
@@ -105,7 +108,7 @@ class Scheduler(Loop):
 
     def open(self) -> None:
         """Wait for the first read of the database: a schedule that is paused there must not run."""
-        set_store_timeout()
+        set_store_timeout(STORE_TIMEOUT_SECONDS)
         if self._poller:
             self._poller.wait(FIRST_READ_SECONDS)
 

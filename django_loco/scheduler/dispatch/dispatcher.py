@@ -59,17 +59,12 @@ class Dispatcher:
 
     def fire(self, due_heap: DueHeap, batch: Sequence[DueTick], now: datetime) -> None:
         """Enqueue the jobs of ticks that are due, one of each schedule; put back those whose queue is away."""
-        ready: dict[str, list[ReadyTick]] = defaultdict(list)
+        by_alias: dict[str, list[DueTick]] = defaultdict(list)
         for due in batch:
-            entry = due_heap.entries[due.position]
-            if until := self.backoffs.wait_until(entry.task.backend, now):
-                due_heap.postpone(due, until)
-            elif (fired := _caught_up(due_heap, entry, due, now)) is not None:
-                tick = ReadyTick(entry, due, fired)
-                if self._may_fire(due_heap, tick, now):
-                    ready[entry.task.backend].append(tick)
-        for together in ready.values():
-            self._fire_together(due_heap, together, now)
+            by_alias[due_heap.entries[due.position].task.backend].append(due)
+        # Queues that were away come last, so that the ticks of the others do not wait for them.
+        for alias, ticks in sorted(by_alias.items(), key=lambda item: item[0] in self.backoffs.aliases):
+            self._fire_on(alias, due_heap, ticks, now)
 
     def advance(self, entry_of: Callable[[str], ScheduleEntry | None], was_paused: WasPaused, now: datetime) -> None:
         """Fire ticks that have waited and schedules that run after others, if ``entry_of`` still knows them."""
@@ -92,6 +87,30 @@ class Dispatcher:
         self.overlap.pending.retry_now(now)
         self.dependents.retry_now(now)
 
+    def _fire_on(self, alias: str, due_heap: DueHeap, ticks: Sequence[DueTick], now: datetime) -> None:
+        """Enqueue the jobs of ticks of one alias. One that was away gets them only if it answers."""
+        backend: Any = due_heap.entries[ticks[0].position].task.get_backend()
+        if self.backoffs.is_due(alias, now) and not backend.queue.answers():
+            self._postpone(due_heap, alias, ticks, QueueUnavailable(f"TASKS[{alias!r}] does not answer."), now)
+            return
+        ready = [tick for due in ticks if (tick := self._ready(due_heap, due, now))]
+        if until := self.backoffs.wait_until(alias, now):
+            # A look for earlier jobs has failed. To fail once more would take as long again.
+            for tick in ready:
+                due_heap.postpone(tick.due, until)
+        elif ready:
+            self._fire_together(due_heap, ready, now)
+
+    def _ready(self, due_heap: DueHeap, due: DueTick, now: datetime) -> ReadyTick | None:
+        """Return what to fire for ``due`` now; ``None`` if it is put back or skipped."""
+        entry = due_heap.entries[due.position]
+        if until := self.backoffs.wait_until(entry.task.backend, now):
+            due_heap.postpone(due, until)
+            return None
+        fired = _caught_up(due_heap, entry, due, now)
+        tick = fired and ReadyTick(entry, due, fired)
+        return tick if tick and self._may_fire(due_heap, tick, now) else None
+
     def _may_fire(self, due_heap: DueHeap, ready: ReadyTick, now: datetime) -> bool:
         """Return whether to fire a tick at once. If not, the next tick of its schedule is planned."""
         entry, tick = ready.entry, ready.fired.tick
@@ -99,7 +118,7 @@ class Dispatcher:
             if self.overlap.allows(entry, entry.occurrence(tick), now):
                 return True
         except QueueError as error:
-            self._postpone(due_heap, [ready], error, now)
+            self._postpone(due_heap, entry.task.backend, [ready.due], error, now)
             return False
         except Exception:
             logger.exception("Schedule %r: the tick of %s could not be fired and is skipped", entry.name, tick)
@@ -120,7 +139,7 @@ class Dispatcher:
                     self._fire_together(due_heap, [ready], now)
                 return
             if isinstance(error, QueueError) and not isinstance(error, QueueRefused):
-                self._postpone(due_heap, batch, error, now)
+                self._postpone(due_heap, batch[0].entry.task.backend, [ready.due for ready in batch], error, now)
                 return
             # An error of one schedule must not affect the others.
             name, tick = batch[0].entry.name, batch[0].fired.tick
@@ -131,9 +150,9 @@ class Dispatcher:
 
     def _not_taken(self, due_heap: DueHeap, batch: Sequence[ReadyTick], error: QueueError, now: datetime) -> None:
         """Wait if the queue is away. Else offer the ticks in halves, and put back a single one that is refused."""
-        backend: Any = batch[0].entry.task.get_backend()
-        if not backend.queue.answers():
-            self._postpone(due_heap, batch, error, now)
+        task: Any = batch[0].entry.task
+        if not task.get_backend().queue.answers():
+            self._postpone(due_heap, task.backend, [ready.due for ready in batch], error, now)
         elif len(batch) > 1:
             half = len(batch) // 2
             for part in (batch[:half], batch[half:]):
@@ -143,10 +162,12 @@ class Dispatcher:
             logger.warning("Schedule %r: the queue refuses the tick of %s: %s", name, tick, error)
             due_heap.postpone(batch[0].due, now + REFUSED_RETRY)
 
-    def _postpone(self, due_heap: DueHeap, batch: Sequence[ReadyTick], error: QueueError, now: datetime) -> None:
-        until = self.backoffs.failed(batch[0].entry.task.backend, error, now)
-        for ready in batch:
-            due_heap.postpone(ready.due, until)
+    def _postpone(
+        self, due_heap: DueHeap, alias: str, ticks: Sequence[DueTick], error: QueueError, now: datetime
+    ) -> None:
+        until = self.backoffs.failed(alias, error, now)
+        for due in ticks:
+            due_heap.postpone(due, until)
 
     def _fire_late(self, entry: ScheduleEntry, occurrence: Occurrence) -> None:
         """Enqueue the job of an occurrence that has waited."""

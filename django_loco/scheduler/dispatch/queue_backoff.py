@@ -42,6 +42,10 @@ class QueueBackoffs:
         backoff = self._backoffs.get(alias)
         return backoff.until if backoff and now < backoff.until else None
 
+    def is_due(self, alias: str, now: datetime) -> bool:
+        """Return whether the queue of ``alias`` did not take jobs, and is to be tried again now."""
+        return alias in self._backoffs and self.wait_until(alias, now) is None
+
     def failed(self, alias: str, error: QueueError, now: datetime) -> datetime:
         """Note that the queue did not take a job, and return when to try again."""
         backoff = self._backoffs.get(alias)

@@ -10,9 +10,12 @@ from django.test import override_settings
 from django_loco.core.compat import BaseTaskBackend
 from django_loco.exceptions import QueueFull, QueueUnavailable
 from django_loco.queues import queue_for
+from django_loco.queues.base import PROBE_SECONDS
 from django_loco.scheduler import Cron, Interval, Registry, ScheduleEntry, Scheduler
 from django_loco.scheduler.dispatch import timetable
 from django_loco.scheduler.entry import SourceLocation
+from django_loco.scheduler.misfire import MISSED_AFTER
+from django_loco.scheduler.scheduler import STORE_TIMEOUT_SECONDS
 
 from .tasks import send, tick, tock
 
@@ -350,6 +353,43 @@ def test_ticks_wait_while_the_store_is_away(registry, start, clock, store, caplo
     assert "TASKS['default'] takes jobs again" in caplog.text
     assert store.ticks("second")[-1] == clock.now
     assert store.ticks("second") == sorted(set(store.ticks("second")))
+
+
+def test_a_store_that_is_away_comes_last_and_gets_no_tick_until_it_answers(registry, start, clock, store, monkeypatch):
+    calls = []
+    queue, enqueue_ticks = StoreBackend.queue.fget, StoreBackend.enqueue_ticks
+    monkeypatch.setattr(
+        StoreBackend, "queue", property(lambda self: calls.append(("asked", self.alias)) or queue(self))
+    )
+    monkeypatch.setattr(
+        StoreBackend,
+        "enqueue_ticks",
+        lambda self, ticks: calls.append(("given", self.alias)) or enqueue_ticks(self, ticks),
+    )
+    registry.every(tick, seconds=1, name="away")
+    registry.every(tick, seconds=1, name="there", backend="other")
+    scheduler = start()
+    clock.now += SECOND
+    scheduler.fire_due()
+    calls.clear()
+    store.failure["default"] = QueueUnavailable("no route to host")
+    clock.now += SECOND
+    scheduler.fire_due()
+    assert calls == [("given", "default"), ("asked", "default"), ("given", "other")]
+    calls.clear()
+    clock.now += SECOND
+    scheduler.fire_due()
+    assert calls == [("given", "other"), ("asked", "default")]
+    store.failure.clear()
+    calls.clear()
+    clock.now += 2 * SECOND
+    scheduler.fire_due()
+    assert calls[:3] == [("given", "other"), ("asked", "default"), ("given", "default")]
+    assert store.times("away") == store.times("there")
+
+
+def test_ticks_on_other_stores_are_not_missed_because_one_hangs():
+    assert timedelta(seconds=STORE_TIMEOUT_SECONDS + PROBE_SECONDS) < MISSED_AFTER
 
 
 def test_a_short_outage_loses_no_tick(registry, start, clock, store):

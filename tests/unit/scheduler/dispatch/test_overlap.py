@@ -36,6 +36,25 @@ def test_by_default_ticks_overlap_and_nobody_looks(registry, store):
     assert store.looks == []
 
 
+def test_a_store_that_fails_at_the_look_for_jobs_gets_no_ticks_of_the_others(registry, store, monkeypatch):
+    registry.every(tick, seconds=10, name="beat")
+    registry.every(tick, seconds=10, name="careful", overlap="skip")
+    scheduler = started(registry, store)
+    scheduler.fire_due()
+    store.end("careful")
+    store.failure = QueueUnavailable("no route to host")
+    given = []
+    enqueue_ticks = StoreBackend.enqueue_ticks
+    monkeypatch.setattr(
+        StoreBackend, "enqueue_ticks", lambda self, ticks: given.extend(ticks) or enqueue_ticks(self, ticks)
+    )
+    let_go_by(store, 10, scheduler)
+    assert given == []
+    store.failure = None
+    let_go_by(store, 5, scheduler)
+    assert store.made("beat") == store.made("careful") == ["12:00:00", "12:00:10"]
+
+
 @pytest.mark.parametrize("begin", [True, False])
 def test_skip_leaves_ticks_out_while_a_job_waits_or_runs(registry, store, begin, caplog):
     caplog.set_level(logging.INFO)
