@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -58,6 +58,8 @@ NOT_BEGUN_DELAY = timedelta(seconds=60)
 #: The delay before a job runs again that raised ``Interrupted`` although the worker was not stopping, or ``Snooze``
 #: with a time that has passed.
 INTERRUPTION_DELAY = timedelta(seconds=1)
+#: The exceptions by which a job tells how it ends.
+TOLD = (Interrupted, Snooze, Throttled, Discard, SignalTimeout, InvalidStep)
 #: The text of the error in a job that somebody cancelled.
 CANCELLED = "the job was cancelled"
 #: The time from the interruption of a job until it is given up: see ``interrupter``.
@@ -115,6 +117,38 @@ def put_off_unstarted(job: Job, error: BaseException) -> Outcome:
     """Return the outcome of a job that could not be started for a reason outside of the job."""
     released = Outcome.released(job, run_after=utcnow() + NOT_BEGUN_DELAY, error=record_of(error))
     return replace(released, errors_kept=loco_settings().ERRORS_KEPT)
+
+
+def _told_by(error: BaseException) -> BaseException:
+    """Return what a job tells, if ``asyncio.TaskGroup`` has put it into a group; otherwise ``error``."""
+    parts = list(_parts_of(error))
+    return parts[0] if all(isinstance(part, TOLD) for part in parts) else error
+
+
+def _parts_of(error: BaseException) -> Iterator[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        yield error
+        return
+    for part in error.exceptions:
+        yield from _parts_of(part)
+
+
+def _is_of_cancellation(error: BaseException) -> bool:
+    """Whether the asyncio task of a job has ended by its cancellation, or by an error while it cleaned up."""
+    return all(isinstance(part, Interrupted) or _comes_of_cancellation(part) for part in _parts_of(error))
+
+
+def _comes_of_cancellation(error: BaseException) -> bool:
+    seen: set[int] = set()
+    to_see: list[BaseException | None] = [error]
+    while to_see:
+        one = to_see.pop()
+        if isinstance(one, asyncio.CancelledError):
+            return True
+        if one is not None and id(one) not in seen:  # a chain that the job has made by hand may be a ring
+            seen.add(id(one))
+            to_see += (one.__cause__, one.__context__)
+    return False
 
 
 def _missing(claimed: ClaimedJob, error: Exception) -> Attempt | Outcome:
@@ -274,14 +308,15 @@ class Attempt:
         """Return the outcome of a call that ended with ``error``: another attempt, or the end."""
         if self.claimed.cancelled:
             return self._cancelled()
-        if self.claimed.released and isinstance(error, asyncio.CancelledError):
-            return Outcome.released(self.job)
+        error = _told_by(error)
         if isinstance(error, Interrupted):
             return self._interrupted()
         if isinstance(error, Snooze | Throttled):
             return self._snoozed(error) if isinstance(error, Snooze) else self._throttled(error)
         if suspended := outcome_of(self.claimed, error):
             return suspended
+        if self.claimed.released and not isinstance(error, TOLD) and _is_of_cancellation(error):
+            return Outcome.released(self.job)
         if isinstance(error, SignalTimeout):
             self.claimed.timed_out = error.name
         again = not isinstance(error, Discard | InvalidStep | SignalTimeout) and self.policy.wants_retry(
