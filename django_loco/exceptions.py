@@ -182,6 +182,11 @@ class JobTimeout(LocoError, TimeoutError):
     """The job ran longer than its ``timeout`` in seconds."""
 
 
+#: What is raised at any point of a job's code, so that it ends. Code of ours that a job calls, and that catches all
+#: errors, must let these through.
+RAISED_INTO_JOBS = (JobCancelled, JobTimeout)
+
+
 class ResultRefused(LocoError):
     """The store refused the return value of a job, but takes other outcomes. The job has failed."""
 

@@ -12,7 +12,7 @@ import logging.handlers
 from django.utils.log import AdminEmailHandler
 
 from ..core.compat import TASKS_LOGGER
-from ..exceptions import JobTimeout
+from ..exceptions import RAISED_INTO_JOBS
 from .bounded import HandlerThread
 from .streams import is_standard
 
@@ -113,7 +113,7 @@ def passes(handler: logging.Handler, record: logging.LogRecord) -> bool:
 def _passes(handler: logging.Handler) -> bool:
     try:
         return passes(handler, _record)
-    except (KeyboardInterrupt, JobTimeout):
+    except (KeyboardInterrupt, *RAISED_INTO_JOBS):
         raise
     except BaseException:  # noqa: BLE001 - the filter is the project's, and will be called once more with a record
         return True

@@ -15,7 +15,7 @@ from collections.abc import MutableMapping
 from contextlib import suppress
 from typing import Any
 
-from ..exceptions import JobTimeout
+from ..exceptions import RAISED_INTO_JOBS
 
 #: The errors shown on stderr so far: the name of the logger or handler, and the type of the error.
 _shown: set[tuple[str, type[BaseException]]] = set()
@@ -32,12 +32,13 @@ class SafeLogger(logging.LoggerAdapter[logging.Logger]):
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
         """Log a line. All other methods call this one.
 
-        Raises only exceptions that are not meant for it: ``KeyboardInterrupt`` in the main thread, and ``JobTimeout``.
+        Raises only exceptions that are not meant for it: ``KeyboardInterrupt`` in the main thread, and those
+        that end a job.
         """
         kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the position in the code is that of the caller
         try:
             super().log(level, msg, *args, **kwargs)
-        except JobTimeout:
+        except RAISED_INTO_JOBS:
             raise
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():

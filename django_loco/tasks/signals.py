@@ -10,7 +10,7 @@ from typing import Any
 from django.dispatch import Signal
 
 from ..core.compat import TASKS_LOGGER, TaskResult
-from ..exceptions import JobTimeout
+from ..exceptions import RAISED_INTO_JOBS
 from ..log.safe import get_logger, show_once
 from .backport import with_twin
 
@@ -25,7 +25,7 @@ def announce(signal: Signal, sender: type, result: TaskResult[..., Any], *, logs
     Django's ``send_robust`` stops at a ``SystemExit`` and at an error of a logging handler. So each receiver is called
     by a signal of its own.
 
-    Raises only ``KeyboardInterrupt`` and ``JobTimeout``, which are not meant for the receiver.
+    Raises only ``KeyboardInterrupt`` and what ends a job, which are not meant for the receiver.
     """
     for each in with_twin(signal):
         _send_to_each(each, sender, {"task_result": result}, logs=logs)
@@ -73,7 +73,7 @@ def _log(receiver: Any, signal: Signal, sender: type, values: Mapping[str, Any])
     """Call a receiver that only logs. A handler that raises is shown once, not at each job."""
     try:
         _function(receiver)(signal=signal, sender=sender, **values)
-    except (KeyboardInterrupt, JobTimeout):
+    except (KeyboardInterrupt, *RAISED_INTO_JOBS):
         raise
     except BaseException as error:  # noqa: BLE001 - shown
         show_once(TASKS_LOGGER, error)
@@ -82,7 +82,7 @@ def _log(receiver: Any, signal: Signal, sender: type, values: Mapping[str, Any])
 def _send(signal: Signal, sender: type, values: Mapping[str, Any]) -> None:
     try:
         signal.send_robust(sender=sender, **values)
-    except (KeyboardInterrupt, JobTimeout):
+    except (KeyboardInterrupt, *RAISED_INTO_JOBS):
         raise
     except BaseException:
         logger.exception("A receiver of a signal raised")

@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import Any
 
 from ...core.job import Job, Outcome
+from ...exceptions import RAISED_INTO_JOBS
 from ..safe import get_logger
 
 logger = get_logger(__name__)
@@ -75,6 +76,8 @@ def _attempted(step: Callable[..., Any], *args: Any) -> Any:
     """Return ``step(*args)``; ``None`` if it raises: samplers and processors are code of others."""
     try:
         return step(*args)
+    except RAISED_INTO_JOBS:
+        raise
     except Exception as error:  # noqa: BLE001 - tracing must not fail a job
         logger.debug("Could not trace: %s", error)
         return None

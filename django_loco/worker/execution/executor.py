@@ -38,7 +38,7 @@ from asgiref.sync import sync_to_async
 
 from ...core.compat import task_backends, task_started
 from ...core.job import FOREVER, READY, SUCCESSFUL, Outcome, utcnow
-from ...exceptions import JobCancelled, JobTimeout
+from ...exceptions import RAISED_INTO_JOBS, JobCancelled, JobTimeout
 from ...log import job_lines, sentry, tracing
 from ...log.labels import bind, bind_duration
 from ...log.plain_text import one_line
@@ -167,7 +167,7 @@ def give_up(attempt: Attempt, error: JobTimeout | JobCancelled) -> Outcome:
     logger.error("%s is given up: %s", attempt.job.task_path, "\n".join([str(error), *error.__notes__]))
     try:
         raise error
-    except (JobTimeout, JobCancelled):
+    except RAISED_INTO_JOBS:
         outcome = attempt.failed(error)
         attempt.claimed.end_span(outcome, attempt.secrets)
         if _is_doubtful(attempt, outcome):

@@ -22,7 +22,7 @@ from typing import Any
 from ...core.compat import TASKS_LOGGER
 from ...core.job import Job, utcnow
 from ...core.serialization import cut, encode
-from ...exceptions import JobCancelled, JobTimeout
+from ...exceptions import RAISED_INTO_JOBS
 from ...log.plain_text import indented, plain
 from ...log.redaction import scrubbed
 from ...log.safe import SafeLogger, get_logger, show_once
@@ -67,7 +67,7 @@ class KeptLog:
             return
         try:
             line = self._line_of(record)
-        except (JobTimeout, JobCancelled):
+        except RAISED_INTO_JOBS:
             raise
         except Exception as error:  # noqa: BLE001 - arguments of a record may raise anything when they are formatted
             show_once(record.name, error)

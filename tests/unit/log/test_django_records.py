@@ -12,6 +12,7 @@ from _pytest.logging import LogCaptureHandler
 
 from django_loco.core.compat import TASKS_LOGGER
 from django_loco.core.threads import DaemonThread
+from django_loco.exceptions import RAISED_INTO_JOBS
 from django_loco.log import django_records
 from django_loco.log.bounded import HandlerThread
 
@@ -88,6 +89,16 @@ def test_a_filter_that_raises_refuses_nothing(tasks, kind):
 
     add(tasks, logging.StreamHandler(io.StringIO())).addFilter(broken)
     assert django_records.hears_tasks()
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, *RAISED_INTO_JOBS])
+def test_what_is_not_meant_for_a_filter_comes_through(tasks, kind):
+    def struck(record: logging.LogRecord) -> bool:
+        raise kind
+
+    add(tasks, logging.StreamHandler(io.StringIO())).addFilter(struck)
+    with pytest.raises(kind):
+        django_records.hears_tasks()
 
 
 def test_nobody_gets_a_record_only_because_it_was_asked(tasks):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import django_loco
-from django_loco.exceptions import JobTimeout
+from django_loco.exceptions import RAISED_INTO_JOBS
 from django_loco.log import safe as safe_logging
 from django_loco.log.bounded import BoundedLogger
 from django_loco.log.safe import SafeLogger, get_logger
@@ -81,7 +81,7 @@ def test_nor_does_it_come_from_there(raising, monkeypatch):
     logger.warning("hello")
 
 
-@pytest.mark.parametrize("raising", [JobTimeout, KeyboardInterrupt], indirect=True)
+@pytest.mark.parametrize("raising", [*RAISED_INTO_JOBS, KeyboardInterrupt], indirect=True)
 def test_what_is_not_meant_for_the_log_comes_through(raising):
     with pytest.raises(raising.kind):
         logger.warning("hello")

@@ -14,6 +14,7 @@ from opentelemetry import trace
 
 import django_loco
 from django_loco.core.job import SUCCESSFUL, TRACE, Job, Outcome
+from django_loco.exceptions import RAISED_INTO_JOBS
 from django_loco.log import tracing
 from django_loco.log.tracing import spans
 
@@ -84,6 +85,16 @@ def test_what_tracing_raises_does_not_keep_a_job_from_being_stored(part, traced,
     assert [job.id for job in Context().run(tracing.send, jobs, lambda given: given)] == [jobs[0].id]
     with pytest.raises(ValueError, match="the queue's own"):
         Context().run(tracing.send, jobs, refuse)
+
+
+@pytest.mark.parametrize("kind", RAISED_INTO_JOBS)
+def test_what_ends_a_job_ends_it_in_the_code_of_tracing_as_well(kind, traced, monkeypatch):
+    def struck(*args: object) -> None:
+        raise kind
+
+    monkeypatch.setattr(spans.Sending, "__init__", struck)
+    with pytest.raises(kind):
+        Context().run(tracing.send, [a_job()], lambda given: given)
 
 
 def refuse(jobs: list[Job]) -> list[Job]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.dispatch import Signal
 
-from django_loco.exceptions import JobTimeout
+from django_loco.exceptions import RAISED_INTO_JOBS
 from django_loco.tasks.signals import announce
 
 RESULT: Any = object()
@@ -95,7 +95,7 @@ def test_a_receiver_that_is_gone_is_not_called(called):
     assert called == ["gone"]
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, JobTimeout])
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, *RAISED_INTO_JOBS])
 def test_what_is_not_meant_for_receivers_comes_through(kind):
     class Interrupted(Signal):
         def send_robust(self, sender: Any, **named: Any) -> Any:
