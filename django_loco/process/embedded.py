@@ -179,10 +179,22 @@ class EmbeddedRuntime:
         while not self._shutdown.requested.wait(POLL_SECONDS):
             if self._host.is_ending():
                 self._shutdown.request(SERVER_ENDS)
-        self._code = self._shut_down(self._server)
+        try:
+            self._code = self._shut_down(self._server)
+        except BaseException:
+            logger.exception("The shutdown has failed; the server ends without it")
+            self._code = FORCED
+            self._has_ended = True  # the server gets all further signals
+            self._end_server()
         self._has_ended = True
         if self._host.cut_signal is None and self._escalation.level >= Level.FORCE:
             self._relay.hand_on(SIGINT)  # a second signal drops requests, too
+
+    def _end_server(self) -> None:
+        """Make the server end, by force when the time of the shutdown is up."""
+        self._server.stop(math.inf)
+        if not self._server.join(max(0.0, self._shutdown.deadline - time.monotonic())):
+            self._server.stop(time.monotonic())
 
     def _on_interpreters_end(self) -> None:
         """Wait for the shutdown if the server has not (ASGI), then limit the time for the interpreter's own exit."""

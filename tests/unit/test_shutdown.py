@@ -145,6 +145,27 @@ def test_a_function_that_cannot_be_a_hook_is_refused_at_once():
         shutdown.before_server_shutdown(lambda: None)  # type: ignore[type-var]
 
 
+@pytest.mark.parametrize("timeout", ["5", True, 0, -1, float("nan"), -float("inf"), 10**400])
+def test_a_timeout_of_a_hook_that_is_none_is_refused_at_once(timeout):
+    with pytest.raises(TypeError, match=r"during_server_shutdown\(timeout=.*seconds above 0. Leave it out"):
+        shutdown.during_server_shutdown(timeout=timeout)(lambda context: None)
+    assert not shutdown.during_server_shutdown.hooks()
+
+
+@pytest.mark.parametrize("order", [None, "first", True, float("nan")])
+def test_an_order_of_a_hook_that_is_none_is_refused_at_once(order):
+    with pytest.raises(TypeError, match=r"after_server_shutdown\(order=.*must be a number"):
+        shutdown.after_server_shutdown(order=order)(lambda context: None)
+
+
+def test_none_and_infinity_are_the_usual_time(events):
+    contexts: list[shutdown.Context] = []
+    for options in ({}, {"timeout": None}, {"timeout": float("inf")}):
+        shutdown.before_server_shutdown(**options)(lambda context, told=contexts: told.append(context))
+    Shutdown(20, clock=lambda: 0.0).run()
+    assert [context.deadline for context in contexts] == [5, 5, 5]
+
+
 @pytest.mark.parametrize("hook", ["sync", "async"])
 def test_a_hook_that_raises_is_logged_and_the_next_one_runs(hook, events, caplog):
     @shutdown.before_server_shutdown

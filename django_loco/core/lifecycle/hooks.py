@@ -13,6 +13,7 @@ from typing import Any, TypeVar, overload
 from django.conf import LazySettings
 
 from ...component import Component
+from ..validation import is_number, is_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,34 +55,42 @@ class Phase:
         """``share``: the share of the remaining time for hooks without a ``timeout``, all together."""
         self.name = name
         self.share = share
-        self._hooks: list[tuple[int, float, Hook]] = []
+        self._hooks: list[tuple[float, float, Hook]] = []
 
     @overload
     def __call__(self, function: HookType, /) -> HookType: ...
     @overload
     def __call__(
-        self, function: None = None, /, *, order: int = 0, timeout: float = math.inf
+        self, function: None = None, /, *, order: float = 0, timeout: float | None = None
     ) -> Callable[[HookType], HookType]: ...
-    def __call__(self, function: Any = None, /, *, order: int = 0, timeout: float = math.inf) -> Any:
+    def __call__(self, function: Any = None, /, *, order: float = 0, timeout: float | None = None) -> Any:
         """Add ``function``, sync or async, which takes the ``Context``.
 
-        Hooks with a lower ``order`` run first. ``timeout`` is in seconds; the deadline applies as well. Without a
-        ``timeout``, ``before_server_shutdown`` hooks share a quarter of the time, the others have until the deadline.
-        Raises ``TypeError`` for a function that cannot be called with one argument.
+        Hooks with a lower ``order`` run first. ``timeout`` is in seconds; the deadline applies as well. Without one
+        (``None``), ``before_server_shutdown`` hooks share a quarter of the time, the others have until the deadline.
+        Raises ``TypeError`` for a function that cannot be called with one argument, and for a wrong option.
         """
         add = partial(self._add, order=order, timeout=timeout)
         return add if function is None else add(function)
 
-    def _add(self, function: HookType, *, order: int, timeout: float) -> HookType:
+    def _add(self, function: HookType, *, order: float, timeout: float | None) -> HookType:
         try:
             inspect.signature(function).bind(object())
         except TypeError:
             raise TypeError(f"A {self.name} hook takes one argument, the context; {function!r} does not.") from None
+        seconds = math.inf if timeout is None else timeout
+        if seconds != math.inf and not is_seconds(seconds):
+            raise TypeError(
+                f"{self.name}(timeout={timeout!r:.100}): it must be a number of seconds above 0. Leave it out for the "
+                "usual limit."
+            )
+        if not is_number(order):
+            raise TypeError(f"{self.name}(order={order!r:.100}): it must be a number. Lower ones run first.")
         if function not in (hook for _, _, hook in self._hooks):
-            self._hooks.append((order, timeout, function))
+            self._hooks.append((order, seconds, function))
         return function
 
-    def hooks(self) -> list[tuple[int, float, Hook]]:
+    def hooks(self) -> list[tuple[float, float, Hook]]:
         """Return ``(order, timeout, hook)`` of each, in the order in which they run."""
         return sorted(self._hooks, key=lambda entry: entry[0])
 
