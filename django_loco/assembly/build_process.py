@@ -41,19 +41,23 @@ def process_of(
     def workers() -> list[Worker]:
         return [component for component in supervisor.components if isinstance(component, Worker)]
 
-    def retire() -> None:
-        for worker in workers():
-            worker.retire()
+    def is_limit_reached() -> bool:
+        return any(worker.has_reached_limit for worker in workers())
 
     def on_drained() -> None:
-        shutdown.request(
-            LIMIT_REACHED if any(worker.has_reached_limit for worker in workers()) else "all jobs are done"
-        )
+        shutdown.request(LIMIT_REACHED if is_limit_reached() else "all jobs are done")
+
+    def on_one_ended() -> None:
+        if is_limit_reached():  # the process ends, so that all its aliases are served again by the next one
+            supervisor.retire()
+
+    def retire() -> None:
+        supervisor.retire()
 
     def end_process() -> None:
         shutdown.request("somebody has stopped its worker")
 
-    supervisor = Supervisor(component_specs(run_options, retire, end_process), on_drained)
+    supervisor = Supervisor(component_specs(run_options, retire, end_process), on_drained, on_one_ended)
     systemd = SystemdNotifier.of_process()
     return Process(
         server,

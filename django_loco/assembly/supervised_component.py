@@ -91,6 +91,7 @@ class SupervisedComponent:
         self._calls = BoundedCalls(clock)
         self._health = Probe(self._ask_health)
         self._deadline: float | None = None
+        self._is_retired = False
         self._no_more_starts, self._stop_requested = threading.Event(), threading.Event()
         self._thread = DaemonThread(target=self._run, name=f"loco-supervisor {spec.name}")
 
@@ -106,7 +107,7 @@ class SupervisedComponent:
             return self._phase
         if self._stop_requested.is_set():
             return State.STOPPING
-        if self._no_more_starts.is_set():
+        if self._no_more_starts.is_set() and not self._is_retired:
             return State.QUIET
         return State.FAILED if self.deaths >= FAILED_AFTER_DEATHS and not self._has_settled else self._phase
 
@@ -136,6 +137,12 @@ class SupervisedComponent:
 
     def quiet(self) -> None:
         """Make the component take no more work. If it dies now, it is not started again."""
+        self._no_more_starts.set()
+        self._pass_on()
+
+    def retire(self) -> None:
+        """Make a component that may end do so when what has begun has ended. It is not started again."""
+        self._is_retired = True
         self._no_more_starts.set()
         self._pass_on()
 
@@ -233,12 +240,14 @@ class SupervisedComponent:
             logger.error("The %s that died cannot be stopped and is left behind", self.spec.name)
 
     def _pass_on(self) -> None:
-        """Pass ``quiet`` and ``stop`` on to the running component, even if they came before it started."""
+        """Pass ``quiet``, ``retire`` and ``stop`` on to the running component, even if they came before it started."""
         component = self.component
         if component is None or self._phase is not State.RUNNING:
             return
         try:
-            if self._no_more_starts.is_set():
+            if self._is_retired:  # only workers may end
+                getattr(component, "retire", component.quiet)()
+            elif self._no_more_starts.is_set():
                 component.quiet()
         finally:
             if self._deadline is not None:

@@ -24,13 +24,18 @@ class Supervisor(Component):
     name = "supervisor"
 
     def __init__(
-        self, specs: Sequence[ComponentSpec], on_drained: Callable[[], object] = lambda: None, **options: Any
+        self,
+        specs: Sequence[ComponentSpec],
+        on_drained: Callable[[], object] = lambda: None,
+        on_one_ended: Callable[[], object] = lambda: None,
+        **options: Any,
     ) -> None:
         """``specs``: in the order of the shutdown; ``options``: those of ``SupervisedComponent``.
 
-        ``on_drained`` is called, in a thread, when all components that may end have ended.
+        ``on_drained`` is called, in a thread, when all components that may end have ended, and ``on_one_ended``
+        when one has and others have not.
         """
-        self._on_drained = on_drained
+        self._on_drained, self._on_one_ended = on_drained, on_one_ended
         self._calls = BoundedCalls()
         self.supervised = [SupervisedComponent(spec, self._ended, **options) for spec in specs]
 
@@ -43,6 +48,11 @@ class Supervisor(Component):
     def quiet(self) -> None:
         """Make all components take no more work."""
         self._call_each("quiet")
+
+    def retire(self) -> None:
+        """Make the components that may end do so when what has begun has ended."""
+        for each in self._that_may_end():
+            each.retire()
 
     def stop(self, deadline: float) -> None:
         """Make all components end side by side, by ``deadline`` (``time.monotonic()``, seconds) at the latest."""
@@ -77,9 +87,14 @@ class Supervisor(Component):
         return {"alive": self.is_alive, "components": components}
 
     def _ended(self) -> None:
-        ending = [each for each in self.supervised if each.spec.may_end]
-        if ending and all(each.state is State.STOPPED for each in ending):
+        ended = [each.state is State.STOPPED for each in self._that_may_end()]
+        if ended and all(ended):
             self._on_drained()
+        elif any(ended):
+            self._on_one_ended()
+
+    def _that_may_end(self) -> list[SupervisedComponent]:
+        return [each for each in self.supervised if each.spec.may_end]
 
     def _call_each(self, verb: str, *arguments: Any) -> None:
         """Call a method of each in turn; one that takes too long does not delay the next for more than a moment."""

@@ -50,6 +50,14 @@ class Fake(Component):
         return self.started.is_set() and not self.ended.is_set()
 
 
+class FakeWorker(Fake):
+    """Ends when it is retired."""
+
+    def retire(self) -> None:
+        self.told.append("retire")
+        self.ended.set()
+
+
 class Factory:
     """Makes fakes; a test waits for the n-th one."""
 
@@ -223,6 +231,48 @@ def test_a_supervisor_whose_parts_never_end_is_never_drained(supervise):
     supervisor.stop(time.monotonic())
     assert supervisor.join(SECONDS)
     assert not drained.is_set()
+
+
+def test_when_one_has_ended_the_others_that_may_end_can_be_retired(supervise):
+    tried = threading.Event()
+
+    def refuse() -> None:
+        tried.set()
+        raise ConnectionError("its store is away")
+
+    may_end = [FakeWorker(), FakeWorker()]
+    away, goes_on, drained = Factory(refuse), FakeWorker(), threading.Event()
+    supervisor: Supervisor = supervise(
+        *(
+            ComponentSpec(f"worker {number}", lambda each=each: each, may_end=True)
+            for number, each in enumerate(may_end)
+        ),
+        ComponentSpec("worker whose store is away", away, may_end=True),
+        ComponentSpec("worker in memory", lambda: goes_on),
+        on_one_ended=lambda: supervisor.retire(),  # noqa: PLW0108 - it is not made yet
+        on_drained=drained.set,
+        first_delay=SECONDS,
+    )
+    assert all(each.started.wait(SECONDS) for each in (*may_end, goes_on))
+    assert tried.wait(SECONDS)
+    may_end[0].ended.set()
+    assert drained.wait(SECONDS)
+    assert may_end[1].told == ["retire"]
+    assert goes_on.told == []
+    assert state(supervisor, 3) is State.RUNNING
+    assert len(away.made) == 1
+
+
+def test_one_that_is_retired_while_it_starts_is_told_when_it_has(supervise):
+    starting, go_on, drained = threading.Event(), threading.Event(), threading.Event()
+    worker = FakeWorker(lambda: (starting.set(), go_on.wait(SECONDS)))
+    supervisor = supervise(ComponentSpec("worker", lambda: worker, may_end=True), on_drained=drained.set)
+    assert starting.wait(SECONDS)
+    supervisor.retire()
+    assert worker.told == []
+    go_on.set()
+    assert drained.wait(SECONDS)
+    assert worker.told == ["retire"]
 
 
 def test_a_supervisor_that_never_started_has_ended():
