@@ -49,7 +49,8 @@ class SystemdNotifier:
     def _notify(self, state: str) -> None:
         if not self._address:
             return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, suppress(OSError):  # systemd may be restarting
-            sender.setblocking(False)  # or be busy
+        # The process may have no more descriptors; systemd may be restarting, or be busy.
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
             sender.connect(self._address)
             sender.sendall(state.encode())

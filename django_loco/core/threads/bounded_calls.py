@@ -29,7 +29,10 @@ async def _awaited(result: Any) -> None:
 
 
 class BoundedCalls:
-    """Makes each call in a new daemon thread, so that the caller can stop waiting for it."""
+    """Makes each call in a new daemon thread, so that the caller can stop waiting for it.
+
+    If the system has no more threads, the caller makes the call itself: a shutdown must go on.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -67,7 +70,11 @@ class BoundedCall(DaemonThread):
         self.ended = self.failed = False
         self._changed = changed
         self._function, self._arguments = function, arguments
-        self.start()
+        try:
+            self.start()
+        except RuntimeError:  # the system has no more threads; the caller waits without a limit, but the call is made
+            logger.warning("%s has no time limit, because no thread can be started", label)
+            self.run()
 
     def run(self) -> None:
         """Make the call, log exceptions, and close the database connections of this thread."""

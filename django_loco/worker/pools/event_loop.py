@@ -243,9 +243,15 @@ class EventLoopPool:
         task.add_done_callback(self._abandoned.discard)
         error = unstoppable(attempt.claimed, attempt.policy.timeout)
         error.add_note(f"When it was given up, it was at:\n{stack_of_task(task)}")
-        lane = self._lanes.take()
-        lane.submit(partial(self._report_stuck, attempt, error))
-        self._lanes.give_back(lane)
+        report = partial(self._report_stuck, attempt, error)
+        try:
+            lane = self._lanes.take()
+        except RuntimeError:  # the system has no more threads; the job is decided, and nobody else would report it
+            logger.exception("The end of job %s is reported on the event loop", attempt.job.id)
+            report()
+        else:
+            lane.submit(report)
+            self._lanes.give_back(lane)
         self._fill()
 
     def _report_stuck(self, attempt: Attempt, error: JobTimeout | JobCancelled) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 
@@ -34,6 +35,15 @@ def test_each_word_is_one_message(service):
     assert [systemd.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"STOPPING=1"]
     notifier.reloading()
     assert systemd.recv(100).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+
+
+def test_without_descriptors_nothing_is_told_and_nothing_is_raised(service, monkeypatch):
+    def refuse(*arguments: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    notifier = SystemdNotifier.of_process(service[1])
+    monkeypatch.setattr(socket, "socket", refuse)
+    notifier.stopping()
 
 
 def test_what_the_process_starts_does_not_inherit_it(service):

@@ -95,6 +95,20 @@ def test_a_job_that_swallows_its_cancellation_is_given_up(pool, finished, caplog
     assert finished.take() == []
 
 
+def test_a_job_is_given_up_without_a_thread_for_its_report(pool, finished, monkeypatch, caplog):
+    def refuse() -> None:
+        raise RuntimeError("can't start new thread")
+
+    pool._grace = 0.05
+    monkeypatch.setattr(pool._lanes, "take", refuse)
+    claimed = claimed_of("astubborn", "s")
+    submit(pool, [claimed])
+    assert outcomes(finished, 1) == {claimed: FAILED}
+    assert "could not be interrupted" in caplog.text
+    tasks.events["s"].set()
+    wait_until(lambda: pool.abandoned == 0)
+
+
 def test_cancelled_jobs_go_back(pool, finished):
     claimed_jobs = [claimed_of("await_for", name) for name in "ab"]
     submit(pool, claimed_jobs)
