@@ -75,6 +75,17 @@ def test_it_ends_after_so_many_jobs(project):
     assert [line for line in process.lines if line.endswith("ends")] == ["job one ends"]
 
 
+def test_it_ends_after_so_many_jobs_of_one_of_its_aliases(project):
+    project.settings["TASKS"] = {"default": BACKEND | {"QUEUES": ["default", "emails"]}, "idle": BACKEND}
+    for name in ("one", "two"):
+        project.open_gate(name)
+    enqueue(project, "one", "two")
+    process = start(project, "--max-jobs", "1")
+    assert process.wait() == CLEAN
+    assert [line for line in process.lines if line.endswith("ends")] == ["job one ends"]
+    assert "the limit of jobs or memory is reached" in process.output
+
+
 def test_only_the_queues_it_is_told(project):
     for name in ("one", "two"):
         project.open_gate(name)
