@@ -17,6 +17,7 @@ from django.core.checks import CheckMessage, Error
 from django.utils.module_loading import import_string, module_has_submodule
 
 from ..core.compat import Task
+from ..exceptions import RAISED_INTO_JOBS
 from ..log.safe import get_logger
 
 logger = get_logger(__name__)
@@ -57,6 +58,8 @@ def discover() -> None:
         for name in () if _discovered.is_set() else tuple(_modules()):
             try:
                 import_module(name)
+            except RAISED_INTO_JOBS:  # the next job imports it
+                raise
             except Exception:
                 logger.warning("Could not import %s; the aliases of its tasks are not registered", name, exc_info=True)
         _discovered.set()

@@ -13,7 +13,7 @@ from django.test import override_settings
 
 from django_loco.core.compat import InvalidTask, task_backends
 from django_loco.core.job import SUCCESSFUL, Job
-from django_loco.exceptions import UnknownTask
+from django_loco.exceptions import RAISED_INTO_JOBS, UnknownTask
 from django_loco.queues.memory import MemoryQueue
 from django_loco.tasks import aliases, task
 from django_loco.tasks.results import load_task, policy_of, result_of
@@ -162,6 +162,17 @@ def test_an_unknown_path_makes_tasks_modules_be_looked_for(app):
     with override_settings(INSTALLED_APPS=["django_loco", "renaming"]):
         assert load_task("renaming.jobs.send").module_path == "renaming.tasks.send"
         assert task_backends["default"] is not None
+
+
+@pytest.mark.parametrize("kind", RAISED_INTO_JOBS)
+def test_a_job_that_is_ended_meanwhile_leaves_the_import_to_the_next(app, monkeypatch, kind):
+    def struck(name: str) -> None:
+        raise kind
+
+    monkeypatch.setattr(aliases, "import_module", struck)
+    with override_settings(INSTALLED_APPS=["django_loco", "renaming"]), pytest.raises(kind):
+        aliases.discover()
+    assert not aliases._discovered.is_set()
 
 
 def test_one_that_cannot_be_imported_is_logged_once_and_costs_no_other(app, caplog):
