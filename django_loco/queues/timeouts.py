@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.module_loading import import_string
 
-#: The time after which the threads of workers and schedulers give up a connection.
+#: The time after which the threads of workers and schedulers give up a connection; that of ticks is earlier.
 STORE_TIMEOUT_SECONDS = 10.0
 
 #: The function that applies it to a connection, by the vendor of the engine. SQLite waits only for locks, and has a
