@@ -78,7 +78,7 @@ class Server:
             os.kill(pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        for pid in self._paused:
+        for pid in reversed(self._paused):  # the first one last: it would bury those that have ended meanwhile
             os.kill(pid, signal.SIGCONT)
         self._paused = []
 
