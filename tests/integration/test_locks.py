@@ -40,6 +40,11 @@ def backend(**options):
 
 
 @pytest.fixture(autouse=True)
+def real_queues():
+    """In these tests ``TESTING = "manual"`` replaces queues, as in the tests of a project."""
+
+
+@pytest.fixture(autouse=True)
 def in_the_database(settings):
     settings.TASKS = backend(queue="database")
 
