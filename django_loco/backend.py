@@ -30,7 +30,6 @@ from .log.safe import get_logger
 from .metrics.arrivals import count_enqueued
 from .queues import Queue, queue_for
 from .queues.timeouts import no_store_timeout
-from .tasks import duplicates
 from .tasks.backport import not_found
 from .tasks.decorator import LocoTask, P, R
 from .tasks.hints import async_hint, warn_of_async_caller
@@ -39,7 +38,8 @@ from .tasks.new_job import JobTemplate, KnownTask, due_at, new_job, validate_tas
 from .tasks.results import load_task, result_of, result_of_new, shown_result_of
 from .tasks.signals import announce
 from .tasks.stored import jobs as stored_jobs
-from .tasks.unique_ticks import store_ticks
+from .tasks.uniqueness import duplicates
+from .tasks.uniqueness.ticks import store_ticks
 from .worker import in_process
 
 #: Django's own receiver logs each enqueue to it.

@@ -12,7 +12,7 @@ from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
 from ..process.children.isolated import isolation
 from ..queues import queue_for
-from ..queues.database.migrated import is_unmigrated, migrate_command
+from ..queues.database.availability import is_unmigrated, migrate_command
 from ..scheduler import Scheduler
 from ..worker import in_process
 from ..worker.maintenance.memory_limit import MemoryLimit

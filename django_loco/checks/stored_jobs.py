@@ -17,7 +17,7 @@ from ..core.job import utcnow
 from ..exceptions import LocoConfigurationError, QueueUnavailable
 from ..jobs import COUNTED
 from ..queues import mistakes, queue_for
-from ..queues.database.migrated import is_unmigrated, migrate_command
+from ..queues.database.availability import is_unmigrated, migrate_command
 from ..queues.database.overview import unfinished_jobs
 from ..scheduler.sources.database import database_alias
 from ..worker.in_process import loco_aliases

@@ -25,7 +25,7 @@ from ..signals import worker_quieted, worker_started, worker_stopped
 from ..tasks.signals import send
 from .acknowledger import OutcomeInbox
 from .claimed_job import ClaimedJob
-from .fetcher import Fetcher, JobListener
+from .fetching.fetcher import Fetcher, JobListener
 from .maintenance.cancellations import Cancellations
 from .maintenance.heartbeat import VALID_PART, Heartbeat, info_of
 from .maintenance.housekeeping import Housekeeping

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from django.db import DatabaseError, InterfaceError
 
 from ...exceptions import QueueUnavailable
-from ...queues.database.unusable import unusable
+from ...queues.database.availability import unusable
 from ..state import MICROS, TOKEN_MEMORY_SECONDS, LockState
 from .base import LockStore, Stored
 from .own_connections import OwnConnections

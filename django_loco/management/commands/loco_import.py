@@ -12,7 +12,7 @@ from django.db import DatabaseError
 
 from ...exceptions import LocoConfigurationError, QueueError
 from ...log.plain_text import one_line
-from ...queues.database.unusable import unusable
+from ...queues.database.availability import unusable
 from ...scheduler.sources.database import database_alias
 from .. import imports
 from ..output import show

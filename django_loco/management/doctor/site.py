@@ -24,7 +24,7 @@ from ...jobs.control import workers_and_schedulers
 from ...jobs.stores import backend_of
 from ...log.safe import get_logger
 from ...queues import Queue, queue_for
-from ...queues.database.migrated import is_unmigrated, migrate_command
+from ...queues.database.availability import is_unmigrated, migrate_command
 from ...queues.database.sqlite.file_path import file_of
 from ...queues.examiner import Examiner
 from ...queues.timeouts import apply_store_timeout

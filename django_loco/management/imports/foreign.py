@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...core.validation import did_you_mean
 from ...exceptions import LocoConfigurationError, QueueUnavailable
-from ...queues.database.unusable import unusable
+from ...queues.database.availability import unusable
 
 
 class Unconvertible(ValueError):

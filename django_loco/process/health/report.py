@@ -27,7 +27,7 @@ from ...core.job import utcnow
 from ...exceptions import LocoConfigurationError
 from ...log import streams
 from ...queues import queue_for
-from ...queues.database.migrated import is_unmigrated, migrate_command
+from ...queues.database.availability import is_unmigrated, migrate_command
 from ...worker import in_process
 from .probe import Probe
 

@@ -29,6 +29,7 @@ from ..records.batches import refusal
 from ..rows import Row
 from ..timeouts import current_store_timeout, store_timeout
 from ..unreadable import outcomes_of, readable, split
+from .availability import unusable
 from .changes import change, holders, logs_of, lost, restore
 from .dialect import Dialect
 from .engines import engine_of
@@ -44,7 +45,6 @@ from .records.workers import StoredWorkers
 from .records.workflows import CLEAR_EDGES, StoredWorkflows
 from .shown_rows import call_of, counted, in_order, readable_time, shown_job_of, summary_of
 from .sql import statements
-from .unusable import unusable
 
 logger = get_logger("django_loco.queues")
 

@@ -13,7 +13,7 @@ from ...core.compat import TaskResult
 from ...core.validation import did_you_mean
 from ...exceptions import LocoConfigurationError, QueueUnavailable
 from ...log.safe import get_logger
-from ...queues.database.unusable import unusable
+from ...queues.database.availability import unusable
 from ..entry import Problem
 from ..registry import Registry, default
 from ..sources import database

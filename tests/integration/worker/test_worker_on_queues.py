@@ -9,7 +9,7 @@ from django.contrib.contenttypes.models import ContentType
 
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL
 from django_loco.queues import Claim
-from django_loco.worker import fetcher
+from django_loco.worker.fetching import fetcher
 
 from .conftest import job
 

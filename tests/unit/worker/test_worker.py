@@ -17,7 +17,7 @@ from django_loco.core.compat import task_finished
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
-from django_loco.worker import fetcher
+from django_loco.worker.fetching import fetcher
 from django_loco.worker.maintenance.heartbeat import Heartbeat
 from django_loco.worker.worker import Worker
 

@@ -10,7 +10,7 @@ import pytest
 from django_loco.core.job import READY, SUCCESSFUL
 from django_loco.queues.memory import MemoryQueue
 from django_loco.queues.workers import Command, with_stacks
-from django_loco.worker import fetcher
+from django_loco.worker.fetching import fetcher
 from django_loco.worker.maintenance.remote_control import MOST_STACKS, RemoteControl
 
 from .. import tasks

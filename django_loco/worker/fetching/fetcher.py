@@ -10,25 +10,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from ..core.job import Job, Outcome
-from ..core.threads.queries import forget_queries
-from ..log.labels import bind
-from ..log.plain_text import one_line
-from ..log.safe import get_logger
-from ..metrics.tally import Tally
-from ..queues import Claim, Queue
-from ..queues.timeouts import set_store_timeout
-from ..queues.workers import WorkerState
-from .acknowledger import OutcomeInbox
-from .backoff import QueueBackoff
-from .claimed_job import ClaimedJob
-from .closed_keys import ClosedKeys
-from .deadline import Leftovers, Quietness, ShutdownDeadline
+from ...core.job import Job, Outcome
+from ...core.threads.queries import forget_queries
+from ...log.labels import bind
+from ...log.plain_text import one_line
+from ...log.safe import get_logger
+from ...metrics.tally import Tally
+from ...queues import Claim, Queue
+from ...queues.timeouts import set_store_timeout
+from ...queues.workers import WorkerState
+from ..acknowledger import OutcomeInbox
+from ..backoff import QueueBackoff
+from ..claimed_job import ClaimedJob
+from ..closed_keys import ClosedKeys
+from ..deadline import Leftovers, Quietness, ShutdownDeadline
+from ..maintenance.queue_thread import QueueThread
+from ..pools.event_loop import EventLoopPool
+from ..pools.request_priority import RequestPriority
+from ..pools.threads import ThreadPool
 from .held_jobs import HeldJobs
-from .maintenance.queue_thread import QueueThread
-from .pools.event_loop import EventLoopPool
-from .pools.request_priority import RequestPriority
-from .pools.threads import ThreadPool
 
 logger = get_logger("django_loco.worker")
 

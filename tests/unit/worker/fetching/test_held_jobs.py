@@ -11,9 +11,9 @@ from django_loco.exceptions import JobCancelled
 from django_loco.metrics.tally import Tally
 from django_loco.queues import Claim
 from django_loco.worker.claimed_job import ClaimedJob
-from django_loco.worker.held_jobs import HeldJobs
+from django_loco.worker.fetching.held_jobs import HeldJobs
 
-from .support import FakePool, TroubledQueue, job
+from ..support import FakePool, TroubledQueue, job
 
 
 @pytest.fixture

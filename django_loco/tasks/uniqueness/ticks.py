@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..core.compat import TaskResult
-from ..core.job import Job
-from ..jobs.operations import reruns
-from ..queues import Queue
-from ..queues.base import Change
+from ...core.compat import TaskResult
+from ...core.job import Job
+from ...jobs.operations import reruns
+from ...queues import Queue
+from ...queues.base import Change
 from .duplicates import (
     ATTEMPTS,
     Handling,

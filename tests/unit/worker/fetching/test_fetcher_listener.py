@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from django_loco.worker.fetcher import JobListener
+from django_loco.worker.fetching.fetcher import JobListener
 
-from .support import TroubledQueue, job, wait_until
+from ..support import TroubledQueue, job, wait_until
 
 
 @pytest.fixture

@@ -6,18 +6,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from ..core.compat import TaskResultStatus
-from ..core.job import Outcome
-from ..jobs.operations.batches.follow_up import has_sequel
-from ..log.plain_text import one_line
-from ..log.safe import get_logger
-from ..metrics.tally import Tally
-from ..queues import Queue
-from .acknowledger import Acknowledger
-from .claimed_job import ClaimedJob
-from .execution.unknown_task import MissingTasks
-from .pools.event_loop import EventLoopPool
-from .pools.threads import ThreadPool
+from ...core.compat import TaskResultStatus
+from ...core.job import Outcome
+from ...jobs.operations.batches.follow_up import has_sequel
+from ...log.plain_text import one_line
+from ...log.safe import get_logger
+from ...metrics.tally import Tally
+from ...queues import Queue
+from ..acknowledger import Acknowledger
+from ..claimed_job import ClaimedJob
+from ..execution.unknown_task import MissingTasks
+from ..pools.event_loop import EventLoopPool
+from ..pools.threads import ThreadPool
 from .prefetch import Prefetch
 
 logger = get_logger("django_loco.worker")

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from .claimed_job import ClaimedJob
+from ..claimed_job import ClaimedJob
 
 #: The worker prefetches what the pool begins within this time at the present rate. That bridges a round trip to the
 #: queue, and short jobs do not wait here while another worker has free threads.

@@ -7,9 +7,9 @@ import math
 import pytest
 
 from django_loco.worker.claimed_job import ClaimedJob
-from django_loco.worker.prefetch import MAX_PREFETCHED, RATE_STEP_SECONDS, Prefetch
+from django_loco.worker.fetching.prefetch import MAX_PREFETCHED, RATE_STEP_SECONDS, Prefetch
 
-from .support import Clock, FakePool, claimed_of
+from ..support import Clock, FakePool, claimed_of
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import DatabaseError, OperationalError
 
-from django_loco.queues.database.unusable import unusable
+from django_loco.queues.database.availability import unusable
 
 WHERE = "The jobs are in DATABASES['jobs']"
 

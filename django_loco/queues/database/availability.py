@@ -1,0 +1,57 @@
+"""Says why a database cannot be used now, with the remedy, and whether it lacks migrations of the app."""
+
+from __future__ import annotations
+
+from django.db import Error, connections
+from django.db.migrations.executor import MigrationExecutor
+
+from ..timeouts import apply_store_timeout, store_timeout
+
+APP = "django_loco"
+#: Parts of the errors of engines for a migration that was not applied: codes of PostgreSQL, words of SQLite.
+NO_TABLE = ("42P01", "42703", "no such table", "no such column", "has no column", "no such index")
+#: Parts of the errors of engines, and their remedies.
+REMEDIES = {
+    "readonly database": "Let the user of this process write to the file and its folder, or correct {setting}.",
+    "read-only transaction": "It is a replica, or set to be read only: correct {setting}.",
+    "database is locked": "Another process writes to the file: let it end, or raise {setting}['OPTIONS']['timeout'].",
+    "unable to open database file": "Make its folder, let the user of this process write there, or correct {setting}.",
+    "file is not a database": "It is another file, or damaged: correct {setting}, or restore the file.",
+    "Connection refused": "Start it, or correct {setting}.",
+}
+
+
+def migrate_command(database: str) -> str:
+    """Return the command that applies the missing migrations."""
+    where = "" if database == "default" else f" --database={database}"
+    return f"manage.py migrate {APP}{where}"
+
+
+def is_of_missing_migration(error: Exception) -> bool:
+    """Return whether a database has raised ``error`` because a table, a column or an index is missing."""
+    said = f"{getattr(error.__cause__, 'sqlstate', '')} {error}"
+    return any(sign in said for sign in NO_TABLE)
+
+
+def is_unmigrated(database: str) -> bool:
+    """Return whether migrations of the app are missing; ``False`` if the database cannot be reached."""
+    try:
+        with store_timeout():
+            executor = MigrationExecutor(apply_store_timeout(connections[database]))
+            targets = [node for node in executor.loader.graph.leaf_nodes() if node[0] == APP]
+            return bool(executor.migration_plan(targets))
+    except Error:
+        return False
+
+
+def unusable(where: str, database: str, error: Exception) -> str:
+    """Return a sentence with remedy. ``where`` is its beginning: ``The jobs are in DATABASES['default']``."""
+    if is_of_missing_migration(error):
+        return f"{where}, where migrations of django_loco are missing: run {migrate_command(database)}."
+    said = " ".join(str(error).split()) or type(error).__name__
+    for sign, remedy in REMEDIES.items():
+        if sign in said:
+            end = "" if said.endswith((".", "?")) else "."
+            said = f"{said}{end} {remedy.format(setting=f'DATABASES[{database!r}]')}"
+            break
+    return f"{where}, which cannot be used now: {said}"
