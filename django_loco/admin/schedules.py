@@ -143,6 +143,7 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         form = WhenForm(request.GET)
         if not form.is_valid():
             return JsonResponse({"error": " ".join(str(text) for texts in form.errors.values() for text in texts)})
+        form.instance.name = request.GET.get("name", "")  # on which the delay by ``jitter`` depends
         return JsonResponse(_preview(form.instance))
 
     def all_view(self, request: HttpRequest) -> HttpResponse:

@@ -79,12 +79,12 @@ def _imported(each: ForeignSchedule, *, replaces: bool, dry_run: bool, by: str) 
         elif not replaces:
             reason = "a row with this name exists, and is another one. --replace overwrites it."
             return Imported(name=each.name, state="left out", reason=reason)
-    if not dry_run and state != "unchanged":
+    is_stored = state != "unchanged"  # a row that is there stays as it is, paused or not
+    if is_stored and not dry_run:
         _save(row, each, by)
     when = row.schedule or f"at {row.at:%Y-%m-%d %H:%M:%S %Z}"
-    return Imported(
-        name=each.name, state=state, run=row.run, schedule=when, is_paused=each.is_paused, notes=tuple(notes)
-    )
+    is_paused = is_stored and each.is_paused
+    return Imported(name=each.name, state=state, run=row.run, schedule=when, is_paused=is_paused, notes=tuple(notes))
 
 
 def _checked(before: Any | None, name: str, values: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -65,10 +65,10 @@ def _require_other(row: Any, entry: ScheduleEntry) -> None:
 
 
 def preview_entry(row: Any) -> ScheduleEntry:
-    """Return a schedule with the times of ``row``, for the preview. Raises ``ValidationError``."""
+    """Return a schedule with the name and the times of ``row``, for the preview. Raises ``ValidationError``."""
     values = {key: getattr(row, key) if key in options_in("when") else None for key in COLUMNS}
     try:
-        return entry_from("preview", item_of(values) | {"run": "check"}, DATABASE_LOCATION)
+        return entry_from(row.name or "preview", item_of(values) | {"run": "check"}, DATABASE_LOCATION)
     except LocoConfigurationError as error:
         raise _located(error) from error
 

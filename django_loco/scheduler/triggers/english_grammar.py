@@ -25,7 +25,7 @@ _MONTH = (
     r"|nov(?:ember)?|dec(?:ember)?"
 )
 _TO = r"(?:\s(?:to|through|until|till)\s|\s?-\s?)"
-_OF_MONTH = r"(?:\sof\s(?:the|every|each|a)\smonth\b)?"
+_OF_MONTH = r"(?P<month>\sof\s(?:the|every|each|a)\smonth\b)?"
 
 
 class EnglishError(Exception):
@@ -58,6 +58,23 @@ def _every(parsed: ParsedText, match: Match) -> None:
     _often(parsed, number, match["unit"])
 
 
+def _every_nth(parsed: ParsedText, match: Match) -> None:
+    unit = match["unit"]
+    number = _nth(match)
+    if unit == "day" and number > 1:
+        raise EnglishError(
+            f"{match[0]!r} may be a date or an interval: write 'every {number} days' or 'on the {ordinal(number)}'"
+        )
+    if unit == "day":
+        parsed.days.append("1")
+    else:
+        _often(parsed, number, unit)
+
+
+def _nth(match: Match) -> int:
+    return ORDINALS.index(match["nth"]) + 1 if match["nth"] in ORDINALS else int(match["number"])
+
+
 def _often(parsed: ParsedText, count: int, unit: str) -> None:
     if parsed.every is not None:
         raise EnglishError("it says twice how often to run")
@@ -81,8 +98,14 @@ def _day(parsed: ParsedText, match: Match) -> None:
 
 
 def _nth_weekday(parsed: ParsedText, match: Match) -> None:
-    day, nth = _index(match["day"], WEEKDAYS), match["nth"]
-    parsed.weekdays.append(f"L{day}" if nth == "last" else f"{day}#{ORDINALS.index(nth) + 1}")
+    day = _index(match["day"], WEEKDAYS)
+    if match["nth"] == "last":
+        parsed.weekdays.append(f"L{day}")
+        return
+    nth = int(_within(str(_nth(match)), 1, len(ORDINALS), f"{WEEKDAYS[day]} of a month"))
+    if nth > 1 and match["every"] and not match["month"]:
+        raise EnglishError(f"{match[0]!r} has two meanings: write 'the {ordinal(nth)} {WEEKDAYS[day]} of the month'")
+    parsed.weekdays.append(f"{day}#{nth}")
 
 
 def _weekday(parsed: ParsedText, match: Match) -> None:
@@ -110,10 +133,12 @@ def _index(word: str, names: Sequence[str]) -> int:
 
 _COUNT = rf"(?P<count>\d{{1,9}}|other|{'|'.join(NUMBERS)})"
 _UNIT = rf"(?P<unit>{'|'.join(UNITS)})s?"
+_NTH = rf"(?P<nth>(?P<number>\d{{1,9}})(?:st|nd|rd|th)|{'|'.join(ORDINALS)}|last)"
 
 #: The patterns of phrases, in the order in which they are tried, with the functions that record their meanings.
 _PHRASES: list[tuple[str, Callable[[ParsedText, Match], None]]] = [
-    (rf"(?:every |each )?(?P<nth>{'|'.join(ORDINALS)}|last) (?P<day>{_DAY}){_OF_MONTH}", _nth_weekday),
+    (rf"(?P<every>every |each )?{_NTH} (?P<day>{_DAY}){_OF_MONTH}", _nth_weekday),
+    (rf"(?:every|each) (?!last){_NTH} {_UNIT}(?! of)", _every_nth),
     (rf"(?:every|each) (?:{_COUNT} )?{_UNIT}", _every),
     (rf"(?:once )?(?:a|an|per) (?P<count>(?!)x)?{_UNIT}", _every),
     ("|".join(PERIODS), lambda parsed, match: _often(parsed, 1, PERIODS[match[0]])),

@@ -1,7 +1,8 @@
 "use strict";
 /* The form of a schedule: previews the next runs while it is edited, and shows the arguments only for commands. */
 {
-  const FIELDS = ["schedule", "at_0", "at_1", "after", "timezone", "start_0", "start_1", "end_0", "end_1", "jitter"];
+  // The delay by "jitter" depends on the name.
+  const FIELDS = ["name", "schedule", "at_0", "at_1", "after", "timezone", "start_0", "start_1", "end_0", "end_1", "jitter"];
   const DELAY_MILLISECONDS = 250; // after the last change
 
   function followFields(preview) {

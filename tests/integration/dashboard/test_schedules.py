@@ -68,6 +68,11 @@ def test_schedules_of_code_and_database_are_shown(client, queue, row):  # noqa: 
     assert '<a href="/jobs/schedules/" aria-current="page">Schedules</a>' in content
 
 
+def test_more_runs_than_are_drawn_are_said_to_be_more(client, queue, code):  # noqa: F811
+    code.every_minute(tock, name="often")
+    assert 'aria-label="60+ runs within 1d"' in client.get(f"{PAGE}?q=often").content.decode()
+
+
 NOBODY = "No scheduler is alive, so no schedule fires. Start one: manage.py loco_scheduler , or"
 
 

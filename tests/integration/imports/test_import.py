@@ -328,6 +328,17 @@ def test_a_dry_run_stores_nothing(tables):
     assert not Schedule.objects.exists()
 
 
+def test_one_that_is_unchanged_is_not_said_to_be_paused(tables):
+    insert("django_celery_beat_intervalschedule", id=1, every=45, period="minutes")
+    beat("sync", interval_id=1, enabled=False)
+    out = io.StringIO()
+    call_command("loco_import", "celery-beat", stdout=out)
+    assert "imported, paused" in out.getvalue()
+    scheduler.resume("sync")
+    call_command("loco_import", "celery-beat", stdout=out)
+    assert "unchanged\n" in out.getvalue()
+
+
 def test_it_may_run_again(tables):
     insert("django_celery_beat_intervalschedule", id=1, every=45, period="minutes")
     beat("sync", interval_id=1)

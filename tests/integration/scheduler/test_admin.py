@@ -12,8 +12,12 @@ from django.test import Client
 
 from django_loco import scheduler
 from django_loco.admin import ScheduleAdmin
+from django_loco.admin.schedule_rows import format_moment
+from django_loco.core.job import utcnow
 from django_loco.models import Schedule, ScheduleState
 from django_loco.queues import queue_for
+from django_loco.scheduler.api.row_validation import validate_row
+from django_loco.scheduler.api.upcoming import upcoming_of
 from django_loco.scheduler.registry import default
 from django_loco.scheduler.sources.allow_list import AllowList
 from tests.unit.scheduler.tasks import send, tick, tock
@@ -283,6 +287,14 @@ def test_the_preview(client, fields, told):
     for key, value in told.items():
         assert value == answer[key] if isinstance(value, list) else value in answer[key]
     assert len(answer.get("runs", [])) in (0, 1, 5)
+
+
+def test_the_preview_has_the_delays_of_the_name(client):
+    fields = {"schedule": "0 4 * * *", "timezone": "UTC", "jitter": "3600"}
+    row = Schedule.objects.create(name="spread", run="check", **fields)
+    upcoming = upcoming_of(validate_row(row), 5, utcnow())
+    answer = json.loads(client.get(PREVIEW, {**fields, "name": "spread"}).content)
+    assert answer["runs"] == [format_moment(run) for run in upcoming.next_runs]
 
 
 def test_the_preview_of_a_saved_schedule_needs_no_script(client, row):

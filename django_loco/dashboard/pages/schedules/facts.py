@@ -127,11 +127,13 @@ def late_since(entry: ScheduleEntry, ticks: Sequence[Tick], pause: Pause | None,
     """Return the first tick that should have a job by now and has none; ``None`` if all is well.
 
     Nothing is known of a schedule without jobs. While a job of one that does not overlap waits or runs, its ticks are
-    skipped or postponed.
+    skipped or postponed; those that were skipped get no job when it has ended.
     """
     last = max((tick.due for tick in ticks if tick.due is not None), default=None)
     if last is None or entry.after or (entry.overlap != "allow" and any(tick.status in WAITING for tick in ticks)):
         return None
+    if entry.overlap == "skip":
+        last = max([last, *(tick.ended for tick in ticks if tick.ended is not None)])
     if pause is not None and pause.until is not None:
         last = max(last, pause.until)
     due = entry.trigger.next_after(last)

@@ -19,7 +19,7 @@ from ....scheduler import Tick
 from ....scheduler.api.operating import source_of, target_of
 from ...durations import coarse
 from ...links import job_url, list_url, schedule_url
-from .facts import ScheduleRead, SchedulesRead, next_runs
+from .facts import RUNS, ScheduleRead, SchedulesRead, next_runs
 from .timeline import SPANS, Span, timeline
 
 #: The class of the dot of a job, by its status; others wait.
@@ -88,7 +88,7 @@ def _row(read: ScheduleRead, span: Span, now: datetime, *, may_change: bool) -> 
 
 def _label(number: int, span: Span) -> str:
     text = ngettext("%(number)s run within %(span)s", "%(number)s runs within %(span)s", number)
-    return text % {"number": number, "span": span.name}
+    return text % {"number": f"{number}+" if number >= RUNS else number, "span": span.name}
 
 
 def _kind(tick: Tick) -> tuple[str, str]:

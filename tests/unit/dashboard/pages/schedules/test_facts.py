@@ -23,8 +23,8 @@ def entry(name="hourly", trigger=None, **given):
     )
 
 
-def fired(due, status="SUCCESSFUL"):
-    return Tick(tick="", due=due, fired=due or NOON, late=0.0, status=status, ended=None, error="", job="1")
+def fired(due, status="SUCCESSFUL", ended=None):
+    return Tick(tick="", due=due, fired=due or NOON, late=0.0, status=status, ended=ended, error="", job="1")
 
 
 def test_what_runs_after_another_follows_it():
@@ -50,12 +50,18 @@ def test_a_tick_that_is_due_for_long_and_has_no_job_is_late(now, late):
         (entry(), [fired(None)], None),
         (entry(trigger=After("other")), [fired(NOON)], None),
         (entry(overlap="skip"), [fired(NOON, "RUNNING")], None),
+        (entry(overlap="skip"), [fired(NOON, ended=NOON + 4 * HOUR + MINUTE)], None),
         (entry(), [fired(NOON)], Pause(NOON, "anna", None)),
         (entry(), [fired(NOON)], Pause(None, "", NOON + 4 * HOUR + MINUTE)),
     ],
 )
 def test_what_is_not_late_though_it_has_no_job(schedule, ticks, pause):
     assert late_since(schedule, ticks, pause, NOON + 4 * HOUR + 3 * MINUTE) is None
+
+
+def test_one_that_skips_is_late_when_its_job_has_ended():
+    ended = NOON + 2 * HOUR + MINUTE
+    assert late_since(entry(overlap="skip"), [fired(NOON, ended=ended)], None, NOON + 4 * HOUR) == NOON + 3 * HOUR
 
 
 def test_one_that_may_overlap_is_late_while_a_job_runs():
