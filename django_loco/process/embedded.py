@@ -26,7 +26,7 @@ from ..core.threads import DaemonThread
 from ..log import bounded, streams
 from ..log.bounded import get_bounded_logger
 from ..shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED, Shutdown
-from .exit import at_interpreters_end, end_within
+from .exit import at_interpreters_end, end_within, enforce
 from .signals.escalation import EmbeddedEscalation, Level, handle_signal
 from .signals.relay import SignalRelay
 
@@ -203,6 +203,7 @@ class EmbeddedRuntime:
         if not self._has_ended:
             self.end()
         if self._host.is_last or self.was_asked:
+            enforce(self._shutdown.end - time.monotonic())
             end_within(AFTER_DEADLINE_SECONDS, self._code)
 
     def _on_signal(self, name: str) -> None:

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -45,12 +46,18 @@ def enforce(seconds: float) -> None:
 
     A thread of ``faulthandler`` does this, which needs neither the interpreter nor its lock.
     """
+    global _enforced_at  # noqa: PLW0603 - like the thread, there is one in the process
+    _enforced_at = time.monotonic() + seconds
     faulthandler.dump_traceback_later(max(seconds, LATE_EXIT_SECONDS), exit=True, file=_NOWHERE)
 
 
 def end_within(seconds: float, code: int) -> None:
-    """Let the interpreter end normally, but exit with ``code`` if that takes longer than ``seconds``."""
-    enforce(seconds + LATE_EXIT_SECONDS)
+    """Let the interpreter end normally, but exit with ``code`` if that takes longer than ``seconds``.
+
+    When the ``atexit`` functions have run, no thread of Python can exit with ``code`` any more. What follows takes
+    seconds on a busy machine, and may take what the shutdown has left of its time.
+    """
+    enforce(max(seconds, _enforced_at - time.monotonic()) + LATE_EXIT_SECONDS)
     timer = threading.Timer(seconds, exit_now, [code])
     timer.daemon = True
     with suppress(RuntimeError):  # no thread can be started any more
@@ -82,4 +89,5 @@ def _flush() -> None:
     logging.shutdown()
 
 
+_enforced_at = 0.0
 _NOWHERE = os.open(os.devnull, os.O_WRONLY)
