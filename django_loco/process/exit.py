@@ -46,7 +46,7 @@ def enforce(seconds: float) -> None:
 
     A thread of ``faulthandler`` does this, which needs neither the interpreter nor its lock.
     """
-    global _enforced_at  # noqa: PLW0603 - like the thread, there is one in the process
+    global _enforced_at
     _enforced_at = time.monotonic() + seconds
     faulthandler.dump_traceback_later(max(seconds, LATE_EXIT_SECONDS), exit=True, file=_NOWHERE)
 
