@@ -74,7 +74,7 @@ OPERATIONS = {
     "cancel": (("cancel", "status:waiting"), 0),
     "discard": (("discard", "status:waiting"), 0),
     "move": (("move", "queue:default", "--queue", "emails"), JOBS),
-    "update": (("update", "queue:default", "--priority", "7"), JOBS),
+    "update": (("update", "priority:0", "--priority", "7"), JOBS),
     "delete": (("delete", "status:waiting"), 0),
 }
 
