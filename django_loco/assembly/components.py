@@ -15,6 +15,7 @@ from ..queues import queue_for
 from ..queues.database.availability import is_unmigrated, migrate_command
 from ..scheduler import Scheduler
 from ..worker import in_process
+from ..worker.fetching.drain_group import DrainGroup
 from ..worker.maintenance.memory_limit import MemoryLimit
 from ..worker.pools.request_priority import shorten_turns
 from .project_components import registered
@@ -36,17 +37,24 @@ def component_specs(
         specs.append(ComponentSpec("scheduler", partial(Scheduler, tags=run_options.schedules)))
     specs += [ComponentSpec(name, registered()[name]) for name in run_options.components]
     aliases = list(served_aliases(run_options))
+    drain_group = DrainGroup(alias for alias in aliases if alias in run_options.backends)
     for alias in aliases:
         name = "worker" if len(aliases) == 1 else f"worker of {alias!r}"
         may_end = alias in run_options.backends and run_options.may_end
         in_process.leave_to_supervisor(alias)
-        specs.append(ComponentSpec(name, partial(make_worker, alias, run_options, end_process), may_end=may_end))
+        make = partial(make_worker, alias, run_options, end_process, drain_group)
+        specs.append(ComponentSpec(name, make, may_end=may_end))
     if run_options.max_memory is not None:
         specs.append(ComponentSpec("memory limit", partial(MemoryLimit, run_options.max_memory, retire)))
     return specs
 
 
-def make_worker(alias: str, run_options: RunOptions, end_process: Callable[[], object] | None = None) -> Component:
+def make_worker(
+    alias: str,
+    run_options: RunOptions,
+    end_process: Callable[[], object] | None = None,
+    drain_group: DrainGroup | None = None,
+) -> Component:
     """Return a new worker for ``alias``. Raises ``LocoConfigurationError`` if its tables are missing."""
     if run_options.server:
         shorten_turns()
@@ -65,6 +73,7 @@ def make_worker(alias: str, run_options: RunOptions, end_process: Callable[[], o
             threads=run_options.concurrency,
             coroutines=run_options.concurrency,
             drain=run_options.drain,
+            drain_group=drain_group,
             max_jobs=run_options.max_jobs,
             worker_id=run_options.identity.worker_id if run_options.identity else None,
             dead=run_options.identity.dead if run_options.identity else (),

@@ -39,6 +39,7 @@ from ..shutdown import HAND_BACK_SECONDS
 
 if TYPE_CHECKING:
     from ..queues.memory.queue import MemoryQueue
+    from .fetching.drain_group import DrainGroup
     from .maintenance.isolation import Isolated
     from .worker import Worker
 
@@ -73,6 +74,7 @@ def worker_for(
     threads: int | None = None,
     coroutines: int | None = None,
     drain: bool = False,
+    drain_group: DrainGroup | None = None,
     max_jobs: int | None = None,
     worker_id: str | None = None,
     dead: Collection[str] = (),
@@ -107,6 +109,7 @@ def worker_for(
             queues=tuple(queues or sorted(queue_names)) or None,
             tags=None if tags is None else tuple(tags),
             drain=drain,
+            drain_group=drain_group,
             max_jobs=max_jobs,
             worker_id=worker_id,
             dead=dead,
@@ -253,13 +256,19 @@ def _end_at_exit() -> None:
 
 
 def _drain() -> None:
-    """Run the jobs until ``SHUTDOWN_TIMEOUT``."""
-    workers = tuple(_workers.values())
-    if workers:
-        deadline = time.monotonic() + loco_settings().SHUTDOWN_TIMEOUT
-        for worker in workers:
-            worker.drain()
-        for worker in workers:
+    """Run the jobs until ``SHUTDOWN_TIMEOUT``, also those for which other jobs start further workers meanwhile."""
+    if not _workers:
+        return
+    from .fetching.drain_group import DrainGroup  # noqa: PLC0415 - see above
+
+    deadline = time.monotonic() + loco_settings().SHUTDOWN_TIMEOUT
+    while workers := {alias: worker for alias, worker in tuple(_workers.items()) if not worker.join(0)}:
+        if time.monotonic() >= deadline:
+            return
+        group = DrainGroup(workers)
+        for worker in workers.values():
+            worker.drain(group)
+        for worker in workers.values():
             worker.join(max(0.0, deadline - time.monotonic()))
 
 

@@ -25,6 +25,7 @@ from ..signals import worker_quieted, worker_started, worker_stopped
 from ..tasks.signals import send
 from .acknowledger import OutcomeInbox
 from .claimed_job import ClaimedJob
+from .fetching.drain_group import DrainGroup
 from .fetching.fetcher import Fetcher, JobListener
 from .maintenance.cancellations import Cancellations
 from .maintenance.heartbeat import VALID_PART, Heartbeat, info_of
@@ -82,6 +83,7 @@ class Worker(Component):
         queues: tuple[str, ...] | None = None,
         tags: tuple[str, ...] | None = None,
         drain: bool = False,
+        drain_group: DrainGroup | None = None,
         max_jobs: int | None = None,
         dead: Collection[str] = (),
         isolate: Callable[[Claim], Isolated] | None = None,
@@ -103,6 +105,7 @@ class Worker(Component):
             queues: names of queues to take jobs from; ``None``: all.
             tags: ``None``: jobs with any tags or none; ``()``: only without; else only with one of these.
             drain: whether to end when no job is due and none runs.
+            drain_group: the workers that drain with it, of which none ends before the jobs of all have ended.
             max_jobs: the number of attempts after which to end; ``None``: never.
             dead: the ends of the ids of workers that are known to have died: their jobs are rescued at once.
             isolate: starts an isolated worker; ``None``: suspects run here, beside other jobs.
@@ -141,7 +144,8 @@ class Worker(Component):
         self._housekeeping = Housekeeping(
             queue, lease, result_ttl, may_rescue=may_rescue, dead=dead, wake=inbox.wake.set, tally=tally
         )
-        self._fetcher = self._new_fetcher(claim, inbox, tally, drain=drain, max_jobs=max_jobs)
+        ending = {"drain": drain, "drain_group": drain_group, "max_jobs": max_jobs}
+        self._fetcher = self._new_fetcher(claim, inbox, tally, **ending)
         listener = None if is_isolated else JobListener(queue, self._fetcher.wants_jobs, inbox.wake)
         helpers = (self._heartbeat, cancellations, self._housekeeping, listener, self._isolation)
         self._helpers: Sequence[QueueThread] = [helper for helper in helpers if helper is not None]
@@ -158,22 +162,19 @@ class Worker(Component):
             on_room=inbox.wake.set,
         )
 
-    def _new_fetcher(
-        self, claim: Claim, inbox: OutcomeInbox, tally: Tally, *, drain: bool, max_jobs: int | None
-    ) -> Fetcher:
+    def _new_fetcher(self, claim: Claim, inbox: OutcomeInbox, tally: Tally, **ending: Any) -> Fetcher:
         return Fetcher(
             self._queue,
             claim,
             (self._threads, self._event_loop),
             self._held,
             inbox,
-            drain=drain,
-            max_jobs=max_jobs,
             on_accepted=self._housekeeping.announce_later,
             tally=tally,
             request_priority=self._request_priority,
             others_are_done=self._others_are_done,
             obey=self._remote_control.obey,
+            **ending,
         )
 
     def _interrupt(self, claimed: ClaimedJob) -> None:
@@ -212,9 +213,9 @@ class Worker(Component):
         if self._isolation:
             self._isolation.quiet()
 
-    def drain(self) -> None:
-        """End when no job is due and none runs."""
-        self._fetcher.drain()
+    def drain(self, group: DrainGroup | None = None) -> None:
+        """End when no job is due and none runs, nor in the other workers of ``group``."""
+        self._fetcher.drain(group)
 
     def retire(self) -> None:
         """Fetch no more jobs, and end when those that have begun have ended."""

@@ -91,3 +91,12 @@ def test_a_forked_process_runs_its_own_jobs_and_not_its_parents(site):
 def test_a_job_may_enqueue_another(site):
     shell(site, "from tests.app.tasks import chain; chain.enqueue(5)")
     assert ended(site) == Counter([5, 4, 3, 2, 1, 0])
+
+
+def test_jobs_may_enqueue_others_for_another_alias(site):
+    """The worker of that one has found nothing for a second, and has ended."""
+    backend = {"BACKEND": "django_loco.backend.LocoBackend", "QUEUES": ["default", "emails"]}
+    site.settings["TASKS"] = {"default": backend, "other": backend}
+    begin = "step.using(backend='other').enqueue(9); rally.enqueue(4, 'default', 'other')"
+    shell(site, f"from tests.app.tasks import rally, step; {begin}")
+    assert (ended(site), kept(site)) == (Counter([9, 4, 3, 2, 1, 0]), 0)

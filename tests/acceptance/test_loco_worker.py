@@ -66,6 +66,28 @@ def test_drain_ends_it_when_no_job_is_left(project):
     assert {"job one ends", "job two ends"} <= set(process.lines)
 
 
+def test_drain_runs_what_jobs_of_one_alias_enqueue_for_another(project):
+    """The worker of each alias has nothing to do for seconds, while a job of the other one sleeps."""
+    project.settings["TASKS"] = {"default": BACKEND, "other": BACKEND}
+    code = """
+@task
+def rally(left, alias="default"):
+    import time
+    time.sleep(1.5)
+    other = {"default": "other", "other": "default"}[alias]
+    if left:
+        rally.using(backend=other).enqueue(left - 1, other)
+    say(f"rally {left} ends")
+"""
+    project.write("pages/tasks.py", (project.folder / "pages/tasks.py").read_text() + code)
+    project.shell("from pages.tasks import rally; rally.enqueue(5)")
+    process = start(project, "--drain")
+    assert process.wait() == CLEAN
+    assert [line for line in process.lines if line.startswith("rally")] == [
+        f"rally {left} ends" for left in (5, 4, 3, 2, 1, 0)
+    ]
+
+
 def test_it_ends_after_so_many_jobs(project):
     for name in ("one", "two"):
         project.open_gate(name)

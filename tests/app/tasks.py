@@ -256,6 +256,15 @@ def chain(number: int) -> None:
 
 
 @task
+def rally(number: int, alias: str, other: str, seconds: float = 1.5) -> None:
+    """A job of ``alias`` that lets the next one, down to 0, run in ``other``, which returns it."""
+    time.sleep(seconds)
+    if number:
+        rally.using(backend=other).enqueue(number - 1, other, alias, seconds)
+    note(f"end {number}")
+
+
+@task
 def generations(number: int) -> list[str | None]:
     """Enqueue a child in each way, the first with ``number`` generations below it; return the parents they name."""
     if not number:

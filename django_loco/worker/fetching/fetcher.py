@@ -28,6 +28,7 @@ from ..maintenance.queue_thread import QueueThread
 from ..pools.event_loop import EventLoopPool
 from ..pools.request_priority import RequestPriority
 from ..pools.threads import ThreadPool
+from .drain_group import DrainGroup
 from .held_jobs import HeldJobs
 
 logger = get_logger("django_loco.worker")
@@ -69,6 +70,7 @@ class Fetcher:
         inbox: OutcomeInbox,
         *,
         drain: bool = False,
+        drain_group: DrainGroup | None = None,
         max_jobs: int | None = None,
         on_accepted: Callable[[ClaimedJob, Outcome], None] = lambda *_: None,
         tally: Tally | None = None,
@@ -84,10 +86,10 @@ class Fetcher:
             claim: which jobs to ask for; the fetcher fills in the numbers.
             held: the jobs that the worker holds, by id; shared with the heartbeat.
             inbox: where the pools leave outcomes.
-            drain, max_jobs: see ``Worker``; ``tally`` counts the outcomes that the queue has accepted.
+            drain, drain_group, max_jobs: see ``Worker``; ``tally`` counts the outcomes that the queue has accepted.
             on_accepted: called when the queue has accepted an outcome that is still to be announced.
             request_priority: knows whether web requests are waiting.
-            others_are_done: whether nobody else may bring more jobs; asked before it ends after ``drain``.
+            others_are_done: whether nobody else in the worker may bring more jobs; asked before it ends by itself.
             obey: asks the queue for a command and does what it says.
             clock: ``time.monotonic``.
         """
@@ -101,6 +103,7 @@ class Fetcher:
         self.stopping = threading.Event()
         """Set once it is to end."""
         self.draining = drain
+        self._drain_group = drain_group or DrainGroup([queue.alias])
         self.jobs = HeldJobs(queue, pools, held, on_accepted=on_accepted, tally=tally, clock=clock)
         self._queue, self._claim, self._pools, self._inbox = queue, claim, pools, inbox
         self._acknowledger = self.jobs.acknowledger
@@ -125,8 +128,9 @@ class Fetcher:
         self._inbox.wake.set()
         return does
 
-    def drain(self) -> None:
-        """End when no job is due and none runs."""
+    def drain(self, group: DrainGroup | None = None) -> None:
+        """End when no job is due and none runs, nor in the other workers of ``group``."""
+        self._drain_group = group or self._drain_group
         self.draining = True
         self._inbox.wake.set()
 
@@ -171,6 +175,8 @@ class Fetcher:
             for pool in self._pools:
                 pool.close()
             self.backoff.close_connection()
+            if not self._shutdown.has_begun:  # else the process ends, or another worker takes its place
+                self._drain_group.leave(self._queue.alias)
 
     def _is_over(self) -> bool:
         if self._shutdown.has_begun and self._clock() >= self._shutdown.deadline:
@@ -264,15 +270,18 @@ class Fetcher:
         claim = self._next_claim()
         if claim is None:
             self._acknowledger.flush()
-            self._found_nothing = False
+            self._found_nothing = self._drain_group.note(self._queue.alias, None)
             return ()
         self._request_priority.wait_for_requests()
         # Asked before the fetch, which then includes the jobs that others enqueued or released before they were done.
         # Not while there are outcomes to store: a batch may be finished by one of them, and followed by more jobs.
         may_end = self.draining and not self.jobs and self._others_are_done()
+        asked_at = self._clock()
         jobs = self._acknowledger.exchange(claim)
-        is_empty = may_end and not jobs and self._others_are_done()
-        self._found_nothing = is_empty and not self._leftovers.are_worth_a_wait(claim)
+        is_empty = may_end and not jobs and self._others_are_done() and not self._leftovers.are_worth_a_wait(claim)
+        self._found_nothing = self._drain_group.note(
+            self._queue.alias, asked_at if is_empty else None, self._inbox.wake.set
+        )
         self._has_room = len(jobs) < claim.threads + claim.coroutines
         if self._has_room:
             self.wants_jobs.set()

@@ -15,6 +15,7 @@ from django_loco.queues import Claim
 from django_loco.worker.acknowledger import OutcomeInbox
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.fetching import fetcher as fetcher_module
+from django_loco.worker.fetching.drain_group import DrainGroup
 from django_loco.worker.fetching.fetcher import LAST_OUTCOMES_SECONDS, LINGER_SECONDS, Fetcher
 from django_loco.worker.pools.request_priority import RequestPriority
 
@@ -457,6 +458,44 @@ def test_while_jobs_run_it_does_not_ask_whether_it_may_end():
     assert at.fetcher._is_over()
     assert at.statuses(ids) == [SUCCESSFUL] * 4
     assert asked == [0, 0]
+
+
+def test_one_that_drains_waits_for_the_other_aliases_of_its_process():
+    group = DrainGroup(["default", "other"])
+    at = Fixture(drain=True, drain_group=group)
+    at.turn()
+    group.note("other", None)
+    at.turn()
+    assert not at.fetcher._is_over(), "a job of the other alias runs"
+    at.wake.then = lambda: group.note("other", at.clock.now)
+    at.turn()
+    assert not at.fetcher._is_over(), "it may have enqueued one after this fetch"
+    at.turn()
+    assert at.fetcher._is_over()
+
+
+def test_a_job_that_is_found_keeps_the_other_aliases_until_the_fetch_after_it():
+    group = DrainGroup(["default", "other"])
+    at = Fixture(drain=True, drain_group=group)
+    [one] = at.enqueue("nothing")
+    at.turn()
+    at.end(one)
+    assert not group.note("other", at.clock.now)
+    at.turn()
+    assert not group.note("other", at.clock.now), "its end is stored, and something may follow that"
+    at.turn()
+    assert group.note("other", at.clock.now)
+
+
+def test_only_one_that_ends_by_itself_leaves_the_others_alone():
+    """A worker that was stopped because one of its threads has died is followed by another one."""
+    for stop, is_alone in ((False, True), (True, False)):
+        group = DrainGroup(["default", "other"])
+        at = Fixture(max_jobs=0, drain_group=group)
+        if stop:
+            at.fetcher.stop(at.clock.now)
+        at.fetcher.run()
+        assert group.note("other", at.clock.now) is is_alone
 
 
 def test_what_is_found_before_it_drains_does_not_count(at):

@@ -1,0 +1,50 @@
+"""When the workers of a process that drain may end: none does while a job of another may still enqueue one for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+
+class _Row(NamedTuple):
+    """Fetches in a row that found nothing: when the first and the last one began, and what lets the next one begin."""
+
+    first: float
+    last: float
+    look_again: Callable[[], object]
+
+
+class DrainGroup:
+    """The workers of a process that drain, by alias. Its methods may be called from any thread.
+
+    Each worker notes its fetches that found nothing while it had nothing to do itself, by the time at which they
+    began. All workers are done if the last fetch of each began after the first one in a row of each other: then no
+    job of any of them ran in between, and each has looked for what the earlier ones had enqueued.
+    """
+
+    def __init__(self, aliases: Iterable[str]) -> None:
+        """``aliases``: those whose workers have yet to find nothing, whether they have started or not."""
+        self._rows: dict[str, _Row | None] = dict.fromkeys(aliases)
+
+    def note(self, alias: str, empty_at: float | None, look_again: Callable[[], object] = lambda: None) -> bool:
+        """Note a fetch of ``time.monotonic()`` ``empty_at`` that found nothing; return whether all are done.
+
+        ``None``: the worker has found or holds a job, or may bring one about. ``look_again`` ends its wait for the
+        next fetch. It is called when the others have found nothing either.
+        """
+        before = self._rows.get(alias)
+        row = None if empty_at is None else _Row(before.first if before else empty_at, empty_at, look_again)
+        self._rows[alias] = row
+        if row is None:
+            return False
+        rows = [row for row in tuple(self._rows.values()) if row is not None]
+        if len(rows) < len(self._rows):
+            return False
+        for other in rows:
+            if other is not row:
+                other.look_again()
+        return max(other.first for other in rows) <= min(other.last for other in rows)
+
+    def leave(self, alias: str) -> None:
+        """Note that the worker has ended: it enqueues nothing more, and takes nothing more."""
+        self._rows.pop(alias, None)
