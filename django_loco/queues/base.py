@@ -271,7 +271,8 @@ class Queue(Records, WorkerRegistry, ABC):
 
         It is not if it was fetched, has ended, was changed or was deleted since. Returns the ids refused, which are
         unchanged. A job that is ready again is due at its ``run_after``. Of several that take one unique key the first
-        is changed. The once-key of a deleted job stays known as after ``prune``; a queue that keeps it in the job
+        is changed. A member of a batch that is ready again begins the next round of one that has finished, see
+        ``Batches``. The once-key of a deleted job stays known as after ``prune``; a queue that keeps it in the job
         refuses to delete the job until then.
         """
 

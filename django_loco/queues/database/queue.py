@@ -30,12 +30,12 @@ from ..rows import Row
 from ..timeouts import current_store_timeout, store_timeout
 from ..unreadable import outcomes_of, readable, split
 from .availability import unusable
-from .changes import change, holders, logs_of, lost, restore
+from .changes import holders, logs_of, lost, restore
 from .dialect import Dialect
 from .engines import engine_of
 from .examiner import DatabaseExaminer
 from .overview import counts_by_queue, newest, newest_of_each, oldest_due_times, page_of
-from .records.batches import CLEAR_BATCHES, insert_counted, prune_batches
+from .records.batches import CLEAR_BATCHES, change_members, insert_counted, prune_batches
 from .records.minutes import CLEAR_MINUTES, StoredStatistics, prune_minutes
 from .records.openings import LimitedQueue
 from .records.pauses import StoredPauses
@@ -218,7 +218,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         """Make changes to jobs that no worker holds, as part of the caller's transaction, if one is open."""
         last = {each.before.id: each for each in changes}
         with self._reached():
-            return last.keys() - change(self._dialect, list(last.values()))
+            return last.keys() - change_members(self._dialect, list(last.values()))
 
     def lost(self, jobs: Sequence[Job]) -> set[str]:
         """Return the ids of the jobs that are no longer held."""

@@ -18,6 +18,7 @@ from ...core.job.retention import kept_until
 from ...exceptions import QueueFull
 from ..base import NO_LOGS, Change, Queue, status_of
 from ..claim import Claim
+from ..records.batches import reopened_by
 from .job_table import JobTable
 from .key_file import OnceKeys
 from .keys import Keys
@@ -238,6 +239,8 @@ class MemoryQueue(
             for change in made:
                 if change.after is None:
                     self._jobs.forget(change.before)
+                elif batch_id := reopened_by(change.before, change.after):
+                    self._batches.reopen(batch_id)
             unused = self.keys.unused(won, after)
         self.keys.release(unused)
         return last.keys() - {change.before.id for change in made}

@@ -10,6 +10,10 @@ for all batches now and then, because whoever should have called it may have die
 
 A batch that has finished has *callbacks*, which are jobs. ``settle_batches`` returns it until ``note_called`` says that
 they are enqueued. They have once-keys, so that of each there is one job, however often they are enqueued.
+
+A member of a finished batch that is made ready again (``Queue.change``) begins the next *round*: the batch has not
+finished any more, is sealed, and takes jobs. This is one step with the change of the member, so that no process which
+is killed leaves a batch that has finished with a member that has not.
 """
 
 from __future__ import annotations
@@ -18,10 +22,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from ...core.job import Job, utcnow
+from ...core.job import FAILED, READY, SUCCESSFUL, Job, utcnow
 from ...core.job.job import value
 from ...exceptions import BatchFinished, QueueRefused
 
+#: The states of a member that is not left.
+ENDED = (SUCCESSFUL, FAILED)
 #: The kinds of records. They are stored.
 BATCH, WORKFLOW = "batch", "workflow"
 
@@ -87,6 +93,11 @@ def batches_of(jobs: Sequence[Job]) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
+def reopened_by(before: Job, after: Job | None) -> str | None:
+    """Return the id of the batch of a job if a change makes it ready again that has ended; else ``None``."""
+    return after.batch if after is not None and after.status == READY and before.status in ENDED else None
+
+
 def refusal(batch_id: str) -> BatchFinished:
     """Return the error of a job that a batch does not take."""
     return BatchFinished(
@@ -136,7 +147,7 @@ class Batches:
         """Finish the batches that are sealed and have no member left; return those whose callbacks are not noted.
 
         ``ids`` are those to look at; ``None``: all, of which it may take a part. ``members`` have just ended, or
-        changed otherwise: a queue that keeps a list of members looks at these first. So whoever changes members with
+        changed otherwise: a queue that keeps a list of members looks at these first. So whoever ends members with
         ``change`` has to call this: until then ``batch_members`` and the counts may be those before the change.
         """
         return ()
@@ -146,12 +157,5 @@ class Batches:
 
         Returns whether it has noted that now: not if another round has begun, or somebody else has noted it. ``None``:
         the queue does not tell.
-        """
-        return None
-
-    def reopen_batch(self, batch_id: str) -> BatchRecord | None:  # noqa: ARG002
-        """Begin another round of a batch that has finished, sealed as it was; ``None`` if it has not finished.
-
-        It finishes again when no member is left, and anybody may look at it: so members have to be ready before.
         """
         return None

@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 from ...core.job import READY, RUNNING, Job, utcnow
 from ...core.uniqueness import takes_key
 from ..base import Change
+from ..records.batches import reopened_by
 from .codec import (
     decoded,
     entry_of,
@@ -150,8 +151,9 @@ def _make(server: RedisServer, steps: Collection[_Step]) -> tuple[set[str], set[
     now, moves = utcnow(), [(step.change.before, step.change.after) for step in steps]
     unique = unique_payload(after for before, after in moves if after and takes_key(before, after, now))
     onces = lines(chain.from_iterable((job.id, once(job)) for job in _takers(steps)))
+    members = lines(_reopening(steps))
     more_keys = (f"answer:change:{secrets.token_hex(8)}", *sorted(channels_for(ready)))
-    answer: bytes = server.run("change", (len(ready), payload, unique, onces), more_keys)
+    answer: bytes = server.run("change", (len(ready), payload, unique, onces, members), more_keys)
     refused = set(answer.decode().split("\n")) if answer else set()
     astray = {line for line in refused if line.endswith("\t")}
     return refused - astray, {line[:-1] for line in astray}
@@ -160,6 +162,13 @@ def _make(server: RedisServer, steps: Collection[_Step]) -> tuple[set[str], set[
 def _takers(steps: Iterable[_Step]) -> Iterator[Job]:
     """Yield the jobs that get once-keys."""
     return (step.change.after for step in steps if step.change.after is not None and step.change.takes_once_key)
+
+
+def _reopening(steps: Iterable[_Step]) -> Iterator[str]:
+    """Yield the ids and the batches of members that will be ready again."""
+    for before, after in ((step.change.before, step.change.after) for step in steps):
+        if (batch_id := reopened_by(before, after)) is not None and is_id(batch_id):
+            yield from (before.id, batch_id)
 
 
 def _in_other_words(server: RedisServer, alias: str, changes: Sequence[Change]) -> dict[str, _Step]:

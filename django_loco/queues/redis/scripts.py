@@ -43,8 +43,8 @@ SCRIPTS = {
     ),
     "change": Script(
         "jobs states extra held index ready tagged deferred finished failed counts series once logs unique turns turn "
-        "kept",
-        *("unique", "show", "change"),
+        "kept batch_states open_batches members",
+        *("unique", "show", "members", "change"),
     ),
     "holders": Script("unique jobs states held extra", "unique", "show", "holders"),
     "entries": Script("", "entries"),

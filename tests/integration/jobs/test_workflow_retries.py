@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from django_loco import jobs
 from django_loco.core.job import FAILED, SUCCESSFUL, Outcome, error_of, utcnow
 from django_loco.jobs import state_of
 from django_loco.jobs.operations import Retry
 from django_loco.jobs.operations.batches.settling import settle, settle_members, settle_rest
 from django_loco.jobs.operations.workflows.releasing import Later, advance_members
 from django_loco.queues.records.batches import batches_of
-from django_loco.tasks import Workflow
+from django_loco.tasks import Workflow, batch
 from tests.app import tasks
 
 from .conftest import CLAIM
@@ -158,13 +159,82 @@ def test_a_failure_that_was_retried_meanwhile_lets_nothing_run(queue, on_failed,
 
 def test_after_one_that_was_killed_another_retry_leaves_alone_what_waits_or_runs(queue, flow, monkeypatch):
     end_next(queue, fails=True)
-    monkeypatch.setattr("django_loco.jobs.operations.workflows.retrying.settle", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        flow.retry()
-    monkeypatch.undo()
+    killed_after_the_changes(queue, monkeypatch, flow.retry)
     [held] = [job for job in queue.fetch(CLAIM) if batches_of([job])]
     assert flow.retry() == 0
     assert states(flow) == {"a": "running", "b": "scheduled"}
     assert queue.finish([Outcome(job=held, status=SUCCESSFUL)]) == set()
     settle_members(queue, [held])
     assert states(flow) == {"a": "done", "b": "waiting"}
+
+
+def killed_after_the_changes(queue, monkeypatch, retry):
+    """Let ``retry`` make its changes, and no more."""
+    change = queue.change
+
+    def die(changes):
+        change(changes)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(queue, "change", die)
+    with pytest.raises(KeyboardInterrupt):
+        retry()
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("retry", [lambda flow: jobs.retry(f"workflow:{flow.id}"), Workflow.retry])
+def test_nodes_that_are_retried_open_their_workflow_again(queue, flow, monkeypatch, retry, is_killed):
+    end_next(queue, fails=True)
+    if is_killed:
+        killed_after_the_changes(queue, monkeypatch, lambda: retry(flow))
+    else:
+        assert retry(flow) == 2
+    flow.refresh()
+    assert (flow.state, flow.counts.left) == ("running", 2)
+    require_second_round(queue, flow)
+
+
+def test_one_node_that_is_retried_ends_in_another_round(queue, flow):
+    end_next(queue, fails=True)
+    [failed] = [job for job in flow.nodes() if state_of(job, utcnow()) == "failed"]
+    assert jobs.retry(failed) == 1
+    end_next(queue, fails=True)
+    flow.refresh()
+    assert (flow.state, states(flow)) == ("finished", {"a": "failed", "b": "cancelled"})
+    assert len([job for job in queue.list() if job.batch is None]) == 2
+
+
+def test_a_retry_of_a_batch_that_is_killed_after_its_changes_is_followed(queue, monkeypatch):
+    with batch(on_finish=tasks.echo.using(queue_name="emails")) as own:
+        own.enqueue(tasks.echo, "a")
+    end_next(queue, fails=True)
+    killed_after_the_changes(queue, monkeypatch, own.retry)
+    end_next(queue)
+    own.refresh()
+    assert (own.state, tuple(own.counts)) == ("finished", (1, 1, 0, 0))
+    assert len([job for job in queue.list() if job.batch is None]) == 2
+
+
+def test_a_node_that_ignores_failures_waits_for_each_that_was_retried_meanwhile(queue, monkeypatch):
+    flow = Workflow()
+    before = [flow.add(tasks.echo, name, name=name) for name in "ab"]
+    flow.add(tasks.echo, "c", name="c", after=before, on_failed="ignore")
+    flow.enqueue()
+    held = queue.fetch(CLAIM)
+    error = error_of(ValueError, "no")
+    queue.finish([Outcome(job=job, status=FAILED, error=error) for job in held])
+    [decidable] = found = queue.note_ends(flow.id, [job.id for job in held])
+    [other] = [job.id for job in held if job.id != decidable.failed]
+    retry = Retry().of(queue.get(other))
+
+    def slow(workflow, upstream):
+        monkeypatch.undo()
+        assert queue.change([retry]) == set()
+        return found
+
+    monkeypatch.setattr(queue, "note_ends", slow)
+    settle_members(queue, held)
+    assert sorted(states(flow).values()) == ["failed", "scheduled", "waiting"]
+    end_next(queue)
+    assert states(flow)["c"] == "waiting"

@@ -218,9 +218,8 @@ class Batch:
         self.settle()
         if self._record.kind == WORKFLOW:
             number = retry_failed(self._backend.queue, self.id)
-        elif number := self._do(Retry(), "failed"):
-            # They are ready before the round begins: without members that are left it would end at once.
-            self._backend.queue.reopen_batch(self.id)
+        else:
+            number = self._do(Retry(), "failed")
         self.settle()
         return number
 

@@ -12,10 +12,12 @@ at all edges that are left.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
-from ....core.job import FAILED, Job, Outcome, error_of
+from ....core.compat import TaskResultStatus
+from ....core.job import FAILED, SUCCESSFUL, Job, Outcome, error_of
 from ....exceptions import JobCancelled
 from ....log.plain_text import one_line
 from ....log.safe import get_logger
@@ -142,8 +144,8 @@ def _decide(queue: Queue, failures: Mapping[str, str], decided: dict[str, bool])
     left = dict(failures)
     for _ in range(ATTEMPTS):
         jobs = queue.get_many([*left])
-        retried = _retried(queue, [left[job.id] for job in jobs if waits_for_nodes(job)])
-        jobs = [job for job in jobs if left[job.id] not in retried]
+        retried = _retried(queue, {job.id: _ended(job, left[job.id]) for job in jobs if waits_for_nodes(job)})
+        jobs = [job for job in jobs if job.id not in retried]
         changes = [_change(job, left[job.id]) for job in jobs if waits_for_nodes(job)]
         refused = queue.change(changes) if changes else set()
         made = [each for each in changes if each.before.id not in refused]
@@ -159,13 +161,22 @@ def _decide(queue: Queue, failures: Mapping[str, str], decided: dict[str, bool])
     return freed, cancelled
 
 
-def _retried(queue: Queue, failed: Sequence[str]) -> set[str]:
-    """Return those of the ids of nodes that have failed, or of nothing, whose nodes have not failed any more.
+def _ended(job: Job, failed: str) -> Mapping[str, Collection[TaskResultStatus]]:
+    """Return the states of upstream nodes by which a node can be decided, as ``failed`` has failed, or nothing."""
+    place = place_of(job)
+    if failed and place is not None and place.on_failed == "ignore":
+        return {node_id(str(job.batch), name): (FAILED, SUCCESSFUL) for name in place.after}
+    return {failed: (FAILED,)} if failed else {}
+
+
+def _retried(queue: Queue, ended: Mapping[str, Mapping[str, Collection[TaskResultStatus]]]) -> set[str]:
+    """Return those of the nodes in ``ended`` of which an upstream node was retried, and is in another state now.
 
     Nodes that were retried together are changed in one call: who reads this after a node has seen it wait again.
     """
-    ids = [*filter(None, dict.fromkeys(failed))]
-    return {job.id for job in queue.get_many(ids) if job.status != FAILED} if ids else set()
+    ids = {*chain.from_iterable(ended.values())}
+    states = {job.id: job.status for job in queue.get_many([*ids])} if ids else {}
+    return {node for node, asked in ended.items() if any(states.get(each, FAILED) not in asked[each] for each in asked)}
 
 
 def _change(job: Job, failed: str) -> Change:

@@ -8,8 +8,8 @@ A node that waits for no other is ready at once. For the others
 4. ``settle`` marks the edges when all nodes have been through these steps. Nodes whose upstream nodes have succeeded
    are released; those of which one has failed, and was not retried with them, are cancelled once more.
 
-If the process is killed in between, a sweep does the rest. In the worst case nodes wait without edges; ``retry_failed``
-mends that.
+If the workflow has finished, step 2 begins its next round. If the process is killed in between, a sweep does the rest.
+In the worst case nodes wait without edges; ``retry_failed`` mends that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from ....log.plain_text import one_line
 from ....queues import Queue
 from ....queues.base import Change
 from .. import Retry
-from ..batches.settling import settle
 from ..unfinished import unfinished
 from .nodes import edges_to, node_id, place_of, waits_for_nodes
 from .releasing import CHUNK, advance, hold_waiting, members
@@ -32,10 +31,10 @@ from .releasing import CHUNK, advance, hold_waiting, members
 def retry_failed(queue: Queue, workflow: str) -> int:
     """Retry the failed part of a workflow; return how many nodes run or wait again.
 
-    If the workflow had finished, its next round begins. Raises what the queue raises; ``Unfinished`` if it has changed
+    Raises what the queue raises; ``Unfinished`` if it has changed
     a part of the nodes before.
     """
-    retry, number = Retry(), 0
+    retry, nodes, number = Retry(), RetriedNodes(), 0
     failed = [*members(queue, workflow, "failed")]
     if failed:
         retry.require_backend(queue.alias)
@@ -44,15 +43,13 @@ def retry_failed(queue: Queue, workflow: str) -> int:
         # A queue may list nodes that wait or run: whoever has retried them was killed before it could ``settle``.
         changes = [retry.of(job) for job in chunk if job.status == FAILED]
         try:
+            nodes.prepare(queue, changes)
             number += len(changes) - len(queue.change(changes))
-            settle(queue, [workflow], chunk)  # so that the queue knows that they are left again
         except LocoError as error:
             if not number:
                 raise
             raise unfinished(error, number, retry.past) from error
     hold_waiting(queue, workflow, members(queue, workflow, "left"))
-    if number:  # they are ready before the round begins: without members that are left it would end at once
-        queue.reopen_batch(workflow)
     advance(queue, workflow, None)
     return number
 

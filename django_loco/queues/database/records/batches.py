@@ -19,9 +19,10 @@ from typing import Any
 from django.db import transaction
 
 from ....core.job import FAILED, GIVEN_UP, Job
-from ...records.batches import BATCH, BatchCounts, Batches, BatchRecord, batches_of
+from ...base import Change
+from ...records.batches import BATCH, BatchCounts, Batches, BatchRecord, batches_of, reopened_by
 from ...rows import Row, id_of, time_of
-from ..changes import insert
+from ..changes import change, insert
 from ..dialect import Dialect
 
 #: The batches that are looked at in one call.
@@ -85,11 +86,12 @@ CALLED = """
     WHERE backend = %(alias)s AND id = %(batch)s AND round = %(round)s AND called_at IS NULL
     RETURNING id
 """
+#: Waits for whoever finishes the batch, who then reads whether members are left.
+HOLD = "UPDATE {batches} SET round = round WHERE backend = %(alias)s AND id = %(batch)s RETURNING finished_at"
 #: Members that were deleted meanwhile do not count any more.
 REOPEN = """
     UPDATE {batches} SET round = round + 1, finished_at = NULL, called_at = NULL, cancelled_at = NULL, total = %(total)s
-    WHERE backend = %(alias)s AND id = %(batch)s AND called_at IS NOT NULL
-    RETURNING id
+    WHERE id = %(batch)s
 """
 PRUNE = "DELETE FROM {batches} WHERE backend = %(alias)s AND called_at < {before}"
 CLEAR_BATCHES = "DELETE FROM {batches} WHERE backend = %(alias)s"
@@ -125,6 +127,21 @@ def _count_in(dialect: Dialect, numbers: Mapping[str, int]) -> str | None:
 def _take_back(dialect: Dialect, numbers: Mapping[str, int]) -> None:
     for batch_id, number in numbers.items():
         _run(dialect, TAKE_BACK, batch=batch_id, number=number)
+
+
+def change_members(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
+    """``change``, and begin another round of those batches that have finished and get members that are left."""
+    ready = {each.before.id: batch_id for each in changes if (batch_id := reopened_by(each.before, each.after))}
+    if not ready:
+        return change(dialect, changes)
+    with transaction.atomic(using=dialect.database, savepoint=False):
+        rows = {batch_id: _run(dialect, HOLD, batch=batch_id) for batch_id in sorted({*ready.values()})}
+        changed = change(dialect, changes)
+        for batch_id in sorted({batch_id for job_id, batch_id in ready.items() if job_id in changed}):
+            if any(finished_at for (finished_at,) in rows[batch_id]):
+                total = sum(_by_status(dialect, [batch_id])[batch_id].values())
+                _run(dialect, REOPEN, batch=batch_id, total=total)
+    return changed
 
 
 def prune_batches(dialect: Dialect, older_than: float) -> None:
@@ -244,13 +261,6 @@ class StoredBatches(Batches):
         """Note that the callbacks of a batch are enqueued."""
         with self._reached():
             return bool(_run(self._dialect, CALLED, batch=batch.id, round=batch.round))
-
-    def reopen_batch(self, batch_id: str) -> BatchRecord | None:
-        """Begin another round of a batch that has finished."""
-        with self._reached(), transaction.atomic(using=self.database, savepoint=False):
-            total = sum(_by_status(self._dialect, [batch_id])[batch_id].values())
-            is_open = _run(self._dialect, REOPEN, batch=batch_id, total=total)
-            return _record_of(_run(self._dialect, READ_ONE, batch=batch_id)[0]) if is_open else None
 
     def _settled(self, batch_id: str) -> BatchRecord | None:
         """Return a batch that has finished, now or before; ``None`` if members are left, or somebody adds some."""

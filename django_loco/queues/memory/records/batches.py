@@ -85,6 +85,12 @@ class BatchTable:
             self.update(batch_id, finished_at=utcnow(), counts=record.counts)
         return self.records[batch_id]
 
+    def reopen(self, batch_id: str) -> None:
+        """Begin another round of a batch that has finished."""
+        record = self.records.get(batch_id)
+        if record is not None and record.finished_at is not None:
+            self.update(batch_id, round=record.round + 1, finished_at=None, called_at=None, cancelled_at=None)
+
     def prune(self, before: Any) -> None:
         """Drop the batches whose callbacks were enqueued before a time."""
         old = [record.id for record in self.records.values() if record.called_at and record.called_at < before]
@@ -169,12 +175,3 @@ class MemoryBatches(Batches):
                 return False
             self._batches.update(batch.id, called_at=utcnow())
             return True
-
-    def reopen_batch(self, batch_id: str) -> BatchRecord | None:
-        """Begin another round of a batch that has finished."""
-        with self._changed:
-            record = self._batches.records.get(batch_id)
-            if record is None or record.called_at is None:
-                return None
-            cleared = {"finished_at": None, "called_at": None, "cancelled_at": None}
-            return self._batches.update(batch_id, round=record.round + 1, **cleared)

@@ -162,18 +162,6 @@ function verbs.called(id, round)
   return 1
 end
 
-function verbs.reopen(id)
-  local state = read(id)
-  if not state or state[CALLED] == '' then
-    return ''
-  end
-  state[ROUND] = text(state[ROUND] + 1)
-  state[CANCELLED], state[FINISHED], state[CALLED], state[COUNTS] = '', '', '', ''
-  write(id, state)
-  redis.call('ZADD', keys.open, 0, id)
-  return shown(id, state, true)
-end
-
 -- id, the standings as a text of letters, the id after which to begin, how many
 function verbs.members(id, standings, after, number)
   local ids = {}

@@ -7,14 +7,16 @@
 -- Arguments: how many marks to leave in the channels; the changes, eleven lines each: id, its texts as they were (the job,
 -- its state, its other fields), its entry, its new entry or nothing to delete it, the time before which it may not run or at
 -- which it has ended (or nothing, see `add_ended`), its once-key or nothing, and its new texts, each nothing if it stays; the unique keys
--- that some of them take, as for `enqueue`; the once-keys that some of them take, two lines each: id and key. A job does not
--- change if another one holds the unique key, or the once-key is known.
+-- that some of them take, as for `enqueue`; the once-keys that some of them take, two lines each: id and key; the members
+-- of batches among them that have ended and are to be ready, two lines each: id and batch. A job does not change if another
+-- one holds the unique key, or the once-key is known.
 -- Returns the ids of the jobs that have changed since they were read, a line each. A tab follows the id of a job that is as
 -- it was read, but not at its entry. The answer is remembered, so running the script again changes nothing.
 local keys = {
   jobs = KEYS[1], states = KEYS[2], extra = KEYS[3], held = KEYS[4], index = KEYS[5], ready = KEYS[6], tagged = KEYS[7],
   deferred = KEYS[8], finished = KEYS[9], failed = KEYS[10], counts = KEYS[11], series = KEYS[12], once = KEYS[13],
-  logs = KEYS[14], unique = KEYS[15], kept = KEYS[18], answer = KEYS[19],
+  logs = KEYS[14], unique = KEYS[15], kept = KEYS[18], batch_states = KEYS[19], open = KEYS[20],
+  members = KEYS[21], answer = KEYS[22],
 }
 turns_key, turn_key = KEYS[16], KEYS[17]
 local remembered = redis.call('GET', keys.answer)
@@ -22,7 +24,7 @@ if remembered then
   return remembered
 end
 
-local now, wishes, onces = micros(), pairs_of(ARGV[3]), pairs_of(ARGV[4])
+local now, wishes, onces, batches = micros(), pairs_of(ARGV[3]), pairs_of(ARGV[4]), pairs_of(ARGV[5])
 local rows, ids = lines(ARGV[2]), {}
 for row = 1, #rows, 11 do
   ids[#ids + 1] = rows[row]
@@ -122,6 +124,26 @@ local function same_state(stored, was)
   return stored == was or rest and rest:match('^[^,\t]*%](.*)$') == was:sub(tab)
 end
 
+-- Notes that a member is left again, which begins another round of a batch that has finished.
+local function reopen(batch, id)
+  local was_member = 0
+  for _, standing in ipairs(STANDINGS) do
+    was_member = was_member + redis.call('ZREM', keys.members, batch .. '\t' .. standing .. '\t' .. id)
+  end
+  if was_member == 0 then
+    return
+  end
+  redis.call('ZADD', keys.members, 0, batch .. '\tL\t' .. id)
+  local state = redis.call('HGET', keys.batch_states, batch)
+  state = state and fields(state)
+  if state and state[FINISHED] ~= '' then
+    state[ROUND] = text(state[ROUND] + 1)
+    state[CANCELLED], state[FINISHED], state[CALLED], state[COUNTS] = '', '', '', ''
+    redis.call('HSET', keys.batch_states, batch, table.concat(state, '\t'))
+    redis.call('ZADD', keys.open, 0, batch)
+  end
+end
+
 local refused = {}
 local holders, had_text, had_state, had_others = pick(keys.held, ids), pick(keys.jobs, ids), pick(keys.states, ids),
   pick(keys.extra, ids)
@@ -157,6 +179,9 @@ for number, id in ipairs(ids) do
       move(id, entry, was_due, new, time, key)
       if after:find('\tFAILED', 1, true) then
         add(failed, 0, id)
+      end
+      if batches[id] then
+        reopen(batches[id], id)
       end
       note(texts, id, job)
       note(states, id, state)
@@ -196,6 +221,6 @@ for kind, number in pairs(moved) do
 end
 redis.call('SET', keys.answer, answer, 'PX', 60000)
 if tonumber(ARGV[1]) > 0 and #due > 0 then
-  announce(20, tonumber(ARGV[1]))
+  announce(23, tonumber(ARGV[1]))
 end
 return answer

@@ -108,7 +108,3 @@ class RedisBatches(Batches):
     def note_called(self, batch: BatchRecord) -> bool:
         """Note that the callbacks of a batch are enqueued."""
         return bool(self.server.run("batch", ("called", batch.id, batch.round)))
-
-    def reopen_batch(self, batch_id: str) -> BatchRecord | None:
-        """Begin another round of a batch that has finished."""
-        return next(iter(_records_of(self.alias, self.server.run("batch", ("reopen", batch_id)))), None)
