@@ -14,7 +14,8 @@ Late ticks
 * A scheduler that was held up for a few seconds fires every tick. After a longer pause (a suspended laptop, an outage
   of the store, a clock put forward) each schedule fires its last missed tick once, and the log says how late.
 * A schedule with ``misfire``, ``grace`` or ``cap`` has its own rules for both: see ``misfire``.
-* While the store cannot be reached, ticks wait and are tried again with growing delays.
+* While the store cannot be reached, ticks wait and are tried again with growing delays. Ticks of other stores do not
+  wait for it, even if it hangs.
 * After a clock is put back, all next ticks are computed again; the queue refuses those that were already fired. Ticks
   that wait for their queue are kept.
 
@@ -32,34 +33,32 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from ..component import Loop
 from ..core.job import utcnow
+from ..jobs.stores import aliases
 from ..log import labels as log
 from ..log.safe import get_logger
+from ..metrics.ticks import counts
 from ..queues.timeouts import set_store_timeout
-from .dispatch.dispatcher import Dispatcher
 from .dispatch.heartbeat import SchedulerHeartbeat, heartbeats_for
-from .dispatch.timetable import Timetable
+from .dispatch.lane import MAX_WAIT_SECONDS, STORE_TIMEOUT_SECONDS, Lane
+from .dispatch.timetable import period_of
+from .entry import Occurrence, ScheduleEntry
 from .registry import Registry, default
-from .sources.database import has_database
+from .sources.database import StoredSchedules, has_database
 from .sources.database_poller import DatabasePoller
+from .triggers.trigger import Trigger
 
 logger = get_logger("django_loco.scheduler")
 
-#: The store timeout of its thread. Together with the probe after it, it is less than ``MISSED_AFTER``: ticks on other
-#: stores wait for one that hangs, but are not missed.
-STORE_TIMEOUT_SECONDS = 5.0
-#: The longest wait.
-MAX_WAIT_SECONDS = 1.0
 #: How long the first tick waits for the schedules of the database.
 FIRST_READ_SECONDS = 2.0
 #: How long ``join`` waits for each of the threads that help the scheduler.
 HELPER_JOIN_SECONDS = 1.0
-#: A clock that goes back by less than this was adjusted, not put back.
-CLOCK_TOLERANCE = timedelta(seconds=1)
 
 
 class Scheduler(Loop):
@@ -68,8 +67,9 @@ class Scheduler(Loop):
     With ``tags``, only the schedules that have one of them.
 
     1. ``start`` finds the schedules and starts a thread, ``loco-scheduler``.
-    2. The thread waits for the next tick, fires all ticks that are due, and waits again.
-    3. ``quiet`` ends the firing, ``stop`` ends the thread.
+    2. The thread waits for the next tick, fires all ticks that are due, and waits again. If there are schedules with
+       jobs in several aliases of ``TASKS``, it starts another one for each alias, which does so: see ``Lane``.
+    3. ``quiet`` ends the firing, ``stop`` ends the threads.
 
     ``now`` returns the time of the wall clock, aware.
     """
@@ -83,14 +83,15 @@ class Scheduler(Loop):
         super().__init__()
         self._registry = registry
         self._now = now
-        self._timetable = Timetable(registry, tags, now())
         self._tags = tags
+        self._lanes: dict[str, Lane] = {}
+        self._in_use: Collection[str] = ()
+        """The aliases of the schedules."""
+        self._schedules = self._broken = 0
+        self._stored: StoredSchedules | None = None
         self._poller: DatabasePoller | None = None
         self._heartbeats: Sequence[SchedulerHeartbeat] = ()
-        self._dispatcher = Dispatcher()
         self._starting = threading.Lock()
-        self._latest = now()
-        self._last_pass: float | None = None
 
     def start(self) -> None:
         """Find the schedules and start to fire their ticks. An invalid schedule is logged and skipped."""
@@ -101,7 +102,7 @@ class Scheduler(Loop):
                     self._poller = DatabasePoller(self._registry.allow_list)
                     self._poller.start()
                 if self._registry.is_project:
-                    self._heartbeats = heartbeats_for(self._tags, lambda: self._timetable.schedules)
+                    self._heartbeats = heartbeats_for(self._tags, lambda: self._schedules)
                 for heartbeat in self._heartbeats:
                     heartbeat.start()
                 super().start()
@@ -113,7 +114,16 @@ class Scheduler(Loop):
             self._poller.wait(FIRST_READ_SECONDS)
 
     def turn(self) -> float:
-        """Fire all ticks that are due."""
+        """Fire all ticks that are due, or see to it that the threads of the lanes do."""
+        for lane in self._lanes.values():
+            if lane.error is not None:
+                raise lane.error
+        if self._poller and (stored := self._poller.changes()):
+            self._stored = stored
+            self._count(self._registry.combined_with(stored.rows))
+        if len(self._in_use) > 1:
+            for alias in self._in_use:
+                self._lanes[alias].start()
         # In a context of its own, because receivers of ``task_enqueued`` are called in it.
         return log.labelled_context().run(self.fire_due)
 
@@ -126,6 +136,8 @@ class Scheduler(Loop):
     def stop(self, deadline: float) -> None:
         """Fire no more ticks and end the thread."""
         super().stop(deadline)
+        for lane in self._lanes.values():
+            lane.stop(deadline)
         if self._poller:
             self._poller.stop(deadline)
         for heartbeat in self._heartbeats:
@@ -133,7 +145,10 @@ class Scheduler(Loop):
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait up to ``timeout`` seconds for the thread to end; return whether it has ended."""
-        has_ended = super().join(timeout)
+        until = time.monotonic() + (threading.TIMEOUT_MAX if timeout is None else timeout)
+        has_ended = super().join(timeout) and all(
+            [lane.join(max(0.0, until - time.monotonic())) for lane in self._lanes.values()]
+        )
         if has_ended:
             # They only read, or show that it lives. If a store hangs, their threads are left behind.
             seconds = HELPER_JOIN_SECONDS if timeout is None else min(timeout, HELPER_JOIN_SECONDS)
@@ -158,56 +173,69 @@ class Scheduler(Loop):
         job has ended. ``unreachable`` are the ``TASKS`` aliases whose queue takes no jobs. ``stuck`` says whether a
         check has taken longer than ``stuck_after`` seconds.
         """
+        lanes, now = [*self._lanes.values()], self._now()
+        last_ticks = [lane.dispatcher.last_tick for lane in lanes if lane.dispatcher.last_tick is not None]
         return {
             "alive": self.is_alive,
-            "schedules": self._timetable.schedules,
-            "broken": self._timetable.broken,
+            "schedules": self._schedules,
+            "broken": self._broken,
             "rows_age": self._poller.age if self._poller else None,
-            "last_pass_age": _age(self._last_pass),
-            "last_tick_age": _age(self._dispatcher.last_tick),
-            "late_by": round(self._timetable.due_heap.late_by(self._now()), 3),
-            "late_ticks": self._dispatcher.late,
-            "waiting": self._dispatcher.overlap.pending.count,
-            "unreachable": self._dispatcher.backoffs.aliases,
-            "stuck": super().health()["stuck"],
+            "last_pass_age": max((age for lane in lanes if (age := _age(lane.last_pass)) is not None), default=None),
+            "last_tick_age": _age(max(last_ticks, default=None)),
+            "late_by": round(max((lane.timetable.due_heap.late_by(now) for lane in lanes), default=0.0), 3),
+            "late_ticks": sum(lane.dispatcher.late for lane in lanes),
+            "waiting": sum(lane.dispatcher.overlap.pending.count for lane in lanes),
+            "unreachable": sorted({alias for lane in lanes for alias in lane.dispatcher.backoffs.aliases}),
+            "stuck": super().health()["stuck"] or any(lane.health()["stuck"] for lane in lanes),
         }
 
     def load(self) -> None:
         """Find the schedules, and the first tick of each."""
-        self._latest = self._now()
-        self._timetable.begin(self._latest)
-        self._dispatcher.begin(self._latest)
-        self._dispatcher.dependents.watch(self._timetable.dependencies, self._latest)
+        self._lanes = {alias: self._lane(alias) for alias in self._aliases(self._registry)}
+        for lane in self._lanes.values():
+            lane.load()
+        self._count(self._registry)
 
     def fire_due(self) -> float:
-        """Fire all ticks that are due, and return the seconds to wait before the next call."""
-        now = self._notice_clock()
-        if self._poller and (stored := self._poller.changes()):
-            self._timetable.apply(stored, now)
-            self._dispatcher.dependents.watch(self._timetable.dependencies, now)
-        while not self._quiet.is_set() and (batch := self._timetable.due(now)):
-            self._dispatcher.fire(self._timetable.due_heap, batch, now)
-            now = self._now()
-        if not self._quiet.is_set():
-            self._dispatcher.advance(self._timetable.entry, self._timetable.was_paused, now)
-        self._last_pass = time.monotonic()
-        return self._wait(now)
+        """Fire all ticks that are due in lanes without threads; return the seconds to wait before the next call."""
+        return min([MAX_WAIT_SECONDS, *(lane.fire_due() for lane in self._lanes.values() if not lane.has_started)])
 
-    def _wait(self, now: datetime) -> float:
-        next_at = min(filter(None, (self._timetable.due_heap.next_at, self._dispatcher.next_at)), default=None)
-        if next_at is None or self._quiet.is_set():
-            return MAX_WAIT_SECONDS
-        return min(MAX_WAIT_SECONDS, max(0.0, (next_at - now).total_seconds()))
+    def _lane(self, alias: str) -> Lane:
+        return Lane(
+            alias,
+            self._registry,
+            self._tags,
+            now=self._now,
+            is_quiet=self._quiet,
+            follow=self._follow,
+            stored=lambda: self._stored,
+        )
 
-    def _notice_clock(self) -> datetime:
-        """Return the time. If the clock was put back, compute all next ticks again."""
-        now = self._now()
-        if now < self._latest - CLOCK_TOLERANCE:
-            logger.warning("The clock was put back by %.1f s", (self._latest - now).total_seconds())
-            self._timetable.start_over(now)
-            self._dispatcher.retry_now(now)
-        self._latest = now
-        return now
+    def _aliases(self, registry: Registry) -> set[str]:
+        """Return the aliases of the schedules, and those of which the database may name tasks later."""
+        return {entry.task.backend for entry in registry.entries()} | {*(aliases() if registry.is_project else ())}
+
+    def _follow(self, entry: ScheduleEntry, occurrence: Occurrence, now: datetime) -> None:
+        self._lanes[entry.task.backend].take(entry, occurrence, now)
+
+    def _count(self, registry: Registry) -> None:
+        """Note how many schedules there are, and for which ones ticks are counted."""
+        entries = registry.entries(self._tags)
+        self._in_use = {entry.task.backend for entry in registry.entries()} & self._lanes.keys()
+        counts.know({entry.name: partial(_period_of, entry.trigger) for entry in entries})
+        before = self._schedules, self._broken
+        self._schedules, self._broken = len(entries), len(registry.problems())
+        if registry is not self._registry and before == (self._schedules, self._broken):
+            return
+        logger.info("%d schedule%s", self._schedules, "" if self._schedules == 1 else "s")
+        if self._broken:
+            logger.warning(
+                "%d more schedules are off because of errors: see manage.py loco_scheduler --check", self._broken
+            )
+
+
+def _period_of(trigger: Trigger) -> float:
+    return period_of(trigger, utcnow())
 
 
 def _age(moment: float | None) -> float | None:

@@ -26,16 +26,18 @@ from ...exceptions import QueueError
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ..dependencies import Dependency
+from ..entry import Occurrence, ScheduleEntry
 from ..job_lookup import jobs_of, key_suffix
 from ..misfire import MISSED_AFTER
 from .announcements import announce_skipped
-from .pending import PendingOccurrences
 from .queue_backoff import QueueBackoffs
 
 logger = get_logger("django_loco.scheduler")
 
 #: Returns whether a run of the schedule with this name that was due at this moment is skipped because of a pause.
 WasPaused = Callable[[str, datetime], bool]
+#: Fires an occurrence of a schedule, from this moment on. Its jobs may be in another store.
+Follow = Callable[[ScheduleEntry, Occurrence, datetime], None]
 
 #: How often the jobs of each such schedule are read.
 POLL_INTERVAL = timedelta(seconds=1)
@@ -92,7 +94,7 @@ class _Upstream:
 
 
 class Dependents:
-    """Watches the schedules that others run after, and adds those others to ``pending``.
+    """Watches the schedules that others run after, and hands those others to ``follow``.
 
     1. ``watch`` sets the dependencies; the known jobs of schedules that stay are kept.
     2. ``poll`` reads the jobs of the schedules that are due for it.
@@ -100,9 +102,9 @@ class Dependents:
     For one thread.
     """
 
-    def __init__(self, backoffs: QueueBackoffs, pending: PendingOccurrences) -> None:
+    def __init__(self, backoffs: QueueBackoffs, follow: Follow) -> None:
         self._backoffs = backoffs
-        self._pending = pending
+        self._follow = follow
         self._upstreams: dict[str, _Upstream] = {}
         self._heap: list[tuple[datetime, str]] = []
         self._paused_until: datetime | None = None
@@ -159,12 +161,11 @@ class Dependents:
             missed = before is None or now - before > MISSED_AFTER
             due = [job for job in done if not was_paused(then.name, _ended_at(job))]
             chosen = then.misfire.missed_runs(due, _ended_at, now, starts=before is None) if missed else due
-            cap = then.misfire.cap if then.overlap == "queue" else MAX_JOBS
             if not missed:
                 for _ in range(len(done) - len(due)):
                     announce_skipped(then.name, now, "paused")
             for job in chosen:
-                self._pending.add(then.occurrence_after(key_suffix(job), now), now, cap)
+                self._follow(then, then.occurrence_after(key_suffix(job), now), now)
         if before is not None:
             for job in ended:
                 if job.status == FAILED:

@@ -7,13 +7,12 @@ their schedule has not ended, they wait in a list of their own: see ``overlap``.
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ...backend import ScheduledCall
-from ...core.compat import Task
+from ...core.compat import Task, task_backends
 from ...core.job import utcnow
 from ...exceptions import QueueError, QueueRefused, QueueUnavailable
 from ...log.safe import get_logger
@@ -21,7 +20,7 @@ from ..entry import Occurrence, ScheduleEntry
 from ..misfire import MISSED_AFTER
 from ..triggers.trigger import delay_of
 from .announcements import announce_fired, announce_skipped
-from .dependents import Dependents, WasPaused
+from .dependents import MAX_JOBS, Dependents, Follow, WasPaused
 from .due_heap import DueHeap, DueTick
 from .overlap import OverlapPolicy
 from .queue_backoff import QueueBackoffs
@@ -30,8 +29,8 @@ logger = get_logger("django_loco.scheduler")
 
 #: A tick that is fired later than this is logged as a warning.
 LATE_WARNING = timedelta(seconds=5)
-#: When a tick is offered again to a queue that answers but refuses it.
-REFUSED_RETRY = timedelta(seconds=10)
+#: When a tick is offered again to a queue that answers but refuses it: for the first time, and after that.
+FIRST_REFUSED_RETRY, REFUSED_RETRY = timedelta(seconds=1), timedelta(seconds=10)
 
 
 class ReadyTick(NamedTuple):
@@ -46,12 +45,14 @@ class ReadyTick(NamedTuple):
 
 
 class Dispatcher:
-    """Fires ticks, all of a ``TASKS`` alias together. For one thread; others may read the public attributes."""
+    """Fires the ticks of one ``TASKS`` alias together. For one thread; others may read the public attributes."""
 
-    def __init__(self) -> None:
+    def __init__(self, alias: str, follow: Follow) -> None:
+        """``follow``: see ``Dependents``."""
         self.backoffs = QueueBackoffs()
         self.overlap = OverlapPolicy(self.backoffs, self._fire_late)
-        self.dependents = Dependents(self.backoffs, self.overlap.pending)
+        self.dependents = Dependents(self.backoffs, follow)
+        self._alias = alias
         self.last_tick: float | None = None
         """When the last job was enqueued, by ``time.monotonic()``; ``None`` if none was."""
         self.late = 0
@@ -59,15 +60,24 @@ class Dispatcher:
 
     def fire(self, due_heap: DueHeap, batch: Sequence[DueTick], now: datetime) -> None:
         """Enqueue the jobs of ticks that are due, one of each schedule; put back those whose queue is away."""
-        by_alias: dict[str, list[DueTick]] = defaultdict(list)
-        for due in batch:
-            by_alias[due_heap.entries[due.position].task.backend].append(due)
-        # Queues that were away come last, so that the ticks of the others do not wait for them.
-        for alias, ticks in sorted(by_alias.items(), key=lambda item: item[0] in self.backoffs.aliases):
-            self._fire_on(alias, due_heap, ticks, now)
+        self._probe(now)
+        ready = [tick for due in batch if (tick := self._ready(due_heap, due, now))]
+        if until := self.backoffs.wait_until(self._alias, now):
+            # A look for earlier jobs has failed. To fail once more would take as long again.
+            for tick in ready:
+                due_heap.postpone(tick.due, until)
+        elif ready:
+            self._fire_together(due_heap, ready, now)
+
+    def add(self, entry: ScheduleEntry, occurrence: Occurrence, now: datetime) -> None:
+        """Let an occurrence of a schedule that runs after another one wait for ``advance``."""
+        cap = entry.misfire.cap if entry.overlap == "queue" else MAX_JOBS
+        self.overlap.pending.add(occurrence, now, cap)
 
     def advance(self, entry_of: Callable[[str], ScheduleEntry | None], was_paused: WasPaused, now: datetime) -> None:
         """Fire ticks that have waited and schedules that run after others, if ``entry_of`` still knows them."""
+        if (next_at := self.next_at) and next_at <= now:
+            self._probe(now)
         self.dependents.poll(now, was_paused)
         self.overlap.advance(entry_of, now)
 
@@ -87,19 +97,12 @@ class Dispatcher:
         self.overlap.pending.retry_now(now)
         self.dependents.retry_now(now)
 
-    def _fire_on(self, alias: str, due_heap: DueHeap, ticks: Sequence[DueTick], now: datetime) -> None:
-        """Enqueue the jobs of ticks of one alias. One that was away gets them only if it answers."""
-        backend: Any = due_heap.entries[ticks[0].position].task.get_backend()
-        if self.backoffs.is_due(alias, now) and not backend.queue.answers():
-            self._postpone(due_heap, alias, ticks, QueueUnavailable(f"TASKS[{alias!r}] does not answer."), now)
-            return
-        ready = [tick for due in ticks if (tick := self._ready(due_heap, due, now))]
-        if until := self.backoffs.wait_until(alias, now):
-            # A look for earlier jobs has failed. To fail once more would take as long again.
-            for tick in ready:
-                due_heap.postpone(tick.due, until)
-        elif ready:
-            self._fire_together(due_heap, ready, now)
+    def _probe(self, now: datetime) -> None:
+        """Ask a queue that was away whether it answers, before anything else is asked of it: that takes less time."""
+        if self.backoffs.is_due(self._alias, now):
+            backend: Any = task_backends[self._alias]
+            if not backend.queue.answers():
+                self.backoffs.failed(self._alias, QueueUnavailable(f"TASKS[{self._alias!r}] does not answer."), now)
 
     def _ready(self, due_heap: DueHeap, due: DueTick, now: datetime) -> ReadyTick | None:
         """Return what to fire for ``due`` now; ``None`` if it is put back or skipped."""
@@ -160,7 +163,9 @@ class Dispatcher:
         else:
             name, tick = batch[0].entry.name, batch[0].fired.tick
             logger.warning("Schedule %r: the queue refuses the tick of %s: %s", name, tick, error)
-            due_heap.postpone(batch[0].due, now + REFUSED_RETRY)
+            # For the first time soon: the store may have hung for a moment, and the tick is not to be missed for that.
+            is_first = batch[0].due.at == batch[0].due.tick
+            due_heap.postpone(batch[0].due, now + (FIRST_REFUSED_RETRY if is_first else REFUSED_RETRY))
 
     def _postpone(
         self, due_heap: DueHeap, alias: str, ticks: Sequence[DueTick], error: QueueError, now: datetime

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 
-from ...core.job import utcnow
 from ...log.safe import get_logger
-from ...metrics.ticks import counts
 from ..dependencies import Dependency, dependencies_of
 from ..entry import ScheduleEntry
 from ..registry import Registry
@@ -27,7 +24,7 @@ PERIODS = 8
 
 
 class Timetable:
-    """The schedules of ``registry`` and the database; with ``tags`` only those that have one of them.
+    """The schedules of ``registry`` and the database with jobs in ``alias`` of ``TASKS``; with ``tags`` only some.
 
     1. ``begin`` takes the schedules of the code.
     2. ``apply`` takes the schedules and pauses of the database. Schedules that have not changed keep their next tick.
@@ -36,8 +33,9 @@ class Timetable:
     For one thread; others may read ``due_heap`` and the counts.
     """
 
-    def __init__(self, registry: Registry, tags: Collection[str], now: datetime) -> None:
-        self._registry = registry
+    def __init__(self, registry: Registry, tags: Collection[str], now: datetime, alias: str) -> None:
+        """``tags``: only schedules that have one of them; none: all."""
+        self._registry, self._alias = registry, alias
         self._tags = tags
         self._pauses: Mapping[str, Pause] = {}
         self._by_name: Mapping[str, ScheduleEntry] = {}
@@ -47,29 +45,20 @@ class Timetable:
 
         self.due_heap = DueHeap([], now)
         self.dependencies: list[Dependency] = []
-        """Which schedules run after others."""
-
-        self.schedules = self.broken = 0
-        """The number of schedules that can run, and of those that are off."""
+        """Which schedules of ``alias`` others run after. The jobs of these may be in other aliases."""
 
     def begin(self, now: datetime) -> None:
         """Take the schedules of the code, and find the first tick of each."""
-        entries = self._registry.entries(self._tags)
-        self._set_schedules(entries, self._registry)
+        entries = self._set_schedules(self._registry)
         self._starts, self._began = _starts(entries, now), now
         self.due_heap = DueHeap([*entries, *self._starts], now, _first(entries))
-        self._count(self._registry)
 
     def apply(self, stored: StoredSchedules, now: datetime) -> None:
         """Take the schedules and pauses that the database has now."""
-        registry = self._registry.combined_with(stored.rows)
-        entries = registry.entries(self._tags)
-        self._set_schedules(entries, registry)
+        entries = self._set_schedules(self._registry.combined_with(stored.rows))
         begin, self._began = self._began, None
         self.due_heap.change([*entries, *self._starts], begin or now, _first(entries) if begin else next_tick)
         self._pauses = stored.pauses
-        if (len(entries), len(registry.problems())) != (self.schedules, self.broken):
-            self._count(registry)
 
     def due(self, now: datetime) -> list[DueTick]:
         """Take the ticks that are due at ``now``, the earliest first: at most ``MAX_BATCH``, one of each schedule."""
@@ -103,22 +92,14 @@ class Timetable:
         """Compute all next ticks again, except those that wait, because the clock was put back."""
         self.due_heap.start_over(now)
 
-    def _set_schedules(self, entries: Sequence[ScheduleEntry], registry: Registry) -> None:
+    def _set_schedules(self, registry: Registry) -> Sequence[ScheduleEntry]:
+        """Take the schedules of ``registry``; return those of the alias."""
+        tagged = registry.entries(self._tags)
+        entries = [entry for entry in tagged if entry.task.backend == self._alias]
         self._by_name = {entry.name: entry for entry in entries}
-        counts.know({entry.name: partial(_period_of, entry.trigger) for entry in entries})
-        self.dependencies = dependencies_of(entries, registry.entries())
-
-    def _count(self, registry: Registry) -> None:
-        self.schedules, self.broken = len(registry.entries(self._tags)), len(registry.problems())
-        logger.info("%d schedule%s", self.schedules, "" if self.schedules == 1 else "s")
-        if self.broken:
-            logger.warning(
-                "%d more schedules are off because of errors: see manage.py loco_scheduler --check", self.broken
-            )
-
-
-def _period_of(trigger: Trigger) -> float:
-    return period_of(trigger, utcnow())
+        candidates = [entry for entry in registry.entries() if entry.task.backend == self._alias]
+        self.dependencies = dependencies_of(tagged, candidates)
+        return entries
 
 
 def period_of(trigger: Trigger, now: datetime) -> float:

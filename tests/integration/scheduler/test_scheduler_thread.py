@@ -9,8 +9,11 @@ import pytest
 from django.db import connections
 from django.test import override_settings
 
-from django_loco.queues import queue_for
+from django_loco.core.job import SUCCESSFUL, Outcome
+from django_loco.exceptions import QueueUnavailable
+from django_loco.queues import Claim, queue_for
 from django_loco.scheduler import Registry, Scheduler
+from django_loco.scheduler.dispatch import lane
 from tests.unit.scheduler.tasks import send, tick
 
 SECOND = timedelta(seconds=1)
@@ -75,6 +78,88 @@ def test_ticks_are_fired_by_the_clock(memory, schedulers):
     health = scheduler.health()
     assert (health["alive"], health["schedules"], health["unreachable"]) == (True, 1, [])
     assert health["last_pass_age"] < 5
+
+
+@pytest.fixture
+def hanging(monkeypatch):
+    """Four aliases, of which three hang from ``set`` on until the end of the test; return the event, and who waits."""
+    aliases = dict.fromkeys(("default", "one", "two", "three"), MEMORY["default"])
+    hangs, is_back, waiting = threading.Event(), threading.Event(), []
+    with override_settings(TASKS=aliases):
+        for alias in aliases:
+            queue = queue_for(alias)
+            queue.clear()
+            for name in ("enqueue", "series", "answers") if alias != "default" else ():
+                call = getattr(queue, name)
+
+                def wait(*given, alias=alias, call=call, **options):
+                    if hangs.is_set() and not is_back.is_set():
+                        waiting.append(alias)
+                        is_back.wait(30)
+                        raise QueueUnavailable("it hung")
+                    return call(*given, **options)
+
+                monkeypatch.setattr(queue, name, wait)
+        yield hangs, waiting, is_back
+        is_back.set()
+        for alias in aliases:
+            queue_for(alias).clear()
+
+
+def of(name, alias):
+    return sorted((job for job in queue_for(alias).list(limit=1000) if job.series == name), key=lambda job: job.due_at)
+
+
+def until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_stores_that_hang_delay_no_tick_of_the_others_and_lose_none(registry, schedulers, hanging):
+    hangs, waiting, is_back = hanging
+    registry.every(tick.using(backend="one"), seconds=1, name="slow")
+    registry.every(tick.using(backend="two"), seconds=1, name="skips", overlap="skip")
+    registry.every(tick.using(backend="three"), days=1, name="first")
+    registry.after("first", tick, name="then")
+    scheduler, _ = schedulers
+    scheduler.start()
+    until(lambda: of("slow", "one") and of("skips", "two"))
+    hangs.set()
+    until(lambda: {*waiting} == {"one", "two", "three"})
+    count = len(jobs())
+    wait_for(count + 4)
+    assert all(timedelta(0) <= job.enqueued_at - job.due_at < SECOND for job in jobs())
+    assert_each_tick_once(jobs())
+    number = len(of("slow", "one"))
+    is_back.set()
+    until(lambda: len(of("slow", "one")) > number + 4)
+    ticks = [job.due_at for job in of("slow", "one")]
+    assert ticks == [ticks[0] + place * SECOND for place in range(len(ticks))]
+    assert scheduler.health()["stuck"] is False
+
+
+def test_a_schedule_follows_one_with_jobs_in_another_alias(registry, schedulers, hanging):
+    registry.every(tick.using(backend="one"), seconds=1, name="first")
+    registry.after("first", tick.using(backend="two"), name="then")
+    scheduler, _ = schedulers
+    scheduler.start()
+    until(lambda: of("first", "one"))
+    [job] = queue_for("one").fetch(Claim(worker_id="w", lease=60, threads=1))
+    queue_for("one").finish([Outcome(job=job, status=SUCCESSFUL)])
+    until(lambda: of("then", "two"))
+    assert [each.key.partition("@")[2] for each in of("then", "two")] == [job.key.partition("@")[2]]
+
+
+def test_an_error_in_the_thread_of_an_alias_ends_the_scheduler(registry, schedulers, hanging, monkeypatch):
+    registry.every(tick.using(backend="one"), seconds=1, name="there")
+    scheduler, _ = schedulers
+    error = RuntimeError("no time")
+    monkeypatch.setattr(lane.Lane, "fire_due", Mock(side_effect=error))
+    scheduler.start()
+    assert scheduler.join(10)
+    assert (scheduler.is_alive, scheduler.error) == (False, error)
 
 
 def test_quiet_ends_the_firing_and_stop_the_thread(memory, schedulers):

@@ -4,7 +4,8 @@ import json
 import logging
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -25,7 +26,8 @@ from django_loco.scheduler.sources import database
 from django_loco.scheduler.sources.allow_list import AllowList
 from django_loco.scheduler.sources.database import ScheduleReader
 from django_loco.scheduler.sources.database_poller import MISSING_TABLE_SECONDS, DatabasePoller
-from tests.unit.scheduler.tasks import plain, send, tick
+from tests.unit.scheduler import tasks as schedule_tasks
+from tests.unit.scheduler.tasks import plain, send, tick, tock
 
 TICK, SEND = tick.module_path, send.module_path
 
@@ -429,6 +431,10 @@ def until(condition, seconds=20.0):
         time.sleep(0.02)
 
 
+def keys_of(alias):
+    return [job.key for job in queue_for(alias).list(limit=1000)]
+
+
 def keys(name):
     return sorted(job.key for job in queue_for("default").list(limit=1000) if job.key.startswith(f"{name}@"))
 
@@ -441,7 +447,7 @@ def test_a_scheduler_follows_what_is_changed_while_it_runs(running, monkeypatch)
     until(lambda: len(keys("row")) > 1)
     assert running.health()["schedules"] == 2
     scheduler.pause("row")
-    until(lambda: running._timetable._pauses)
+    until(lambda: running._lanes["default"].timetable._pauses)
     count = len(keys("row"))
     assert not running.join(1.5)
     assert len(keys("row")) == count
@@ -461,6 +467,40 @@ def test_what_is_paused_when_a_scheduler_starts_does_not_run(running, declared):
     until(lambda: running.health()["last_pass_age"] is not None)
     assert not running.join(1.5)
     assert keys("fast") == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_paused_does_not_run_in_the_thread_of_its_alias_either(running, declared, monkeypatch, settings):
+    """The threads of the aliases start after the first read."""
+    read = ScheduleReader.read
+    monkeypatch.setattr(ScheduleReader, "read", lambda self, **options: time.sleep(1.2) or read(self, **options))
+    settings.TASKS = dict.fromkeys(("default", "other"), settings.TASKS["default"])
+    declared.every(tick, seconds=1, name="fast")
+    declared.every(tick.using(backend="other"), seconds=1, name="beside")
+    scheduler.pause("fast")
+    running.start()
+    until(lambda: any(key.startswith("beside@") for key in keys_of("other")))
+    assert not running.join(1.5)
+    assert keys("fast") == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_with_jobs_in_another_alias_gets_a_thread(running, declared, monkeypatch, settings):
+    settings.TASKS = dict.fromkeys(("default", "other"), settings.TASKS["default"])
+    monkeypatch.setattr(DatabasePoller, "every", 0.2)
+    declared.every(tick, seconds=1, name="fast")
+    running.start()
+    until(lambda: keys("fast"))
+    assert sum(lane.has_started for lane in running._lanes.values()) == 0
+    monkeypatch.setattr(schedule_tasks, "tock", tock.using(backend="other"))
+    default.expose(tock)
+    add("row", schedule="every second", run=tock.module_path)
+    until(lambda: len(keys_of("other")) > 1)
+    assert sum(lane.has_started for lane in running._lanes.values()) == 2
+    count = len(keys("fast"))
+    until(lambda: len(keys("fast")) > count + 1)
+    ticks = [datetime.fromisoformat(key.partition("@")[2]) for key in keys("fast")]
+    assert {after - before for before, after in pairwise(ticks)} == {timedelta(seconds=1)}
 
 
 @pytest.mark.django_db(transaction=True)

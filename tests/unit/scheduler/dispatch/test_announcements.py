@@ -12,7 +12,8 @@ from django.test import override_settings
 from django_loco import signals
 from django_loco.metrics.ticks import TickCounts
 from django_loco.scheduler import Registry
-from django_loco.scheduler.dispatch import announcements, timetable
+from django_loco.scheduler import scheduler as scheduler_module
+from django_loco.scheduler.dispatch import announcements
 
 from ..store import NOON, SECOND, SETTING, Store, StoreBackend, let_go_by, started
 from ..tasks import tick
@@ -29,7 +30,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
 @pytest.fixture(autouse=True)
 def counts(monkeypatch: pytest.MonkeyPatch) -> TickCounts:
     counts = TickCounts()
-    for module in (announcements, timetable):
+    for module in (announcements, scheduler_module):
         monkeypatch.setattr(module, "counts", counts)
     return counts
 

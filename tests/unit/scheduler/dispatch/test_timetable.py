@@ -1,6 +1,5 @@
 """What a scheduler goes by while the schedules of the database are changed and paused."""
 
-import logging
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -29,7 +28,7 @@ def registry():
 
 @pytest.fixture
 def plan(registry):
-    plan = Timetable(registry, (), NOON)
+    plan = Timetable(registry, (), NOON, "default")
     plan.begin(NOON)
     return plan
 
@@ -96,7 +95,7 @@ def test_no_tick_of_the_others_is_lost_or_doubled_by_changes(registry, seed):
     chance = random.Random(seed)
     registry.cron("*/7 * * * * *", tick, name="cron")
     registry.hourly(tick, at=59, name="start", run_on_start=True)
-    plans = [Timetable(registry, (), NOON) for _ in range(2)]
+    plans = [Timetable(registry, (), NOON, "default") for _ in range(2)]
     steady = [row("steady", 11), row("jittered", 13, jitter=5 * SECOND)]
     fired = [[], []]
     for plan in plans:
@@ -128,7 +127,7 @@ def test_a_single_run_that_is_over_does_not_come_back(plan):
 
 
 def test_what_the_database_has_at_the_start_is_made_up_for_like_what_the_code_has(registry):
-    plan = Timetable(registry, (), NOON)
+    plan = Timetable(registry, (), NOON, "default")
     plan.begin(NOON + 20 * SECOND)
     nightly = ScheduleEntry(name="nightly", task=tick, trigger=Cron("0 12 * * *", UTC), location=DATABASE_LOCATION)
     plan.apply(rows(nightly), NOON + 22 * SECOND)
@@ -159,7 +158,7 @@ def test_a_tick_that_came_between_a_resumption_and_the_look_at_it_is_fired(plan)
 
 @pytest.mark.parametrize("misfire", [Misfire(), Misfire("all", HOUR), Misfire("once", HOUR)])
 def test_a_scheduler_that_starts_makes_up_for_nothing_from_a_pause(registry, misfire):
-    plan = Timetable(registry, (), NOON)
+    plan = Timetable(registry, (), NOON, "default")
     plan.begin(NOON + 30 * SECOND)
     plan.apply(rows(row("row", 300, misfire=misfire), row=resumed(NOON + 15 * SECOND)), NOON + 31 * SECOND)
     assert times(fire(plan, NOON + 31 * SECOND), "row") == []
@@ -181,17 +180,7 @@ def test_a_name_that_the_code_has_is_the_codes(registry, plan):
     assert "Schedule 'code': a schedule in the code or the settings has this name" in both.problems()[0].message
     assert registry.problems() == []
     plan.apply(rows(row("code", 5), row("row", 5)), NOON)
-    assert (plan.schedules, plan.broken) == (2, 1)
-
-
-def test_the_number_of_schedules_is_logged(caplog):
-    caplog.set_level(logging.INFO, "django_loco.scheduler")
-    registry = Registry()
-    registry.hourly(tick, name="first")
-    Timetable(registry, (), NOON).begin(NOON)
-    registry.hourly(tick, name="second")
-    Timetable(registry, (), NOON).begin(NOON)
-    assert [message for message in caplog.messages if "schedule" in message] == ["1 schedule", "2 schedules"]
+    assert sorted(entry.name for entry in plan.due_heap.entries) == ["code", "row"]
 
 
 def test_a_name_whose_schedule_in_the_code_is_off_is_the_codes_as_well():
@@ -201,7 +190,7 @@ def test_a_name_whose_schedule_in_the_code_is_off_is_the_codes_as_well():
 
 
 def test_tags_choose_among_rows(registry):
-    plan = Timetable(registry, ("night",), NOON)
+    plan = Timetable(registry, ("night",), NOON, "default")
     plan.begin(NOON)
     plan.apply(rows(row("row", 20), row("tagged", 20, tags=("night",))), NOON)
     assert {name for name, _ in fire(plan, NOON + HOUR)} == {"tagged"}
