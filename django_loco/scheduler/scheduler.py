@@ -44,8 +44,8 @@ from ..log import labels as log
 from ..log.safe import get_logger
 from ..metrics.ticks import counts
 from ..queues.timeouts import set_store_timeout
+from .dispatch.alias_scheduler import MAX_WAIT_SECONDS, STORE_TIMEOUT_SECONDS, AliasScheduler
 from .dispatch.heartbeat import SchedulerHeartbeat, heartbeats_for
-from .dispatch.lane import MAX_WAIT_SECONDS, STORE_TIMEOUT_SECONDS, Lane
 from .dispatch.timetable import period_of
 from .entry import Occurrence, ScheduleEntry
 from .registry import Registry, default
@@ -68,7 +68,7 @@ class Scheduler(Loop):
 
     1. ``start`` finds the schedules and starts a thread, ``loco-scheduler``.
     2. The thread waits for the next tick, fires all ticks that are due, and waits again. If there are schedules with
-       jobs in several aliases of ``TASKS``, it starts another one for each alias, which does so: see ``Lane``.
+       jobs in several aliases of ``TASKS``, it starts another one for each alias: see ``AliasScheduler``.
     3. ``quiet`` ends the firing, ``stop`` ends the threads.
 
     ``now`` returns the time of the wall clock, aware.
@@ -84,7 +84,7 @@ class Scheduler(Loop):
         self._registry = registry
         self._now = now
         self._tags = tags
-        self._lanes: dict[str, Lane] = {}
+        self._by_alias: dict[str, AliasScheduler] = {}
         self._in_use: Collection[str] = ()
         """The aliases of the schedules."""
         self._schedules = self._broken = 0
@@ -114,16 +114,16 @@ class Scheduler(Loop):
             self._poller.wait(FIRST_READ_SECONDS)
 
     def turn(self) -> float:
-        """Fire all ticks that are due, or see to it that the threads of the lanes do."""
-        for lane in self._lanes.values():
-            if lane.error is not None:
-                raise lane.error
+        """Fire all ticks that are due, or see to it that the threads of the aliases do."""
+        for part in self._by_alias.values():
+            if part.error is not None:
+                raise part.error
         if self._poller and (stored := self._poller.changes()):
             self._stored = stored
             self._count(self._registry.combined_with(stored.rows))
         if len(self._in_use) > 1:
             for alias in self._in_use:
-                self._lanes[alias].start()
+                self._by_alias[alias].start()
         # In a context of its own, because receivers of ``task_enqueued`` are called in it.
         return log.labelled_context().run(self.fire_due)
 
@@ -136,8 +136,8 @@ class Scheduler(Loop):
     def stop(self, deadline: float) -> None:
         """Fire no more ticks and end the thread."""
         super().stop(deadline)
-        for lane in self._lanes.values():
-            lane.stop(deadline)
+        for part in self._by_alias.values():
+            part.stop(deadline)
         if self._poller:
             self._poller.stop(deadline)
         for heartbeat in self._heartbeats:
@@ -147,7 +147,7 @@ class Scheduler(Loop):
         """Wait up to ``timeout`` seconds for the thread to end; return whether it has ended."""
         until = time.monotonic() + (threading.TIMEOUT_MAX if timeout is None else timeout)
         has_ended = super().join(timeout) and all(
-            [lane.join(max(0.0, until - time.monotonic())) for lane in self._lanes.values()]
+            [part.join(max(0.0, until - time.monotonic())) for part in self._by_alias.values()]
         )
         if has_ended:
             # They only read, or show that it lives. If a store hangs, their threads are left behind.
@@ -173,35 +173,35 @@ class Scheduler(Loop):
         job has ended. ``unreachable`` are the ``TASKS`` aliases whose queue takes no jobs. ``stuck`` says whether a
         check has taken longer than ``stuck_after`` seconds.
         """
-        lanes, now = [*self._lanes.values()], self._now()
-        last_ticks = [lane.dispatcher.last_tick for lane in lanes if lane.dispatcher.last_tick is not None]
+        parts, now = [*self._by_alias.values()], self._now()
+        last_ticks = [part.dispatcher.last_tick for part in parts if part.dispatcher.last_tick is not None]
         return {
             "alive": self.is_alive,
             "schedules": self._schedules,
             "broken": self._broken,
             "rows_age": self._poller.age if self._poller else None,
-            "last_pass_age": max((age for lane in lanes if (age := _age(lane.last_pass)) is not None), default=None),
+            "last_pass_age": max((age for part in parts if (age := _age(part.last_pass)) is not None), default=None),
             "last_tick_age": _age(max(last_ticks, default=None)),
-            "late_by": round(max((lane.timetable.due_heap.late_by(now) for lane in lanes), default=0.0), 3),
-            "late_ticks": sum(lane.dispatcher.late for lane in lanes),
-            "waiting": sum(lane.dispatcher.overlap.pending.count for lane in lanes),
-            "unreachable": sorted({alias for lane in lanes for alias in lane.dispatcher.backoffs.aliases}),
-            "stuck": super().health()["stuck"] or any(lane.health()["stuck"] for lane in lanes),
+            "late_by": round(max((part.timetable.due_heap.late_by(now) for part in parts), default=0.0), 3),
+            "late_ticks": sum(part.dispatcher.late for part in parts),
+            "waiting": sum(part.dispatcher.overlap.pending.count for part in parts),
+            "unreachable": sorted({alias for part in parts for alias in part.dispatcher.backoffs.aliases}),
+            "stuck": super().health()["stuck"] or any(part.health()["stuck"] for part in parts),
         }
 
     def load(self) -> None:
         """Find the schedules, and the first tick of each."""
-        self._lanes = {alias: self._lane(alias) for alias in self._aliases(self._registry)}
-        for lane in self._lanes.values():
-            lane.load()
+        self._by_alias = {alias: self._of_alias(alias) for alias in self._aliases(self._registry)}
+        for part in self._by_alias.values():
+            part.load()
         self._count(self._registry)
 
     def fire_due(self) -> float:
-        """Fire all ticks that are due in lanes without threads; return the seconds to wait before the next call."""
-        return min([MAX_WAIT_SECONDS, *(lane.fire_due() for lane in self._lanes.values() if not lane.has_started)])
+        """Fire all ticks that are due for aliases without threads; return the seconds to wait before the next call."""
+        return min([MAX_WAIT_SECONDS, *(part.fire_due() for part in self._by_alias.values() if not part.has_started)])
 
-    def _lane(self, alias: str) -> Lane:
-        return Lane(
+    def _of_alias(self, alias: str) -> AliasScheduler:
+        return AliasScheduler(
             alias,
             self._registry,
             self._tags,
@@ -216,12 +216,12 @@ class Scheduler(Loop):
         return {entry.task.backend for entry in registry.entries()} | {*(aliases() if registry.is_project else ())}
 
     def _follow(self, entry: ScheduleEntry, occurrence: Occurrence, now: datetime) -> None:
-        self._lanes[entry.task.backend].take(entry, occurrence, now)
+        self._by_alias[entry.task.backend].take(entry, occurrence, now)
 
     def _count(self, registry: Registry) -> None:
         """Note how many schedules there are, and for which ones ticks are counted."""
         entries = registry.entries(self._tags)
-        self._in_use = {entry.task.backend for entry in registry.entries()} & self._lanes.keys()
+        self._in_use = {entry.task.backend for entry in registry.entries()} & self._by_alias.keys()
         counts.know({entry.name: partial(_period_of, entry.trigger) for entry in entries})
         before = self._schedules, self._broken
         self._schedules, self._broken = len(entries), len(registry.problems())

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 
-class _Row(NamedTuple):
-    """Fetches in a row that found nothing: when the first and the last one began, and what lets the next one begin."""
+class _EmptyFetches(NamedTuple):
+    """Fetches of a worker, one after the other, that found nothing."""
 
     first: float
+    """When the first of them began, in seconds of ``time.monotonic()``."""
     last: float
     look_again: Callable[[], object]
+    """Lets the next fetch begin at once."""
 
 
 class DrainGroup:
@@ -24,7 +26,7 @@ class DrainGroup:
 
     def __init__(self, aliases: Iterable[str]) -> None:
         """``aliases``: those whose workers have yet to find nothing, whether they have started or not."""
-        self._rows: dict[str, _Row | None] = dict.fromkeys(aliases)
+        self._empty: dict[str, _EmptyFetches | None] = dict.fromkeys(aliases)
 
     def note(self, alias: str, empty_at: float | None, look_again: Callable[[], object] = lambda: None) -> bool:
         """Note a fetch of ``time.monotonic()`` ``empty_at`` that found nothing; return whether all are done.
@@ -32,19 +34,19 @@ class DrainGroup:
         ``None``: the worker has found or holds a job, or may bring one about. ``look_again`` ends its wait for the
         next fetch. It is called when the others have found nothing either.
         """
-        before = self._rows.get(alias)
-        row = None if empty_at is None else _Row(before.first if before else empty_at, empty_at, look_again)
-        self._rows[alias] = row
-        if row is None:
+        before = self._empty.get(alias)
+        own = None if empty_at is None else _EmptyFetches(before.first if before else empty_at, empty_at, look_again)
+        self._empty[alias] = own
+        if own is None:
             return False
-        rows = [row for row in tuple(self._rows.values()) if row is not None]
-        if len(rows) < len(self._rows):
+        found = [each for each in tuple(self._empty.values()) if each is not None]
+        if len(found) < len(self._empty):
             return False
-        for other in rows:
-            if other is not row:
+        for other in found:
+            if other is not own:
                 other.look_again()
-        return max(other.first for other in rows) <= min(other.last for other in rows)
+        return max(each.first for each in found) <= min(each.last for each in found)
 
     def leave(self, alias: str) -> None:
         """Note that the worker has ended: it enqueues nothing more, and takes nothing more."""
-        self._rows.pop(alias, None)
+        self._empty.pop(alias, None)

@@ -47,7 +47,7 @@ def running(registry: Registry, any_queue: Queue) -> Iterator[None]:
 
 
 def has_polled(scheduler: Scheduler) -> bool:
-    upstreams = scheduler._lanes["default"].dispatcher.dependents._upstreams
+    upstreams = scheduler._by_alias["default"].dispatcher.dependents._upstreams
     return len(upstreams) == 3 and all(upstream.polled_at for upstream in tuple(upstreams.values()))
 
 

@@ -98,7 +98,7 @@ def test_a_scheduler_fires_only_what_has_the_tag(registry):
     (part, *_) = component_specs(RunOptions(scheduler=True, schedules=("night",)))
     made = part.make()
     made.load()
-    assert [entry.name for entry in made._lanes["default"].timetable.due_heap.entries] == ["nightly"]
+    assert [entry.name for entry in made._by_alias["default"].timetable.due_heap.entries] == ["nightly"]
 
 
 def test_what_is_off_is_told_beside_the_list(said, registry):

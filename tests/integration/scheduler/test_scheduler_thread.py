@@ -13,7 +13,7 @@ from django_loco.core.job import SUCCESSFUL, Outcome
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim, queue_for
 from django_loco.scheduler import Registry, Scheduler
-from django_loco.scheduler.dispatch import lane
+from django_loco.scheduler.dispatch import alias_scheduler
 from tests.unit.scheduler.tasks import send, tick
 
 SECOND = timedelta(seconds=1)
@@ -156,7 +156,7 @@ def test_an_error_in_the_thread_of_an_alias_ends_the_scheduler(registry, schedul
     registry.every(tick.using(backend="one"), seconds=1, name="there")
     scheduler, _ = schedulers
     error = RuntimeError("no time")
-    monkeypatch.setattr(lane.Lane, "fire_due", Mock(side_effect=error))
+    monkeypatch.setattr(alias_scheduler.AliasScheduler, "fire_due", Mock(side_effect=error))
     scheduler.start()
     assert scheduler.join(10)
     assert (scheduler.is_alive, scheduler.error) == (False, error)

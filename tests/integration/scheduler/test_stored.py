@@ -447,7 +447,7 @@ def test_a_scheduler_follows_what_is_changed_while_it_runs(running, monkeypatch)
     until(lambda: len(keys("row")) > 1)
     assert running.health()["schedules"] == 2
     scheduler.pause("row")
-    until(lambda: running._lanes["default"].timetable._pauses)
+    until(lambda: running._by_alias["default"].timetable._pauses)
     count = len(keys("row"))
     assert not running.join(1.5)
     assert len(keys("row")) == count
@@ -491,12 +491,12 @@ def test_a_row_with_jobs_in_another_alias_gets_a_thread(running, declared, monke
     declared.every(tick, seconds=1, name="fast")
     running.start()
     until(lambda: keys("fast"))
-    assert sum(lane.has_started for lane in running._lanes.values()) == 0
+    assert sum(part.has_started for part in running._by_alias.values()) == 0
     monkeypatch.setattr(schedule_tasks, "tock", tock.using(backend="other"))
     default.expose(tock)
     add("row", schedule="every second", run=tock.module_path)
     until(lambda: len(keys_of("other")) > 1)
-    assert sum(lane.has_started for lane in running._lanes.values()) == 2
+    assert sum(part.has_started for part in running._by_alias.values()) == 2
     count = len(keys("fast"))
     until(lambda: len(keys("fast")) > count + 1)
     ticks = [datetime.fromisoformat(key.partition("@")[2]) for key in keys("fast")]

@@ -14,7 +14,7 @@ from django_loco.queues import queue_for
 from django_loco.queues.base import PROBE_SECONDS
 from django_loco.scheduler import Cron, Interval, Registry, ScheduleEntry, Scheduler
 from django_loco.scheduler.dispatch import timetable
-from django_loco.scheduler.dispatch.lane import STORE_TIMEOUT_SECONDS
+from django_loco.scheduler.dispatch.alias_scheduler import STORE_TIMEOUT_SECONDS
 from django_loco.scheduler.entry import SourceLocation
 from django_loco.scheduler.misfire import MISSED_AFTER
 
@@ -279,7 +279,7 @@ def test_a_clock_put_back_neither_stalls_nor_repeats(registry, start, clock, sto
     clock.now = NOON + HOUR / 2
     scheduler.fire_due()
     assert "The clock was put back by 1800.0 s" in caplog.text
-    assert scheduler._lanes["default"].timetable.due_heap.next_at == NOON + HOUR / 2 + 15 * SECOND
+    assert scheduler._by_alias["default"].timetable.due_heap.next_at == NOON + HOUR / 2 + 15 * SECOND
     run(clock, scheduler, until=NOON + 2 * HOUR)
     assert len(store.jobs) == len(set(store.keys)) == fired + 4 * 60
 
@@ -513,7 +513,7 @@ def test_quiet_comes_through_while_ticks_are_being_fired(registry, start, clock,
     monkeypatch.setattr(StoreBackend, "enqueue_tick", lambda self, *args, **kwargs: scheduler.quiet())
     clock.now += SECOND
     scheduler.fire_due()
-    assert scheduler._lanes["default"].timetable.due_heap.next_at == NOON + SECOND
+    assert scheduler._by_alias["default"].timetable.due_heap.next_at == NOON + SECOND
 
 
 class Counting:

@@ -60,7 +60,7 @@ def test_it_runs_once_after_each_that_has_succeeded(nightly, store):
 
 def set_pause(scheduler, store, pause):
     """Let the scheduler read from the database that ``mail`` is, or was, paused."""
-    scheduler._lanes["default"].timetable.apply(StoredSchedules((), {"mail": pause}), store.now)
+    scheduler._by_alias["default"].timetable.apply(StoredSchedules((), {"mail": pause}), store.now)
 
 
 def test_no_scheduler_makes_up_for_what_ended_during_a_pause(registry, store):

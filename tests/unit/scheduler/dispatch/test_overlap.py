@@ -288,7 +288,7 @@ def test_what_waits_of_a_schedule_that_is_gone_or_paused_is_left_out(registry, s
     scheduler = started(registry, store)
     let_go_by(store, 12, scheduler)
     assert scheduler.health()["waiting"] == 1
-    scheduler._lanes["default"].timetable._by_name = {}
+    scheduler._by_alias["default"].timetable._by_name = {}
     let_go_by(store, 2, scheduler)
     assert scheduler.health()["waiting"] == 0
 

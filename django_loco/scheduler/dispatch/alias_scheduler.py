@@ -31,13 +31,13 @@ MAX_WAIT_SECONDS = 1.0
 CLOCK_TOLERANCE = timedelta(seconds=1)
 
 
-class Lane(Loop):
+class AliasScheduler(Loop):
     """The schedules of one alias: their next ticks, and what waits for their store.
 
     1. ``load`` finds the schedules.
     2. ``fire_due`` fires what is due. A scheduler whose schedules are all in one alias calls it in its own thread;
        else ``start`` starts a thread for it, so that a store which hangs delays no tick of another one.
-    3. ``take`` hands it an occurrence of a schedule that runs after one of another lane, for the next ``fire_due``.
+    3. ``take`` hands it an occurrence of a schedule that runs after one of another alias, for the next ``fire_due``.
 
     Other threads may call only ``take``, and read ``timetable`` and ``dispatcher`` for health.
     """
@@ -56,7 +56,7 @@ class Lane(Loop):
         follow: Follow,
         stored: Callable[[], StoredSchedules | None],
     ) -> None:
-        """``follow`` hands an occurrence to the lane of its schedule. ``stored``: what the database has now."""
+        """``follow`` hands an occurrence to the scheduler of its alias. ``stored``: what the database has now."""
         super().__init__()
         self.timetable = Timetable(registry, tags, now(), alias)
         self.dispatcher = Dispatcher(alias, self._hand_on)
@@ -95,7 +95,7 @@ class Lane(Loop):
     def fire_due(self) -> float:
         """Fire all ticks that are due, and return the seconds to wait before the next call."""
         now = self._notice_clock()
-        # Taken before it looks at the schedules, so that it knows those which the other lane knew.
+        # Taken before it looks at the schedules, so that it knows those which the other scheduler knew.
         taken = [self._taken.popleft() for _ in range(len(self._taken))]
         if (stored := self._stored()) is not None and stored is not self._applied:
             self._applied = stored
