@@ -5,16 +5,28 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+from django.conf import settings
 
 from .foreign import ForeignSchedule, Unconvertible, given
 
-#: A variable, and those that set the time zone of the lines below.
 _VARIABLE = re.compile(r"\s*(\w+)\s*=\s*(.*)")
-ZONES = ("CRON_TZ", "TZ")
-#: The operators of the shell between commands, and for their input and output.
-JOINS, REDIRECTS = ("|", "||", "&", "&&", ";", "(", ")"), (">", ">>", "<", ">&", "&>", ">|")
+#: The characters of the shell's operators, and the operators for the output of a command.
+OPERATORS, REDIRECTS = "();<>|&", (">", ">>", ">&", "&>", "&>>", ">|")
+#: The number in front of such an operator, as in ``2> FILE``.
+_DESCRIPTOR = re.compile(rf"(?<![^\s{OPERATORS}])\d+(?=>)")
+#: What is quoted. Within double quotes the shell still replaces variables and commands.
+_QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\])*\"""")
+#: What stands for special characters that are quoted: characters for private use.
+_MASKS = {ord(each): 0xE000 + ord(each) for each in f"{OPERATORS}*?[{{~#!$`"}
+_MASKS_IN_DOUBLE_QUOTES = {code: mask for code, mask in _MASKS.items() if chr(code) not in "$`"}
+_UNMASKED = {mask: code for code, mask in _MASKS.items()}
+#: Words with which the shell does more, and arguments that it replaces.
+_NOT_PLAIN = re.compile(rf"[{OPERATORS}]+|!|#.*|.*[$`].*")
+_EXPANDED = re.compile(r"[*?\[{]|(?:^|[=:])~")
+_MORE = "the shell does more than to run one management command."
 #: Options of every management command that choose the project, which is this one.
 PROJECT_OPTIONS = ("--settings", "--pythonpath")
 FIELDS = 5
@@ -29,13 +41,13 @@ def read_crontab(file: Path, *, has_user: bool = False) -> Iterator[ForeignSched
     Raises ``OSError``.
     """
     names: Counter[str] = Counter()
-    zone = ""
+    variables: dict[str, str] = {}
     for number, line in enumerate(file.read_text().splitlines(), 1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
         if variable := _VARIABLE.fullmatch(text):
-            zone = variable[2].strip("\"'") if variable[1] in ZONES else zone
+            variables[variable[1]] = variable[2].strip("\"'")
             continue
         try:
             schedule, command = _parts(text, has_user=has_user)
@@ -45,9 +57,15 @@ def read_crontab(file: Path, *, has_user: bool = False) -> Iterator[ForeignSched
             continue
         names[run] += 1
         name = run if names[run] == 1 else f"{run} {names[run]}"
-        yield ForeignSchedule(
-            name=name, values=given({"run": run, "schedule": schedule, "timezone": zone}), notes=notes
-        )
+        values = given({"run": run, "schedule": schedule, "timezone": variables.get("CRON_TZ", "")})
+        yield ForeignSchedule(name=name, values=values, notes=(*notes, *_notes_of_zone(variables)))
+
+
+def _notes_of_zone(variables: Mapping[str, str]) -> Iterator[str]:
+    """Yield a note if the commands have another time zone than the schedules, which cron does not take from ``TZ``."""
+    zone = variables.get("TZ", "")
+    if zone and zone != (variables.get("CRON_TZ") or settings.TIME_ZONE):
+        yield f"TZ={zone} is not its time zone: cron gives TZ to the command, and runs it by CRON_TZ."
 
 
 def _parts(text: str, *, has_user: bool) -> tuple[str, str]:
@@ -68,15 +86,22 @@ def _run_of(command: str) -> tuple[str, tuple[str, ...]]:
         raise Unconvertible("a percent sign is a line break for cron, which gives the rest to the command.")
     words, had_output = _without_output(_words(command.replace(r"\%", "%")))
     words = _without_preparation(words)
-    if any(word in JOINS or "$" in word or "`" in word for word in words):
-        raise Unconvertible("the shell does more than to run one management command.")
+    if any(map(_NOT_PLAIN.fullmatch, words)):
+        raise Unconvertible(_MORE)
     before, found = _split_at_manage(words)
     arguments = _without_project(found)
+    if any(map(_EXPANDED.search, arguments)):
+        raise Unconvertible(_MORE)
     if not arguments:
         raise Unconvertible("manage.py has no command.")
     notes = ["Its output is the result of the job."] if had_output else []
-    notes += [f"The command in front of it is left out: {shlex.join(before)}."] if before else []
-    return shlex.join(arguments), tuple(notes)
+    notes += [f"The command in front of it is left out: {_line(before)}."] if before else []
+    return _line(arguments), tuple(notes)
+
+
+def _line(words: Sequence[str]) -> str:
+    """Return words, whose quoted characters are masked, as a command."""
+    return shlex.join(word.translate(_UNMASKED) for word in words)
 
 
 def _split_at_manage(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -98,7 +123,9 @@ def _split_at_manage(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _words(command: str) -> list[str]:
-    lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
+    """Return the words and operators. Special characters that are quoted are masked."""
+    masked = _DESCRIPTOR.sub("", _QUOTED.sub(_masked, command))
+    lexer = shlex.shlex(masked, posix=True, punctuation_chars=OPERATORS)
     lexer.whitespace_split = True
     lexer.commenters = ""
     try:
@@ -107,14 +134,16 @@ def _words(command: str) -> list[str]:
         raise Unconvertible(f"it cannot be split into words: {error}.") from None
 
 
+def _masked(quoted: re.Match[str]) -> str:
+    return quoted[0].translate(_MASKS_IN_DOUBLE_QUOTES if quoted[0].startswith('"') else _MASKS)
+
+
 def _without_output(words: Sequence[str]) -> tuple[list[str], bool]:
     """Return the words without what happens to the output, and whether something does: ``>> FILE 2>&1``."""
     kept: list[str] = []
     place = 0
     while place < len(words):
         if words[place] in REDIRECTS:
-            if kept and kept[-1] in ("1", "2"):
-                kept.pop()
             place += 2
         else:
             kept.append(words[place])

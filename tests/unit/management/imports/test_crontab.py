@@ -25,6 +25,11 @@ def read(tmp_path: Path, *lines: str, has_user: bool = False) -> list[ForeignSch
         ("python manage.py sync > /dev/null 2> /dev/null", "sync"),
         (r"python manage.py sync --day \%d", "sync --day %d"),
         ("shop.tasks.sync", "shop.tasks.sync"),
+        ("python manage.py sync &>> /var/log/sync.log", "sync"),
+        ("python manage.py sync 2 > /dev/null 2>&1", "sync 2"),
+        ("cd ~/shop && ~/venv/bin/python ~/shop/manage.py sync > ~/log", "sync"),
+        ("python manage.py sync 'old/*.tmp' \"a > b; #1\" '$HOME'", "sync 'old/*.tmp' 'a > b; #1' '$HOME'"),
+        (r"python manage.py sync \*.tmp a#b a~", r"sync '*.tmp' 'a#b' 'a~'"),
     ],
 )
 def test_commands_that_are_ours(tmp_path: Path, command: str, run: str):
@@ -44,6 +49,18 @@ def test_commands_that_are_ours(tmp_path: Path, command: str, run: str):
         ("0 3 * * * python manage.py a $HOME", "the shell does more"),
         ("0 3 * * * python manage.py a `date`", "the shell does more"),
         ("0 3 * * * python manage.py a --day %d", "a percent sign"),
+        ("0 3 * * * python manage.py a # nightly", "the shell does more"),
+        ("0 3 * * * # python manage.py a", "the shell does more"),
+        ("0 3 * * * python manage.py a /srv/*.tmp", "the shell does more"),
+        ("0 3 * * * python manage.py a page?", "the shell does more"),
+        ("0 3 * * * python manage.py a page[12]", "the shell does more"),
+        ("0 3 * * * python manage.py a {b,c}", "the shell does more"),
+        ("0 3 * * * python manage.py a ~/b", "the shell does more"),
+        ("0 3 * * * python manage.py a b=~/c", "the shell does more"),
+        ('0 3 * * * python manage.py a "$HOME"', "the shell does more"),
+        ("0 3 * * * python manage.py a < /srv/b", "the shell does more"),
+        ("0 3 * * * python manage.py a <<< b", "the shell does more"),
+        ("0 3 * * * ! python manage.py a", "the shell does more"),
         ("0 3 * * * LANG=C python manage.py a", "it sets LANG for the command"),
         ("0 3 * * * env A=1 B=2 python manage.py a", "it sets A, B for the command"),
         ("0 3 * * * python manage.py", "manage.py has no command"),
@@ -72,6 +89,16 @@ def test_variables_and_time_zones(tmp_path: Path):
     first, second = read(tmp_path, *lines)
     assert "timezone" not in first.values
     assert second.values["timezone"] == "Europe/Berlin"
+
+
+def test_cron_takes_the_zone_of_schedules_from_one_variable_only(tmp_path: Path, settings):
+    settings.TIME_ZONE = "Europe/Berlin"
+    lines = ("TZ=Europe/Berlin", "0 1 * * * shop.tasks.a", "TZ=Asia/Tokyo", "0 1 * * * shop.tasks.b")
+    same, other = read(tmp_path, *lines)
+    assert (same.notes, "timezone" in same.values, "timezone" in other.values) == ((), False, False)
+    assert other.notes == ("TZ=Asia/Tokyo is not its time zone: cron gives TZ to the command, and runs it by CRON_TZ.",)
+    [found] = read(tmp_path, "CRON_TZ=Asia/Tokyo", "TZ=Asia/Tokyo", "0 1 * * * shop.tasks.a")
+    assert (found.values["timezone"], found.notes) == ("Asia/Tokyo", ())
 
 
 def test_the_same_command_twice_has_two_names(tmp_path: Path):
