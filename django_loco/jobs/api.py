@@ -12,7 +12,7 @@ from ..core.job import Job
 from ..core.serialization import decode_call
 from ..exceptions import FilterError, InvalidState
 from .language import Keywords, filter_of
-from .operations import EDITABLE, Cancel, Delete, GiveUp, Operation, Retry, require
+from .operations import EDITABLE, MOVES, Cancel, Delete, GiveUp, Operation, Retry, require
 from .operations.bulk import BulkRun
 from .operations.edits import move_of, update_of
 from .operations.workflows.retrying import require_order
@@ -133,9 +133,12 @@ def run_again(
     ``kwargs`` are given. It has an id of its own, no once-key, and is due at once.
 
     Raises ``TaskResultDoesNotExist``, ``UnknownTask`` if this process does not have the task, ``InvalidSignature`` if
-    jobs are signed and the stored one is not, and what ``enqueue`` raises.
+    jobs are signed and the stored one is not, ``InvalidState`` if that one moves to another store or has moved there,
+    and what ``enqueue`` raises.
     """
     job = get(which, backend=backend)
+    if job.is_moving:
+        raise InvalidState(f"Job {job.id} {MOVES}.")
     stored_args, stored_kwargs = decode_call(job.arguments)
     return backend_of(job.backend).run_again(
         job, stored_args if args is None else args, stored_kwargs if kwargs is None else kwargs

@@ -60,8 +60,9 @@ class JobAdmin(StorePages):
         except (jobs.TaskResultDoesNotExist, *UNAVAILABLE) as error:
             return self.without_job(request, error)
         context["operations"] = [each for each in permitted(request) if shown.row.state in each.states]
-        if request.user.has_perm(RUN_AGAIN) and shown.row.job.is_readable:
-            context["run_again"] = reverse("admin:django_loco_locojob_run_again", args=[quote(shown.row.job.id)])
+        job = shown.row.job
+        if request.user.has_perm(RUN_AGAIN) and job.is_readable and not job.is_moving:
+            context["run_again"] = reverse("admin:django_loco_locojob_run_again", args=[quote(job.id)])
         return self.page(request, "job.html", context, title=shown.row.function)
 
     def operate_view(self, request: HttpRequest) -> HttpResponse:

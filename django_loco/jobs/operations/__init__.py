@@ -34,6 +34,8 @@ from .workflows.nodes import again
 UNFINISHED: Collection[State] = ("waiting", "scheduled", "retrying")
 #: The states of jobs that are neither running nor done.
 EDITABLE: Collection[State] = (*UNFINISHED, "failed", "cancelled")
+#: Why hardly anything can be done with a job that ``is_moving``: the other store may run it, too.
+MOVES = "is on its way to another store, or there already, so here it can only be cancelled or deleted"
 
 
 class Operation(Protocol):
@@ -81,8 +83,8 @@ def _hindrance(operation: Operation, job: Job) -> str:
         return ""
     if not job.is_readable:
         return "cannot be read as it is stored, so it can only be deleted"
-    if job.is_moving and not isinstance(operation, Cancel):  # the other store may run it, too
-        return "is on its way to another store, or there already, so here it can only be cancelled or deleted"
+    if job.is_moving and not isinstance(operation, Cancel):
+        return MOVES
     return ""
 
 

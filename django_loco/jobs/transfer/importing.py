@@ -49,7 +49,7 @@ class ImportReport:
     """Jobs that were left alone: their ids, once-keys or unique keys are known."""
 
     left_out: int = 0
-    """Finished jobs that were not wanted."""
+    """Finished jobs that were not wanted, or are to run again and have left for another store."""
 
     aliases: Counter[str] = field(default_factory=Counter)
     skipped: int = 0
@@ -160,6 +160,8 @@ class Import:
         elif job.status != READY and self.finished == "skip":
             return None
         elif job.status != READY and self.finished == "rerun":
+            if job.is_moving:  # it has left for another store, and runs there
+                return None
             job = replace(job, status=READY, run_after=utcnow(), expires_at=None, finished_at=None, return_value=None)
         if is_parked(job) and alias != job.backend:  # in its own alias, a move finishes what it has begun
             job = unparked(job)

@@ -67,7 +67,7 @@ def _sentences(report: ImportReport) -> Iterator[str]:
     if report.existing:
         yield f"Left alone: {jobs_in_words(report.existing)} with a known id, once-key or unique key."
     if report.left_out:
-        yield f"Left out: {jobs_in_words(report.left_out)} that had finished."
+        yield f"Left out: {jobs_in_words(report.left_out)} that had finished, or moved to another store."
 
 
 def _say_mistakes(report: ImportReport, stderr: OutputWrapper) -> None:

@@ -14,6 +14,7 @@ from django_loco.core.job import utcnow
 from django_loco.exceptions import QueueUnavailable
 from django_loco.jobs.page_parts import operations
 from django_loco.jobs.page_parts.operations import OPERATIONS
+from django_loco.jobs.transfer.parking import parked
 from django_loco.log.redaction import MARK
 from django_loco.queues import queue_for
 
@@ -244,6 +245,15 @@ def test_a_job_whose_task_is_gone_does_not_run_again(client, stored):
     job = stored("failed", task_path="tests.app.tasks.gone")
     assert "tests.app.tasks.gone" in text(client.post(again(job), {"args": "[]", "kwargs": "{}"}))
     assert "There is no job" in text(client.get(f"{JOBS}{'0' * 32}/run-again/", follow=True))
+
+
+def test_the_admin_has_no_link_to_run_a_job_of_another_store_again(client, stored):
+    job = parked(stored("waiting"), "other")
+    queue_for("default").clear()
+    queue_for("default").restore([job])
+    assert f'href="{again(job)}"' not in client.get(change(job)).content.decode()
+    assert "on its way to another store" in text(client.post(again(job), {"args": "[]", "kwargs": '{"b": 1}'}))
+    assert jobs.filter().count() == 1
 
 
 def test_hidden_arguments_stay_as_they_are_stored(client, stored, settings):

@@ -19,6 +19,7 @@ from django_loco.core.job import FAILED, Job, Outcome, error_of, new_id, utcnow
 from django_loco.core.job.waits import SIGNAL, SLEEP, Wait, text_of_waits
 from django_loco.exceptions import QueueUnavailable
 from django_loco.jobs.presentation.progress import progress_text
+from django_loco.jobs.transfer.parking import parked
 from django_loco.log.redaction import MARK
 from tests.integration.admin.conftest import STATES, client_of, text
 from tests.integration.jobs.conftest import CLAIM
@@ -215,6 +216,15 @@ def test_it_runs_again_with_other_arguments(client, stored):
     assert json.loads(new.arguments) == [[3], {"b": 4}]
     assert LogEntry.objects.get().change_message == f"Run again, as job {new.id}."
     assert jobs.get(job.id) == job
+
+
+def test_a_job_of_another_store_has_no_link_to_run_again(client, queue):
+    job = parked(Job(task_path="tests.app.tasks.add", backend="default", arguments="[[1, 2], {}]"), "other")
+    queue.restore([job])
+    assert f'href="{page_of(job)}again"' not in client.get(page_of(job)).content.decode()
+    answer = client.post(f"{page_of(job)}again", {"args": "[3]", "kwargs": "{}"})
+    assert "on its way to another store, or there already" in text(answer, 400)
+    assert jobs.filter().count() == 1
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ from django_loco import jobs
 from django_loco.core.compat import TaskResultDoesNotExist
 from django_loco.core.job import FAILED, SUCCESSFUL, new_id
 from django_loco.exceptions import FilterError, InvalidArguments, InvalidSignature, InvalidState, UnknownTask
+from django_loco.jobs.transfer.parking import gone, parked
 from django_loco.log.labels import bind, labelled_context
 from tests.app.tasks import add, echo, send
-from tests.unit.jobs.conftest import found
+from tests.unit.jobs.conftest import found, make_job
 
 BY_REFERENCE = {
     "id": lambda job: job.id,
@@ -135,6 +136,15 @@ def test_run_again_with_other_arguments(stored):
     with pytest.raises(InvalidArguments, match="cannot be stored as JSON"):
         jobs.run_again(job, args=[b"x"])
     assert jobs.filter().count() == 3
+
+
+@pytest.mark.parametrize("away", [parked, lambda job, target: gone(parked(job, target))])
+def test_a_job_of_another_store_is_not_run_again(queue, away):
+    job = away(make_job(key="nightly@1"), "other")
+    queue.restore([job])
+    with pytest.raises(InvalidState, match="on its way to another store, or there already"):
+        jobs.run_again(job.id)
+    assert queue.list() == [job]
 
 
 def test_run_again_needs_the_task(stored):

@@ -41,7 +41,7 @@ class DetailsPage(LivePage[Details]):
     def parts(self, request: HttpRequest, read: Details) -> Mapping[str, Mapping[str, Any]]:
         """Return the parts, with buttons for what the user may do with the job as it is now."""
         job = read.row.job
-        may_run_again = request.user.has_perm(RUN_AGAIN) and job.is_readable
+        may_run_again = request.user.has_perm(RUN_AGAIN) and job.is_readable and not job.is_moving
         trace = job.options.get(TRACE)
         trace = trace.get("traceparent") if isinstance(trace, dict) else trace
         return {

@@ -14,7 +14,7 @@ from django_loco.jobs.transfer import importing
 from django_loco.jobs.transfer.dump_lines import line_of
 from django_loco.jobs.transfer.dumping import Dump
 from django_loco.jobs.transfer.importing import SHOWN, BrokenLine, Import
-from django_loco.jobs.transfer.parking import parked
+from django_loco.jobs.transfer.parking import gone, parked
 from django_loco.queues import queue_for
 from tests.unit.jobs.conftest import found, make_job
 
@@ -84,6 +84,14 @@ def test_finished_jobs_can_run_once_more(stored, queue):
     again = found(queue, done)
     assert (again.status, again.finished_at, again.return_value, again.attempt) == (READY, None, None, 2)
     assert again.run_after <= utcnow()
+
+
+def test_what_stays_of_a_job_in_another_store_does_not_run_again(queue):
+    rest = gone(parked(make_job(key="nightly@1"), "other"))
+    file = dumped(line_of(rest), line_of(make_job()))
+    report = imported(file, finished="rerun")
+    assert (report.jobs, report.left_out) == (1, 1)
+    assert queue.get(rest.id) is None
 
 
 def test_jobs_can_go_to_another_alias(stored, queue):
