@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import BinaryIO, Literal, get_args
 
-from ...core.job import READY, RUNNING, Job, utcnow
+from ...core.job import READY, RUNNING, SUCCESSFUL, Job, utcnow
 from ...exceptions import LocoError, QueueRefused, QueueUnavailable
 from ..operations.bulk import batches
 from ..operations.unfinished import unfinished
@@ -162,6 +162,8 @@ class Import:
         elif job.status != READY and self.finished == "rerun":
             if job.is_moving:  # it has left for another store, and runs there
                 return None
+            if job.status == SUCCESSFUL:  # with the results of its steps nothing would be done
+                job = replace(job, steps=None, waits=None, signals=None, progress=None)
             job = replace(job, status=READY, run_after=utcnow(), expires_at=None, finished_at=None, return_value=None)
         if is_parked(job) and alias != job.backend:  # in its own alias, a move finishes what it has begun
             job = unparked(job)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from django_loco import jobs
-from django_loco.core.job import READY, utcnow
+from django_loco.core.job import FAILED, READY, SUCCESSFUL, utcnow
 from django_loco.exceptions import QueueRefused, QueueUnavailable, Unfinished
 from django_loco.jobs.transfer import importing
 from django_loco.jobs.transfer.dump_lines import line_of
@@ -84,6 +84,19 @@ def test_finished_jobs_can_run_once_more(stored, queue):
     again = found(queue, done)
     assert (again.status, again.finished_at, again.return_value, again.attempt) == (READY, None, None, 2)
     assert again.run_after <= utcnow()
+
+
+#: What a run has left behind.
+LEFT = {"steps": '{"a":1}', "waits": "{}", "signals": "{}", "progress": '{"done":1}'}
+
+
+def test_a_job_that_has_succeeded_does_its_steps_again_and_a_failed_one_goes_on(queue):
+    done = make_job(status=SUCCESSFUL, finished_at=utcnow(), metadata='{"m":1}', **LEFT)
+    failed = make_job(status=FAILED, finished_at=utcnow(), **LEFT)
+    imported(dumped(line_of(done), line_of(failed)), finished="rerun")
+    assert {name: getattr(found(queue, done), name) for name in LEFT} == dict.fromkeys(LEFT)
+    assert found(queue, done).metadata == '{"m":1}'
+    assert {name: getattr(found(queue, failed), name) for name in LEFT} == LEFT
 
 
 def test_what_stays_of_a_job_in_another_store_does_not_run_again(queue):
