@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core import checks
-from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper, SystemCheckError
+from django.core.management.base import CommandError, CommandParser, OutputWrapper, SystemCheckError
 from django.db import DatabaseError
 
 from .. import shutdown
@@ -26,6 +26,7 @@ from ..process.autoreload import Reloader, is_reloaded
 from ..process.exit import leave
 from ..process.server import Server
 from .health import health_served, refuse_taken_port
+from .output import OutputCommand
 
 logger = get_logger("django_loco.servers")
 
@@ -33,7 +34,7 @@ logger = get_logger("django_loco.servers")
 RELOADS = "when code changes; not with --noreload"
 
 
-class LocoCommand(BaseCommand):
+class LocoCommand(OutputCommand):
     """A command that runs until it is stopped.
 
     Called by ``call_command``, from a script or a test, it leaves the process as it was: it does not change logging,
@@ -45,7 +46,7 @@ class LocoCommand(BaseCommand):
         super().__init__(*args, **options)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Run the command. A wrong setting ends it with a message instead of a traceback."""
+        """Run the command. Raises ``CommandError`` for a wrong setting, also for one that it would read later."""
         if self.owns_process:  # a blocked terminal must not stop the checks
             style, self.stderr = self.stderr.style_func, OutputWrapper(nonblocking(sys.stderr))
             self.stderr.style_func = style
@@ -74,11 +75,6 @@ class LocoCommand(BaseCommand):
             serious = {message.id for message in messages if message.is_serious() and not message.is_silenced()}
             if serious != {WRONG_SCHEDULE}:
                 raise
-
-    @property
-    def owns_process(self) -> bool:
-        """Whether the process was started for this command."""
-        return getattr(self, "_called_from_command_line", False)
 
     def set_up(self, run_options: RunOptions, options: Mapping[str, Any]) -> None:
         """Set up logging: its format and labels."""

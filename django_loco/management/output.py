@@ -1,4 +1,4 @@
-"""Writes the lines of commands, also to readers that go away and to disks that are full."""
+"""The base class of all commands, which write to readers that go away, and to disks that are full."""
 
 from __future__ import annotations
 
@@ -6,11 +6,33 @@ import os
 import sys
 from collections.abc import Iterable
 from signal import SIGPIPE
+from typing import Any
 
-from django.core.management.base import CommandError, OutputWrapper
+from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 
+from ..exceptions import LocoConfigurationError
 from ..jobs.stores import backend_of, queue_of, searched
 from ..process.exit_codes import shell_code
+
+
+class OutputCommand(BaseCommand):
+    """A command. A wrong setting ends it with a message instead of a traceback."""
+
+    @property
+    def owns_process(self) -> bool:
+        """Whether the process was started for this command."""
+        return getattr(self, "_called_from_command_line", False)
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run the command. Raises ``CommandError`` for a wrong setting."""
+        try:
+            return super().execute(*args, **options)
+        except LocoConfigurationError as error:
+            raise CommandError(str(error)) from error
+
+    def show(self, lines: Iterable[str]) -> None:
+        """Write ``lines`` to stdout."""
+        show(self.stdout, lines, owns_process=self.owns_process)
 
 
 def show(stdout: OutputWrapper, lines: Iterable[str], *, owns_process: bool) -> None:

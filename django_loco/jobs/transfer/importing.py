@@ -162,9 +162,7 @@ class Import:
         elif job.status != READY and self.finished == "rerun":
             if job.is_moving:  # it has left for another store, and runs there
                 return None
-            if job.status == SUCCESSFUL:  # with the results of its steps nothing would be done
-                job = replace(job, steps=None, waits=None, signals=None, progress=None)
-            job = replace(job, status=READY, run_after=utcnow(), expires_at=None, finished_at=None, return_value=None)
+            job = _ready_again(job)
         if is_parked(job) and alias != job.backend:  # in its own alias, a move finishes what it has begun
             job = unparked(job)
         place = (alias, job.queue_name if job.status == READY else "")
@@ -174,6 +172,13 @@ class Import:
                 require_its_queue(job, alias)
             self._known.add(place)
         return in_alias(job, alias)
+
+
+def _ready_again(job: Job) -> Job:
+    """Return a finished job as one that waits."""
+    if job.status == SUCCESSFUL:  # with the results of its steps nothing would be done
+        job = replace(job, steps=None, waits=None, signals=None, progress=None)
+    return replace(job, status=READY, run_after=utcnow(), expires_at=None, finished_at=None, return_value=None)
 
 
 def _alias_of(item: _Item) -> str:

@@ -9,13 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import override
 
 from .. import doctor
 from ..doctor.finding import Level
 from ..doctor.report import Styles
-from ..output import show
+from ..output import OutputCommand
 
 #: The levels that fail the command with each ``--fail-level``, and the exit code for each of them.
 FAILING: dict[str, tuple[Level, ...]] = {
@@ -38,7 +38,7 @@ def seconds(text: str) -> float:
     raise ArgumentTypeError(f"{text!r} is not a number of seconds above 0.")
 
 
-class Command(BaseCommand):
+class Command(OutputCommand):
     help = (
         "Says what is wrong with the settings, stores, jobs, workers and schedules, and what to do about it. Writes "
         "nothing. Ends with code 2 if there is an error, with 1 if there are only warnings and --fail-level is WARNING."
@@ -94,10 +94,9 @@ class Command(BaseCommand):
             report = doctor.examine(doctor.Site(asked))
         except ValueError as error:
             raise CommandError(str(error)) from error
-        owns_process = getattr(self, "_called_from_command_line", False)
-        show(self.stdout, self.lines(report, options), owns_process=owns_process)
+        self.show(self.lines(report, options))
         if level := doctor.worst(report, FAILING[options["fail_level"]]):
-            if owns_process:  # the report has said it all
+            if self.owns_process:  # the report has said it all
                 sys.exit(CODES[level])
             raise CommandError(report.summary, returncode=CODES[level])
 

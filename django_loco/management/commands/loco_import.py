@@ -7,15 +7,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
-from ...exceptions import LocoConfigurationError, QueueError
+from ...exceptions import QueueError
 from ...log.plain_text import one_line
 from ...queues.database.availability import unusable
 from ...scheduler.sources.database import database_alias
 from .. import imports
-from ..output import show
+from ..output import OutputCommand
 from ..schedules import table
 
 HEADINGS = ("NAME", "SCHEDULE", "RUNS", "")
@@ -29,7 +29,7 @@ def renaming(text: str) -> tuple[str, str]:
     return before, after
 
 
-class Command(BaseCommand):
+class Command(OutputCommand):
     help = (
         "Converts the schedules of another system to rows of the database, and reports those that cannot be "
         "converted. The other system is not changed: stop its scheduler when django-loco's runs."
@@ -84,12 +84,12 @@ class Command(BaseCommand):
                     by=f"loco_import {options['source']}",
                 )
             ]
-        except (LocoConfigurationError, QueueError, OSError, UnicodeDecodeError) as error:
+        except (QueueError, OSError, UnicodeDecodeError) as error:
             raise CommandError(f"{error}") from error
         lines = self.lines(results, is_tried=options["dry_run"])
         if options["format"] == "json":
             lines = iter([json.dumps([asdict(each) for each in results], indent=2)])
-        show(self.stdout, lines, owns_process=getattr(self, "_called_from_command_line", False))
+        self.show(lines)
 
     def read(self, options: Mapping[str, Any]) -> Iterable[imports.ForeignSchedule]:
         match options["source"]:

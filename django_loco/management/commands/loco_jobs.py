@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from signal import SIGINT
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import override
 
 from ... import jobs
@@ -14,7 +14,7 @@ from ...exceptions import LocoError
 from ...jobs.transfer.importing import FINISHED
 from ...log.plain_text import one_line
 from ...process.exit_codes import shell_code
-from ..output import show, warning_of_memory
+from ..output import OutputCommand, warning_of_memory
 from ..stored_jobs import batches, limits, listing, workflows
 from ..stored_jobs.arguments import add_flags_of_django, json_list, json_object, json_value, moment, positive
 from ..stored_jobs.bulk import BULK, BulkOperation, searched
@@ -47,7 +47,7 @@ WORKER_VERBS: Mapping[str, tuple[Callable[..., None], str, str]] = {
 }
 
 
-class Command(BaseCommand):
+class Command(OutputCommand):
     help = "Shows stored jobs, and retries, cancels, changes, moves or deletes them. Pauses queues, and stops workers."
     requires_system_checks = ()  # it has to work when something is wrong
 
@@ -140,7 +140,6 @@ class Command(BaseCommand):
 
     @override("en")
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
-        owns_process = getattr(self, "_called_from_command_line", False)
         with explained():
             if verb == "import":
                 import_dump(options, self.stdout, self.stderr)
@@ -151,7 +150,7 @@ class Command(BaseCommand):
             if warning := warning_of_memory(options["backend"]):
                 self.stderr.write(warning)
             if verb == "dump":
-                dump(options, self.stdout, self.stderr, owns_process=owns_process)
+                dump(options, self.stdout, self.stderr, self.show)
             elif verb in BULK:
                 BulkOperation(verb, options, self.stdout).run()
             elif verb in ("pause", "resume"):
@@ -161,7 +160,7 @@ class Command(BaseCommand):
                 tell(options["worker"], backend=options["backend"])
                 self.stdout.write(answer.format(one_line(options["worker"])))
             else:
-                show(self.stdout, self.lines(verb, options), owns_process=owns_process)
+                self.show(self.lines(verb, options))
 
     def lines(self, verb: str, options: Mapping[str, Any]) -> Iterator[str]:
         """Return the lines of a command that shows something."""

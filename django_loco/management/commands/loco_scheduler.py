@@ -1,6 +1,6 @@
 """``manage.py loco_scheduler``. Runs a scheduler; or lists, runs and pauses schedules."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -15,7 +15,6 @@ from ...scheduler.api.control import current
 from ...scheduler.registry import default
 from .. import schedules, ticks
 from ..base import RELOADS, LocoCommand, add_noreload
-from ..output import show
 
 
 class Command(LocoCommand):
@@ -90,10 +89,6 @@ class Command(LocoCommand):
             return
         greet = self.greeter(run_options, options, RELOADS if reloads else "")
         self.run_process(run_options, NoServer(), greet, options, reloads=reloads)
-
-    def show(self, lines: Iterable[str]) -> None:
-        """Write ``lines`` to stdout."""
-        show(self.stdout, lines, owns_process=self.owns_process)
 
     def show_problems(self) -> None:
         for problem in scheduler.problems():

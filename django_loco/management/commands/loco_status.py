@@ -8,12 +8,12 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import override
 
 from ...exceptions import QueueError
 from .. import status
-from ..output import show, warning_of_memory
+from ..output import OutputCommand, warning_of_memory
 from ..stored_jobs.arguments import positive
 
 #: Clears a terminal and begins at its top.
@@ -31,7 +31,7 @@ def countable(text: str) -> int:
     return number
 
 
-class Command(BaseCommand):
+class Command(OutputCommand):
     help = (
         "Shows workers, queues, schedules and recent failures on one screen. "
         "Ends with code 1 if a threshold is exceeded."
@@ -69,11 +69,7 @@ class Command(BaseCommand):
         now = self.read(options)
         if warning := warning_of_memory(options["backend"]):
             self.stderr.write(warning)
-        show(
-            self.stdout,
-            self.lines(now, options["format"]),
-            owns_process=getattr(self, "_called_from_command_line", False),
-        )
+        self.show(self.lines(now, options["format"]))
         if now.problems:
             raise CommandError(" ".join(now.problems))
 

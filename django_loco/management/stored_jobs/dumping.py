@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -13,18 +13,22 @@ from django.core.management.base import CommandError, OutputWrapper
 
 from ...jobs.stores import searched as searched_aliases
 from ...jobs.transfer.dumping import Dump
-from ..output import show
 from .bulk import searched
 from .confirmation import jobs_in_words
 from .progress import Progress
 
 
-def dump(options: Mapping[str, Any], stdout: OutputWrapper, stderr: OutputWrapper, *, owns_process: bool) -> None:
-    """Write the dump. Raises ``CommandError`` if the file cannot be written, or if jobs are missing in the dump."""
+def dump(
+    options: Mapping[str, Any], stdout: OutputWrapper, stderr: OutputWrapper, show: Callable[[Iterable[str]], None]
+) -> None:
+    """Write the dump, with ``show`` if it goes to ``stdout``.
+
+    Raises ``CommandError`` if the file cannot be written, or if jobs are missing in the dump.
+    """
     made = Dump(searched_aliases(options["backend"]), searched(options))
     with Progress(stderr, "Dumping") as progress:
         if options["output"] is None:
-            show(stdout, _shown(made, progress), owns_process=owns_process)
+            show(_shown(made, progress))
         else:
             _write_file(Path(options["output"]), _shown(made, progress))
     if options["output"] is not None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import override_settings
 
 from django_loco import jobs, scheduler
 from django_loco.core.job import utcnow
@@ -196,6 +197,14 @@ def test_it_is_watched_until_it_is_interrupted(queue: Queue, monkeypatch: Any):
     screens = run("--watch", "--backend", "default").split(loco_status.CLEAR)[1:]
     assert ["store is away" in screen for screen in screens] == [False, True, False]
     assert "There are no jobs." in screens[2]
+
+
+@pytest.mark.parametrize("words", [(), ("--watch",), ("--locks",)])
+@pytest.mark.parametrize("wrong", [{"WORKER_MODE": "x"}, {"TASKS": {}}])
+def test_a_wrong_setting_is_an_error_of_the_command(monkeypatch, words, wrong):
+    monkeypatch.setattr("django_loco.management.commands.loco_status.time.sleep", lambda seconds: pytest.fail("waits"))
+    with override_settings(**wrong), pytest.raises(CommandError, match=next(iter(wrong))):
+        run(*words)
 
 
 def test_locks():
