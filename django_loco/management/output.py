@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from signal import SIGPIPE
 from typing import Any
 
@@ -16,12 +17,20 @@ from ..process.exit_codes import shell_code
 
 
 class OutputCommand(BaseCommand):
-    """A command. A wrong setting ends it with a message instead of a traceback."""
+    """A command. A wrong setting ends it with a message instead of a traceback.
+
+    If the process was started for it, what is wrong with stdout does not show a traceback either.
+    """
 
     @property
     def owns_process(self) -> bool:
         """Whether the process was started for this command."""
         return getattr(self, "_called_from_command_line", False)
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run the command of a command line."""
+        self.stdout = OwnOutput(sys.stdout)
+        super().run_from_argv(argv)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run the command. Raises ``CommandError`` for a wrong setting."""
@@ -29,30 +38,44 @@ class OutputCommand(BaseCommand):
             return super().execute(*args, **options)
         except LocoConfigurationError as error:
             raise CommandError(str(error)) from error
+        finally:
+            if self.owns_process:
+                self.stdout.flush()  # at its exit the interpreter would show a traceback
 
     def show(self, lines: Iterable[str]) -> None:
         """Write ``lines`` to stdout."""
-        show(self.stdout, lines, owns_process=self.owns_process)
-
-
-def show(stdout: OutputWrapper, lines: Iterable[str], *, owns_process: bool) -> None:
-    """Write ``lines``. If the reader of the pipe has gone, end quietly, as Unix filters do.
-
-    ``owns_process``: whether the process was started for this command. If not, ``BrokenPipeError`` is raised. Raises
-    ``CommandError`` if the output cannot be written for another reason, such as a full disk.
-    """
-    try:
         for line in lines:
-            stdout.write(line)
-        stdout.flush()
+            self.stdout.write(line)
+        self.stdout.flush()
+
+
+class OwnOutput(OutputWrapper):
+    """The stdout of a process that was started for a command.
+
+    If the reader of the pipe has gone, the process ends quietly, as Unix filters do. If the output cannot be written
+    for another reason, such as a full disk, it raises ``CommandError``.
+    """
+
+    def write(self, *line: Any, **options: Any) -> None:  # type: ignore[override] # as in Django
+        """Write a line."""
+        with _or_end():
+            super().write(*line, **options)
+
+    def flush(self) -> None:
+        """Write what is in the buffer."""
+        with _or_end():
+            super().flush()
+
+
+@contextmanager
+def _or_end() -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
-        if not owns_process:
-            raise
         _drop_the_rest()
         sys.exit(shell_code(-SIGPIPE))
     except OSError as error:
-        if owns_process:
-            _drop_the_rest()
+        _drop_the_rest()
         raise CommandError(f"The output cannot be written: {error}") from error
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +74,35 @@ def test_a_full_disk_ends_a_list_with_a_clear_error(project: Project):
     assert done.returncode == 1
     assert "CommandError: The output cannot be written" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "words", [("loco_status", "--watch"), ("loco_jobs", "pause", "emails"), ("loco_jobs", "purge", "--all", "--yes")]
+)
+def test_a_command_whose_reader_has_gone_has_no_traceback(project: Project, words: tuple[str, ...], unbuffered: str):
+    read, write = os.pipe()
+    os.close(read)
+    environment = project.environment | {"PYTHONUNBUFFERED": unbuffered}
+    with os.fdopen(write, "wb") as gone:
+        done = subprocess.run(
+            project.command_line(*words), env=environment, stdout=gone, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (shell_code(-signal.SIGPIPE), "")
+
+
+def test_a_full_disk_is_a_clear_error_of_a_command_that_says_one_line(project: Project):
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            project.command_line("loco_jobs", "pause", "emails"),
+            env=project.environment | {"PYTHONUNBUFFERED": ""},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("CommandError: The output cannot be written")
 
 
 @pytest.mark.parametrize("store", ["database", "redis"])

@@ -102,6 +102,5 @@ class Command(OutputCommand):
                 text = "\n".join([*([warning] if warning else []), *self.lines(now, options["format"])])
             except CommandError as error:
                 text = str(error)
-            self.stdout.write(f"{CLEAR}{text}")
-            self.stdout.flush()
+            self.show([f"{CLEAR}{text}"])
             time.sleep(WATCH_SECONDS)

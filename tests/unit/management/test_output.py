@@ -4,36 +4,52 @@ from __future__ import annotations
 
 import io
 from errno import ENOSPC
+from signal import SIGPIPE
 
 import pytest
-from django.core.management.base import CommandError, OutputWrapper
+from django.core.management.base import CommandError
 
-from django_loco.management.output import show, warning_of_memory
+from django_loco.management.output import OutputCommand, OwnOutput, warning_of_memory
 
 
-class Closed(io.StringIO):
+class Broken(io.StringIO):
+    """A stream whose reader has gone, or whose disk is full."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__()
+        self.error = error
+
     def write(self, text: str) -> int:
-        raise BrokenPipeError
+        raise self.error
 
 
 def test_each_line_is_written():
-    out = io.StringIO()
-    show(OutputWrapper(out), iter(["one", "two"]), owns_process=True)
-    assert out.getvalue() == "one\ntwo\n"
+    command = OutputCommand(stdout=io.StringIO())
+    command.show(iter(["one", "two"]))
+    assert command.stdout.getvalue() == "one\ntwo\n"
 
 
-def test_within_another_program_a_closed_pipe_is_an_error():
-    with pytest.raises(BrokenPipeError):
-        show(OutputWrapper(Closed()), ["one"], owns_process=False)
+@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(ENOSPC, "No space left on device")])
+def test_within_another_program_an_output_that_cannot_be_written_raises_its_own_error(error):
+    with pytest.raises(type(error)):
+        OutputCommand(stdout=Broken(error)).show(["one"])
 
 
-def test_an_output_that_cannot_be_written_is_a_clear_error():
-    class Full(io.StringIO):
-        def write(self, text: str) -> int:
-            raise OSError(ENOSPC, "No space left on device")
+@pytest.mark.parametrize("act", [lambda out: out.write("one"), lambda out: out.flush()])
+def test_a_reader_that_has_gone_ends_the_process_quietly(monkeypatch, act):
+    dropped = []
+    monkeypatch.setattr("django_loco.management.output._drop_the_rest", lambda: dropped.append(1))
+    stream = Broken(BrokenPipeError())
+    stream.flush = lambda: stream.write("")
+    with pytest.raises(SystemExit) as ended:
+        act(OwnOutput(stream))
+    assert (ended.value.code, dropped) == (128 + SIGPIPE, [1])
 
+
+def test_an_output_that_cannot_be_written_is_a_clear_error(monkeypatch):
+    monkeypatch.setattr("django_loco.management.output._drop_the_rest", lambda: None)
     with pytest.raises(CommandError, match=r"The output cannot be written: .*No space left on device"):
-        show(OutputWrapper(Full()), ["one"], owns_process=False)
+        OwnOutput(Broken(OSError(ENOSPC, "No space left on device"))).write("one")
 
 
 def test_jobs_that_cannot_be_seen_are_in_memory_or_run_at_once(settings):
