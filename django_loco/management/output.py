@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from signal import SIGPIPE
 from typing import Any
 
@@ -28,7 +29,9 @@ class OutputCommand(BaseCommand):
         return getattr(self, "_called_from_command_line", False)
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """Run the command of a command line."""
+        """Run the command of a command line. What stdout cannot encode is written with backslashes."""
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
         self.stdout = OwnOutput(sys.stdout)
         super().run_from_argv(argv)
 

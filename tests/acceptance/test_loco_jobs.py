@@ -105,6 +105,21 @@ def test_a_full_disk_is_a_clear_error_of_a_command_that_says_one_line(project: P
     assert done.stderr.startswith("CommandError: The output cannot be written")
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_what_stdout_cannot_encode_has_backslashes(project: Project, encoding: str):
+    project.write("pages/work.py", "from django_loco.tasks import task\n\n@task\ndef echo(text): ...\n")
+    project.shell("from pages.work import echo\n[echo.enqueue(text) for text in ('a', 'caf\\udce9 ü', 'c')]")
+    u, o = (r"\xfc", r"\xf6") if encoding == "ascii" else ("ü", "ö")
+    for words, lines, told in (
+        (("list", "--format", "csv"), 4, rf"caf\udce9 {u}"),
+        (("pause", "--tag", "ö"), 1, f"The tag '{o}' is paused."),
+    ):
+        process = project.start("loco_jobs", *words, PYTHONIOENCODING=encoding)
+        assert process.wait() == CLEAN, process.output
+        assert len(process.output.splitlines()) == lines
+        assert told in process.output
+
+
 @pytest.mark.parametrize("store", ["database", "redis"])
 def test_running_jobs_of_another_process_are_cancelled(project: Project, store: str, request: pytest.FixtureRequest):
     if store == "redis":
