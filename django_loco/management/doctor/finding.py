@@ -57,7 +57,8 @@ def of_messages(messages: Iterable[CheckMessage]) -> Iterator[Finding]:
             "error" if message.level >= checks.ERROR else "warning" if message.level >= checks.WARNING else "info"
         )
         about = "" if message.obj is None else f"{message.obj}: "
-        yield Finding(level=level, id=message.id or "unnamed", text=f"{about}{message.msg}", remedy=message.hint or "")
+        remedy = str(message.hint or "")  # both may be lazy translations
+        yield Finding(level=level, id=message.id or "unnamed", text=f"{about}{message.msg}", remedy=remedy)
 
 
 def counted(number: int, one: str, several: str, *, text: str = "") -> str:

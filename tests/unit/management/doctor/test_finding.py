@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import pytest
 from django.core import checks
+from django.utils.translation import gettext_lazy
 
 from django_loco.management.doctor.finding import LEVELS, Finding, counted, error, info, of_messages, warning
 
@@ -24,6 +28,12 @@ def test_each_level_has_its_function():
 def test_messages_of_system_checks(level: int, name: str):
     message = checks.CheckMessage(level, "It is so.", hint="Do this.", id="shop.X001")
     assert [*of_messages([message])] == [Finding(level=name, id="shop.X001", text="It is so.", remedy="Do this.")]  # type: ignore[arg-type]
+
+
+def test_lazy_texts_of_a_message_are_texts_in_json():
+    message = checks.Warning(gettext_lazy("It is so."), hint=gettext_lazy("Do this."), id="shop.W001")
+    [finding] = of_messages([message])
+    assert json.loads(json.dumps(asdict(finding)))["remedy"] == "Do this."
 
 
 def test_a_message_about_something_names_it():
