@@ -13,7 +13,7 @@ from ...queues import Queue
 from ...queues.base import NO_LOGS
 from ..operations.edits import require_queue
 from ..signing import is_genuine, signed
-from ..stores import queue_of
+from ..stores import backend_of, queue_of
 
 #: The number of jobs whose logs are read in one call. Those of a job may have a megabyte.
 LOGS_AT_ONCE = 100
@@ -24,9 +24,14 @@ NUMBERS, NUMBERS_END = ("priority", "lost"), 1 << 15
 def shared_queue(alias: str) -> Queue:
     """Return the queue of an alias of django-loco.
 
-    Raises ``ValueError`` for an unknown alias, and for one with its jobs in the memory of other processes.
+    Raises ``ValueError`` for an unknown alias, and for one that stores none, or in the memory of other processes.
     """
     queue = queue_of(alias)
+    if not queue.is_shared and not backend_of(alias).runs_stored_jobs:
+        raise ValueError(
+            f"The jobs of TASKS[{alias!r}] run inside enqueue() (ForegroundBlocking), so none are stored. "
+            "Use WORKER_MODE = 'BackgroundQueue'."
+        )
     if not queue.is_shared:
         raise ValueError(
             f"The jobs of TASKS[{alias!r}] are in the memory of the processes that enqueue them, which this command "

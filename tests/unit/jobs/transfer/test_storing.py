@@ -13,10 +13,19 @@ from django_loco.queues.memory import MemoryQueue
 from tests.unit.jobs.conftest import make_job
 
 
-def test_the_memory_of_other_processes_cannot_be_reached(monkeypatch):
+def test_the_memory_of_other_processes_cannot_be_reached(monkeypatch, settings):
     assert shared_queue("default") is queue_for("default")
     monkeypatch.setattr(MemoryQueue, "is_shared", False)
+    settings.WORKER_MODE = "BackgroundAsync"
     with pytest.raises(ValueError, match=r"TASKS\['default'\] are in the memory of the processes"):
+        shared_queue("default")
+
+
+def test_an_alias_whose_jobs_run_at_once_has_none_to_reach(settings, monkeypatch):
+    monkeypatch.setattr(MemoryQueue, "is_shared", False)
+    options = {"mode": "ForegroundBlocking"}
+    settings.TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend", "OPTIONS": options}}
+    with pytest.raises(ValueError, match=r"TASKS\['default'\] run inside enqueue\(\) \(ForegroundBlocking\), so none"):
         shared_queue("default")
 
 
