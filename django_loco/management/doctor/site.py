@@ -35,6 +35,8 @@ logger = get_logger("django_loco.operations")
 
 #: The trouble of an SQLite file that does not exist.
 NO_FILE = "there is no such file."
+#: The remedy at the end of an error of a store that is down. The finding has a remedy of its own.
+REMEDY_OF_REFUSAL = " Start it, or correct "
 #: The number of the newest waiting jobs that are read, and the states of these.
 SAMPLED, WAITING = 2_000, ("waiting", "scheduled", "retrying")
 #: The number of the newest failed jobs that are read.
@@ -157,7 +159,8 @@ class Store:
         if not trouble:
             return None
         place, setting = self.examiner.address, self.examiner.setting
-        text = f"The jobs of TASKS[{self.alias!r}] cannot be reached in {place}: {trouble}"
+        said = trouble.partition(REMEDY_OF_REFUSAL)[0]
+        text = f"The jobs of TASKS[{self.alias!r}] cannot be reached in {place}: {said}"
         return error("store.unreachable", text, remedy_of(trouble, setting))
 
     def _unanswered(self) -> str:

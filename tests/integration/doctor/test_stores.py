@@ -57,6 +57,7 @@ def test_redis_that_is_not_there(settings, db):
     assert away.level == "error"
     assert away.text.startswith(f"The jobs of TASKS['default'] cannot be reached in Redis at 127.0.0.1:{port}/3: ")
     assert "refused" in away.text.lower()
+    assert "Start it" not in away.text
     assert away.remedy == "Start or repair it, or correct TASKS['default']['OPTIONS']['url']."
     report = examined(production=True)
     assert PASSWORD not in str(report)
