@@ -19,6 +19,8 @@ _UP_TO_COMMA = re.compile(r"[^\s,]*")
 _UP_TO_SPACE = re.compile(r"\S*")
 #: A value that has to be quoted.
 _NEEDS_QUOTES = re.compile(r"\s|^[\"']|^$")
+#: The same of a name after the dot of a word.
+_NAME_NEEDS_QUOTES = re.compile(r"[\s:\"']")
 #: Words whose values are JSON or text, in which a comma has no meaning of its own.
 WITHOUT_LISTS = ("args", "metadata")
 
@@ -38,8 +40,10 @@ class Token:
     """The index of its first character in the text; ``None``: it was given as a keyword argument."""
 
     def __str__(self) -> str:
-        values = ",".join(_quoted(value, is_list=is_list(self.word)) for value in self.values)
-        return f"{'-' * self.is_negated}{self.word}:{values}"
+        values = ",".join(_written(value, is_list=is_list(self.word)) for value in self.values)
+        word, dot, name = self.word.partition(".")
+        name = _quoted(name) if _NAME_NEEDS_QUOTES.search(name) else name
+        return f"{'-' * self.is_negated}{word}{dot}{name}:{values}"
 
 
 def is_list(word: str) -> bool:
@@ -47,12 +51,18 @@ def is_list(word: str) -> bool:
     return word.partition(".")[0] not in WITHOUT_LISTS
 
 
-def _quoted(value: str, *, is_list: bool) -> str:
+def _written(value: str, *, is_list: bool) -> str:
     """Return ``value`` as it is written in a filter, in quotes if it needs them."""
-    if not _NEEDS_QUOTES.search(value) and not (is_list and "," in value):
-        return value
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return _quoted(value) if _NEEDS_QUOTES.search(value) or (is_list and "," in value) else value
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def _unquoted(quoted: str) -> str:
+    return _ESCAPED.sub(r"\1", quoted[1:-1])
 
 
 def tokens_of(text: str) -> Iterator[Token]:
@@ -69,6 +79,8 @@ def _token(text: str, start: int) -> tuple[Token, int]:
     head = _WORD.match(text, start)
     assert head is not None  # noqa: S101 - it matches the empty text
     word, end = head[2], head.end()
+    if word.endswith(".") and (name := _QUOTED.match(text, end)):
+        word, end = word + _unquoted(name[0]), name.end()
     if not word or text[end : end + 1] != ":":
         found = text[start : max(_end(_UP_TO_SPACE, text, start), end)]
         status = nearest(found, STATES) or "failed"
@@ -99,7 +111,7 @@ def _quoted_value(text: str, start: int, *, is_list: bool) -> tuple[str, int]:
     follows = text[match.end() : match.end() + 1]
     if follows and not follows.isspace() and not (is_list and follows == ","):
         raise FilterError("there must be a space after a quoted value", text=text, position=match.end())
-    return _ESCAPED.sub(r"\1", match[0][1:-1]), match.end()
+    return _unquoted(match[0]), match.end()
 
 
 def _end(pattern: re.Pattern[str], text: str, start: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from functools import reduce
 
 import pytest
 from hypothesis import assume, given
@@ -105,6 +106,16 @@ def test_a_value_of_metadata_is_no_pattern(text):
         assert condition.matches(make_job(metadata=json.dumps({"tenant": text})), NOW)
         assert not condition.matches(make_job(metadata=json.dumps({"tenant": f"{text}x"})), NOW)
         assert not condition.matches(make_job(metadata=json.dumps({"tenant": f'"{text}x"'})), NOW)
+
+
+@given(texts)
+def test_a_name_in_metadata_may_have_any_characters(name):
+    assume(all(name.split(".")))
+    found = filter_of("", {"metadata": {name: 1}}, NOW)
+    assert found.matches(
+        make_job(metadata=json.dumps(reduce(lambda value, key: {key: value}, name.split(".")[::-1], 1))), NOW
+    )
+    assert str(filter_of(str(found), {}, NOW)) == str(found)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(WORDS)), max_size=5))

@@ -31,6 +31,7 @@ def parts(text):
         ("older:2026-11-28T09:30", [(False, "older", ("2026-11-28T09:30",))]),
         ("args.text:''", [(False, "args.text", ("",))]),
         ("tag:-x", [(False, "tag", ("-x",))]),
+        ("""metadata."a b":1 -args.'c:\\'d':2""", [(False, "metadata.a b", ("1",)), (True, "args.c:'d", ("2",))]),
     ],
 )
 def test_words_and_values(text, expected):
@@ -63,7 +64,7 @@ def test_mistakes_name_the_place(text, position, message):
     assert f"(at character {position + 1} of {text!r})" in str(caught.value)
 
 
-words = st.from_regex(r"[a-z]{1,5}(\.[a-z0-9]{1,4})?", fullmatch=True)
+words = st.from_regex(r"[a-z]{1,5}(\.[a-z0-9]{1,4})?", fullmatch=True) | texts.map("metadata.{}".format)
 tokens = st.builds(
     lambda word, values, negated: Token(
         word=word, values=tuple(values[:1] if word.startswith(("args", "metadata")) else values), is_negated=negated
