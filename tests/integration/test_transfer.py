@@ -20,7 +20,9 @@ from django.core.management import CommandError, call_command
 
 from django_loco import jobs
 from django_loco.core.job import FAILED, READY, SUCCESSFUL, Job, error_of, new_id, utcnow
+from django_loco.core.uniqueness import FINISHED
 from django_loco.exceptions import JobTimeout
+from django_loco.jobs.operations.reruns import following
 from django_loco.jobs.transfer.dumping import Dump
 from django_loco.jobs.transfer.parking import is_parked, parked
 from django_loco.queues import Queue, queue_for
@@ -29,7 +31,7 @@ from django_loco.queues.memory import MemoryQueue
 from django_loco.tasks import batch
 from tests.app import tasks
 
-from .jobs.conftest import LOCO, drain
+from .jobs.conftest import CLAIM, LOCO, drain
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "second"])
 
@@ -395,6 +397,19 @@ def test_members_of_a_batch_stay_in_their_store(stores: Callable[[str], Queue]) 
         run("move", "--from", "database", "--to", "redis", "--all", "--yes")
     assert [job.id for job in stores("redis").list()] == [other.id]
     assert stores("database").get(member.id) is not None
+
+
+def test_a_rerun_stays_with_the_job_before_it(stores: Callable[[str], Queue]) -> None:
+    queue = stores("database")
+    first = Job(task_path="tests.app.tasks.add", backend="database", unique_key="k", unique_until=FINISHED)
+    queue.enqueue([first])
+    queue.fetch(CLAIM)
+    queue.enqueue([following(replace(first, id=new_id()))])
+    assert run("move", "--from", "database", "--to", "redis", "--all") == (
+        "Moved 0 jobs. Stayed: 1 job with a unique key. Two that run one after the other stay together. To move the "
+        "second, run the command again when the first has ended.\n"
+    )
+    assert stores("redis").list() == []
 
 
 def test_a_dump_keeps_the_batch_of_a_job(stores: Callable[[str], Queue], tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ from ...queues import Queue
 from ...queues.base import Change
 from ..language.patterns import escape
 from ..operations.bulk import BATCH, batches
+from ..operations.reruns import follows, key_after
 from ..operations.unfinished import unfinished
 from ..search import Search
 from ..stores import backend_of
@@ -57,6 +58,9 @@ class MoveReport:
 
     known: int = 0
     """Jobs that stay because the target knows their ids, once-keys or unique keys."""
+
+    following: int = 0
+    """Jobs that stay because they run after a unique job that has not ended, or because another one runs after them."""
 
     unreadable: int = 0
     """Jobs that stay because they cannot be read as they are stored."""
@@ -144,9 +148,17 @@ class Move:
         self.report.unreadable += not job.is_readable
         if not job.is_readable or is_parked(job):
             return False
+        if follows(job) or self._is_followed(job):
+            self.report.following += 1
+            return False
         if problem := _problem(job):
             self.report.refused[job.id] = problem
         return not problem
+
+    def _is_followed(self, job: Job) -> bool:
+        """Return whether a job waits for the end of ``job``, which it would not see in another store."""
+        key = job.unique_key if job.started_at is not None else None
+        return key is not None and bool(self._source.holders({key_after(key)}))
 
     def _park(self, jobs: Sequence[Job]) -> list[Job]:
         moving = {job.id: parked(job, self._target_alias) for job in jobs}

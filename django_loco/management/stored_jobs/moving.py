@@ -70,6 +70,11 @@ def _stay(report: MoveReport) -> Iterator[str]:
         yield f"Stayed: {jobs_in_words(report.changed)} that changed or began to run meanwhile."
     if report.known:
         yield f"Stayed: {jobs_in_words(report.known)} whose id, once-key or unique key is known there."
+    if report.following:
+        yield (
+            f"Stayed: {jobs_in_words(report.following)} with a unique key. Two that run one after the other stay "
+            "together. To move the second, run the command again when the first has ended."
+        )
     if report.unreadable:
         yield f"Stayed: {jobs_in_words(report.unreadable)} that cannot be read as stored."
     for (source, target), number in sorted(report.elsewhere.items()):

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from django_loco import jobs
-from django_loco.core.job import READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
+from django_loco.core.job import READY, RERUN, RUNNING, SUCCESSFUL, Job, Outcome, new_id, utcnow
+from django_loco.core.uniqueness import FINISHED
 from django_loco.exceptions import QueueRefused, QueueUnavailable, Unfinished
 from django_loco.jobs.operations import UNFINISHED
+from django_loco.jobs.operations.reruns import following, settle
 from django_loco.jobs.transfer.moving import Move, MoveReport
 from django_loco.jobs.transfer.parking import PARKED_QUEUE, gone, is_parked, parked
 from django_loco.queues import Claim, Queue, queue_for
@@ -86,6 +88,24 @@ def test_what_does_not_wait_stays(stored, queue):
     before = queue.list()
     assert move().moved == 0
     assert queue.list() == before
+
+
+def test_jobs_that_run_one_after_the_other_stay_together_until_the_first_has_ended(queue, target):
+    first = make_job(1, unique_key="k", unique_until=FINISHED, options={RERUN: True})
+    queue.restore([first])
+    [held] = queue.fetch(ALL)
+    second = following(replace(first, id=new_id()))
+    queue.restore([second])
+    assert (move().following, target.list()) == (1, [])
+    assert found(queue, second) == second
+    queue.finish([Outcome(job=held, status=READY, run_after=utcnow() + timedelta(hours=1))])  # it is retried
+    assert [*Move("default", "other").check(jobs.filter(backend="default", status=UNFINISHED))][-1].following == 2
+    assert (move().following, target.list()) == (2, [])
+    queue.change([Change(before=found(queue, first), after=None)])
+    settle(queue, {"k"})
+    report = move()
+    assert (report.following, report.moved) == (0, 1)
+    assert [job.id for job in target.list()] == [second.id]
 
 
 def test_only_what_matches_is_moved(queue):
