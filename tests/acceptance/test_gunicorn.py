@@ -180,6 +180,24 @@ def test_a_component_that_raises_does_not_touch_the_site(served):
     assert process.terminate() == CLEAN
 
 
+@pytest.mark.parametrize("options", [THREADS, ()], ids=["gthread", "sync"])
+def test_with_reload_a_syntax_error_is_shown_until_it_is_corrected(served, options):
+    process = served.gunicorn("--reload", *options)
+    served.change("pages/hooks.py", "import os\n", "import os(\n")
+    served.touch_until(process, "SyntaxError", "pages/hooks.py")
+    with pytest.raises(HTTPError, match="500") as shown:
+        get(served.url())
+    shown.value.close()
+    assert "django.setup()" not in process.output
+    served.change("pages/hooks.py", "import os(\n", "import os; os.write(1, b'corrected\\n')\n")
+    served.touch_until(process, "^corrected", "pages/hooks.py")
+    process.wait_for("[0-9] schedules", count=2)
+    served.begin(process)
+    served.open_gate("job")
+    process.wait_for("job job ends")
+    assert process.terminate() == CLEAN
+
+
 def test_several_copies_of_a_preloaded_site_share_nothing_but_the_jobs(served):
     served.write("site_wsgi.py", (served.folder / "site_wsgi.py").read_text() + PRELOADED)
     process = served.gunicorn("--preload", "-w", "2")

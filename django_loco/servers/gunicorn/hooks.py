@@ -80,6 +80,8 @@ def pre_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 (gunicorn's sign
 def post_worker_init(worker: Any) -> None:
     """Start the runtime, in a process that has loaded the site."""
     global _runtime
+    if worker.cfg.reload and worker.app.callable is None:
+        return  # a syntax error: gunicorn answers requests with it, and starts the next process when it is corrected
     if _runtime is None:  # a configuration file may call this, too
         _runtime = make_gunicorn_runtime(worker, _note_force)
         _alive[worker.age % MAX_PROCESSES] = 1
