@@ -48,12 +48,19 @@ def shell(text: str, *, silent: bool = False) -> str:
     text. Otherwise everybody who can write to the store could run any command.
     """
     require_shell_text(text)
-    with tempfile.TemporaryFile() as output:
+    with _output_file() as output:
         code = _run(text, output)
         text = _end_of(output)
     if code:
         raise CommandError(f"exit code {code}: {text}", returncode=code)
     return "" if silent else text
+
+
+def _output_file() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile()
+    except FileNotFoundError:  # a read-only file system
+        return os.fdopen(os.memfd_create("output"), "w+b")
 
 
 def _run(text: str, output: IO[bytes]) -> int:

@@ -8,7 +8,9 @@ import pytest
 from django.test import override_settings
 
 from django_loco.core import test_environment
+from django_loco.core.job import Job
 from django_loco.queues import forget, queue_for
+from django_loco.queues.memory import MemoryQueue, spool
 from django_loco.queues.memory.queue import KEYS_FILE
 from django_loco.scheduler import Registry, Scheduler
 from django_loco.worker import in_process
@@ -85,3 +87,31 @@ def test_projects_without_a_folder_of_their_own_do_not_share_one(monkeypatch, se
     del settings.BASE_DIR
     found.add(in_process.spool_folder("default"))
     assert len(found) == 3
+
+
+def no_folder():
+    raise FileNotFoundError(2, "No usable temporary directory found")
+
+
+def test_without_any_folder_jobs_run_and_their_loss_at_the_end_is_logged(monkeypatch, settings, tmp_path, caplog):
+    """As in a container whose file system is read-only."""
+    (tmp_path / "full").write_text("no folder")
+    monkeypatch.setattr(test_environment, "is_on", lambda: False)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    monkeypatch.setattr("tempfile.gettempdir", no_folder)
+    monkeypatch.setattr(spool, "TEMPORARY", tmp_path / "full")
+    settings.BASE_DIR = tmp_path / "read-only"
+    queue = MemoryQueue("default", {})
+    in_process.load_jobs("default", queue)
+    queue.enqueue([Job(task_path="a.b", backend="default")])
+    in_process.save_jobs("default", queue)
+    assert "1 jobs that wait in memory could not be kept" in caplog.text
+    forget()
+
+
+def test_with_a_folder_of_its_own_a_site_needs_no_temporary_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(test_environment, "is_on", lambda: False)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    monkeypatch.setattr("tempfile.gettempdir", no_folder)
+    with override_settings(TASKS={"default": BACKEND | {"OPTIONS": {"spool": tmp_path}}}):
+        assert tmp_path in in_process.spool_folder("default").parents

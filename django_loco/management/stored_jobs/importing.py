@@ -98,7 +98,14 @@ def _opened(name: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _copied(pipe: BinaryIO) -> Iterator[BinaryIO]:
-    """Copy what comes through a pipe to a file, because it is read twice."""
-    with tempfile.TemporaryFile() as copy:
-        shutil.copyfileobj(pipe, copy)
+    """Copy what comes through a pipe to a file, because it is read twice. Raises ``CommandError`` if that fails."""
+    with ExitStack() as stack:
+        try:
+            copy = stack.enter_context(tempfile.TemporaryFile())
+            shutil.copyfileobj(pipe, copy)
+        except OSError as error:
+            raise CommandError(
+                f"The dump in the pipe cannot be copied to a temporary file: {error}. "
+                "Set TMPDIR to a folder with room that this user may write to, or name a file."
+            ) from error
         yield cast("BinaryIO", copy)

@@ -37,6 +37,8 @@ logger = get_logger(__name__)
 LOG = "log"
 #: Takes jobs, and the kept logs of some of them by their ids.
 Take = Callable[[Sequence[Job], Mapping[str, str]], Any]
+#: The machine's folder for temporary files, where none can be written to.
+TEMPORARY = Path("/tmp")  # noqa: S108 - nothing is written there
 REMEDY = "Name a folder of this user's own in OPTIONS['spool']."
 
 
@@ -50,7 +52,7 @@ def folder_for(alias: str) -> Path | None:
     if test_environment.is_on():
         return None
     options = task_backends[alias].options
-    chosen = options.get("spool", _default_folder())
+    chosen = options["spool"] if "spool" in options else _default_folder()
     if chosen is None:
         return None
     return Path(chosen) / str(settings.SETTINGS_MODULE) / alias
@@ -61,7 +63,14 @@ def _default_folder() -> Path:
     if base is not None and os.access(base, os.W_OK):
         return Path(base) / ".django-loco"
     user = os.getuid() if hasattr(os, "getuid") else "user"
-    return Path(tempfile.gettempdir()) / f"django-loco-{user}" / _project()
+    return _temporary_folder() / f"django-loco-{user}" / _project()
+
+
+def _temporary_folder() -> Path:
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:  # no folder can be written to, so jobs cannot be kept: ``write_spool`` raises
+        return TEMPORARY
 
 
 def _project() -> str:

@@ -61,6 +61,14 @@ def test_of_long_output_the_end_is_kept(declared):
     assert told.endswith(" end\n")
 
 
+def test_a_shell_command_needs_no_folder_for_temporary_files(declared, monkeypatch):
+    def no_folder():
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", no_folder)
+    assert shell.call(declared("echo out; echo err >&2")) == "out\nerr\n"
+
+
 def test_a_shell_command_that_fails_says_why(declared):
     with pytest.raises(CommandError, match="exit code 3: no such customer") as caught:
         shell.call(declared("echo no such customer >&2; exit 3"))

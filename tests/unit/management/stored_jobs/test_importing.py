@@ -43,6 +43,16 @@ def test_stdin(monkeypatch):
     assert said("-") == "There are no jobs to import.\n"
 
 
+def test_a_pipe_without_a_folder_for_temporary_files(monkeypatch):
+    def no_folder():
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", no_folder)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(DUMP)))
+    with pytest.raises(CommandError, match=r"cannot be copied .*: .*No usable.* Set TMPDIR to a folder .* or name a f"):
+        said("-")
+
+
 def test_a_file_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(CommandError, match=r"missing cannot be read: .*No such file"):
         said(str(tmp_path / "missing"))
