@@ -6,6 +6,8 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable
 
+from django.utils import autoreload
+
 from ..component import Component
 from ..core.threads import DaemonThread
 
@@ -53,7 +55,7 @@ class Server(Component):
     def _run(self) -> None:
         error: BaseException | None = None
         try:
-            self.serve()
+            autoreload.check_errors(self.serve)()  # tells Django's reloader which file could not be imported
         except BaseException as caught:  # noqa: BLE001 (the process reports it)
             error = caught
         self.on_end(error)

@@ -14,7 +14,6 @@ from typing import Any
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.core.management.commands.runserver import Command as DjangoRunserver
-from django.utils import autoreload
 
 from ..core.lifecycle.fork import closed_in_copies
 from ..core.threads import DaemonThread
@@ -110,8 +109,7 @@ class DevServer(Server):
 
     def serve(self) -> None:
         """Check the project, bind the port, serve. Exits with code 1 if the port cannot be bound."""
-        # This tells Django's reloader which files could not be imported.
-        autoreload.check_errors(self._runserver.inner_run)(None, **self._options)
+        self._runserver.inner_run(None, **self._options)
 
     def stop(self, deadline: float) -> None:  # noqa: ARG002 (requests end without a deadline)
         """Close the port. Requests in flight go on; each connection is closed after its response."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
+
 from django_loco.shutdown import CLEAN
 from tests.acceptance.project import child_of, get, is_running, wait_until
 
@@ -69,14 +71,18 @@ def test_jobs_in_memory_outlive_the_reload(project):
     process.wait_for("job second ends")
 
 
-def test_code_that_cannot_be_loaded_is_waited_for(project):
-    process = project.serve("--worker")
+@pytest.mark.parametrize("server", [(), ("--http", "uvicorn"), ("--no-server",)], ids=["runserver", "uvicorn", "none"])
+def test_code_that_cannot_be_loaded_is_waited_for(project, server):
+    process = project.start(
+        "loco_start", *server, "--worker", *(() if "--no-server" in server else [str(project.port)])
+    )
+    process.wait_for(r"stop +Ctrl-C")
     project.change("pages/tasks.py", "def work", "dfe work")
     project.touch_until(process, "SyntaxError", "pages/tasks.py")
     project.change("pages/tasks.py", "dfe work", "def work")
     project.touch_until(process, "Restarted", "pages/tasks.py")
     process.wait_for("Restarted")
-    project.enqueue("job")
+    project.shell("from pages.tasks import work; work.enqueue('job')")
     process.wait_for("job job begins")
 
 
