@@ -20,7 +20,7 @@ from .children.control_channel import ALIVE, READY, ControlChannel
 from .embedded import take_ownership
 from .exit import enforce
 from .exit_codes import REPLACE
-from .server import Server
+from .server import PortError, Server
 from .signals.escalation import Level, handle_signal
 from .signals.handlers import SignalHandlers
 from .systemd import SystemdNotifier
@@ -122,7 +122,7 @@ class Process:
     def _on_server_end(self, error: BaseException | None) -> None:
         if self._shutdown.requested.is_set():
             return
-        if self._code_watch and not self._server.is_ready:
+        if self._code_watch and not self._server.is_ready and not isinstance(error, PortError):
             _show(error)
             return
         self._error = error or CommandError("The server ended unexpectedly.")

@@ -6,10 +6,15 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable
 
+from django.core.management.base import CommandError
 from django.utils import autoreload
 
 from ..component import Component
 from ..core.threads import DaemonThread
+
+
+class PortError(CommandError):
+    """The port cannot be bound, which no change of the code would help."""
 
 
 class Server(Component):

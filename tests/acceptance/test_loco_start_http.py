@@ -98,11 +98,13 @@ def test_an_application_that_cannot_be_imported_is_told(served, http, settings, 
     assert "Traceback" not in output
 
 
-@BOTH
-def test_with_a_taken_port_nothing_runs(served, http):
+@pytest.mark.parametrize(
+    ("http", "flags"), [("gunicorn", ALL), ("uvicorn", ALL), ("uvicorn", ("--worker", "--scheduler"))]
+)
+def test_with_a_taken_port_nothing_runs(served, http, flags):
     served.open_gate("job")
     with socket.create_server(("127.0.0.1", served.port)):
-        output = served.manage("loco_start", "--http", http, *ALL, str(served.port), code=FORCED)
+        output = served.manage("loco_start", "--http", http, *flags, str(served.port), code=FORCED)
     assert str(served.port) in output
     assert "schedules" not in output
 
