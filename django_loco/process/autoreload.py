@@ -29,7 +29,9 @@ from django.utils import autoreload
 from ..core.threads import DaemonThread
 from ..log.bounded import get_bounded_logger
 from ..shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED
+from ..tasks.loading import is_installed
 from .children.child import Child, start_in_terminal
+from .code_folders import code_folders
 from .exit_codes import REPLACE, shell_code
 from .signals.escalation import Level
 from .signals.handlers import SignalHandlers
@@ -64,15 +66,20 @@ class CodeWatch:
         self._begin(lambda: self._reloader.run(main))
 
     def start_with_folders(self) -> None:
-        """Watch the files of all modules, and those in the folders of the project's apps."""
-        for app in apps.get_app_configs():
-            if "site-packages" not in Path(app.path).parts:
-                self._reloader.watch_dir(app.path, "**/*.py")
-        self._begin(self._reloader.run_loop)
+        """Watch the files of all modules, and those in the folders of the project and its apps."""
+        self._begin(self._watch_folders)
 
     def stop(self) -> None:
         """Stop watching."""
         self._reloader.stop()
+
+    def _watch_folders(self) -> None:
+        for app in apps.get_app_configs():
+            if not is_installed(Path(app.path)):
+                self._reloader.watch_dir(app.path, "**/*.py")
+        for folder in code_folders():
+            self._reloader.watch_dir(folder, "*.py")
+        self._reloader.run_loop()
 
     def _begin(self, loop: Callable[[], None]) -> None:
         DaemonThread(target=self._run, args=(loop,), name="loco-reload").start()

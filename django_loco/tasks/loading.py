@@ -97,8 +97,9 @@ def _is_foreign(top: str) -> bool:
     if spec is None:
         return False
     places = [spec.origin] if spec.has_location and spec.origin else list(spec.submodule_search_locations or ())
-    return any(_is_installed(Path(place)) for place in places)
+    return any(is_installed(Path(place)) for place in places)
 
 
-def _is_installed(place: Path) -> bool:
+def is_installed(place: Path) -> bool:
+    """Return whether ``place`` belongs to Python or to an installed package."""
     return not INSTALLED.isdisjoint(place.parts) or place.is_relative_to(sysconfig.get_path("stdlib"))

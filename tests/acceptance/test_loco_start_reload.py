@@ -96,6 +96,16 @@ def test_an_app_that_cannot_be_loaded_is_waited_for(project):
     assert get(project.url()) == "version 1"
 
 
+def test_a_module_that_is_new_and_cannot_be_loaded_is_waited_for(project):
+    process = project.serve("--worker")
+    project.write("lib/new.py", "def broken(:\n")
+    project.change("pages/apps.py", "from django.apps", "import lib.new\nfrom django.apps")
+    project.touch_until(process, "Waiting for a change.", "pages/apps.py")
+    project.write("lib/new.py", "")
+    project.touch_until(process, "Restarted", "lib/new.py")
+    assert get(project.url()) == "version 1"
+
+
 def test_a_signal_while_no_code_could_be_loaded_ends_it(project):
     process = project.serve("--worker")
     project.change("pages/apps.py", "class PagesConfig", "clas PagesConfig")

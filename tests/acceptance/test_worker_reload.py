@@ -67,6 +67,21 @@ def test_several_processes_are_replaced_one_after_the_other(project):
     assert process.terminate() == CLEAN
 
 
+def test_several_processes_are_replaced_when_a_module_beside_the_apps_changes(project):
+    project.write("lib/words.py", "END = 'ends'\n")
+    project.change("pages/tasks.py", "from pages.steps", "from lib.words import END\nfrom pages.steps")
+    project.change("pages/tasks.py", "{name} ends", "{name} {END}")
+    process = project.start("loco_worker", "--processes", "1", "--reload")
+    process.wait_for(r"Process \d is ready")
+    project.write("lib/words.py", "END = 'ends, and is new'\n")
+    project.touch_until(process, CHANGED, "lib/words.py")
+    process.wait_for(r"Process \d is ready", count=2)
+    enqueue(project, "job")
+    project.open_gate("job")
+    process.wait_for("job job ends, and is new")
+    assert process.terminate() == CLEAN
+
+
 def test_signals_for_the_worker_reach_it(project):
     enqueue(project, "job")
     process = start(project, "loco_worker")
