@@ -14,10 +14,14 @@ from typing import Any
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.core.management.commands.runserver import Command as DjangoRunserver
+from django.db import DEFAULT_DB_ALIAS, Error, connections
 
 from ..core.lifecycle.fork import closed_in_copies
 from ..core.threads import DaemonThread
+from ..log.bounded import get_bounded_logger
 from ..process.server import Server
+from ..queues.database.availability import unusable
+from ..queues.timeouts import apply_store_timeout, store_timeout
 from .daphne import GracefulDaphne
 from .request_counter import RequestCounter
 
@@ -27,6 +31,8 @@ _NOISE = re.compile(
 )
 #: Seconds between two checks of the server's loop whether it should stop.
 POLL_SECONDS = 0.1
+
+logger = get_bounded_logger("django_loco.servers")
 
 
 def project_runserver() -> BaseCommand:
@@ -84,9 +90,9 @@ class GracefulServer:
 class DevServer(Server):
     """Runs the server of a ``runserver`` command.
 
-    The command keeps its flags, checks and handler. Two things are changed: ``server_cls``, to wait for requests in
-    flight, as Django's request threads die with the process; and ``on_bind``, to call ``on_ready`` instead of printing
-    a greeting.
+    The command keeps its flags, checks and handler. Three things are changed: ``server_cls``, to wait for requests in
+    flight, as Django's request threads die with the process; ``on_bind``, to call ``on_ready`` instead of printing a
+    greeting; and ``check_migrations``, to start while the database is away.
     """
 
     def __init__(self, runserver: Any, options: dict[str, Any]) -> None:
@@ -105,6 +111,7 @@ class DevServer(Server):
             runserver.server_cls = DjangoRunserver.server_cls
             runserver.inner_run = partial(DjangoRunserver.inner_run, runserver)
         runserver.on_bind = self._on_bind
+        runserver.check_migrations = partial(_check_migrations, runserver.check_migrations)
         runserver.server_cls = type("DevelopmentServer", (_mixin(runserver.server_cls), runserver.server_cls), own)
 
     def serve(self) -> None:
@@ -137,6 +144,17 @@ class DevServer(Server):
     def _on_bind(self, port: int) -> None:
         if not self._stopping.is_set():
             self.ready(url(self._runserver, port))
+
+
+def _check_migrations(check: Callable[[], None]) -> None:
+    """Call Django's check. A database that is away does not keep the site from starting."""
+    try:
+        with store_timeout():
+            apply_store_timeout(connections[DEFAULT_DB_ALIAS])
+            check()
+    except Error as error:
+        where = f"Migrations are not checked: they are in DATABASES[{DEFAULT_DB_ALIAS!r}]"
+        logger.warning("%s", unusable(where, DEFAULT_DB_ALIAS, error))
 
 
 def _mixin(server_class: type) -> type:

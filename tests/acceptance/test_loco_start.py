@@ -10,7 +10,7 @@ import pytest
 
 from django_loco.shutdown import CLEAN
 from tests.acceptance.project import get
-from tests.processes import SECONDS
+from tests.processes import SECONDS, free_port
 
 BANNER = re.compile(r"^  (\w+) +(.*)")
 
@@ -182,3 +182,15 @@ def test_connections_that_are_kept_open_do_not_hold_up_the_end(project):
         connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         assert connection.recv(1000).startswith(b"HTTP/1.1 200")
         assert process.terminate() == CLEAN
+
+
+@pytest.mark.parametrize("flags", [(), ("--noreload",)])
+def test_the_site_starts_while_its_database_is_away(project, flags):
+    away = {"ENGINE": "django.db.backends.postgresql", "HOST": "127.0.0.1", "PORT": str(free_port()), "NAME": "site"}
+    project.settings["DATABASES"] = {"default": away}
+    process = project.serve("--worker", *flags)
+    process.wait_for(r"Migrations are not checked: they are in DATABASES\['default'\], which .* Start it, or")
+    process.wait_for("cannot fetch and finish jobs for now")
+    assert "Traceback" not in process.output
+    assert get(project.url()) == "version 1"
+    assert process.terminate() == CLEAN

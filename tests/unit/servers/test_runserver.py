@@ -61,6 +61,9 @@ class Runserver:
     def __init__(self, server_cls: type) -> None:
         self.server_cls: Any = server_cls
 
+    def check_migrations(self) -> None:
+        pass
+
     def inner_run(self, *args: Any, **options: Any) -> None:
         self.server_cls(None, signal_handlers=True).run()
 
