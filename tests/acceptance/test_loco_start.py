@@ -194,3 +194,12 @@ def test_the_site_starts_while_its_database_is_away(project, flags):
     assert "Traceback" not in process.output
     assert get(project.url()) == "version 1"
     assert process.terminate() == CLEAN
+
+
+def test_a_wrong_schedule_does_not_keep_the_site_from_starting(project):
+    project.settings["LOCO"] = {"SCHEDULE": {"nightly": {"run": "pages.tasks.work", "cron": "99 * * * *"}}}
+    process = project.serve("--scheduler", "--noreload")
+    process.wait_for("ERROR: Schedule 'nightly': .* Until then this schedule is off; the others run")
+    assert banner(process)["scheduler"].endswith("1 more disabled because of errors")
+    assert get(project.url()) == "version 1"
+    assert process.terminate() == CLEAN

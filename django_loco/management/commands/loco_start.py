@@ -70,6 +70,7 @@ class Command(LocoCommand):
     def host_runserver(self, run_options: RunOptions, options: dict[str, Any]) -> None:
         runserver = self.runserver
         runserver.stdout, runserver.stderr, runserver.style = without_noise(self.stdout), self.stderr, self.style
+        runserver.check = lambda **_: self.check()
         runserver.run = lambda **options: self.host(run_options, DevServer(runserver, options), options)
         runserver.handle(**options)
 
