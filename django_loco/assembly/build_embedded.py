@@ -8,7 +8,9 @@ import shlex
 import sys
 from functools import partial
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.urls import get_resolver
 
 from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
@@ -39,6 +41,7 @@ def build_runtime(
         run_options = parse_flags(os.environ.get(FLAGS_VARIABLE, ""))
         loco = loco_settings()
         set_up_console(run_options.component, form=loco.LOG_FORMAT, limit=loco.LOG_JOBS_PER_SECOND)
+        _import_urls()
         timeout = _timeout(loco.SHUTDOWN_TIMEOUT, *grace, shows=shows)
         supervisor = Supervisor(component_specs(run_options))
     except LocoConfigurationError as error:
@@ -51,6 +54,15 @@ def build_runtime(
         partial(supervisor.shut_down, shutdown),
         announce=lambda: _show(run_options, url, remark) if shows else None,
     )
+
+
+def _import_urls() -> None:
+    """Import what the checks of the commands import: hooks beside tasks must be there before the first request."""
+    try:
+        if getattr(settings, "ROOT_URLCONF", None):
+            get_resolver().urlconf_module  # noqa: B018 (it imports the module)
+    except Exception:  # the server shows it to whoever sends a request
+        logger.exception("ROOT_URLCONF cannot be imported, so requests fail")
 
 
 class _Flags(BaseCommand):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
+from urllib.error import HTTPError
 
 import pytest
 
 from django_loco.process.signals.escalation import ONE_SIGNAL_SECONDS
 from tests.acceptance.project import get
-from tests.acceptance.servers import ServedProject, said, to_all, to_first
+from tests.acceptance.servers import STARTED, ServedProject, said, to_all, to_first
 from tests.processes import Process
 
 TERM, INT = signal.SIGTERM, signal.SIGINT
@@ -30,6 +31,32 @@ def gunicorn(served: ServedProject, *options: str, **environment: str) -> Proces
     return served.command(
         "gunicorn", "-k", "asgi", "--no-control-socket", bind, *options, "site_lifespan", **environment
     )
+
+
+def gunicorn_with_hooks(served: ServedProject, *options: str, **environment: str) -> Process:
+    return served.start_gunicorn(*options, **environment)
+
+
+@pytest.mark.parametrize("serve", [uvicorn, gunicorn_with_hooks])
+def test_hooks_beside_tasks_run_also_if_nothing_was_asked_or_done(served, serve):
+    hook = "@shutdown.after_server_shutdown\ndef late(context): say('hook of tasks')\n"
+    served.change("pages/tasks.py", "@task", f"from django_loco import shutdown\n{hook}\n@task")
+    process = serve(served, LOCO_START="--worker")  # a scheduler imports the tasks of all apps
+    process.wait_for(STARTED)
+    process.terminate()
+    assert said(process, "hook") == ["hook of tasks"]
+
+
+@pytest.mark.parametrize("serve", [uvicorn, gunicorn_with_hooks])
+def test_a_site_whose_urls_cannot_be_imported_is_served_with_its_components(served, serve):
+    served.change("pages/urls.py", "from django.urls", "import nowhere\nfrom django.urls")
+    process = serve(served)
+    process.wait_for("ROOT_URLCONF cannot be imported, so requests fail")
+    process.wait_for("[0-9] schedules")
+    with pytest.raises(HTTPError, match="500") as answer:
+        get(served.url())
+    answer.value.close()
+    process.terminate()
 
 
 @pytest.mark.parametrize(
