@@ -16,10 +16,13 @@ after Ctrl-C.)
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -65,21 +68,35 @@ class CodeWatch:
         autoreload.ensure_echo_on()
         self._begin(lambda: self._reloader.run(main))
 
-    def start_with_folders(self) -> None:
-        """Watch the files of all modules, and those in the folders of the project and its apps."""
-        self._begin(self._watch_folders)
+    def start_with_folders(self, since: float = math.inf) -> None:
+        """Watch the files of all modules, and those in the folders of the project and its apps.
+
+        A file that has changed after ``since`` (seconds since 1970) counts as well.
+        """
+        self._begin(lambda: self._watch_folders(since))
 
     def stop(self) -> None:
         """Stop watching."""
         self._reloader.stop()
 
-    def _watch_folders(self) -> None:
+    def _watch_folders(self, since: float) -> None:
         for app in apps.get_app_configs():
             if not is_installed(Path(app.path)):
                 self._reloader.watch_dir(app.path, "**/*.py")
         for folder in code_folders():
             self._reloader.watch_dir(folder, "*.py")
-        self._reloader.run_loop()
+        if since < math.inf and self._has_changed(since):
+            self._on_change()
+        else:
+            self._reloader.run_loop()
+
+    def _has_changed(self, since: float) -> bool:
+        now = time.time()
+        for path in self._reloader.watched_files():
+            with suppress(OSError):  # it has just been deleted
+                if since < path.stat().st_mtime <= now:
+                    return True
+        return False
 
     def _begin(self, loop: Callable[[], None]) -> None:
         DaemonThread(target=self._run, args=(loop,), name="loco-reload").start()
@@ -111,6 +128,7 @@ class Reloader:
         self._news = threading.Event()
         self._lock = threading.Lock()
         self._child: Child | None = None
+        self._began = 0.0
 
     def run(self) -> int:
         """Return the exit code of the last child."""
@@ -133,6 +151,7 @@ class Reloader:
         """Run a child to its end; return its exit code (as a shell would), and whether it could load its code."""
         variables = {autoreload.DJANGO_AUTORELOAD_ENV: "true"}
         variables |= {RELOADED_VARIABLE: "true"} if self._has_served else {}
+        self._began = time.time()
         with self._lock:
             child = self._child = start_in_terminal(variables)
             if self._signals:
@@ -171,7 +190,7 @@ class Reloader:
         """Wait until a file changes or a signal arrives."""
         logger.error("The code could not be loaded. Waiting for a change.")
         watch = CodeWatch(self._news.set)
-        watch.start_with_folders()
+        watch.start_with_folders(self._began)  # the correction may have been quicker than the end of the child
         self._news.wait()
         watch.stop()
         self._news.clear()

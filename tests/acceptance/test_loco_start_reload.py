@@ -96,6 +96,16 @@ def test_an_app_that_cannot_be_loaded_is_waited_for(project):
     assert get(project.url()) == "version 1"
 
 
+def test_a_correction_that_follows_at_once_is_noticed(project):
+    process = project.serve("--worker")
+    project.change("pages/apps.py", "class PagesConfig", "clas PagesConfig")
+    project.touch_until(process, "changed, reloading", "pages/apps.py")
+    process.wait_for("SyntaxError")
+    project.change("pages/apps.py", "clas PagesConfig", "class PagesConfig")  # the process is only about to end
+    process.wait_for("Restarted")
+    assert get(project.url()) == "version 1"
+
+
 def test_a_module_that_is_new_and_cannot_be_loaded_is_waited_for(project):
     process = project.serve("--worker")
     project.write("lib/new.py", "def broken(:\n")
