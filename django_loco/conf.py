@@ -303,8 +303,13 @@ def loco_settings() -> LocoSettings:
 
 
 def testing() -> Testing | None:
-    """Return ``LOCO["TESTING"]`` in Django's test environment, ``None`` anywhere else."""
-    return loco_settings().TESTING if test_environment.is_on() else None
+    """Return ``LOCO["TESTING"]`` in Django's test environment, ``None`` anywhere else.
+
+    In a block of ``testing.live_worker`` it is ``"live"``.
+    """
+    if not test_environment.is_on():
+        return None
+    return "live" if test_environment.is_live else loco_settings().TESTING
 
 
 def worker_mode(alias: str, options: Mapping[str, Any]) -> Mode:

@@ -21,6 +21,8 @@ from django.dispatch import Signal
 
 #: By how much a test has moved the clock of ``core.job.utcnow`` (see ``testing.travel``); ``None``: not at all.
 clock_shift: timedelta | None = None
+#: Whether ``LOCO["TESTING"]`` is ``"live"`` whatever the setting says (see ``testing.live_worker``).
+is_live = False
 
 #: A test begins, or the test environment has ended. Jobs that were enqueued before belong to no test any more.
 test_began = Signal()

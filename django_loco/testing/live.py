@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
 from django.db import connections
-from django.test.utils import override_settings
 
 from ..conf import loco_settings
 from ..core import test_environment
@@ -42,20 +42,34 @@ class LiveWorker:
 def live_worker() -> Iterator[LiveWorker]:
     """Set ``LOCO["TESTING"]`` to ``"live"`` and run a worker for each alias in ``TASKS`` within the block.
 
-    At its end the workers stop as at a shutdown: jobs that run have ``SHUTDOWN_TIMEOUT`` seconds to end.
+    At its end the workers stop as at a shutdown: jobs that run have ``SHUTDOWN_TIMEOUT`` seconds to end. If ``TASKS``,
+    ``LOCO`` or ``WORKER_MODE`` are overridden in the block, new workers take the place of the present ones.
 
     Raises ``LocoConfigurationError`` where workers could not see the rows of the test: in a transaction, as in a
     ``TestCase``, and with a database queue in an SQLite database in memory.
     """
-    with override_settings(LOCO={**getattr(settings, "LOCO", {}), "TESTING": "live"}):
-        aliases = in_process.loco_aliases()
-        _require_visible_rows(aliases)
-        try:
-            for alias in aliases:
-                in_process.ensure_started(alias)
-            yield LiveWorker()
-        finally:
-            in_process.stop(time.monotonic() + loco_settings().SHUTDOWN_TIMEOUT)
+    # Not override_settings(): overrides that begin in the block and end after it would bring the mode back.
+    before, test_environment.is_live = test_environment.is_live, True
+    setting_changed.connect(_start_again)
+    try:
+        _require_visible_rows(in_process.loco_aliases())
+        _start_workers()
+        yield LiveWorker()
+    finally:
+        setting_changed.disconnect(_start_again)
+        in_process.stop(time.monotonic() + loco_settings().SHUTDOWN_TIMEOUT)
+        test_environment.is_live = before
+
+
+def _start_workers() -> None:
+    for alias in in_process.loco_aliases():
+        in_process.ensure_started(alias)
+
+
+def _start_again(**kwargs: Any) -> None:
+    """Replace the workers that ``in_process`` has stopped because settings were overridden in the block."""
+    with suppress(ImproperlyConfigured):  # enqueue() raises it, unless another override corrects it
+        _start_workers()
 
 
 def _require_visible_rows(aliases: list[str]) -> None:

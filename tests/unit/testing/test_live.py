@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.test import override_settings
 
 from django_loco import conf
 from django_loco.exceptions import LocoConfigurationError
@@ -47,6 +48,34 @@ def test_other_settings_stay(settings):
     with live_worker():
         assert conf.loco_settings().NUM_WORKERS == 3
         assert conf.testing() == "live"
+
+
+def test_the_mode_ends_with_the_block_whatever_settings_are_restored_later():
+    override = override_settings(EMAIL_SUBJECT_PREFIX="[shop] ")
+    with live_worker():
+        override.enable()
+    override.disable()
+    assert conf.testing() == "manual"
+
+
+def test_settings_that_end_in_the_block_do_not_end_the_mode():
+    override = override_settings(EMAIL_SUBJECT_PREFIX="[shop] ")
+    override.enable()
+    with live_worker():
+        override.disable()
+        assert conf.testing() == "live"
+
+
+def test_workers_start_again_after_a_change_of_settings(settings):
+    with live_worker() as worker:
+        first = in_process.started()["default"]
+        settings.LOCO = {"NUM_WORKRS": 2}
+        settings.LOCO = {"TESTING": "manual", "NUM_WORKERS": 2}
+        assert in_process.started()["default"] is not first
+        worker.wait(result := tasks.send.enqueue(1))
+        assert result.status == "SUCCESSFUL"
+    settings.LOCO = {"TESTING": "live"}
+    assert in_process.started() == {}
 
 
 class Connections:
