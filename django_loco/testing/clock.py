@@ -13,18 +13,23 @@ from ..core import test_environment
 from ..core.job import utcnow
 from ..core.validation import short
 from ..exceptions import LocoConfigurationError
+from .block import Block
 
 
-@contextmanager
-def travel(to: datetime | timedelta) -> Iterator[None]:
+def travel(to: datetime | timedelta) -> Block[None]:
     """Let django-loco's clock show another time within the block, or in the decorated function. It goes on from there.
 
     ``to`` is an aware ``datetime``, or a ``timedelta`` from the time that the clock shows now. Blocks may be nested.
     All threads see it. It moves the clock by which jobs become due, retries are delayed and schedules fire, and
     not ``timezone.now()`` in other code: freezegun and time-machine move both.
 
-    Raises ``LocoConfigurationError`` for a naive ``datetime``.
+    Raises ``LocoConfigurationError`` for a naive ``datetime``, and for a class, which it cannot decorate.
     """
+    return Block("travel", lambda: _moved(to))
+
+
+@contextmanager
+def _moved(to: datetime | timedelta) -> Iterator[None]:
     before = test_environment.clock_shift
     test_environment.clock_shift = _shift(to, before or timedelta())
     try:

@@ -18,6 +18,7 @@ from ..core.job import READY, RUNNING
 from ..exceptions import LocoConfigurationError
 from ..queues import queue_for
 from ..worker import in_process
+from .block import Block
 
 #: How often the state of jobs is read.
 POLL_SECONDS = 0.01
@@ -38,8 +39,7 @@ class LiveWorker:
             time.sleep(POLL_SECONDS)
 
 
-@contextmanager
-def live_worker() -> Iterator[LiveWorker]:
+def live_worker() -> Block[LiveWorker]:
     """Set ``LOCO["TESTING"]`` to ``"live"`` and run a worker for each alias in ``TASKS`` within the block.
 
     At its end the workers stop as at a shutdown: jobs that run have ``SHUTDOWN_TIMEOUT`` seconds to end. If ``TASKS``,
@@ -48,6 +48,11 @@ def live_worker() -> Iterator[LiveWorker]:
     Raises ``LocoConfigurationError`` where workers could not see the rows of the test: in a transaction, as in a
     ``TestCase``, and with a database queue in an SQLite database in memory.
     """
+    return Block("live_worker", _running)
+
+
+@contextmanager
+def _running() -> Iterator[LiveWorker]:
     # Not override_settings(): overrides that begin in the block and end after it would bring the mode back.
     before, test_environment.is_live = test_environment.is_live, True
     setting_changed.connect(_start_again)

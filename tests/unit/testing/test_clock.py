@@ -6,6 +6,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from asgiref.sync import async_to_sync
 
 from django_loco.core import test_environment
 from django_loco.core.job import utcnow
@@ -54,6 +55,23 @@ def test_it_goes_back_after_an_error():
 @travel(CHRISTMAS)
 def test_as_a_decorator():
     assert_is(utcnow(), CHRISTMAS)
+
+
+def test_as_a_decorator_of_an_async_test():
+    seen = []
+
+    @travel(CHRISTMAS)
+    async def body():
+        seen.append(utcnow())
+
+    async_to_sync(body)()
+    assert_is(seen[0], CHRISTMAS)
+    assert test_environment.clock_shift is None
+
+
+def test_a_class_of_tests_is_refused():
+    with pytest.raises(LocoConfigurationError, match=r"^travel\(\) decorates functions, .*CheckoutTests"):
+        travel(HOUR)(type("CheckoutTests", (), {}))
 
 
 def test_all_threads_see_it():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.test import override_settings
 
 from django_loco import conf
@@ -25,6 +26,22 @@ def test_workers_run_jobs():
         assert [result.status for result in results] == ["SUCCESSFUL", "SUCCESSFUL", "FAILED"]
     assert in_process.started() == {}
     assert conf.testing() == "manual"
+
+
+def test_as_a_decorator():
+    modes = []
+
+    @live_worker()
+    def body():
+        modes.append((conf.testing(), [*in_process.started()]))
+
+    @live_worker()
+    async def abody():
+        modes.append((conf.testing(), [*in_process.started()]))
+
+    body()
+    async_to_sync(abody)()
+    assert modes == [("live", ["default"])] * 2
 
 
 def test_one_that_does_not_end():
