@@ -10,7 +10,7 @@ from ..core import test_environment
 from ..core.compat import Task, TaskResult
 from ..core.job import READY, Job
 from ..tasks.results import result_of
-from .environment import loco_queues, require_manual, require_queue
+from .environment import loco_queues, require_manual, require_queue, require_waiting
 from .expectation import ANY_TIME, AnyTime, Expectation, require_task
 from .report import report
 
@@ -28,11 +28,13 @@ def all_enqueued(task: Task[..., Any] | None = None, queue: str | None = None) -
     and never will be if that is rolled back.
 
     Raises ``LocoConfigurationError`` outside of tests, for what is no task of django-loco, for an unknown queue, and
-    with ``LOCO["TESTING"] = "live"``.
+    where no job waits for the test: with ``LOCO["TESTING"]`` on ``"live"`` or ``"inline"``, in ``ForegroundBlocking``,
+    and without an alias of django-loco in ``TASKS``.
     """
     require_manual("all_enqueued")
     if task is not None:
         require_task(task)
+        require_waiting("all_enqueued", task)
     require_queue(queue)
     jobs = [job for job in waiting_jobs() if queue is None or job.queue_name == queue]
     return [result_of(job) for job in jobs if task is None or job.task_path == task.module_path]
@@ -69,6 +71,7 @@ def assert_enqueued(
     require_manual("assert_enqueued")
     require_queue(queue)
     wanted = Expectation.of(task, args, kwargs, partial, queue, run_after)
+    require_waiting("assert_enqueued", task)
     waiting = [result_of(job) for job in waiting_jobs()]
     found = [result for result in waiting if wanted.matches(result)]
     if not found and times != 0:
@@ -93,6 +96,7 @@ def refute_enqueued(
     require_manual("refute_enqueued")
     require_queue(queue)
     wanted = Expectation.of(task, args, kwargs, partial, queue, run_after)
+    require_waiting("refute_enqueued", task)
     waiting = [result_of(job) for job in waiting_jobs()]
     if any(wanted.matches(result) for result in waiting):
         raise AssertionError(report(f"{wanted} is enqueued.", wanted, waiting))

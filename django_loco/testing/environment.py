@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from ..conf import testing
-from ..core.compat import task_backends
+from typing import Any, NoReturn
+
+from ..conf import testing, worker_mode
+from ..core.compat import Task, task_backends
 from ..core.threads import is_on_event_loop
 from ..core.validation import did_you_mean
 from ..exceptions import LocoConfigurationError
@@ -12,7 +14,10 @@ from ..worker import in_process
 
 
 def require_manual(caller: str) -> None:
-    """Raise ``LocoConfigurationError`` unless jobs wait for a test, and the function ``caller`` may reach them here."""
+    """Raise ``LocoConfigurationError`` unless jobs wait for a test, and the function ``caller`` may reach them here.
+
+    Jobs wait if those of one alias do.
+    """
     mode = testing()
     if mode is None:
         raise LocoConfigurationError(
@@ -24,7 +29,41 @@ def require_manual(caller: str) -> None:
             f"{caller}() has no jobs, because LOCO['TESTING'] is 'live': workers run them. Wait for their results, or "
             "set it to 'manual'."
         )
+    aliases = in_process.loco_aliases()
+    if not aliases:
+        raise LocoConfigurationError(
+            f"{caller}() has no jobs, because no alias in TASKS has the BACKEND django_loco.backend.LocoBackend. "
+            "run_job() works with other backends."
+        )
+    reasons = [_reason_to_run_at_once(alias) for alias in aliases]
+    if all(reasons):
+        _refuse(caller, reasons[0])
     require_thread(caller)
+
+
+def require_waiting(caller: str, task: Task[..., Any]) -> None:
+    """Raise ``LocoConfigurationError`` if ``enqueue()`` runs the jobs of ``task``, so that none waits."""
+    if reason := _reason_to_run_at_once(task.backend):
+        _refuse(caller, reason)
+
+
+def _reason_to_run_at_once(alias: str) -> str:
+    """Return the setting by which the jobs of ``alias`` run inside ``enqueue()``; empty if they wait."""
+    options = task_backends[alias].options
+    if worker_mode(alias, options) != "ForegroundBlocking":
+        return ""
+    if testing() == "inline":
+        return "LOCO['TESTING'] is 'inline'"
+    setting = f"TASKS[{alias!r}]['OPTIONS']['mode']" if "mode" in options else "WORKER_MODE"
+    return f"{setting} is 'ForegroundBlocking'"
+
+
+def _refuse(caller: str, reason: str) -> NoReturn:
+    remedy = "manual" if testing() == "inline" else "BackgroundQueue"
+    raise LocoConfigurationError(
+        f"{caller}() has no jobs, because {reason}: enqueue() runs them. Look at their results, or set it to "
+        f"{remedy!r}."
+    )
 
 
 def require_thread(caller: str) -> None:

@@ -48,7 +48,9 @@ def drain(
             attempt; the jobs after it keep waiting. With ``False`` exceptions are only in the results of the jobs.
         limit: the maximum number of runs, since jobs may enqueue themselves endlessly. Raises ``LocoError`` beyond it.
 
-    Raises ``LocoConfigurationError`` outside of tests, for an unknown queue, and with ``LOCO["TESTING"] = "live"``.
+    Raises ``LocoConfigurationError`` outside of tests, for an unknown queue, and where no job waits for the test: with
+    ``LOCO["TESTING"]`` on ``"live"`` or ``"inline"``, in ``ForegroundBlocking``, and without an alias of django-loco in
+    ``TASKS``.
     """
     __tracebackhide__ = True  # pytest shows the line of the test
     require_manual("drain")

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from django.test import SimpleTestCase
 
+from django_loco.exceptions import LocoConfigurationError
 from django_loco.testing import JobTestMixin
 
 from . import tasks
@@ -36,3 +37,9 @@ def test_the_jobs_of_a_block():
         assert jobs == []
     tasks.send.enqueue(3)
     assert [job.args for job in jobs] == [[2]]
+
+
+def test_where_no_job_waits_a_block_has_none_to_collect(settings):
+    settings.LOCO = {"TESTING": "inline"}
+    with pytest.raises(LocoConfigurationError, match="'inline'"), Case().captureEnqueued():
+        pass
