@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar
-
-from django.db import DatabaseError, connections
 
 from ..core.compat import Task, task_backends
 from ..core.job import SUCCESSFUL, Job, Outcome
@@ -20,6 +18,7 @@ from ..jobs.signing import sign
 from ..queues.memory.queue import MemoryQueue
 from ..tasks.new_job import new_job
 from ..worker.execution.inline import LEASE_SECONDS, run_once
+from ..worker.execution.savepoints import usable_transactions
 from .environment import require_manual, require_queue, require_thread
 from .waiting import WORKER_ID, Selection, claimed, hand_back
 
@@ -62,7 +61,7 @@ def drain(
             if counts.total() == limit:
                 hand_back(held)
                 raise LocoError(f"drain() has run {limit} jobs and {held[1].task_path} waits. Pass a higher limit.")
-            outcome, error = run_once(*held, _usable_transactions)
+            outcome, error = run_once(*held, usable_transactions)
             counts[_name_of(outcome)] += 1
             if raise_errors and _stays_failed(outcome, selection):
                 _raise(outcome, error, "drain(raise_errors=False) keeps it in the job's result.")
@@ -99,7 +98,7 @@ def run_job(
     queue = MemoryQueue(task.backend, {})
     held = queue.hold(job, WORKER_ID, LEASE_SECONDS)
     assert held is not None  # noqa: S101 - it has no once-key
-    outcome, error = run_once(queue, held, _usable_transactions)
+    outcome, error = run_once(queue, held, usable_transactions)
     if outcome.status != SUCCESSFUL:
         _raise(outcome, error)
     value: R = decode(outcome.return_value or "null")
@@ -131,27 +130,6 @@ def _stays_failed(outcome: Outcome, selection: Selection) -> bool:
 
 def _name_of(outcome: Outcome) -> str:
     return "released" if outcome.kind == "interrupted" else outcome.kind
-
-
-@contextmanager
-def _usable_transactions() -> Iterator[None]:
-    """Keep a job with a failing statement from breaking the transaction of the ``TestCase``.
-
-    Outside of tests each statement of a job is its own transaction. Here a broken transaction is rolled back to a
-    savepoint from before the job.
-    """
-    inside = [connection for connection in connections.all(initialized_only=True) if connection.in_atomic_block]
-    points: list[tuple[Any, Any]] = [(connection, connection.savepoint()) for connection in inside]
-    yield
-    for connection, point in points:
-        try:
-            if not connection.needs_rollback:
-                connection.savepoint_commit(point)
-                continue
-        except DatabaseError:
-            pass
-        connection.needs_rollback = False
-        connection.savepoint_rollback(point)
 
 
 def _raise(outcome: Outcome, error: BaseException | None, remedy: str = "") -> NoReturn:

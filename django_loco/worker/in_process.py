@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 from django.core.signals import setting_changed
@@ -154,9 +155,11 @@ def started() -> dict[str, Worker]:
 def run_in_foreground(alias: str, job: Job) -> Job | None:
     """Run a new job of ``alias`` to its end in the calling thread; ``None`` if its once-key has been seen."""
     from .execution.inline import run_inline  # noqa: PLC0415 - see above
+    from .execution.savepoints import usable_transactions  # noqa: PLC0415
 
     # In ForegroundBlocking ``queues.build`` always makes a MemoryQueue.
-    return run_inline(cast("MemoryQueue", queue_for(alias)), job)
+    queue = cast("MemoryQueue", queue_for(alias))
+    return run_inline(queue, job, usable_transactions if test_environment.is_on() else nullcontext)
 
 
 def serves(timeout: float) -> None:

@@ -27,8 +27,14 @@ WORKER_ID = "foreground"
 LEASE_SECONDS = 86_400.0
 
 
-def run_inline(queue: MemoryQueue, job: Job) -> Job | None:
+#: What an attempt runs in.
+Around = Callable[[], AbstractContextManager[object]]
+
+
+def run_inline(queue: MemoryQueue, job: Job, around: Around = nullcontext) -> Job | None:
     """Run a new ``job`` to its end in the calling thread, at once, with all its retries and no pauses between them.
+
+    ``around`` is entered for each attempt.
 
     A job that raises ``Interrupted`` or ``Snooze`` stays ready, and does not run again.
 
@@ -40,7 +46,8 @@ def run_inline(queue: MemoryQueue, job: Job) -> Job | None:
         return None
     log = None
     while True:
-        outcome, error = _run(ClaimedJob(held, update=queue.update, queue=queue))
+        with around():
+            outcome, error = _run(ClaimedJob(held, update=queue.update, queue=queue))
         log = log if outcome.log is None else appended_log(log, outcome.log)
         if outcome.status != READY or not outcome.spent:
             break
@@ -51,9 +58,7 @@ def run_inline(queue: MemoryQueue, job: Job) -> Job | None:
     return outcome.applied()
 
 
-def run_once(
-    queue: Queue, job: Job, around: Callable[[], AbstractContextManager[object]] = nullcontext
-) -> tuple[Outcome, BaseException | None]:
+def run_once(queue: Queue, job: Job, around: Around = nullcontext) -> tuple[Outcome, BaseException | None]:
     """Run one attempt at a ``job`` that is claimed in the calling thread; return its outcome and the task's exception.
 
     ``around`` is entered for the attempt. ``KeyboardInterrupt`` fails the job and is raised again.
