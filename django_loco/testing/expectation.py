@@ -98,12 +98,9 @@ class Expectation:
 
     def _of_arguments(self, wanted: dict[str, Any], result: TaskResult[..., Any]) -> list[str]:
         actual = by_name(self.task, result.args, result.kwargs)
-        found = []
-        for name in actual if not self.is_partial else wanted:
-            there, expected = actual.get(name, _NOTHING), wanted.get(name, _NOTHING)
-            if there != expected or type(there) is not type(expected):
-                found.append(f"{name} is {_value_text(there)}, not {_value_text(expected)}")
-        return found + [f"{name} is missing" for name in wanted if name not in actual and not self.is_partial]
+        names = wanted if self.is_partial else {**actual, **wanted}
+        differences = (_difference(name, actual.get(name, _NOTHING), wanted.get(name, _NOTHING)) for name in names)
+        return [*filter(None, differences)]
 
     def _is_due_as_expected(self, result: TaskResult[..., Any]) -> bool:
         actual, wanted = result.task.run_after, self.run_after
@@ -133,7 +130,21 @@ def by_name(task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
         raise InvalidArguments(f"the arguments do not fit {task.module_path}{signature}: {error}.") from None
     if not is_partial:
         bound.apply_defaults()
-    return dict(list(bound.arguments.items())[len(first) :])
+    found: dict[str, Any] = {}
+    for name, value in list(bound.arguments.items())[len(first) :]:
+        found |= _one_by_one(signature, name, value)
+    return found
+
+
+def _one_by_one(signature: inspect.Signature, name: str, value: Any) -> dict[str, Any]:
+    """Return an argument by its name; of ``*args`` and ``**kwargs`` each one, so that some of them can be compared."""
+    kind = signature.parameters[name].kind
+    if kind is inspect.Parameter.VAR_POSITIONAL:
+        return {f"{name}[{number}]": each for number, each in enumerate(value)}
+    if kind is inspect.Parameter.VAR_KEYWORD:
+        # A parameter that is only given by position may have the same name.
+        return {f"{name}[{key!r}]" if key in signature.parameters else key: each for key, each in value.items()}
+    return {name: value}
 
 
 def call_text(path: str, args: Sequence[Any], kwargs: Mapping[str, Any], *, is_partial: bool = False) -> str:
@@ -162,5 +173,10 @@ def _time_text(moment: datetime | timedelta | AnyTime | None) -> str:
     return "None" if moment is None else str(moment)
 
 
-def _value_text(value: object) -> str:
-    return "not given" if value is _NOTHING else short(value)
+def _difference(name: str, there: object, expected: object) -> str:
+    """Return how the argument ``name`` differs; empty if it does not."""
+    if there == expected and type(there) is type(expected):
+        return ""
+    if there is _NOTHING:
+        return f"{name} is missing"
+    return f"{name} is {short(there)}, {'and not expected' if expected is _NOTHING else f'not {short(expected)}'}"

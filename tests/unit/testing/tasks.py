@@ -67,3 +67,7 @@ def chain_now(number: int) -> None:
     ran.append(number)
     if number:
         chain_now.enqueue(number - 1)
+
+
+@task
+def mail(template: str, /, *to: str, **context: Any) -> None: ...

@@ -79,6 +79,41 @@ def test_a_difference_is_named(description, difference):
     refute_enqueued(tasks.send, **description)
 
 
+@pytest.mark.parametrize(
+    "description",
+    [
+        {"partial": {"name": "Ada"}},
+        {"partial": {"name": "Ada", "shop": None}},
+        {"args": ["welcome"], "partial": True},
+        {"args": ["welcome", "a@b"], "partial": {"shop": None}},
+        {"args": ["welcome", "a@b", "c@d"], "kwargs": {"name": "Ada", "shop": None}},
+    ],
+)
+def test_a_part_of_the_arguments_beyond_the_parameters(description):
+    tasks.mail.enqueue("welcome", "a@b", "c@d", name="Ada", shop=None)
+    assert_enqueued(tasks.mail, **description)
+    with pytest.raises(AssertionError, match="is enqueued"):
+        refute_enqueued(tasks.mail, **description)
+
+
+@pytest.mark.parametrize(
+    ("description", "difference"),
+    [
+        ({"partial": {"name": "Bob"}}, "name is 'Ada', not 'Bob'"),
+        ({"partial": {"town": "Rome"}}, "town is missing"),
+        ({"args": ["welcome", "a@b", "c@d"], "partial": True}, "to[1] is missing"),
+        ({"args": ["welcome", "x@y"], "partial": True}, "to[0] is 'a@b', not 'x@y'"),
+        ({"args": ["welcome", "a@b"]}, "name is 'Ada', and not expected"),
+        ({"args": ["welcome"], "kwargs": {"name": "Ada"}}, "to[0] is 'a@b', and not expected"),
+        ({"args": ["welcome", "a@b"], "kwargs": {"name": "Ada", "town": "Rome"}}, "town is missing"),
+    ],
+)
+def test_a_difference_beyond_the_parameters_is_named(description, difference):
+    tasks.mail.enqueue("welcome", "a@b", name="Ada")
+    assert refused(tasks.mail, **description).endswith(f"tasks.mail('welcome', 'a@b', name='Ada'): {difference}")
+    refute_enqueued(tasks.mail, **description)
+
+
 def test_the_time():
     tasks.send.using(run_after=HOUR).enqueue(1)
     assert_enqueued(tasks.send, run_after=HOUR)

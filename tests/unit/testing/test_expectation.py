@@ -18,6 +18,20 @@ def test_arguments_by_name():
     assert by_name(tasks.look, ["me"], {}) == {"name": "me"}
 
 
+def test_arguments_beyond_the_parameters_one_by_one():
+    call = ["welcome", "a", "b"], {"name": "Ada", "template": 1, "to": 2}
+    assert by_name(tasks.mail, *call) == {
+        "template": "welcome",
+        "to[0]": "a",
+        "to[1]": "b",
+        "name": "Ada",
+        "context['template']": 1,
+        "context['to']": 2,
+    }
+    assert by_name(tasks.mail, ["welcome"], {}) == {"template": "welcome"}
+    assert by_name(tasks.mail, [], {"name": "Ada"}, is_partial=True) == {"name": "Ada"}
+
+
 def test_those_that_do_not_fit():
     with pytest.raises(InvalidArguments, match="unexpected keyword argument 'usr'"):
         by_name(tasks.send, [], {"usr": 2}, is_partial=True)
