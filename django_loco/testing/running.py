@@ -44,7 +44,8 @@ def drain(
         scheduled: whether to run jobs that are not due yet as well, and retries without their delay.
         recursive: whether to run the jobs that are enqueued meanwhile, too.
         raise_errors: whether to raise the exception of the first job that fails, or that has to wait for another
-            attempt; the jobs after it keep waiting. With ``False`` exceptions are only in the results of the jobs.
+            attempt; the jobs after it keep waiting. If the task of a job cannot be imported that is a ``LocoError``.
+            With ``False`` exceptions are only in the results of the jobs.
         limit: the maximum number of runs, since jobs may enqueue themselves endlessly. Raises ``LocoError`` beyond it.
 
     Raises ``LocoConfigurationError`` outside of tests, for an unknown queue, and where no job waits for the test: with
@@ -123,9 +124,16 @@ def _with_history(job: Job, attempt: int, checkpoint: Any, metadata: Mapping[str
 
 
 def _stays_failed(outcome: Outcome, selection: Selection) -> bool:
-    """Return whether a run has failed and no other attempt of the job is in ``selection`` now."""
+    """Return whether a run has failed, or could not begin, and no other attempt is in ``selection`` now."""
     ended = _name_of(outcome)
-    return ended == "failed" or (ended == "retried" and not selection.includes(outcome.applied()))
+    if ended == "retried":
+        return not selection.includes(outcome.applied())
+    return ended == "failed" or _has_not_begun(outcome)
+
+
+def _has_not_begun(outcome: Outcome) -> bool:
+    """Return whether the job could not be run here, such as one whose task cannot be imported."""
+    return _name_of(outcome) == "released" and outcome.error is not None
 
 
 def _name_of(outcome: Outcome) -> str:
@@ -136,11 +144,13 @@ def _raise(outcome: Outcome, error: BaseException | None, remedy: str = "") -> N
     __tracebackhide__ = True
     job = outcome.job
     notes = [f"Raised by {job.task_path}, job {job.id}, in attempt {job.attempt}."]
+    if _has_not_begun(outcome):
+        notes = [f"{job.task_path}, job {job.id}, did not run."]
     if _name_of(outcome) == "retried" and outcome.run_after is not None:
         seconds = (outcome.run_after - outcome.at).total_seconds()
         notes.append(f"A worker would try again after {seconds:.0f} s.")
     notes += [remedy] if remedy else []
-    if not isinstance(error, Exception):  # such as a return value that is not JSON, or SystemExit
+    if not isinstance(error, Exception):  # such as a return value that is not JSON, SystemExit, or no task to call
         reason = outcome.error.traceback if outcome.error else f"It ended as {outcome.status}."
         raise LocoError("\n".join([*notes, reason])) from error
     error.add_note(" ".join(notes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from unittest import mock
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
@@ -183,6 +184,30 @@ def test_a_value_that_is_not_json():
     tasks.unencodable.enqueue()
     with pytest.raises(LocoError, match="cannot be stored as JSON"):
         drain()
+
+
+def test_a_task_that_cannot_be_loaded_is_raised_with_the_reason():
+    result = tasks.send.enqueue(1)
+    with mock.patch.object(tasks, "send"), pytest.raises(LocoError) as caught:
+        drain()
+    text = str(caught.value)
+    assert text.startswith(f"tests.unit.testing.tasks.send, job {result.id}, did not run")
+    assert "drain(raise_errors=False)" in text
+    assert "is not a task" in text
+    with travel(timedelta(minutes=1)):
+        assert drain() == {"successful": 1}
+
+
+def test_or_only_counted():
+    tasks.send.enqueue(1)
+    with mock.patch.object(tasks, "send"):
+        assert drain(raise_errors=False) == {"released": 1}
+
+
+def test_run_job_of_a_task_that_cannot_be_loaded():
+    real = tasks.send
+    with mock.patch.object(tasks, "send"), pytest.raises(LocoError, match="did not run"):
+        run_job(real, 1)
 
 
 def test_run_job_returns_the_value():
