@@ -15,6 +15,7 @@ from ..conf import loco_settings
 from ..core import test_environment
 from ..core.compat import TaskResult, TaskResultStatus
 from ..core.job import READY, RUNNING
+from ..core.monotonic import monotonic
 from ..exceptions import LocoConfigurationError
 from ..queues import queue_for
 from ..worker import in_process
@@ -32,9 +33,9 @@ class LiveWorker:
 
         Raises ``TimeoutError`` with the names of the jobs that have not ended after ``timeout`` seconds.
         """
-        deadline = time.monotonic() + timeout
+        deadline = monotonic() + timeout
         while unfinished := _unfinished(results):
-            if time.monotonic() > deadline:
+            if monotonic() > deadline:
                 raise TimeoutError(f"after {timeout:g} s these jobs have not ended: {', '.join(unfinished)}")
             time.sleep(POLL_SECONDS)
 

@@ -24,6 +24,7 @@ from ...conf import loco_settings
 from ...core.compat import Task, TaskError, TaskResult
 from ...core.job import CARRY, FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ...core.job.limits import keys_of, name_of
+from ...core.monotonic import monotonic
 from ...core.retry import Policy, exponential
 from ...core.serialization import cut, decode, encode, require_result_size
 from ...exceptions import (
@@ -286,7 +287,7 @@ class Attempt:
             task_result=self.result,
             claimed=self.claimed,
             deadline=utcnow() + timedelta(seconds=timeout),
-            ends_at=time.monotonic() + timeout,
+            ends_at=monotonic() + timeout,
         )
 
     def succeeded(self, value: Any) -> Outcome:

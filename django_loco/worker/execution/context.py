@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from asgiref.sync import sync_to_async
 
 from ...core.compat import TaskContext, TaskResult
+from ...core.monotonic import monotonic
 from ...core.on_commit import after_commit
 from ...core.serialization import decode, encode_exact, require_result_size
 from ...exceptions import QueueUnavailable
@@ -54,7 +54,7 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
     """The end of the attempt's ``timeout`` (aware, UTC); ``None``: no limit."""
 
     ends_at: float | None = None
-    """The same in seconds of ``time.monotonic()``."""
+    """The same in seconds of ``core.monotonic``."""
 
     @property
     def log(self) -> JobLogger:
@@ -179,7 +179,7 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
 
     def remaining(self) -> float | None:
         """Return the seconds until ``deadline``, 0 if it has passed; ``None`` if there is no deadline."""
-        return None if self.ends_at is None else max(0.0, self.ends_at - time.monotonic())
+        return None if self.ends_at is None else max(0.0, self.ends_at - monotonic())
 
     @property
     def stopping(self) -> bool:

@@ -37,11 +37,11 @@ from __future__ import annotations
 import ctypes
 import math
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 from ...core.backoff import LoggedBackoff
+from ...core.monotonic import monotonic
 from ...core.threads.periodic_thread import PeriodicThread
 from ...exceptions import JobCancelled, JobTimeout
 from ...log.safe import get_logger
@@ -64,7 +64,7 @@ class InterruptibleCall:
     __slots__ = ("attempt", "due", "error", "gate", "interrupted", "is_cancelled", "thread")
 
     def __init__(self, attempt: Attempt, due: float) -> None:
-        """Make it in the thread of the job, which then holds the gate. ``due`` is by ``time.monotonic()``."""
+        """Make it in the thread of the job, which then holds the gate. ``due`` is by ``core.monotonic``."""
         self.attempt = attempt
         self.due = due
         self.error: type[JobTimeout | JobCancelled] = JobTimeout
@@ -126,7 +126,7 @@ class ThreadInterrupter(PeriodicThread):
         still failed by the interruption, unless it says ``raise Another from error``.
         """
         timeout = attempt.policy.timeout
-        call = InterruptibleCall(attempt, math.inf if timeout is None else time.monotonic() + timeout)
+        call = InterruptibleCall(attempt, math.inf if timeout is None else monotonic() + timeout)
         self._calls.add(call)
         if timeout is not None:
             self._note_due(call)
@@ -161,14 +161,14 @@ class ThreadInterrupter(PeriodicThread):
 
     def turn(self) -> float:
         """Interrupt or report the jobs whose time is up; return the seconds until the next one."""
-        now = time.monotonic()
+        now = monotonic()
         for call in self._calls.copy():
             if call.due <= now or (call.is_cancelled and not call.interrupted):
                 self._enforce(call, now)
         # Infinity first, so that a thread that adds a time limit while the minimum is computed sets the event.
         self._next = math.inf
         self._next = min((call.due for call in self._calls.copy()), default=math.inf)
-        return self._next - time.monotonic()
+        return self._next - monotonic()
 
     def _enforce(self, call: InterruptibleCall, now: float) -> None:
         if not call.gate.acquire(blocking=False):

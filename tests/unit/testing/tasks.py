@@ -1,5 +1,7 @@
 """Jobs that the tests of the testing helpers enqueue."""
 
+import asyncio
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -48,6 +50,24 @@ def shaky(context: Any, succeeds_at: int = 3) -> int:
 def spin() -> None:
     while True:
         pass
+
+
+@task(timeout=0.05)
+def nap() -> None:
+    for _ in range(100):
+        time.sleep(0.01)
+
+
+@task(timeout=0.05)
+async def anap() -> None:
+    await asyncio.sleep(1)
+
+
+@task(takes_context=True, timeout=60)
+def left_after_a_while(context: Any) -> Any:
+    before = context.remaining()
+    time.sleep(0.01)
+    return before - context.remaining()
 
 
 @task

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from asgiref.sync import async_to_sync
 from django.test import override_settings
+from freezegun import freeze_time
 
 from django_loco import conf
 from django_loco.exceptions import LocoConfigurationError
@@ -50,6 +51,14 @@ def test_one_that_does_not_end():
         for results in ((), (result,)):
             with pytest.raises(TimeoutError, match=r"after 0.1 s .*: tests.unit.testing.tasks.send \(READY\)"):
                 worker.wait(*results, timeout=0.1)
+
+
+def test_the_wait_ends_where_freezegun_stops_the_clock():
+    with freeze_time("2030-01-01"), live_worker() as worker:
+        later = tasks.send.using(run_after=timedelta(hours=1)).enqueue(1)
+        worker.wait(tasks.send.enqueue(2))
+        with pytest.raises(TimeoutError):
+            worker.wait(later, timeout=0.1)
 
 
 def test_they_obey_the_clock_of_the_test():

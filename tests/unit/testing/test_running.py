@@ -7,6 +7,7 @@ from unittest import mock
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
+from freezegun import freeze_time
 
 from django_loco import jobs
 from django_loco.exceptions import Interrupted, InvalidArguments, JobTimeout, LocoConfigurationError, LocoError
@@ -245,6 +246,15 @@ def test_run_job_raises():
         run_job(tasks.send, 1, attempt=0)
     with pytest.raises(LocoError, match="cannot be stored as JSON"):
         run_job(tasks.unencodable)
+
+
+def test_time_limits_hold_where_freezegun_stops_the_clock():
+    with freeze_time("2030-01-01"):
+        with pytest.raises(JobTimeout):
+            run_job(tasks.nap)
+        assert run_job(tasks.left_after_a_while) >= 0.01
+    with freeze_time("2030-01-01", real_asyncio=True), pytest.raises(JobTimeout):
+        run_job(tasks.anap)
 
 
 def test_run_job_of_signed_jobs(settings):
