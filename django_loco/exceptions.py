@@ -51,6 +51,10 @@ LAST_YEAR, LONGEST_SNOOZE = 9998, 100 * 366 * 86_400
 class LocoError(Exception):
     """The base class of all exceptions of django-loco."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let ``pickle`` and ``copy`` keep the attributes, without a call of ``__init__``, which may take no text."""
+        return _again, (type(self), self.args), vars(self)
+
 
 class LocoConfigurationError(LocoError, ImproperlyConfigured):
     """A setting or option is wrong; the message names it and the remedy.
@@ -255,6 +259,12 @@ class Discard(LocoError):
 
     It has failed with this error, and its state is ``cancelled``, as after ``jobs.discard()``.
     """
+
+
+def _again(kind: type[LocoError], args: tuple[Any, ...]) -> LocoError:
+    error = kind.__new__(kind, *args)
+    error.args = args  # a TimeoutError sets it in __init__
+    return error
 
 
 def _snooze_of(delay: object, name: str = "Snooze") -> timedelta:

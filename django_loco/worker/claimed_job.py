@@ -26,6 +26,9 @@ class Suspended(BaseException):
         super().__init__(f"the job {'waits for the signal' if wait.is_signal else 'sleeps at'} {wait.name!r:.100}")
         self.wait = wait
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.wait,), vars(self)
+
 
 @dataclass(slots=True, eq=False)
 class ClaimedJob:

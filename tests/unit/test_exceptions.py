@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import override_settings
 
-from django_loco.exceptions import LONGEST_SNOOZE, Snooze
+from django_loco import exceptions
+from django_loco.exceptions import (
+    LONGEST_SNOOZE,
+    DuplicateJob,
+    FilterError,
+    LocoConfigurationError,
+    LocoError,
+    SignalTimeout,
+    Snooze,
+    Throttled,
+    Unfinished,
+)
 
+EXCEPTIONS = [value for value in vars(exceptions).values() if isinstance(value, type) and issubclass(value, LocoError)]
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
@@ -64,3 +78,27 @@ def test_without_time_zones_a_moment_is_local():
 
 def test_the_text_says_for_how_long():
     assert [str(each) for each in (Snooze(60), Snooze(until=NOW))] == ["for 60", f"until {NOW}"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(kind("why") for kind in EXCEPTIONS if kind not in (Snooze, Throttled)),
+        LocoConfigurationError("why", field="at"),
+        Unfinished("why", done=3),
+        DuplicateJob("why", results=[1]),
+        FilterError("why", text="status:", position=7),
+        SignalTimeout("why", name="paid"),
+        Snooze(60),
+        Snooze(timedelta(minutes=1)),
+        Snooze(until=NOW),
+        Throttled(30, limit="mail"),
+        Throttled(timedelta(minutes=1)),
+    ],
+    ids=repr,
+)
+def test_copies_are_equal(error):
+    """``manage.py test --parallel`` sends the error of a test from one process to another."""
+    error.add_note("while a job ran")
+    for copied in (pickle.loads(pickle.dumps(error)), copy.copy(error)):  # noqa: S301 - our own
+        assert (type(copied), str(copied), vars(copied)) == (type(error), str(error), vars(error))

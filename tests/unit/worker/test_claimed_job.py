@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 
 from django_loco.core.compat import TaskContext
 from django_loco.core.job import SUCCESSFUL, Outcome, error_of, utcnow
+from django_loco.core.job.waits import SIGNAL, Wait
 from django_loco.exceptions import LostJob
-from django_loco.worker.claimed_job import ClaimedJob
+from django_loco.worker.claimed_job import ClaimedJob, Suspended
 from django_loco.worker.execution.attempt import Attempt, prepare
 from django_loco.worker.execution.context import JobContext
 
@@ -21,6 +23,13 @@ from .support import claimed_of, held
 def test_only_the_first_decides():
     claimed = claimed_of("nothing")
     assert [claimed.is_decided, claimed.decide(), claimed.is_decided, claimed.decide()] == [False, True, True, False]
+
+
+def test_a_suspension_can_be_sent_to_another_process():
+    """It may be the context of an error, all of which ``manage.py test --parallel`` sends."""
+    error = Suspended(Wait("paid", SIGNAL, None))
+    copied = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert (copied.wait, str(copied)) == (error.wait, "the job waits for the signal 'paid'")
 
 
 def test_only_one_of_many_threads_decides():
