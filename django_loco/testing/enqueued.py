@@ -11,7 +11,7 @@ from ..core.compat import Task, TaskResult
 from ..core.job import READY, Job
 from ..tasks.results import result_of
 from .environment import loco_queues, require_manual, require_queue, require_waiting
-from .expectation import ANY_TIME, AnyTime, Expectation, require_task
+from .expectation import ANY_TIME, AnyTime, Expectation, require_findable
 from .report import report
 
 #: unittest shows the line of the test, and none of this module.
@@ -33,7 +33,7 @@ def all_enqueued(task: Task[..., Any] | None = None, queue: str | None = None) -
     """
     require_manual("all_enqueued")
     if task is not None:
-        require_task(task)
+        require_findable(task)
         require_waiting("all_enqueued", task)
     require_queue(queue)
     jobs = [job for job in waiting_jobs() if queue is None or job.queue_name == queue]

@@ -59,7 +59,7 @@ class Expectation:
         run_after: datetime | timedelta | AnyTime | None,
     ) -> Expectation:
         """Return the expectation of ``assert_enqueued`` with these arguments. Raises ``InvalidArguments``."""
-        require_task(task)
+        require_findable(task)
         if args is not None and not isinstance(args, list | tuple):
             raise InvalidArguments(f"args is {short(args)}; it must be a list or a tuple of positional arguments.")
         if isinstance(partial, Mapping):
@@ -154,9 +154,14 @@ def call_text(path: str, args: Sequence[Any], kwargs: Mapping[str, Any], *, is_p
 
 
 def require_task(task: object) -> None:
-    """Raise ``LocoConfigurationError`` unless ``task`` is a task whose jobs can be found."""
+    """Raise ``LocoConfigurationError`` unless ``task`` is a task."""
     if not isinstance(task, Task):
         raise LocoConfigurationError(f"{short(task)} is not a task. Pass the function that is decorated with @task.")
+
+
+def require_findable(task: Task[..., Any]) -> None:
+    """Raise ``LocoConfigurationError`` unless ``task`` is a task whose jobs can be found."""
+    require_task(task)
     backend = task.get_backend()
     if not hasattr(backend, "enqueue_many"):
         raise LocoConfigurationError(

@@ -11,15 +11,18 @@ from typing import Any, NoReturn, TypeVar
 
 from ..core.compat import Task, task_backends
 from ..core.job import SUCCESSFUL, Job, Outcome
+from ..core.job.waits import Wait, waits_of
 from ..core.serialization import decode, encode_exact
 from ..core.validation import is_whole, short
 from ..exceptions import LocoConfigurationError, LocoError
 from ..jobs.signing import sign
 from ..queues.memory.queue import MemoryQueue
 from ..tasks.new_job import new_job
+from ..worker.claimed_job import Suspended
 from ..worker.execution.inline import LEASE_SECONDS, run_once
 from ..worker.execution.savepoints import usable_transactions
 from .environment import require_manual, require_queue, require_thread
+from .expectation import require_task
 from .waiting import WORKER_ID, Selection, claimed, hand_back
 
 R = TypeVar("R")
@@ -91,9 +94,11 @@ def run_job(
         kwargs: the keyword arguments of the task.
 
     Raises the exception of the task, with a note that says whether a worker would try again; ``InvalidArguments`` for
-    arguments that ``enqueue()`` would refuse; and ``LocoError`` if the value is not JSON.
+    arguments that ``enqueue()`` would refuse; ``LocoError`` if the value is not JSON, or the job sleeps or waits for a
+    signal; and ``LocoConfigurationError`` for what is no task.
     """
     __tracebackhide__ = True
+    require_task(task)
     require_thread("run_job")
     job = _with_history(_job_of(task, args, kwargs), attempt, checkpoint, metadata)
     queue = MemoryQueue(task.backend, {})
@@ -146,6 +151,8 @@ def _raise(outcome: Outcome, error: BaseException | None, remedy: str = "") -> N
     notes = [f"Raised by {job.task_path}, job {job.id}, in attempt {job.attempt}."]
     if _has_not_begun(outcome):
         notes = [f"{job.task_path}, job {job.id}, did not run."]
+    if outcome.snoozed and not isinstance(error, Exception) and (waits := waits_of(job)):
+        raise LocoError(_text_of_wait(job, [*waits.values()][-1]))
     if _name_of(outcome) == "retried" and outcome.run_after is not None:
         seconds = (outcome.run_after - outcome.at).total_seconds()
         notes.append(f"A worker would try again after {seconds:.0f} s.")
@@ -155,6 +162,15 @@ def _raise(outcome: Outcome, error: BaseException | None, remedy: str = "") -> N
         raise LocoError("\n".join([*notes, reason])) from error
     error.add_note(" ".join(notes))
     raise error.with_traceback(_of_project(error.__traceback__))
+
+
+def _text_of_wait(job: Job, wait: Wait) -> str:
+    end = "" if wait.until is None else f", until {wait.until}"
+    move = "jobs.signal()" if wait.is_signal else "travel()"
+    return (
+        f"{job.task_path}, job {job.id}, has not ended: {Suspended(wait)}{end}. Enqueue it, and run the rest "
+        f"by drain() after {move}."
+    )
 
 
 def _of_project(traceback: TracebackType | None) -> TracebackType | None:

@@ -91,3 +91,18 @@ def chain_now(number: int) -> None:
 
 @task
 def mail(template: str, /, *to: str, **context: Any) -> None: ...
+
+
+@task(takes_context=True)
+def sleep(context: Any) -> None:
+    context.sleep("night", hours=8)
+
+
+@task(takes_context=True)
+async def await_payment(context: Any) -> None:
+    await asyncio.gather(context.await_for("paid"))
+
+
+@task(takes_context=True)
+def wait_for_payment(context: Any) -> None:
+    context.wait_for("paid", timeout=3600)

@@ -257,6 +257,25 @@ def test_time_limits_hold_where_freezegun_stops_the_clock():
         run_job(tasks.anap)
 
 
+def test_run_job_of_a_job_that_sleeps_or_waits():
+    with travel(datetime.fromisoformat("2030-12-24T18:00:00Z")):
+        with pytest.raises(
+            LocoError, match=r"sleep, job \w+, .*: the job sleeps at 'night', until 2030-12-25"
+        ):
+            run_job(tasks.sleep)
+        with pytest.raises(LocoError, match=r"the job waits for the signal 'paid', until 2030-12-24 19:00:0") as caught:
+            run_job(tasks.wait_for_payment)
+    assert "jobs.signal()" in str(caught.value)
+    with pytest.raises(LocoError, match=r"the job waits for the signal 'paid'\. Enqueue"):
+        run_job(tasks.await_payment)
+
+
+@pytest.mark.parametrize("given", ["tests.unit.testing.tasks.send", tasks.send.func, None])
+def test_run_job_of_what_is_no_task(given):
+    with pytest.raises(LocoConfigurationError, match=r"is not a task. Pass the function that is decorated with @task"):
+        run_job(given)
+
+
 def test_run_job_of_signed_jobs(settings):
     settings.LOCO = {"TESTING": "manual", "SIGN": True}
     assert run_job(tasks.look, attempt=2, metadata={"a": 1}) == [2, None, {"a": 1}, ""]
