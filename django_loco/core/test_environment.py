@@ -3,9 +3,9 @@
 ``manage.py test`` and pytest-django set up the environment, in each process of a parallel run too. A job belongs to the
 test that enqueues it. Code that keeps state of jobs (a queue in memory, a worker) connects to the signals below.
 
-Django has no signal for the start and the end of a test. So this module wraps two methods of its test cases as soon as
-it detects the environment. pytest-django calls them for tests that use the database; other tests of pytest are
-distinguished by their names.
+Django has no signal for the start and the end of a test. So this module wraps two methods of its test cases, and one of
+unittest's for other test cases, as soon as it detects the environment. pytest-django calls Django's for tests that use
+the database; other tests of pytest are distinguished by their names.
 """
 
 from __future__ import annotations
@@ -103,15 +103,20 @@ def _wrap_test_cases() -> None:
     cases = import_module("django.test.testcases")  # not at the top: see _marker
     _wrap_start(cases.SimpleTestCase)
     _wrap_end(cases.TransactionTestCase)
+    _wrap_run(import_module("unittest").TestCase, cases.SimpleTestCase)
+
+
+def _next_test() -> None:
+    global _count
+    _count += 1
+    refresh()
 
 
 def _wrap_start(case: Any) -> None:
     original = case._pre_setup.__func__  # noqa: SLF001 - as in pytest-django
 
     def _pre_setup(cls: type) -> None:
-        global _count
-        _count += 1
-        refresh()
+        _next_test()
         original(cls)
 
     case._pre_setup = classmethod(_pre_setup)  # noqa: SLF001
@@ -126,6 +131,18 @@ def _wrap_end(case: Any) -> None:
         original(self)
 
     case._post_teardown = _post_teardown  # noqa: SLF001
+
+
+def _wrap_run(case: Any, wrapped: type) -> None:
+    """Let a test of ``case`` begin where it runs, unless it is one of ``wrapped``, or pytest has its name."""
+    original = case.run
+
+    def run(self: object, result: Any = None) -> Any:
+        if not isinstance(self, wrapped) and "PYTEST_CURRENT_TEST" not in os.environ:
+            _next_test()
+        return original(self, result)
+
+    case.run = run
 
 
 def _after_fork() -> None:

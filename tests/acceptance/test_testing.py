@@ -56,7 +56,7 @@ class Developer:
     def __init__(self, folder: Path, settings: dict[str, Any], files: dict[str, str] = FILES) -> None:
         self.folder = folder
         own = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "SITE_SETTINGS": json.dumps(settings)}
-        unwanted = ("DJANGO_SETTINGS_MODULE", "PYTEST_ADDOPTS", "COV_CORE_SOURCE")
+        unwanted = ("DJANGO_SETTINGS_MODULE", "PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "COV_CORE_SOURCE")
         self.environment = {name: value for name, value in os.environ.items() if name not in unwanted} | own
         for name, text in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

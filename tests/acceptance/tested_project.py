@@ -115,6 +115,7 @@ def slow(name, seconds=0.5):
     "shop/tests.py": """
 import threading
 import time
+import unittest
 import urllib.request
 from datetime import UTC, datetime, timedelta
 
@@ -411,6 +412,10 @@ class Inline(TestCase):
         self.client.get("/order/lamp")
         self.assertEqual(names(), ["a", "lamp"])
 
+    def test_a_failing_statement_breaks_neither_the_next_attempt_nor_the_test(self):
+        self.assertEqual(shaky.enqueue().return_value, 3)
+        self.assertEqual(names(), [])
+
 
 @override_settings(LOCO={"TESTING": "live", "SHUTDOWN_TIMEOUT": 10})
 class Live(TransactionTestCase):
@@ -478,8 +483,20 @@ class Simple(SimpleTestCase):
         self.assertEqual(workers(), [])
 
 
+class Plain(unittest.TestCase):
+    def both(self):
+        self.assertEqual(waiting(), [])
+        nothing.enqueue(1)
+
+    def test_one(self):
+        self.both()
+
+    def test_two(self):
+        self.both()
+
+
 if IN_DATABASE:
-    del Simple  # it may not use the database
+    del Simple, Plain  # they may not use the database
 if settings.TEST_DATABASE_IN_MEMORY or "redis" in settings.TASKS["default"].get("OPTIONS", {}).values():
     del Working
 if getattr(settings, "WORKER_MODE", "") == "BackgroundQueue" or settings.TEST_DATABASE_IN_MEMORY:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unittest
+
 import pytest
 from django.core import mail
 from django.test import SimpleTestCase
@@ -79,6 +81,27 @@ def test_so_is_the_next_name_in_pytest(begun, monkeypatch):
     monkeypatch.setenv("PYTEST_CURRENT_TEST", "another (call)")
     test_environment.refresh()
     assert begun[before:] == [True]
+
+
+class Plain(unittest.TestCase):
+    def runTest(self):  # noqa: N802 - as unittest names it
+        pass
+
+
+def test_so_is_each_test_case_without_django(begun, monkeypatch):
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    test_environment.refresh()
+    before = len(begun)
+    for _ in range(2):
+        Plain().run()
+    assert begun[before:] == [True, True]
+
+
+def test_pytest_may_have_enqueued_jobs_in_its_fixtures(begun):
+    test_environment.refresh()
+    before = len(begun)
+    Plain().run()
+    assert begun[before:] == []
 
 
 def test_and_the_end_of_the_environment(begun, outside):

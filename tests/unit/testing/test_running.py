@@ -259,9 +259,7 @@ def test_time_limits_hold_where_freezegun_stops_the_clock():
 
 def test_run_job_of_a_job_that_sleeps_or_waits():
     with travel(datetime.fromisoformat("2030-12-24T18:00:00Z")):
-        with pytest.raises(
-            LocoError, match=r"sleep, job \w+, .*: the job sleeps at 'night', until 2030-12-25"
-        ):
+        with pytest.raises(LocoError, match=r"sleep, job \w+, .*: the job sleeps at 'night', until 2030-12-25"):
             run_job(tasks.sleep)
         with pytest.raises(LocoError, match=r"the job waits for the signal 'paid', until 2030-12-24 19:00:0") as caught:
             run_job(tasks.wait_for_payment)
