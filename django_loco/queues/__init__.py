@@ -33,6 +33,8 @@ BUILT_IN = {
 DEFAULT = "database"
 
 _queues: dict[tuple[str, Testing | None], Queue] = {}
+#: The queues in memory of the present test, whose jobs outlast an override of settings.
+_of_test: list[Queue] = []
 _lock = threading.Lock()
 
 
@@ -55,7 +57,16 @@ def queue_for(alias: str) -> Queue:
 def _made(alias: str, testing: Testing | None) -> Queue:
     options = task_backends[alias].options
     queue = build(alias, options)
-    return import_string(BUILT_IN["memory"])(alias, options) if testing == "manual" and not queue.database else queue
+    return _queue_of_test(alias, options) if testing == "manual" and not queue.database else queue
+
+
+def _queue_of_test(alias: str, options: dict[str, Any]) -> Queue:
+    """Return the queue in memory of the present test. One with other options is another queue."""
+    for queue in _of_test:
+        if (queue.alias, queue.options) == (alias, options):
+            return queue
+    _of_test.append(import_string(BUILT_IN["memory"])(alias, options))
+    return _of_test[-1]
 
 
 def build(alias: str, options: dict[str, Any]) -> Queue:
@@ -100,12 +111,13 @@ def mistakes(alias: str, options: dict[str, Any]) -> list[str]:
 def forget(**kwargs: Any) -> None:
     """Drop every queue of this process; the next use makes new ones."""
     _queues.clear()
+    _of_test.clear()
 
 
 @receiver(setting_changed)
 def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
     if setting in ("TASKS", "WORKER_MODE", "CACHES"):
-        forget()
+        _queues.clear()
 
 
 def _after_fork() -> None:

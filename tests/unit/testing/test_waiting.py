@@ -6,7 +6,9 @@ from contextlib import closing
 from datetime import timedelta
 
 import pytest
+from django.test import SimpleTestCase, override_settings
 
+from django_loco.exceptions import QueueFull
 from django_loco.queues import queue_for
 from django_loco.testing import all_enqueued
 from django_loco.testing.waiting import Selection, claimed
@@ -68,3 +70,31 @@ def test_later_jobs_keep_their_time():
     assert taken(Selection("emails", is_scheduled=True, is_recursive=True)) == ["asend"]
     assert [result.task.run_after for result in all_enqueued()] == before[:2]
     assert taken(everything()) == []
+
+
+def test_jobs_in_memory_outlast_an_override_of_settings(settings):
+    tasks.send.enqueue(1)
+    with override_settings(TASKS={"default": {**settings.TASKS["default"], "QUEUES": ["default", "emails", "mail"]}}):
+        assert [result.args for result in all_enqueued()] == [[1]]
+        tasks.send.using(queue_name="mail").enqueue(2)
+        with override_settings(TASKS={**settings.TASKS, "other": {**settings.TASKS["default"], "QUEUES": ["x"]}}):
+            tasks.send.using(backend="other", queue_name="x").enqueue(3)
+    assert [result.args for result in all_enqueued()] == [[1], [2]]
+
+
+def test_other_options_of_a_queue_make_another_one(settings):
+    tasks.send.enqueue(1)
+    default = settings.TASKS["default"]
+    with override_settings(TASKS={"default": {**default, "OPTIONS": {**default["OPTIONS"], "max_waiting": 1}}}):
+        assert all_enqueued() == []
+        tasks.send.enqueue(2)
+        with pytest.raises(QueueFull):
+            tasks.send.enqueue(3)
+    assert [result.args for result in all_enqueued()] == [[1]]
+
+
+def test_the_next_test_has_none_of_them(settings):
+    tasks.send.enqueue(1)
+    SimpleTestCase._pre_setup()
+    with override_settings(TASKS=dict(settings.TASKS)):
+        assert queue_for("default").counts() == {}
