@@ -8,16 +8,14 @@ from typing import Any
 
 from ..core import test_environment
 from ..core.compat import Task, TaskResult
-from ..core.job import READY, Job
+from ..core.job import Job
 from ..tasks.results import result_of
-from .environment import loco_queues, require_manual, require_queue, require_waiting
+from .environment import require_manual, require_queue, require_waiting, stored_jobs
 from .expectation import ANY_TIME, AnyTime, Expectation, require_findable
 from .report import report
 
 #: unittest shows the line of the test, and none of this module.
 __unittest = True
-#: The number of waiting jobs that are read of each alias.
-MAX_LISTED = 100_000
 
 
 def all_enqueued(task: Task[..., Any] | None = None, queue: str | None = None) -> list[TaskResult[..., Any]]:
@@ -104,7 +102,7 @@ def refute_enqueued(
 
 def waiting_jobs() -> list[Job]:
     """Return the waiting jobs of this test, in the order of ``enqueue()``."""
-    jobs = {job.id: job for queue in loco_queues() for job in queue.list(status=READY, limit=MAX_LISTED)}
+    jobs = {job.id: job for job in stored_jobs()}
     return [jobs[job_id] for job_id in test_environment.enqueued() if job_id in jobs]
 
 

@@ -6,11 +6,15 @@ from typing import Any, NoReturn
 
 from ..conf import testing, worker_mode
 from ..core.compat import Task, task_backends
+from ..core.job import READY, Job
 from ..core.threads import is_on_event_loop
 from ..core.validation import did_you_mean
 from ..exceptions import LocoConfigurationError
 from ..queues import Queue, queue_for
 from ..worker import in_process
+
+#: The number of waiting jobs that are read of each alias.
+MAX_LISTED = 100_000
 
 
 def require_manual(caller: str) -> None:
@@ -77,6 +81,11 @@ def require_thread(caller: str) -> None:
 def loco_queues() -> list[Queue]:
     """Return the queues of all aliases in ``TASKS`` that are django-loco's."""
     return [queue_for(alias) for alias in in_process.loco_aliases()]
+
+
+def stored_jobs() -> list[Job]:
+    """Return the waiting jobs, also those of no test."""
+    return [job for queue in loco_queues() for job in queue.list(status=READY, limit=MAX_LISTED)]
 
 
 def require_queue(name: str | None) -> None:

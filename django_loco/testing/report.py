@@ -9,7 +9,8 @@ from ..core import test_environment
 from ..core.compat import TaskResult
 from ..core.job import READY, RUNNING
 from ..core.on_commit import waiting_for_commit
-from .environment import loco_queues
+from ..tasks.results import result_of
+from .environment import loco_queues, stored_jobs
 from .expectation import Expectation, call_text
 
 #: The number of jobs that are shown.
@@ -42,6 +43,12 @@ def _hints(wanted: Expectation) -> Iterator[str]:
     """Yield why a job that a user expects may not wait."""
     if ended := _number_ended(wanted):
         yield f"Jobs of {wanted.task.module_path} in this test that have run already: {ended}."
+    if _is_held_before(wanted):
+        yield (
+            f"A job of {wanted.task.module_path} as described waits from before this test, such as from "
+            "setUpTestData(). enqueue() adds no other while that one has the unique key. Call drain() where it is "
+            "enqueued."
+        )
     own, others = waiting_for_commit()
     if own:
         yield (
@@ -61,3 +68,9 @@ def _number_ended(wanted: Expectation) -> int:
     jobs = [job for queue in loco_queues() for job_id in ids if (job := queue.get(job_id)) is not None]
     path = wanted.task.module_path
     return sum(job.task_path == path and job.status not in (READY, RUNNING) for job in jobs)
+
+
+def _is_held_before(wanted: Expectation) -> bool:
+    mine = set(test_environment.enqueued())
+    held = [job for job in stored_jobs() if job.unique_key is not None and job.id not in mine]
+    return any(wanted.matches(result_of(job)) for job in held)

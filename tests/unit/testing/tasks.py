@@ -106,3 +106,7 @@ async def await_payment(context: Any) -> None:
 @task(takes_context=True)
 def wait_for_payment(context: Any) -> None:
     context.wait_for("paid", timeout=3600)
+
+
+@task(unique=True)
+def once(number: int) -> None: ...

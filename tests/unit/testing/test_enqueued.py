@@ -8,6 +8,7 @@ import pytest
 
 from django_loco.core.compat import BaseTaskBackend
 from django_loco.exceptions import InvalidArguments, LocoConfigurationError
+from django_loco.queues import queue_for
 from django_loco.testing import all_enqueued, assert_enqueued, drain, refute_enqueued
 
 from . import tasks
@@ -173,6 +174,17 @@ def test_jobs_that_have_run_already():
         "No job is waiting.",
         "Jobs of tests.unit.testing.tasks.send in this test that have run already: 1.",
     ]
+
+
+def test_a_unique_job_from_before_the_test():
+    queue_for("default").enqueue([tasks.once.get_backend().job_of(tasks.once, [1], {})])
+    tasks.once.enqueue(1)
+    assert refused(tasks.once, args=[1]).endswith(
+        "No job is waiting.\nA job of tests.unit.testing.tasks.once as described waits from before this test, such as "
+        "from setUpTestData(). enqueue() adds no other while that one has the unique key. Call drain() where it is "
+        "enqueued."
+    )
+    assert "before this test" not in refused(tasks.once, args=[2])
 
 
 def test_mistakes_in_the_test_itself():
