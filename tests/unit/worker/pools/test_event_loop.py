@@ -100,7 +100,7 @@ def test_a_job_is_given_up_without_a_thread_for_its_report(pool, finished, monke
         raise RuntimeError("can't start new thread")
 
     pool._grace = 0.05
-    monkeypatch.setattr(pool._by_alias, "take", refuse)
+    monkeypatch.setattr(pool._lanes, "take", refuse)
     claimed = claimed_of("astubborn", "s")
     submit(pool, [claimed])
     assert outcomes(finished, 1) == {claimed: FAILED}
