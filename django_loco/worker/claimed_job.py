@@ -17,6 +17,7 @@ from ..log import tracing
 from ..queues import Queue
 from .closed_keys import ClosedKeys
 from .execution.kept_log import KeptLog
+from .step_call import StepCall
 
 
 class Suspended(BaseException):
@@ -108,8 +109,8 @@ class ClaimedJob:
     saved_report: tuple[Any, ...] | None = None
     """The last report that is stored, or that cannot be."""
 
-    steps: set[str] = field(default_factory=set)
-    """The names of the durable steps that this run has had: see ``execution.steps``."""
+    steps: dict[str, StepCall] = field(default_factory=dict)
+    """The calls of durable steps that this run has had, by their names: see ``execution.steps``."""
 
     suspended: Suspended | None = None
     """The exception that has ended this run, because the job sleeps or waits."""

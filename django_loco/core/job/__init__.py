@@ -32,7 +32,7 @@ from .job import (
     written_by_run,
 )
 from .outcome import CANCELLED, DISCARDED, EXPIRED, GIVEN_UP, Outcome
-from .waits import FOREVER, pending_wait
+from .waits import FOREVER, pending_wait, pending_waits
 
 __all__ = [
     "CANCELLED",
@@ -66,6 +66,7 @@ __all__ = [
     "new_id",
     "path_of",
     "pending_wait",
+    "pending_waits",
     "utcnow",
     "written_by_run",
 ]

@@ -68,15 +68,21 @@ def text_of_waits(waits: Mapping[str, Wait]) -> str:
 
 
 def pending_wait(job: Job) -> Wait | None:
-    """Return what ``job`` sleeps or waits for now; ``None`` if it does not."""
-    if job.waits is None or job.status != READY:
-        return None
+    """Return the first of ``pending_waits``; ``None`` if there is none."""
+    return next(iter(pending_waits(job)), None)
+
+
+def pending_waits(job: Job) -> list[Wait]:
+    """Return what ``job`` sleeps and waits for now, what ends first first. The end of any of them lets it run."""
+    if job.waits is None or job.run_after is None or job.status != READY:
+        return []
     try:
         done = {} if job.steps is None else json.loads(job.steps)
-        found = [wait for name, wait in waits_of(job).items() if name not in done]
+        found = [wait for name, wait in waits_of(job).items() if name not in done and wait.due_at >= job.run_after]
     except (ValueError, TypeError, AttributeError, RecursionError):  # somebody has edited the store
-        return None
-    return found[-1] if found and found[-1].due_at == job.run_after else None
+        return []
+    found.sort(key=lambda wait: wait.due_at)
+    return found if found and found[0].due_at == job.run_after else []
 
 
 def signals_of(job: Job) -> dict[str, Any]:

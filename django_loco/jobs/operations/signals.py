@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ...core.job import READY, RUNNING, Job, pending_wait, utcnow
+from ...core.job import READY, RUNNING, Job, pending_waits, utcnow
 from ...core.job.waits import signals_of, text_of_signals
 from ...core.serialization import decode, encode_exact, require_result_size
 from ...exceptions import InvalidArguments, InvalidState
@@ -78,8 +78,7 @@ def _is_stored(job: Job, name: str, text: str | None) -> bool:
     queue = backend_of(job.backend).queue
     if job.status == RUNNING:
         return queue.signal(job, text)
-    wait = pending_wait(job)
-    is_awaited = wait is not None and wait.is_signal and wait.name == name
+    is_awaited = any(wait.is_signal and wait.name == name for wait in pending_waits(job))
     after = replace(job, signals=text, run_after=None if is_awaited else job.run_after)
     return not queue.change([Change(before=job, after=after)])
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ...conf import loco_settings
-from ...core.job import FOREVER, READY, Job, pending_wait, utcnow
+from ...core.job import FOREVER, READY, Job, pending_waits, utcnow
 from ...core.job.ageing import aged_priority
 from ...core.job.retention import kept_until
 from ...core.job.waits import Wait
@@ -83,7 +83,7 @@ def _reasons(job: Job, queue: Queue, now: datetime) -> Iterator[Reason]:
         )
         return
     if job.run_after is not None and job.run_after > now:
-        yield _not_due(job, job.run_after, now)
+        yield from _not_due(job, job.run_after, now)
     if job.expires_at is not None and job.expires_at <= now and not job.is_known_to_have_begun:
         yield Reason(
             "expired",
@@ -143,9 +143,12 @@ def _pending(job: Job, wait: Wait) -> Reason:
     )
 
 
-def _not_due(job: Job, due: datetime, now: datetime) -> Reason:
-    if wait := pending_wait(job):
-        return _pending(job, wait)
+def _not_due(job: Job, due: datetime, now: datetime) -> list[Reason]:
+    """Return why ``job`` is not due: one reason, or all that it sleeps and waits for."""
+    return [_pending(job, wait) for wait in pending_waits(job)] or [_put_off(job, due, now)]
+
+
+def _put_off(job: Job, due: datetime, now: datetime) -> Reason:
     if follows(job):
         return Reason("follows", _("It runs when the job with its unique key that has begun before has ended."))
     text = _("It is not due yet: it may run in %(seconds)s s.") % {"seconds": _seconds(due, now)}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from inspect import isawaitable
 from typing import Any
 
@@ -20,8 +21,10 @@ from asgiref.sync import sync_to_async
 from ....core.on_commit import open_transactions
 from ....core.serialization import decode, encode_exact, require_result_size
 from ....exceptions import Interrupted, InvalidStep
-from ...claimed_job import ClaimedJob
+from ...claimed_job import ClaimedJob, Suspended
+from ...step_call import StepCall
 from . import waits
+from .parking import asuspend, suspend
 from .waits import Parts, length_of, timeout_of
 
 
@@ -32,64 +35,81 @@ def results_of(claimed: ClaimedJob) -> dict[str, Any]:
 
 def run_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> Any:
     """Return the result of a step, which is stored. Raises what ``call`` raises, and the errors of ``context.step``."""
-    results = begun(claimed, name)
-    if name in results:
-        return results[name]
-    result = call()
-    if isawaitable(result):
-        _close(result)
-        raise InvalidStep(f"{_label(claimed, name)}: its function is async. Write await context.astep(...).")
-    return _stored(claimed, name, result)
+    with begun(claimed, name):
+        results = results_of(claimed)
+        if name in results:
+            return results[name]
+        result = call()
+        if isawaitable(result):
+            _close(result)
+            raise InvalidStep(f"{_label(claimed, name)}: its function is async. Write await context.astep(...).")
+        return _stored(claimed, name, result)
 
 
 async def arun_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> Any:
     """``run_step`` for async jobs; the function may be async or not."""
-    results = begun(claimed, name)
-    if name in results:
-        return results[name]
-    result = call()
-    if isawaitable(result):
-        result = await result
-    return await sync_to_async(_stored)(claimed, name, result)
+    with begun(claimed, name):
+        results = results_of(claimed)
+        if name in results:
+            return results[name]
+        result = call()
+        if isawaitable(result):
+            result = await result
+        return await sync_to_async(_stored)(claimed, name, result)
 
 
 def sleep(claimed: ClaimedJob, name: str, parts: Parts, length: timedelta | None) -> None:
     """Return when a sleep is over; until then end the run. Raises the errors of ``context.sleep``."""
     longest = length_of(_label(claimed, name), parts, length)
-    if name not in begun(claimed, name):
-        waits.sleep(claimed, name, longest)
-        _stored(claimed, name, None)
+    _waited(claimed, name, partial(waits.sleep, claimed, name, longest))
 
 
 async def asleep(claimed: ClaimedJob, name: str, parts: Parts, length: timedelta | None) -> None:
     """``sleep`` for async jobs."""
     longest = length_of(_label(claimed, name), parts, length)
-    if name not in begun(claimed, name):
-        await sync_to_async(waits.sleep)(claimed, name, longest)
-        await sync_to_async(_stored)(claimed, name, None)
+    await _awaited(claimed, name, partial(waits.sleep, claimed, name, longest))
 
 
 def wait_for(claimed: ClaimedJob, name: str, timeout: float | timedelta | None, default: Any) -> Any:
     """Return the value of a signal; until it is sent end the run. Raises the errors of ``context.wait_for``."""
     longest = timeout_of(_label(claimed, name), timeout)
-    results = begun(claimed, name)
-    if name in results:
-        return results[name]
-    return _stored(claimed, name, waits.signal_of(claimed, name, longest, default))
+    return _waited(claimed, name, partial(waits.signal_of, claimed, name, longest, default))
 
 
 async def await_for(claimed: ClaimedJob, name: str, length: float | timedelta | None, default: Any) -> Any:
     """``wait_for`` for async jobs."""
     longest = timeout_of(_label(claimed, name), length)
-    results = begun(claimed, name)
-    if name in results:
-        return results[name]
-    value = await sync_to_async(waits.signal_of)(claimed, name, longest, default)
-    return await sync_to_async(_stored)(claimed, name, value)
+    return await _awaited(claimed, name, partial(waits.signal_of, claimed, name, longest, default))
 
 
-def begun(claimed: ClaimedJob, name: str) -> dict[str, Any]:
-    """Note that a step begins; return the stored results. Raises ``InvalidStep``, or ``Interrupted``."""
+def _waited(claimed: ClaimedJob, name: str, value_of: Callable[[], Any]) -> Any:
+    """Return the value of a sleep or wait, which is stored; until it has one end the run."""
+    with begun(claimed, name) as call:
+        results = results_of(claimed)
+        if name in results:
+            return results[name]
+        try:
+            value = value_of()
+        except Suspended as end:
+            suspend(claimed, call, end.wait)
+        return _stored(claimed, name, value)
+
+
+async def _awaited(claimed: ClaimedJob, name: str, value_of: Callable[[], Any]) -> Any:
+    """``_waited`` for async jobs."""
+    with begun(claimed, name) as call:
+        results = results_of(claimed)
+        if name in results:
+            return results[name]
+        try:
+            value = await sync_to_async(value_of)()
+        except Suspended as end:
+            await asuspend(claimed, call, end.wait)
+        return await sync_to_async(_stored)(claimed, name, value)
+
+
+def begun(claimed: ClaimedJob, name: str) -> StepCall:
+    """Note that a step begins; return its call. Raises ``InvalidStep``, ``Interrupted``, or ``Suspended``."""
     label = _label(claimed, name)
     if claimed.suspended:
         raise claimed.suspended
@@ -106,8 +126,8 @@ def begun(claimed: ClaimedJob, name: str) -> dict[str, Any]:
         )
     if claimed.refused:
         raise Interrupted(f"{label}: another worker has the job.")
-    claimed.steps.add(name)
-    return results_of(claimed)
+    call = claimed.steps[name] = StepCall()
+    return call
 
 
 def _stored(claimed: ClaimedJob, name: str, result: Any) -> Any:

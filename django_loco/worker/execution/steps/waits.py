@@ -1,7 +1,8 @@
 """Sleeping and waiting for signals, between the runs of a job.
 
 1. ``context.sleep("cool-down", hours=24)`` stores with the job when the sleep ends, and raises ``Suspended``. The run
-   ends and spends no attempt. The job waits in the queue like any other that is not due, without a thread or a lease.
+   ends (``parking``) and spends no attempt. The job waits in the queue like any other that is not due, without a thread
+   or a lease.
 2. The queue hands the job over when it is due by the queue's clock. The next run comes to the same call, which sees
    that the sleep is over, stores that as a step, and returns.
 3. ``context.wait_for("approved")`` does the same, and is over when a signal was sent: ``jobs.signal`` stores the signal
@@ -67,23 +68,23 @@ def _checked(label: str, length: object) -> timedelta:
 
 
 def sleep(claimed: ClaimedJob, name: str, length: timedelta) -> None:
-    """Return if the sleep is over, or end the run. Raises ``Interrupted`` if another worker has the job."""
+    """Return if the sleep is over. Raises ``Suspended``, and ``Interrupted`` if another worker has the job."""
     wait = _noted(claimed, name, SLEEP, length)
     if not _is_over(claimed.job, wait):
-        suspend(claimed, wait)
+        raise Suspended(wait)
 
 
 def signal_of(claimed: ClaimedJob, name: str, timeout: timedelta | None, default: Any) -> Any:
-    """Return the value of a signal, or ``default`` if the time is up; or end the run.
+    """Return the value of a signal, or ``default`` if the time is up.
 
-    Raises ``SignalTimeout`` without a default, and ``Interrupted`` if another worker has the job.
+    Raises ``Suspended``; ``SignalTimeout`` without a default, and ``Interrupted`` if another worker has the job.
     """
     wait = _noted(claimed, name, SIGNAL, timeout)
     if _is_over(claimed.job, wait):
         _change_signals(claimed, lambda signals: signals if name in signals else {**signals, name: dict(TIMED_OUT)})
     signal = signals_of(claimed.job).get(name)
     if signal is None:
-        suspend(claimed, wait)
+        raise Suspended(wait)
     if "value" in signal:
         return signal["value"]
     if default is not RAISE:
@@ -91,26 +92,23 @@ def signal_of(claimed: ClaimedJob, name: str, timeout: timedelta | None, default
     raise SignalTimeout(f"{claimed.job.task_path}: the signal {name!r:.100} has not come by {wait.due_at}.", name=name)
 
 
-def suspend(claimed: ClaimedJob, wait: Wait) -> NoReturn:
-    """End the run: the job sleeps or waits."""
-    claimed.suspended = Suspended(wait)
-    raise claimed.suspended
-
-
 def outcome_of(claimed: ClaimedJob, error: BaseException) -> Outcome | None:
     """Return the outcome of a run that has ended with ``error`` because its job sleeps or waits; otherwise ``None``."""
-    if claimed.suspended is None or not _is_suspension(error):
+    if claimed.suspended is None or beside_suspension(error) is not None:
         return None
-    wait = claimed.suspended.wait
-    released = Outcome.released(claimed.job, run_after=wait.due_at)
-    return replace(released, snoozed=True, waits=wait.is_signal)
+    waits = [call.wait for call in list(claimed.steps.values()) if call.wait is not None]
+    signals = signals_of(claimed.job)
+    released = Outcome.released(claimed.job, run_after=min(wait.due_at for wait in waits))
+    outcome = replace(released, snoozed=True, waits=any(wait.is_signal for wait in waits))
+    # One may have come while the job stored the end of another wait: the queue will not tell of it any more.
+    return outcome.woken() if any(wait.is_signal and wait.name in signals for wait in waits) else outcome
 
 
-def _is_suspension(error: BaseException) -> bool:
-    """Return whether ``error`` tells nothing else; asyncio may have put it into a group."""
+def beside_suspension(error: BaseException) -> BaseException | None:
+    """Return what ``error`` tells beside that the run has ended: asyncio may have put that into a group."""
     if isinstance(error, BaseExceptionGroup):
-        return all(map(_is_suspension, error.exceptions))
-    return isinstance(error, Suspended)
+        return error.split(Suspended)[1]
+    return None if isinstance(error, Suspended) else error
 
 
 def require_running(claimed: ClaimedJob) -> None:

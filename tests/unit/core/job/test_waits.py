@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from django_loco.core.job import FOREVER, READY, RUNNING, Job, Outcome, pending_wait
+from django_loco.core.job import FOREVER, READY, RUNNING, Job, Outcome, pending_wait, pending_waits
 from django_loco.core.job.waits import SIGNAL, SLEEP, Wait, signals_of, text_of_signals, text_of_waits, waits_of
 
 UNTIL = datetime(2026, 11, 28, 12, 30, 1, 5, tzinfo=UTC)
@@ -37,10 +37,11 @@ def test_a_job_is_pending_while_it_is_due_at_the_end_of_its_last_wait(wait):
     assert pending_wait(job(wait, run_after=wait.due_at, steps=f'{{"{wait.name}":null}}')) is None
 
 
-def test_the_last_wait_counts():
-    assert pending_wait(job(NAP, ANSWER, run_after=FOREVER)) == ANSWER
-    assert pending_wait(job(NAP, ANSWER, run_after=UNTIL)) is None
-    assert pending_wait(job(NAP, ANSWER, run_after=UNTIL, steps='{"answer":1}')) == NAP
+def test_the_wait_that_ends_first_counts():
+    assert pending_waits(job(ANSWER, NAP, run_after=FOREVER)) == [ANSWER]
+    assert pending_waits(job(ANSWER, NAP, run_after=UNTIL)) == [NAP, ANSWER]
+    assert pending_waits(job(ANSWER, NAP, run_after=UNTIL, steps='{"answer":1}')) == [NAP]
+    assert pending_waits(job(ANSWER, NAP, run_after=UNTIL, steps='{"nap":null}')) == []
 
 
 @pytest.mark.parametrize("text", ["", "[]", "1", '{"a":1}', '{"a":["sleep"]}', '{"a":["sleep","noon"]}'])

@@ -6,10 +6,12 @@ from datetime import timedelta
 import pytest
 
 from django_loco.core.job import FOREVER, READY, utcnow
-from django_loco.core.job.waits import pending_wait, waits_of
+from django_loco.core.job.waits import pending_wait, pending_waits, waits_of
 from django_loco.exceptions import Interrupted, InvalidStep, SignalTimeout
 from django_loco.worker.claimed_job import ClaimedJob, Suspended
 from django_loco.worker.execution.steps import waits
+from django_loco.worker.execution.steps.parking import suspend
+from django_loco.worker.step_call import StepCall
 from tests.unit.worker.support import held
 
 
@@ -39,6 +41,9 @@ def claimed_job(store=None, update=lambda *_: True, **fields):
 def suspended(claimed, call):
     with pytest.raises(Suspended) as raised:
         call()
+    wait = raised.value.wait
+    with pytest.raises(Suspended) as raised:
+        suspend(claimed, claimed.steps.setdefault(wait.name, StepCall()), wait)
     return waits.outcome_of(claimed, raised.value)
 
 
@@ -62,6 +67,28 @@ def test_a_sleep_is_over_if_the_queue_has_handed_the_job_over_at_its_end():
     again = claimed_job(waits=claimed.job.waits, run_after=outcome.run_after)
     waits.sleep(again, "nap", timedelta(hours=1))
     assert again.suspended is None
+
+
+def test_of_several_the_first_to_end_counts():
+    claimed = claimed_job(Store())
+    suspended(claimed, lambda: waits.signal_of(claimed, "a", None, waits.RAISE))
+    suspended(claimed, lambda: waits.sleep(claimed, "soon", timedelta(minutes=1)))
+    outcome = suspended(claimed, lambda: waits.sleep(claimed, "late", timedelta(hours=1)))
+    assert outcome.waits
+    assert [wait.name for wait in pending_waits(outcome.applied())] == ["soon", "late", "a"]
+    assert pending_waits(replace(outcome.applied(), steps='{"late":null}'))[1].name == "a"
+    assert pending_waits(replace(outcome.applied(), run_after=utcnow())) == []
+
+
+def test_a_signal_that_came_while_the_end_of_another_wait_was_stored_is_not_lost():
+    store = Store()
+    claimed = claimed_job(store)
+    suspended(claimed, lambda: waits.signal_of(claimed, "a", None, waits.RAISE))
+    store.signals = '{"a":{"value":7}}'
+    assert waits.signal_of(claimed, "b", timedelta(0), "nobody") == "nobody"
+    outcome = suspended(claimed, lambda: waits.sleep(claimed, "nap", timedelta(hours=1)))
+    assert (outcome.waits, outcome.snoozed) == (False, True)
+    assert outcome.applied().due_at <= utcnow()
 
 
 def test_a_wait_of_another_kind_begins_anew():
