@@ -15,6 +15,7 @@ from django.db import connection
 from django_loco import jobs
 from django_loco.core.compat import TaskResultStatus
 from django_loco.core.job import FOREVER, utcnow
+from django_loco.exceptions import Discard
 from django_loco.tasks import task
 from django_loco.testing import drain, travel
 
@@ -125,6 +126,20 @@ def in_threads(context):
         return [each.result() for each in [pool.submit(wait, name) for name in ("legal", "finance")]]
 
 
+@task(takes_context=True, max_attempts=3, backoff=0.01)
+async def beside(context, kind):
+    async def cleaning_up():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            raise {"ConnectionError": ConnectionError, "Discard": Discard}[kind]("closed")
+
+    DONE.append(context.attempt)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(cleaning_up())
+        group.create_task(context.await_for("approved"))
+
+
 def enqueued(task, *args):
     result = task.enqueue(*args)
     drain(raise_errors=False)
@@ -224,3 +239,15 @@ def test_threads_of_a_job_wait_for_signals_too():
     drain()
     jobs.signal(result, "legal", 1)
     assert drained(result).return_value == [1, 2]
+
+
+def test_an_error_beside_the_end_of_a_run_is_tried_again():
+    result = drained(beside.enqueue("ConnectionError"), scheduled=True)
+    assert DONE == [1, 2, 3]
+    assert [error.exception_class_path for error in result.errors] == ["builtins.ExceptionGroup"] * 3
+
+
+def test_a_discard_beside_the_end_of_a_run_is_one():
+    result = drained(beside.enqueue("Discard"), scheduled=True)
+    assert DONE == [1]
+    assert [error.exception_class_path for error in result.errors] == ["django_loco.exceptions.Discard"]

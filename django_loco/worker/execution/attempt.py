@@ -49,7 +49,7 @@ from ...tasks.results import load_task, policy_of, result_of, stand_in
 from ..claimed_job import ClaimedJob
 from .context import JobContext
 from .kept_log import KeptLog
-from .steps.waits import outcome_of, require_running
+from .steps.waits import beside_suspension, outcome_of, require_running
 from .unknown_task import is_over, not_begun, put_off_missing
 
 logger = get_logger("django_loco.worker")
@@ -309,13 +309,13 @@ class Attempt:
         """Return the outcome of a call that ended with ``error``: another attempt, or the end."""
         if self.claimed.cancelled:
             return self._cancelled()
-        error = _told_by(error)
+        if suspended := outcome_of(self.claimed, error):
+            return suspended
+        error = _told_by(beside_suspension(error) or error)
         if isinstance(error, Interrupted):
             return self._interrupted()
         if isinstance(error, Snooze | Throttled):
             return self._snoozed(error) if isinstance(error, Snooze) else self._throttled(error)
-        if suspended := outcome_of(self.claimed, error):
-            return suspended
         if self.claimed.released and not isinstance(error, TOLD) and _is_of_cancellation(error):
             return Outcome.released(self.job)
         if isinstance(error, SignalTimeout):

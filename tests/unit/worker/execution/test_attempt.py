@@ -10,8 +10,9 @@ from datetime import timedelta
 import pytest
 
 from django_loco.core.job import FAILED, READY, Outcome, utcnow
+from django_loco.core.job.waits import SLEEP, Wait
 from django_loco.exceptions import Discard, Interrupted, InvalidStep, SignalTimeout, Snooze, Throttled
-from django_loco.worker.claimed_job import ClaimedJob
+from django_loco.worker.claimed_job import ClaimedJob, Suspended
 from django_loco.worker.execution.attempt import INTERRUPTION_DELAY, Attempt, prepare
 
 from ..support import held
@@ -142,6 +143,14 @@ def test_what_a_job_tells_is_heard_out_of_a_task_group(told, released):
     assert bool(grouped.run_after) == bool(alone.run_after)
     assert grouped.status == (FAILED if isinstance(told, Discard | InvalidStep | SignalTimeout) else READY)
     assert grouped.kind == alone.kind
+
+
+def test_the_end_of_a_run_for_a_sleep_does_not_hide_what_is_beside_it():
+    end = Suspended(Wait("nap", SLEEP, None))
+    assert ended(BaseExceptionGroup("", [end, BaseExceptionGroup("", [end, Snooze(60)])])).snoozed
+    outcome = ended(BaseExceptionGroup("", [ValueError("a bug"), end]))
+    assert (outcome.status, outcome.spent) == (READY, True)
+    assert "Suspended" not in outcome.error.traceback
 
 
 def test_beside_another_error_it_is_not():
