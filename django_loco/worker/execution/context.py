@@ -69,7 +69,8 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
 
         Raises what the function raises; ``InvalidStep`` for a name that this run has used, for a result that is not
         JSON, with those of other steps more than ``MAX_RESULT_SIZE`` bytes, and inside ``atomic()``;
-        ``QueueUnavailable``; and ``Interrupted`` if another worker has the job, or it was cancelled.
+        ``QueueUnavailable`` if that stays so until another worker may have the job; and ``Interrupted`` if one has it,
+        or the job was cancelled.
         """
         result: R = run_step(self.claimed, name, lambda: function(*args, **kwargs))
         return result

@@ -16,8 +16,6 @@ from functools import partial
 from inspect import isawaitable
 from typing import Any
 
-from asgiref.sync import sync_to_async
-
 from ....core.on_commit import open_transactions
 from ....core.serialization import decode, encode_exact, require_result_size
 from ....exceptions import Interrupted, InvalidStep
@@ -25,6 +23,7 @@ from ...claimed_job import ClaimedJob, Suspended
 from ...step_call import StepCall
 from . import waits
 from .parking import asuspend, suspend
+from .patience import apatiently, patiently
 from .waits import Parts, length_of, timeout_of
 
 
@@ -43,7 +42,7 @@ def run_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> Any:
         if isawaitable(result):
             _close(result)
             raise InvalidStep(f"{_label(claimed, name)}: its function is async. Write await context.astep(...).")
-        return _stored(claimed, name, result)
+        return patiently(claimed, partial(_stored, claimed, name, result))
 
 
 async def arun_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> Any:
@@ -55,7 +54,7 @@ async def arun_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> 
         result = call()
         if isawaitable(result):
             result = await result
-        return await sync_to_async(_stored)(claimed, name, result)
+        return await apatiently(claimed, partial(_stored, claimed, name, result))
 
 
 def sleep(claimed: ClaimedJob, name: str, parts: Parts, length: timedelta | None) -> None:
@@ -89,10 +88,10 @@ def _waited(claimed: ClaimedJob, name: str, value_of: Callable[[], Any]) -> Any:
         if name in results:
             return results[name]
         try:
-            value = value_of()
+            value = patiently(claimed, value_of)
         except Suspended as end:
             suspend(claimed, call, end.wait)
-        return _stored(claimed, name, value)
+        return patiently(claimed, partial(_stored, claimed, name, value))
 
 
 async def _awaited(claimed: ClaimedJob, name: str, value_of: Callable[[], Any]) -> Any:
@@ -102,10 +101,10 @@ async def _awaited(claimed: ClaimedJob, name: str, value_of: Callable[[], Any]) 
         if name in results:
             return results[name]
         try:
-            value = await sync_to_async(value_of)()
+            value = await apatiently(claimed, value_of)
         except Suspended as end:
             await asuspend(claimed, call, end.wait)
-        return await sync_to_async(_stored)(claimed, name, value)
+        return await apatiently(claimed, partial(_stored, claimed, name, value))
 
 
 def begun(claimed: ClaimedJob, name: str) -> StepCall:
