@@ -114,10 +114,6 @@ def begun(claimed: ClaimedJob, name: str) -> StepCall:
         raise claimed.suspended
     if type(name) is not str or not name:
         raise InvalidStep(f"{label}: the name of a step must be text that is not empty.")
-    if name in claimed.steps:
-        raise InvalidStep(
-            f"{label}: this run has had a step of that name. Give each step its own, such as f'{name}-2'."
-        )
     if aliases := open_transactions():
         raise InvalidStep(
             f"{label}: a transaction is open on DATABASES[{aliases[0]!r}], and might be rolled back when the result is "
@@ -125,22 +121,27 @@ def begun(claimed: ClaimedJob, name: str) -> StepCall:
         )
     if claimed.refused:
         raise Interrupted(f"{label}: another worker has the job.")
-    call = claimed.steps[name] = StepCall()
+    call = StepCall()
+    if claimed.steps.setdefault(name, call) is not call:  # in one step, because threads may do it at the same time
+        raise InvalidStep(
+            f"{label}: this run has had a step of that name. Give each step its own, such as f'{name}-2'."
+        )
     return call
 
 
 def _stored(claimed: ClaimedJob, name: str, result: Any) -> Any:
     """Store a result; return it as later runs will read it."""
     label = _label(claimed, name)
-    try:
-        text = encode_exact({**results_of(claimed), name: result})
-        require_result_size(f"{label}: the results of all steps", text)
-    except (TypeError, ValueError) as error:
-        raise InvalidStep(f"{label}: its result cannot be stored as JSON. {error}") from None
-    if not claimed.store_update("steps", text):
-        claimed.refused = True
-        raise Interrupted(f"{label}: another worker has the job.")
-    return results_of(claimed)[name]
+    with claimed.updating:  # other threads of the job may store results as well
+        try:
+            text = encode_exact({**results_of(claimed), name: result})
+            require_result_size(f"{label}: the results of all steps", text)
+        except (TypeError, ValueError) as error:
+            raise InvalidStep(f"{label}: its result cannot be stored as JSON. {error}") from None
+        if not claimed.store_update("steps", text):
+            claimed.refused = True
+            raise Interrupted(f"{label}: another worker has the job.")
+        return results_of(claimed)[name]
 
 
 def _label(claimed: ClaimedJob, name: object) -> str:

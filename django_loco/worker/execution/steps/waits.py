@@ -131,12 +131,13 @@ def forget(claimed: ClaimedJob, name: str) -> None:
 
 def _noted(claimed: ClaimedJob, name: str, kind: str, length: timedelta | None) -> Wait:
     """Return a wait as it was stored when it began, in this run or an earlier one."""
-    waits = waits_of(claimed.job)
-    wait = waits.get(name)
-    if wait is None or wait.kind != kind:
-        wait = Wait(name, kind, None if length is None else utcnow() + length)
-        _store_waits(claimed, {**waits, name: wait})
-    return wait
+    with claimed.updating:
+        waits = waits_of(claimed.job)
+        wait = waits.get(name)
+        if wait is None or wait.kind != kind:
+            wait = Wait(name, kind, None if length is None else utcnow() + length)
+            _store_waits(claimed, {**waits, name: wait})
+        return wait
 
 
 def _is_over(job: Job, wait: Wait) -> bool:
@@ -155,16 +156,16 @@ def _store_waits(claimed: ClaimedJob, waits: dict[str, Wait]) -> None:
 
 def _change_signals(claimed: ClaimedJob, edit: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Change the signals of the job, beside others that change them."""
-    while True:
-        signals = signals_of(claimed.job)
-        text = text_of_signals(edit(signals))
-        if text == text_of_signals(signals) or claimed.store_signals(text):
-            return
-        if claimed.queue is None or (stored := claimed.queue.get(claimed.job.id)) is None:
-            _lost(claimed)
-        if stored.token != claimed.job.token:
-            _lost(claimed)
-        with claimed.updating:
+    with claimed.updating:  # others in this process
+        while True:
+            signals = signals_of(claimed.job)
+            text = text_of_signals(edit(signals))
+            if text == text_of_signals(signals) or claimed.store_signals(text):
+                return
+            if claimed.queue is None or (stored := claimed.queue.get(claimed.job.id)) is None:
+                _lost(claimed)
+            if stored.token != claimed.job.token:
+                _lost(claimed)
             claimed.job = replace(claimed.job, signals=stored.signals)
 
 

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -9,6 +14,7 @@ from django_loco.core.job import FOREVER, READY, utcnow
 from django_loco.core.job.waits import pending_wait, pending_waits, waits_of
 from django_loco.exceptions import Interrupted, InvalidStep, SignalTimeout
 from django_loco.worker.claimed_job import ClaimedJob, Suspended
+from django_loco.worker.execution import steps
 from django_loco.worker.execution.steps import waits
 from django_loco.worker.execution.steps.parking import suspend
 from django_loco.worker.step_call import StepCall
@@ -78,6 +84,51 @@ def test_of_several_the_first_to_end_counts():
     assert [wait.name for wait in pending_waits(outcome.applied())] == ["soon", "late", "a"]
     assert pending_waits(replace(outcome.applied(), steps='{"late":null}'))[1].name == "a"
     assert pending_waits(replace(outcome.applied(), run_after=utcnow())) == []
+
+
+def in_threads(*calls):
+    """Make all calls at the same time; return what they raise."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [future.exception(10) for future in [pool.submit(call) for call in calls]]
+
+
+def slowly(*_):
+    """Store something, while other threads do the same."""
+    time.sleep(0.001)
+    return True
+
+
+def test_threads_that_begin_to_sleep_at_the_same_time_forget_none():
+    claimed = claimed_job(update=slowly)
+    names = [f"nap-{number}" for number in range(8)]
+    in_threads(*(partial(waits.sleep, claimed, name, timedelta(hours=1)) for name in names))
+    assert sorted(waits_of(claimed.job)) == names
+
+
+def test_threads_lose_no_results_of_each_other():
+    claimed = claimed_job(update=slowly)
+    in_threads(*(partial(steps.run_step, claimed, str(number), time.monotonic) for number in range(8)))
+    assert len(steps.results_of(claimed)) == 8
+
+
+def test_threads_do_not_undo_what_others_know_of_signals():
+    store = Store()
+    claimed = claimed_job(store)
+    names = [str(number) for number in range(8)]
+    ends = json.dumps({name: ["signal", "2026-01-01T00:00:00+00:00"] for name in names})
+    claimed.job, signal = replace(claimed.job, waits=ends), store.signal
+    store.signal = lambda job, text: slowly() and signal(job, text)
+    in_threads(*(partial(waits.signal_of, claimed, name, None, "nobody") for name in names))
+    assert sorted(waits.signals_of(claimed.job)) == names
+    assert store.signals == claimed.job.signals
+
+
+def test_of_threads_that_use_one_name_one_has_it(monkeypatch):
+    together = threading.Barrier(8)
+    monkeypatch.setattr(steps, "open_transactions", lambda: together.wait(10) and ())
+    claimed = claimed_job()
+    errors = in_threads(*[lambda: steps.run_step(claimed, "charge", time.monotonic)] * 8)
+    assert errors.count(None) == 1
 
 
 def test_a_signal_that_came_while_the_end_of_another_wait_was_stored_is_not_lost():
