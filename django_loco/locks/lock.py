@@ -18,6 +18,7 @@ from ..core.validation import NAME_REQUIREMENT, is_name, is_number, short
 from ..exceptions import LockLost, QueueUnavailable
 from ..log.labels import bound
 from ..log.safe import get_logger
+from . import threads
 from .acquisition import Acquisition
 from .places import Held, drop, here, note, require_not_held
 from .renewal import Lease
@@ -262,7 +263,7 @@ def _tell(loop: asyncio.AbstractEventLoop, call: Callable[[], Any]) -> None:
 
 async def _to_the_end(call: Callable[[], T]) -> T:
     """Make ``call`` in a thread. If it is cancelled meanwhile, wait for its end, and be cancelled then."""
-    future = asyncio.get_running_loop().run_in_executor(None, call)
+    future = asyncio.wrap_future(threads.submit(call))
     cancelled: asyncio.CancelledError | None = None
     while not future.done():
         try:

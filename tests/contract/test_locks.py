@@ -6,6 +6,7 @@ import asyncio
 import re
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from unittest.mock import Mock
 from uuid import uuid4
@@ -289,6 +290,23 @@ def test_a_task_that_is_cancelled_while_it_waits_leaves_nothing():
 
     asyncio.run(main())
     assert held() == []
+
+
+def test_threads_that_wait_do_not_keep_a_coroutine_from_giving_it_back():
+    def take():
+        with lock("stock:42", timeout=5):
+            return True
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(2))
+        with ThreadPoolExecutor(1) as other:
+            async with lock("stock:42"):
+                tasks = [asyncio.create_task(asyncio.to_thread(take)) for _ in range(2)]
+                await loop.run_in_executor(other, until, lambda: waiting() == 2)
+            return await asyncio.gather(*tasks)
+
+    assert asyncio.run(main()) == [True, True]
 
 
 def test_a_dead_holder_is_followed_when_its_lease_ends(store):
