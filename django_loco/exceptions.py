@@ -129,7 +129,10 @@ class LockLost(LocoError):
 
 
 class LockHeld(LocoError, RuntimeError):
-    """A thread or an asyncio task claims a lock that it already holds. It would wait for itself forever."""
+    """A thread or an asyncio task claims a lock that it already holds. It would wait for itself forever.
+
+    So would a thread that waits without its event loop, a task of which holds the lock.
+    """
 
 
 class BatchFinished(QueueError):

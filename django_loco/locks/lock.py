@@ -102,7 +102,7 @@ class Lock:
             raise LockLost(self._lost_text(self._held.lease))
 
     def __enter__(self) -> Self:
-        held = self._begin()
+        held = self._begin(blocks_thread=self._timeout != 0)
         acquisition = self._acquisition()
         woken = threading.Event()
         acquisition.start(woken.set)
@@ -122,7 +122,7 @@ class Lock:
         _raise_if_lost(self._release(), error)
 
     async def __aenter__(self) -> Self:
-        held = self._begin()
+        held = self._begin(blocks_thread=False)
         acquisition = self._acquisition()
         loop, woken = asyncio.get_running_loop(), asyncio.Event()
         acquisition.start(lambda: _tell(loop, woken.set))
@@ -156,9 +156,9 @@ class Lock:
             raise RuntimeError(f"The lock {self.name!r} is not held: it is held within its with block.")
         return self._taken
 
-    def _begin(self) -> Held:
+    def _begin(self, *, blocks_thread: bool) -> Held:
         held = here()
-        require_not_held(self._key, held)
+        require_not_held(self._key, held, blocks_thread=blocks_thread)
         if not self._entering.acquire(blocking=False):
             raise RuntimeError(f"This lock, {self.name!r}, is in use already: each block needs a lock() of its own.")
         return held

@@ -21,9 +21,12 @@ class Caller(NamedTuple):
     thread: int
     task: asyncio.Task[Any] | None
 
-    def blocks(self, other: Caller) -> bool:
-        """Return whether ``other`` cannot go on before this one does."""
-        if self.task is not None:
+    def blocks(self, other: Caller, *, blocks_thread: bool) -> bool:
+        """Return whether this one cannot go on while ``other`` waits for it.
+
+        ``blocks_thread``: ``other`` waits without its event loop, so that no task of the thread goes on.
+        """
+        if self.task is not None and not blocks_thread:
             return self.task is other.task
         return self.thread == other.thread
 
@@ -55,16 +58,28 @@ def _place(frame: FrameType | None) -> str:
     return "?" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def require_not_held(key: tuple[str, str], held: Held) -> None:
-    """Raise ``LockHeld`` if the thread or task of ``held`` has the lock ``key``: an alias and a name."""
+def require_not_held(key: tuple[str, str], held: Held, *, blocks_thread: bool) -> None:
+    """Raise ``LockHeld`` if the holder of the lock ``key``, an alias and a name, could not go on while ``held`` waits.
+
+    ``blocks_thread``: see ``Caller.blocks``.
+    """
     with _lock:
-        before = next((each for each in _held.get(key, ()) if each.caller.blocks(held.caller)), None)
-    if before is not None:
-        what = "asyncio task" if before.caller.task is not None else "thread"
+        of_key = _held.get(key, ())
+        before = next((each for each in of_key if each.caller.blocks(held.caller, blocks_thread=blocks_thread)), None)
+    if before is None:
+        return
+    task = before.caller.task
+    if task is not None and task is not held.caller.task:
         raise LockHeld(
-            f"The lock {key[1]!r} is claimed at {held.place} by the {what} that holds it since {before.place}. "
-            "It would wait for itself forever. Take a lock once, and pass it on, or choose another name."
+            f"The lock {key[1]!r} is claimed at {held.place} in the thread of an event loop. While that waits, the "
+            f"asyncio task that holds it since {before.place} cannot go on. Write async with, or call the function by "
+            "asyncio.to_thread()."
         )
+    raise LockHeld(
+        f"The lock {key[1]!r} is claimed at {held.place} by the {'thread' if task is None else 'asyncio task'} that "
+        f"holds it since {before.place}. It would wait for itself forever. Take a lock once, and pass it on, or choose "
+        "another name."
+    )
 
 
 def note(key: tuple[str, str], held: Held) -> None:

@@ -12,6 +12,7 @@ from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
+from django.core.exceptions import SynchronousOnlyOperation
 from django.db import transaction
 
 import django_loco
@@ -252,6 +253,28 @@ def test_a_task_that_holds_it_is_told():
     with lock("stock:42"), pytest.raises(LockHeld, match="by the thread that"):
         asyncio.run(inside_of_a_thread())
     assert held() == []
+
+
+def test_a_task_that_would_stop_the_loop_of_the_holder_is_told():
+    async def hold(is_held, is_over):
+        async with lock("stock:42"):
+            is_held.set()
+            await is_over.wait()
+
+    async def main():
+        is_held, is_over = asyncio.Event(), asyncio.Event()
+        holding = asyncio.create_task(hold(is_held, is_over))
+        await is_held.wait()
+        remedy = r"Write async with, or call the function by asyncio\.to_thread\(\)"
+        with pytest.raises(LockHeld, match=remedy), lock("stock:42", timeout=5):
+            pass
+        # This does not wait; Django refuses it on databases.
+        with pytest.raises((LockTimeout, SynchronousOnlyOperation)), lock("stock:42", timeout=0):
+            pass
+        is_over.set()
+        await holding
+
+    asyncio.run(main())
 
 
 def test_one_lock_may_be_used_again_but_not_by_two():

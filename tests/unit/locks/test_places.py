@@ -22,28 +22,42 @@ def test_a_thread_blocks_itself_and_its_tasks():
     mine = places.here()
     places.note(KEY, mine)
     with pytest.raises(LockHeld):
-        places.require_not_held(KEY, places.here())
+        places.require_not_held(KEY, places.here(), blocks_thread=False)
 
     async def inside():
-        places.require_not_held(KEY, places.here())
+        places.require_not_held(KEY, places.here(), blocks_thread=False)
 
     with pytest.raises(LockHeld):
         asyncio.run(inside())
-    places.require_not_held(("default", "other"), places.here())
+    places.require_not_held(("default", "other"), places.here(), blocks_thread=True)
     places.drop(KEY, mine)
-    places.require_not_held(KEY, places.here())
+    places.require_not_held(KEY, places.here(), blocks_thread=False)
     assert places._held == {}
 
 
 def test_a_task_blocks_only_itself():
     async def inside():
-        places.require_not_held(KEY, places.here())
+        places.require_not_held(KEY, places.here(), blocks_thread=False)
 
     async def main():
         places.note(KEY, places.here())
         await asyncio.create_task(inside())
         with pytest.raises(LockHeld):
             await inside()
+
+    asyncio.run(main())
+
+
+def test_a_task_blocks_others_of_its_thread_that_wait_without_their_loop():
+    async def inside(blocks_thread):
+        places.require_not_held(KEY, places.here(), blocks_thread=blocks_thread)
+
+    async def main():
+        places.note(KEY, places.here())
+        await asyncio.create_task(inside(False))
+        with pytest.raises(LockHeld, match=r"the asyncio task that holds it since .* cannot go on"):
+            await asyncio.create_task(inside(True))
+        await asyncio.to_thread(asyncio.run, inside(True))
 
     asyncio.run(main())
 
