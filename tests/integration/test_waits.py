@@ -215,6 +215,32 @@ def test_a_signal_ends_the_wait():
     assert (RUNS, CALLED) == ([1, 1], [1])
 
 
+def test_a_job_that_a_signal_wakes_is_due_since_then():
+    result = enqueued(approve)
+    with travel(timedelta(days=3)):
+        before = utcnow()
+        jobs.signal(result, "approved")
+        assert before <= jobs.get(result).due_at <= utcnow()
+
+
+def test_a_job_that_a_signal_wakes_while_it_ends_its_run_is_due_since_then(monkeypatch):
+    result = approve.enqueue()
+
+    def late(*args):
+        monkeypatch.undo()
+        try:
+            return waits.signal_of(*args)
+        finally:
+            assert jobs.signal(result, "approved", 1)
+
+    monkeypatch.setattr("django_loco.worker.execution.steps.waits.signal_of", late)
+    with travel(timedelta(days=3)):
+        before = utcnow()
+        drain(limit=2)
+    assert RUNS == [1, 1]
+    assert jobs.get(result).due_at >= before
+
+
 def test_a_signal_may_come_before_the_job_waits():
     result = approve.enqueue()
     assert jobs.signal(result, "approved", 5)

@@ -98,7 +98,7 @@ class Outcome:
 
     def woken(self) -> Outcome:
         """Return this outcome of a job that waits, if a signal was sent during the run: it runs again at once."""
-        return replace(self, waits=False, run_after=None)
+        return replace(self, waits=False, run_after=self.at)
 
     @property
     def kind(self) -> Kind:

@@ -79,7 +79,7 @@ def _is_stored(job: Job, name: str, text: str | None) -> bool:
     if job.status == RUNNING:
         return queue.signal(job, text)
     is_awaited = any(wait.is_signal and wait.name == name for wait in pending_waits(job))
-    after = replace(job, signals=text, run_after=None if is_awaited else job.run_after)
+    after = replace(job, signals=text, run_after=utcnow() if is_awaited else job.run_after)
     return not queue.change([Change(before=job, after=after)])
 
 

@@ -22,7 +22,7 @@ from asgiref.sync import async_to_sync
 from django.core.management import CommandError, call_command
 
 from django_loco import jobs
-from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, first_id, new_id, utcnow
+from django_loco.core.job import FAILED, FOREVER, READY, RUNNING, SUCCESSFUL, Job, first_id, new_id, utcnow
 from django_loco.core.job.limits import Limit
 from django_loco.management.commands.loco_jobs import Command
 from django_loco.queues import Queue, queue_for
@@ -90,6 +90,11 @@ def signal(world: World) -> None:
     job = world.stored("waiting")
     assert jobs.signal(job, "approved", [1])
     assert json.loads(world.of(job).signals or "") == {"approved": {"value": [1]}}
+    waiting = world.stored("waiting", waits='{"approved":["signal",null]}', run_after=FOREVER)
+    before = utcnow()
+    assert jobs.signal(waiting, "approved")
+    assert before <= world.of(waiting).due_at <= utcnow()
+    assert waiting.id in world.fetched()
     assert not jobs.signal(job, "approved", 2)
 
 

@@ -56,4 +56,4 @@ def test_a_job_that_has_waited_has_begun():
 def test_an_outcome_is_woken_to_run_at_once():
     waiting = Outcome(job=job(ANSWER), status=READY, waits=True, run_after=FOREVER, log="{}")
     woken = waiting.woken()
-    assert (woken.waits, woken.run_after, woken.log) == (False, None, "{}")
+    assert (woken.waits, woken.run_after, woken.log) == (False, waiting.at, "{}")
