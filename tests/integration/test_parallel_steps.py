@@ -31,6 +31,38 @@ def _manual(settings):
     DONE.clear()
 
 
+#: Sync methods, which async jobs must not call.
+SYNC = {
+    "astep": lambda context: context.step("a", DONE.append, "a"),
+    "asleep": lambda context: context.sleep("a", hours=1),
+    "await_for": lambda context: context.wait_for("a"),
+}
+
+
+@task(takes_context=True, max_attempts=3, backoff=0.01)
+async def wrong(context, method):
+    SYNC[method](context)
+
+
+@task(takes_context=True, max_attempts=3, backoff=0.01)
+def wrong_on_a_loop_of_its_own(context, method):
+    async def main():
+        SYNC[method](context)
+
+    asyncio.run(main())
+
+
+@task(takes_context=True)
+async def sync_in_its_thread(context):
+    await sync_to_async(context.step)("a", DONE.append, "a")
+    return await sync_to_async(context.wait_for)("approved")
+
+
+@task(takes_context=True)
+def sync_job(context):
+    return context.step("a", lambda: 7)
+
+
 @task(takes_context=True)
 async def gathered(context):
     return await asyncio.gather(context.await_for("legal"), context.await_for("finance"))
@@ -231,6 +263,35 @@ def test_a_wait_does_not_wait_for_the_steps_around_it():
 
 def test_a_wait_that_the_job_has_cancelled_does_not_count():
     assert jobs.get(enqueued(not_waiting_any_more)).run_after == FOREVER
+
+
+@pytest.mark.parametrize("method", SYNC)
+@pytest.mark.parametrize("job", [wrong, wrong_on_a_loop_of_its_own], ids=["async job", "loop of its own"])
+def test_a_sync_step_on_an_event_loop_is_refused_before_it_is_called(job, method, settings):
+    result = drained(job.enqueue(method), scheduled=True)
+    [error] = result.errors
+    assert error.exception_class_path == "django_loco.exceptions.InvalidStep"
+    assert f"step 'a': an event loop runs in this thread. Write await context.{method}(...)." in error.traceback
+    assert DONE == []
+
+
+def test_a_sync_step_of_an_async_job_may_be_done_in_a_thread():
+    result = enqueued(sync_in_its_thread)
+    jobs.signal(result, "approved", 1)
+    assert drained(result).return_value == 1
+    assert DONE == ["a"]
+
+
+def test_a_sync_job_that_runs_inside_of_enqueue_on_an_event_loop_may_have_steps(settings):
+    settings.LOCO = {**settings.LOCO, "TESTING": "live"}
+    settings.TASKS = {
+        "default": {"BACKEND": "django_loco.backend.LocoBackend", "OPTIONS": {"mode": "ForegroundBlocking"}}
+    }
+
+    async def main():
+        return sync_job.enqueue().return_value
+
+    assert asyncio.run(main()) == 7
 
 
 def test_threads_of_a_job_wait_for_signals_too():

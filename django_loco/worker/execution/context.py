@@ -68,7 +68,7 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
         called once more only if the run ends between the call and the storing. ``name`` is the step's own.
 
         Raises what the function raises; ``InvalidStep`` for a name that this run has used, for a result that is not
-        JSON, with those of other steps more than ``MAX_RESULT_SIZE`` bytes, and inside ``atomic()``;
+        JSON, with those of other steps more than ``MAX_RESULT_SIZE`` bytes, inside ``atomic()``, and in an async job;
         ``QueueUnavailable`` if that stays so until another worker may have the job; and ``Interrupted`` if one has it,
         or the job was cancelled.
         """

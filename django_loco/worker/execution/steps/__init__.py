@@ -18,6 +18,7 @@ from typing import Any
 
 from ....core.on_commit import open_transactions
 from ....core.serialization import decode, encode_exact, require_result_size
+from ....core.threads import is_on_event_loop
 from ....exceptions import Interrupted, InvalidStep
 from ...claimed_job import ClaimedJob, Suspended
 from ...step_call import StepCall
@@ -34,6 +35,7 @@ def results_of(claimed: ClaimedJob) -> dict[str, Any]:
 
 def run_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> Any:
     """Return the result of a step, which is stored. Raises what ``call`` raises, and the errors of ``context.step``."""
+    _require_no_loop(claimed, name, "astep")
     with begun(claimed, name):
         results = results_of(claimed)
         if name in results:
@@ -59,6 +61,7 @@ async def arun_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> 
 
 def sleep(claimed: ClaimedJob, name: str, parts: Parts, length: timedelta | None) -> None:
     """Return when a sleep is over; until then end the run. Raises the errors of ``context.sleep``."""
+    _require_no_loop(claimed, name, "asleep")
     longest = length_of(_label(claimed, name), parts, length)
     _waited(claimed, name, partial(waits.sleep, claimed, name, longest))
 
@@ -71,6 +74,7 @@ async def asleep(claimed: ClaimedJob, name: str, parts: Parts, length: timedelta
 
 def wait_for(claimed: ClaimedJob, name: str, timeout: float | timedelta | None, default: Any) -> Any:
     """Return the value of a signal; until it is sent end the run. Raises the errors of ``context.wait_for``."""
+    _require_no_loop(claimed, name, "await_for")
     longest = timeout_of(_label(claimed, name), timeout)
     return _waited(claimed, name, partial(waits.signal_of, claimed, name, longest, default))
 
@@ -142,6 +146,17 @@ def _stored(claimed: ClaimedJob, name: str, result: Any) -> Any:
             claimed.refused = True
             raise Interrupted(f"{label}: another worker has the job.")
         return results_of(claimed)[name]
+
+
+def _require_no_loop(claimed: ClaimedJob, name: str, method: str) -> None:
+    """Raise ``InvalidStep`` where Django refuses to store anything, or the event loop would stand still."""
+    if not is_on_event_loop():
+        return
+    # A sync job may run inside of enqueue(), on the loop of whoever calls that. Its queue is in memory then.
+    if claimed.job.is_async or (claimed.queue is not None and claimed.queue.database is not None):
+        raise InvalidStep(
+            f"{_label(claimed, name)}: an event loop runs in this thread. Write await context.{method}(...)."
+        )
 
 
 def _label(claimed: ClaimedJob, name: object) -> str:
