@@ -24,7 +24,7 @@ from .process.embedded import set_runtime_factory
 from .queues.database.sqlite.connections import tune
 from .tasks.decorator import accept_task_options
 from .tasks.loading import remember_loaded_packages
-from .tasks.setting import require_backends
+from .tasks.tasks_setting import require_backends
 
 #: The system checks by their tags.
 CHECKS = {

@@ -16,7 +16,7 @@ from ..exceptions import LocoConfigurationError
 from ..queues import build, mistakes
 from ..queues.database.sqlite.file_path import file_of
 from ..queues.memory.spool import folder_for
-from ..tasks.setting import KEYS
+from ..tasks.tasks_setting import KEYS
 from ..worker.in_process import loco_aliases
 
 #: Connections that a worker process holds beside one per job thread: fetcher, heartbeat, housekeeping, listener,

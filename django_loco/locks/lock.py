@@ -18,12 +18,12 @@ from ..core.validation import NAME_REQUIREMENT, is_name, is_number, short
 from ..exceptions import LockLost, QueueUnavailable
 from ..log.labels import bound
 from ..log.safe import get_logger
-from . import threads
 from .acquisition import Acquisition
-from .places import Held, drop, here, note, require_not_held
+from .callers import Held, drop, here, note, require_not_held
 from .renewal import Lease
 from .state import MICROS, LockClaim
 from .table import LockTable, table_of
+from .threads import submit
 
 logger = get_logger("django_loco.locks")
 
@@ -263,7 +263,7 @@ def _tell(loop: asyncio.AbstractEventLoop, call: Callable[[], Any]) -> None:
 
 async def _to_the_end(call: Callable[[], T]) -> T:
     """Make ``call`` in a thread. If it is cancelled meanwhile, wait for its end, and be cancelled then."""
-    future = asyncio.wrap_future(threads.submit(call))
+    future = asyncio.wrap_future(submit(call))
     cancelled: asyncio.CancelledError | None = None
     while not future.done():
         try:

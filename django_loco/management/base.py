@@ -22,8 +22,8 @@ from ..exceptions import LocoConfigurationError
 from ..log.console import open_standard_streams, set_up_console, wants_colour
 from ..log.safe import get_logger
 from ..log.streams import nonblocking
-from ..process.autoreload import Reloader, is_reloaded
 from ..process.exit import leave
+from ..process.reloading.autoreload import Reloader, is_reloaded
 from ..process.server import Server
 from .health import health_served, refuse_taken_port
 from .output import OutputCommand

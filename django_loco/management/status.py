@@ -14,9 +14,9 @@ from ..core.job import utcnow
 from ..jobs.control import AliasPause, paused_jobs, workers_and_schedulers
 from ..jobs.presentation.age import age
 from ..log.plain_text import one_line
+from .loco_jobs.limits import LIMIT_HEADINGS, limit_row
+from .loco_jobs.listing import STATS_HEADINGS, Rates, rates_of, stats_row
 from .schedules import clock, table
-from .stored_jobs.limits import LIMIT_HEADINGS, limit_row
-from .stored_jobs.listing import STATS_HEADINGS, Rates, rates_of, stats_row
 
 #: The time for which failures are shown, and the number of failed jobs among which they are looked for.
 RECENT, NEWEST = timedelta(hours=1), 1_000

@@ -15,11 +15,11 @@ from ..component import Component
 from ..log.bounded import get_bounded_logger
 from ..log.streams import nonblocking
 from ..shutdown import RELOAD_TIMEOUT_SECONDS, Shutdown
-from .autoreload import CodeWatch
 from .children.control_channel import ALIVE, READY, ControlChannel
 from .embedded import take_ownership
 from .exit import enforce
 from .exit_codes import REPLACE
+from .reloading.autoreload import CodeWatch
 from .server import PortError, Server
 from .signals.escalation import Level, handle_signal
 from .signals.handlers import SignalHandlers

@@ -19,6 +19,13 @@ That clock may be set, or another server with another clock may take over. A job
 regardless of the clock, and so is one that was handed back. All leases may seem to have run out. So the reaper compares
 ``clock`` with its own monotonic clock. If they differ, it waits until all live holders have renewed their leases.
 
+Where an operation is done
+--------------------------
+Each is a method of the class in ``queue.py`` of ``memory/``, ``database/`` and ``redis/``, which is called by its name.
+In a database its statements are in ``sql/`` and in the ``dialect.py`` of the engine; unique keys are an index there. On
+Redis it is the script of its name in ``lua/``. ``rescue``, ``fetch`` and ``finish`` share ``lua/exchange.lua``.
+What concerns more than jobs, such as batches, limits, pauses and workers, is in the ``records/`` of each.
+
 To write a queue of your own, implement the abstract methods, run ``django_loco.testing.QueueContract`` against
 it, and name it in ``TASKS[alias]["OPTIONS"]["queue"]`` by its dotted path.
 """

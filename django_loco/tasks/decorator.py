@@ -34,8 +34,8 @@ from ..jobs.operations.workflows.signatures import Signature
 from .aliases import register
 from .hints import attribute_hint, option_hint
 from .job_result import JobResult, fill
-from .setting import problem_of
 from .stored.limit_key import limit_options_of, limit_rule_of
+from .tasks_setting import problem_of
 
 P = ParamSpec("P")
 R = TypeVar("R")

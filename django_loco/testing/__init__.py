@@ -1,9 +1,9 @@
 """Helpers for tests of projects that use django-loco, and the contract test for queues of other projects."""
 
+from .assertions.enqueued import all_enqueued, assert_enqueued, refute_enqueued
 from .cases import JobTestMixin
 from .clock import travel
 from .contract import QueueContract
-from .enqueued import all_enqueued, assert_enqueued, refute_enqueued
 from .live import LiveWorker, live_worker
 from .running import drain, run_job
 from .schedules import due

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from ..core.compat import Task, TaskResult
-from .enqueued import all_enqueued, assert_enqueued, refute_enqueued
+from .assertions.enqueued import all_enqueued, assert_enqueued, refute_enqueued
 from .running import drain
 
 #: unittest shows the line of the test, and none of this module.

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..core.compat import Task, TaskResult
-from .enqueued import all_enqueued, assert_enqueued, refute_enqueued
-from .expectation import call_text
+from .assertions.enqueued import all_enqueued, assert_enqueued, refute_enqueued
+from .assertions.expectation import call_text
 from .running import drain, run_job
 
 

@@ -15,7 +15,7 @@ from ..conf import loco_settings
 from ..core import test_environment
 from ..core.compat import TaskResult, TaskResultStatus
 from ..core.job import READY, RUNNING
-from ..core.monotonic import monotonic
+from ..core.threads.monotonic import monotonic
 from ..exceptions import LocoConfigurationError
 from ..queues import queue_for
 from ..worker import in_process

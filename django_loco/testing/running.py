@@ -19,10 +19,10 @@ from ..jobs.signing import sign
 from ..queues.memory.queue import MemoryQueue
 from ..tasks.new_job import new_job
 from ..worker.claimed_job import Suspended
+from ..worker.execution.connections import usable_transactions
 from ..worker.execution.inline import LEASE_SECONDS, run_once
-from ..worker.execution.savepoints import usable_transactions
+from .assertions.expectation import require_task
 from .environment import require_manual, require_queue, require_thread
-from .expectation import require_task
 from .waiting import WORKER_ID, Selection, claimed, hand_back
 
 R = TypeVar("R")

@@ -13,7 +13,7 @@ from ..log.safe import get_logger
 from ..queues import Claim, Queue
 from ..queues.records.pauses import is_paused
 from ..worker.execution.inline import LEASE_SECONDS
-from .enqueued import waiting_jobs
+from .assertions.enqueued import waiting_jobs
 from .environment import loco_queues
 
 logger = get_logger("django_loco.testing")

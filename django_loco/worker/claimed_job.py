@@ -15,7 +15,7 @@ from ..core.job import Job, Outcome
 from ..core.job.waits import Wait
 from ..log import tracing
 from ..queues import Queue
-from .closed_keys import ClosedKeys
+from .closed_limits import ClosedLimits
 from .execution.kept_log import KeptLog
 from .step_call import StepCall
 
@@ -51,7 +51,7 @@ class ClaimedJob:
     queue: Queue | None = None
     """The queue that it is from; ``None``: it has none, and no signals."""
 
-    closed_keys: ClosedKeys = field(default_factory=ClosedKeys)
+    closed_limits: ClosedLimits = field(default_factory=ClosedLimits)
     """Those of the worker."""
 
     fetched_at: float = field(default_factory=time.monotonic)

@@ -14,14 +14,14 @@ from ...exceptions import LocoError
 from ...jobs.transfer.importing import FINISHED
 from ...log.plain_text import one_line
 from ...process.exit_codes import shell_code
+from ..loco_jobs import batches, limits, listing, workflows
+from ..loco_jobs.arguments import add_flags_of_django, json_list, json_object, json_value, moment, positive
+from ..loco_jobs.bulk import BULK, BulkOperation, searched
+from ..loco_jobs.dumping import dump
+from ..loco_jobs.ids import id_of
+from ..loco_jobs.importing import import_dump
+from ..loco_jobs.moving import move_between
 from ..output import OutputCommand, warning_of_memory
-from ..stored_jobs import batches, limits, listing, workflows
-from ..stored_jobs.arguments import add_flags_of_django, json_list, json_object, json_value, moment, positive
-from ..stored_jobs.bulk import BULK, BulkOperation, searched
-from ..stored_jobs.dumping import dump
-from ..stored_jobs.ids import id_of
-from ..stored_jobs.importing import import_dump
-from ..stored_jobs.moving import move_between
 
 FILTER_HELP = (
     "Ids of jobs, or their last 8 digits; or a filter such as: status:failed 'task:shop.*' older:2h. Quote a filter "

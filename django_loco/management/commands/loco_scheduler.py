@@ -9,7 +9,7 @@ from ... import scheduler
 from ...assembly.arguments import add_health_port
 from ...assembly.run_options import RunOptions
 from ...exceptions import QueueError
-from ...process.autoreload import is_child
+from ...process.reloading.autoreload import is_child
 from ...process.server import NoServer
 from ...scheduler.api.control import current
 from ...scheduler.registry import default

@@ -14,7 +14,7 @@ from ...assembly.arguments import add_start_arguments
 from ...assembly.options import start_options
 from ...assembly.run_options import RunOptions
 from ...log.console import wants_colour
-from ...process.autoreload import is_child
+from ...process.reloading.autoreload import is_child
 from ...process.server import NoServer, Server
 from ...servers.gunicorn.application import become
 from ...servers.runserver import DevServer, without_noise

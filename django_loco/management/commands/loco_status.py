@@ -13,8 +13,8 @@ from django.utils.translation import override
 
 from ...exceptions import QueueError
 from .. import status
+from ..loco_jobs.arguments import positive
 from ..output import OutputCommand, warning_of_memory
-from ..stored_jobs.arguments import positive
 
 #: Clears a terminal and begins at its top.
 CLEAR = "\x1b[H\x1b[2J"

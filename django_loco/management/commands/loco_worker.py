@@ -14,10 +14,10 @@ from ...assembly.options import worker_options
 from ...assembly.run_options import RunOptions
 from ...conf import loco_settings
 from ...log.labels import number_process
-from ...process.autoreload import is_child
 from ...process.children.identity import ProcessIdentity
 from ...process.children.parent import Parent
 from ...process.exit_codes import REPLACE
+from ...process.reloading.autoreload import is_child
 from ...process.server import NoServer
 from ...shutdown import CLEAN
 from ..base import RELOADS, LocoCommand, add_noreload

@@ -7,7 +7,7 @@ other system, and its package need not be installed.
 from .celery_beat import read_celery_beat
 from .crontab import read_crontab
 from .django_q2 import read_django_q2
-from .foreign import ForeignSchedule
+from .foreign_schedules import ForeignSchedule
 from .rows import Imported, import_schedules
 from .rq_scheduler import read_rq_scheduler
 

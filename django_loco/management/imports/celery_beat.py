@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from .foreign import ForeignSchedule, Unconvertible, attempted, every, given, moment, rows_of
+from .foreign_schedules import ForeignSchedule, Unconvertible, attempted, every, given, moment, rows_of
 
 TABLE = "django_celery_beat_{}"
 #: The kinds of schedules, and the tables of these.

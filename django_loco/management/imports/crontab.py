@@ -10,7 +10,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from .foreign import ForeignSchedule, Unconvertible, given
+from .foreign_schedules import ForeignSchedule, Unconvertible, given
 
 _VARIABLE = re.compile(r"\s*(\w+)\s*=\s*(.*)")
 #: The characters of the shell's operators, and the operators for the output of a command.

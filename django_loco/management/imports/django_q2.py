@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from .foreign import ForeignSchedule, Unconvertible, attempted, every, given, moment, rows_of
+from .foreign_schedules import ForeignSchedule, Unconvertible, attempted, every, given, moment, rows_of
 
 TABLE = "django_q_schedule"
 #: In months with fewer days Django Q2 runs earlier.

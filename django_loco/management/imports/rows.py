@@ -11,7 +11,7 @@ from django.db import transaction
 
 from ...scheduler.api.control import pause
 from ...scheduler.sources.database import database_alias, model
-from .foreign import ForeignSchedule
+from .foreign_schedules import ForeignSchedule
 
 State = Literal["imported", "replaced", "unchanged", "left out"]
 #: Fields whose value is left out if it is refused here, and what is said then.

@@ -19,7 +19,7 @@ from uuid import UUID
 from redis import Redis, exceptions
 
 from ...exceptions import LocoConfigurationError
-from .foreign import ForeignSchedule, Unconvertible, attempted, every, given
+from .foreign_schedules import ForeignSchedule, Unconvertible, attempted, every, given
 
 SCHEDULED, JOB = "rq:scheduler:scheduled_jobs", "rq:job:{}"
 #: The time limit for the answers of the server.

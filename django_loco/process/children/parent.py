@@ -36,8 +36,8 @@ from typing import Any
 
 from ...log.bounded import get_bounded_logger
 from ...shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED, remember
-from ..autoreload import CodeWatch
 from ..exit_codes import REPLACE, shell_code
+from ..reloading.autoreload import CodeWatch
 from ..signals.escalation import Level
 from ..signals.handlers import SignalHandlers
 from ..stack_dump import log_stacks

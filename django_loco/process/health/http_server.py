@@ -1,4 +1,4 @@
-"""A small HTTP server for health checks, for processes without a web server."""
+"""A small HTTP server for health checks and ``/metrics``, for processes without a web server."""
 
 from __future__ import annotations
 

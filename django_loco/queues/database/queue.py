@@ -36,8 +36,8 @@ from .engines import engine_of
 from .examiner import DatabaseExaminer
 from .overview import counts_by_queue, newest, newest_of_each, oldest_due_times, page_of
 from .records.batches import CLEAR_BATCHES, change_members, insert_counted, prune_batches
+from .records.limit_openings import LimitedQueue
 from .records.minutes import CLEAR_MINUTES, StoredStatistics, prune_minutes
-from .records.openings import LimitedQueue
 from .records.pauses import StoredPauses
 from .records.pruning import prune_jobs
 from .records.signals import StoredSignals, finish

@@ -23,9 +23,9 @@ from .job_table import JobTable
 from .key_file import OnceKeys
 from .keys import Keys
 from .records.batches import BatchTable
+from .records.limit_openings import MemoryWaits
 from .records.limits import KeyTable, MemoryLimits
 from .records.minutes import MemoryStatistics, MinuteTable
-from .records.openings import MemoryWaits
 from .records.pauses import MemoryPauses
 from .records.workflows import Graph, MemoryWorkflows
 from .saving import MemorySpool

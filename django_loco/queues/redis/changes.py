@@ -174,7 +174,7 @@ def _reopening(steps: Iterable[_Step]) -> Iterator[str]:
 def _in_other_words(server: RedisServer, alias: str, changes: Sequence[Change]) -> dict[str, _Step]:
     """Return the changes of those jobs that are as they were read, with the words in which they are stored."""
     asked = {each.before.id: each for each in changes}
-    answer: bytes = server.run("rows", (lines(asked), 0))
+    answer: bytes = server.run("show_jobs", (lines(asked), 0))
     words = iter(answer.decode(errors="surrogateescape").split("\n") if answer else ())
     found = {}
     for job, (_, fixed, state, _, extra) in zip(

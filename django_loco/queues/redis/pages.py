@@ -36,7 +36,7 @@ class JobPages:
 
     def shown(self, ids: str, limit: int = 0) -> list[Job]:
         """Return the jobs with the ``ids``, a line each; without ids up to ``limit`` jobs whose leases have run out."""
-        return self._jobs(self._server.run("rows", (ids, limit)))
+        return self._jobs(self._server.run("show_jobs", (ids, limit)))
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is there."""
@@ -84,7 +84,7 @@ class JobPages:
         self, status: TaskResultStatus, queue_name: str | None, before: str | None, limit: int
     ) -> list[Job] | None:
         queue = "" if queue_name is None else word(queue_name)
-        answer = self._server.run("few", (status.value, queue, before or "", limit, STEP))
+        answer = self._server.run("show_few", (status.value, queue, before or "", limit, STEP))
         return None if answer is None else self._jobs(answer)
 
     def _found(

@@ -26,20 +26,20 @@ class Script:
 SCRIPTS = {
     "enqueue": Script(
         "jobs states index ready tagged deferred once counts series extra unique batch_states members turns turn",
-        *("unique", "texts", "members", "enqueue"),
+        *("unique", "job_texts", "members", "enqueue"),
     ),
     "batch": Script("jobs states held batches batch_states open_batches members", "members", "batch"),
     "workflow": Script("jobs states held batches batch_states open_batches members edges", "members", "workflow"),
     "restore": Script(
         "jobs states index ready tagged deferred once counts series extra finished failed logs unique turns turn kept",
-        *("unique", "texts", "restore"),
+        *("unique", "job_texts", "restore"),
     ),
     "enqueue_one": Script("jobs index ready counts", "enqueue_one", "line_up_one", common=False),
     "enqueue_unique": Script("jobs index ready counts extra unique", "enqueue_unique", "line_up_one", common=False),
     "exchange": Script(
         "jobs states ready tagged deferred held leases finished failed once counts extra paused logs unique pauses "
         "turns turn closed limited tats closings changed_limits commands kept",
-        *("unique", "ready", "best", "held_back", "ledger", "limited", "finish", "fetch", "show", "exchange"),
+        *("unique", "ready", "best_due", "held_back", "ledger", "limited", "finish", "fetch", "show", "exchange"),
     ),
     "change": Script(
         "jobs states extra held index ready tagged deferred finished failed counts series once logs unique turns turn "
@@ -52,12 +52,12 @@ SCRIPTS = {
     "clock": Script("leases", "clock"),
     "update": Script("states held extra", "update"),
     "signal": Script("held extra", "signal", common=False),
-    "rows": Script("jobs states held extra leases", "show", "rows"),
+    "show_jobs": Script("jobs states held extra leases", "show", "show_jobs"),
     "find": Script("jobs states held extra", "show", "find"),
-    "few": Script("jobs states held extra ready deferred finished kept", "show", "few"),
+    "show_few": Script("jobs states held extra ready deferred finished kept", "show", "show_few"),
     "series": Script("jobs states held finished counts series", "show", "series"),
     "oldest": Script("ready tagged deferred turns turn", "ready", "oldest"),
-    "pause": Script("jobs ready tagged deferred pauses turns turn", "ready", "best", "held_back", "pause"),
+    "pause": Script("jobs ready tagged deferred pauses turns turn", "ready", "best_due", "held_back", "pause"),
     "suspects": Script(
         "ready tagged deferred paused turns turn limited tats closings changed_limits", "ready", "ledger", "suspects"
     ),

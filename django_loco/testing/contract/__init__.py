@@ -9,10 +9,10 @@ from .control.retention import RetentionContract
 from .control.unique import UniqueContract
 from .enqueueing import EnqueueContract, RestoreContract
 from .fetching import FetchContract
+from .groups.batches import BatchContract
+from .groups.workflows import WorkflowContract
 from .outcomes import OutcomeContract
 from .rescuing import RescueContract, SuspectContract
-from .together.batches import BatchContract
-from .together.workflows import WorkflowContract
 from .updating import LogContract, UpdateContract
 from .viewing import SeriesContract, ViewContract
 from .waiting import PauseContract, SignalContract, WaitContract

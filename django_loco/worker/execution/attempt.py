@@ -24,9 +24,9 @@ from ...conf import loco_settings
 from ...core.compat import Task, TaskError, TaskResult
 from ...core.job import CARRY, FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ...core.job.limits import keys_of, name_of
-from ...core.monotonic import monotonic
 from ...core.retry import Policy, exponential
 from ...core.serialization import cut, decode, encode, require_result_size
+from ...core.threads.monotonic import monotonic
 from ...exceptions import (
     Discard,
     Interrupted,
@@ -344,7 +344,7 @@ class Attempt:
         if not keys:
             return self._snoozed(Snooze(error.delay))
         seconds = error.delay.total_seconds()
-        self.claimed.closed_keys.close(keys, seconds)
+        self.claimed.closed_limits.close(keys, seconds)
         return replace(Outcome.released(self.job), snoozed=True, closes=keys, closed_for=seconds)
 
     def _snoozed(self, snooze: Snooze) -> Outcome:

@@ -10,9 +10,9 @@ from typing import Any, ParamSpec, TypeVar, cast
 from asgiref.sync import sync_to_async
 
 from ...core.compat import TaskContext, TaskResult
-from ...core.monotonic import monotonic
 from ...core.on_commit import after_commit
 from ...core.serialization import decode, encode_exact, require_result_size
+from ...core.threads.monotonic import monotonic
 from ...exceptions import QueueUnavailable
 from ...jobs.operations.batches.batch import Batch
 from ...jobs.operations.batches.settling import batch_of

@@ -41,7 +41,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...core.backoff import LoggedBackoff
-from ...core.monotonic import monotonic
+from ...core.threads.monotonic import monotonic
 from ...core.threads.periodic_thread import PeriodicThread
 from ...exceptions import JobCancelled, JobTimeout
 from ...log.safe import get_logger

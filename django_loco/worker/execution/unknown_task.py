@@ -165,7 +165,7 @@ def not_begun(claimed: ClaimedJob) -> Outcome | None:
     Its claim or itself has expired, it follows another job, or one of its limits was closed since it was fetched.
     """
     limit_key = claimed.job.limit_key
-    if claimed.expired or (limit_key is not None and claimed.closed_keys.refuse(limit_key, claimed.fetched_at)):
+    if claimed.expired or (limit_key is not None and claimed.closed_limits.refuse(limit_key, claimed.fetched_at)):
         return Outcome.released(claimed.job)
     if claimed.is_too_late:
         outcome = Outcome.expired(claimed.job)

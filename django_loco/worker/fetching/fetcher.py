@@ -22,7 +22,7 @@ from ...queues.workers import WorkerState
 from ..acknowledger import OutcomeInbox
 from ..backoff import QueueBackoff
 from ..claimed_job import ClaimedJob
-from ..closed_keys import ClosedKeys
+from ..closed_limits import ClosedLimits
 from ..deadline import Leftovers, Quietness, ShutdownDeadline
 from ..maintenance.queue_thread import QueueThread
 from ..pools.event_loop import EventLoopPool
@@ -112,7 +112,7 @@ class Fetcher:
         self._request_priority = request_priority or RequestPriority()
         self._others_are_done, self._obey = others_are_done, obey
         self._clock = clock
-        self._quietness, self._leftovers, self._closed_keys = Quietness(pools), Leftovers(queue), ClosedKeys(clock)
+        self._quietness, self._leftovers, self._closed_limits = Quietness(pools), Leftovers(queue), ClosedLimits(clock)
         self._is_retired = self._found_nothing = self._has_room = False
         self._next_check = clock()
         self._end_pause = threading.Event()
@@ -312,7 +312,7 @@ class Fetcher:
         self.jobs.hand_over([self._claimed(job, asked_at) for job in jobs], self._jobs_left())
 
     def _claimed(self, job: Job, asked_at: float) -> ClaimedJob:
-        claimed = ClaimedJob(job, self.stopping, self._queue.update, self._queue, self._closed_keys)
+        claimed = ClaimedJob(job, self.stopping, self._queue.update, self._queue, self._closed_limits)
         claimed.valid_until = asked_at + self._claim.lease
         return claimed
 

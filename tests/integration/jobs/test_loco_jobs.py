@@ -16,7 +16,7 @@ from django.core.management import CommandError, call_command
 from django_loco import jobs
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, utcnow
 from django_loco.exceptions import QueueUnavailable
-from django_loco.management.stored_jobs import bulk
+from django_loco.management.loco_jobs import bulk
 from django_loco.queues import Queue
 from django_loco.queues.workers import Role, WorkerInfo
 from tests.app import tasks
@@ -244,7 +244,7 @@ def test_the_end_of_an_id_as_in_the_log_is_enough(queue: Queue):
 
 
 def test_an_id_that_ends_so_may_be_older_than_what_is_looked_at(queue: Queue, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("django_loco.management.stored_jobs.ids.WINDOW", 1)
+    monkeypatch.setattr("django_loco.management.loco_jobs.ids.WINDOW", 1)
     failed("oops", "again")
     with pytest.raises(CommandError, match=r"None of the newest 1 jobs has an id that ends with 99999999\."):
         run("cancel", "99999999")

@@ -8,7 +8,7 @@ from typing import Any
 
 from django_loco.tasks import task
 
-from .tasks import events, patiently
+from .tasks import events, retried
 
 
 def _log(context: Any, error: str) -> None:
@@ -43,7 +43,7 @@ def logs_its_argument(context: Any, error: str) -> None:
 def logs_and_waits(context: Any) -> None:
     _log(context, "")
     events["logged"].set()
-    patiently(events["go on"])
+    retried(events["go on"])
 
 
 @task(keep_log=True, takes_context=True)

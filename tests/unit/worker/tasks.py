@@ -42,7 +42,7 @@ def noted(what: str) -> list[str]:
     return found
 
 
-def patiently(event: threading.Event) -> None:
+def retried(event: threading.Event) -> None:
     if not event.wait(20):
         raise AssertionError("a test has forgotten one of its jobs")
 
@@ -207,7 +207,7 @@ async def anote_and_fail(what: str) -> None:
 @task
 def wait_for(name: str) -> str:
     events[f"{name} began"].set()
-    patiently(events[name])
+    retried(events[name])
     return name
 
 
@@ -284,7 +284,7 @@ def spin_and_clean_up() -> str:
 def deaf(name: str) -> str:
     """Waits in C code, where nothing can interrupt it."""
     events[f"{name} began"].set()
-    patiently(events[name])
+    retried(events[name])
     events[f"{name} ended"].set()
     return "too late"
 

@@ -43,7 +43,7 @@ def blocked(queue: TroubledQueue, *names: str, task: str = "wait_for") -> list[s
     """Enqueue jobs that run until their events are set, and wait until they do."""
     ids = [one.id for one in queue.enqueue([job(task, name) for name in names])]
     for name in names:
-        tasks.patiently(tasks.events[f"{name} began"])
+        tasks.retried(tasks.events[f"{name} began"])
     return ids
 
 
@@ -112,7 +112,7 @@ def test_a_prefetched_job_that_has_to_wait_goes_back(queue, start):
     enqueue(queue, "nothing")
     wait_until(lambda: worker.health()["done"] == 1)
     ids = [one.id for one in queue.enqueue([job("wait_for", "a"), *(job("nothing") for _ in range(3))])]
-    tasks.patiently(tasks.events["a began"])
+    tasks.retried(tasks.events["a began"])
     wait_until(lambda: worker.health()["buffered"])
     wait_until(lambda: queue.counts().get(("default", READY)) == 3)
     assert [queue.get(job_id).worker_ids for job_id in ids[1:]] == [()] * 3
@@ -278,7 +278,7 @@ def test_a_job_that_the_same_worker_gets_a_second_time(queue, start, caplog):
     queue._jobs.held[one_id] = hold._replace(until=0.0)
     tasks.events["a began"].clear()
     wait_until(lambda: queue.rescue() or queue.get(one_id).lost)
-    tasks.patiently(tasks.events["a began"])
+    tasks.retried(tasks.events["a began"])
     assert first.stopping
     assert worker._held[one_id] is not first
     tasks.events["a"].set()
@@ -359,7 +359,7 @@ def test_quiet_goes_on_with_what_runs_and_hands_back_what_waits(queue, start):
     worker = start(threads=1)
     worker._fetcher.jobs.threads._rate = 100.0
     ids = [one.id for one in queue.enqueue([job("wait_for", "a"), job("nothing"), job("nothing")])]
-    tasks.patiently(tasks.events["a began"])
+    tasks.retried(tasks.events["a began"])
     wait_until(lambda: worker.health()["buffered"] == 2 or queue.counts().get(("default", READY)) == 2)
     worker.quiet()
     wait_for(queue, ids[1:], READY)
@@ -384,7 +384,7 @@ def test_a_job_that_is_being_fetched_when_quiet_comes_does_not_begin(queue, star
 
     monkeypatch.setattr(queue, "fetch", fetch_for_long)
     [one_id] = [one.id for one in queue.enqueue([job(task, "a")])]
-    tasks.patiently(fetched)
+    tasks.retried(fetched)
     wait_for(queue, [one_id], READY)
     assert not tasks.events["a began"].is_set()
 

@@ -117,7 +117,7 @@ def test_an_outage_is_over_when_the_queue_is_back(queue, start, impatient, raisi
 def test_a_claim_that_is_lost(queue, start, raising):
     jobs = queue.enqueue([job("wait_for", "w")])
     worker = start(on=queue, threads=1, lease=0.3)
-    tasks.patiently(tasks.events["w began"])
+    tasks.retried(tasks.events["w began"])
     queue.finish([Outcome.of_dead_worker(held) for held in queue.list(status=RUNNING)])
     wait_until(lambda: raising.has_seen("Lost the claim on job"))
     tasks.events["w"].set()
@@ -172,7 +172,7 @@ def test_a_worker_ends_in_good_order(queue, raising):
     jobs = queue.enqueue([job("until_stopped", "u"), job("nothing"), job("anothing")])
     worker = Worker(queue, threads=2, coroutines=2, lease=30, result_ttl=60)
     worker.start()
-    tasks.patiently(tasks.events["u began"])
+    tasks.retried(tasks.events["u began"])
     worker.stop(time.monotonic() + 5)
     assert worker.join(10)
     assert RUNNING not in statuses(queue, jobs).values()

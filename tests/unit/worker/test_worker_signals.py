@@ -84,7 +84,7 @@ def test_a_job_that_is_cancelled_while_it_runs(
     with hearing(signals.job_cancelled) as heard:
         start()
         [one] = queue.enqueue([job("auntil_cancelled", "a")])
-        tasks.patiently(tasks.events["a began"])
+        tasks.retried(tasks.events["a began"])
         running = queue.get(one.id)
         assert running is not None
         assert running.status == RUNNING
@@ -121,7 +121,7 @@ def test_a_job_that_is_handed_back(queue: TroubledQueue, start: Callable[..., Wo
     with hearing(signals.job_released, signals.worker_stopped) as heard:
         worker = start()
         done, running = queue.enqueue([job("nothing"), job("wait_for", "a")])
-        tasks.patiently(tasks.events["a began"])
+        tasks.retried(tasks.events["a began"])
         wait_until(lambda: (now := queue.get(done.id)) and now.status == SUCCESSFUL)
         worker.stop(time.monotonic() + 0.2)
         wait_until(lambda: len(heard) == 2)

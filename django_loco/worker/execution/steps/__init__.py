@@ -23,8 +23,8 @@ from ....exceptions import Interrupted, InvalidStep
 from ...claimed_job import ClaimedJob, Suspended
 from ...step_call import StepCall
 from . import waits
-from .parking import asuspend, suspend
-from .patience import apatiently, patiently
+from .storing import aretried, retried
+from .suspension import asuspend, suspend
 from .waits import Parts, length_of, timeout_of
 
 
@@ -44,7 +44,7 @@ def run_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> Any:
         if isawaitable(result):
             _close(result)
             raise InvalidStep(f"{_label(claimed, name)}: its function is async. Write await context.astep(...).")
-        return patiently(claimed, partial(_stored, claimed, name, result))
+        return retried(claimed, partial(_stored, claimed, name, result))
 
 
 async def arun_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> Any:
@@ -56,7 +56,7 @@ async def arun_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> 
         result = call()
         if isawaitable(result):
             result = await result
-        return await apatiently(claimed, partial(_stored, claimed, name, result))
+        return await aretried(claimed, partial(_stored, claimed, name, result))
 
 
 def sleep(claimed: ClaimedJob, name: str, parts: Parts, length: timedelta | None) -> None:
@@ -92,10 +92,10 @@ def _waited(claimed: ClaimedJob, name: str, value_of: Callable[[], Any]) -> Any:
         if name in results:
             return results[name]
         try:
-            value = patiently(claimed, value_of)
+            value = retried(claimed, value_of)
         except Suspended as end:
             suspend(claimed, call, end.wait)
-        return patiently(claimed, partial(_stored, claimed, name, value))
+        return retried(claimed, partial(_stored, claimed, name, value))
 
 
 async def _awaited(claimed: ClaimedJob, name: str, value_of: Callable[[], Any]) -> Any:
@@ -105,10 +105,10 @@ async def _awaited(claimed: ClaimedJob, name: str, value_of: Callable[[], Any]) 
         if name in results:
             return results[name]
         try:
-            value = await apatiently(claimed, value_of)
+            value = await aretried(claimed, value_of)
         except Suspended as end:
             await asuspend(claimed, call, end.wait)
-        return await apatiently(claimed, partial(_stored, claimed, name, value))
+        return await aretried(claimed, partial(_stored, claimed, name, value))
 
 
 def begun(claimed: ClaimedJob, name: str) -> StepCall:

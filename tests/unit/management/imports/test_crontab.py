@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from django_loco.management.imports.crontab import read_crontab
-from django_loco.management.imports.foreign import ForeignSchedule
+from django_loco.management.imports.foreign_schedules import ForeignSchedule
 
 
 def read(tmp_path: Path, *lines: str, has_user: bool = False) -> list[ForeignSchedule]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from django_loco.management.imports.django_q2 import _args, _expression, _kwargs
-from django_loco.management.imports.foreign import Unconvertible
+from django_loco.management.imports.foreign_schedules import Unconvertible
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from django_loco.management.imports.foreign import Unconvertible
+from django_loco.management.imports.foreign_schedules import Unconvertible
 from django_loco.management.imports.rq_scheduler import _name, _seconds, _unpickled, _when
 
 PLAIN = ("shop.tasks.send", None, (1, 2.5, "a", b"b", None, True, [1], {"a": (1,)}), {"x": {1, 2}})

@@ -82,7 +82,7 @@ def test_a_claim_is_valid_from_when_it_was_asked_for_and_from_each_renewal(queue
     before = time.monotonic()
     [one] = queue.enqueue([job("wait_for", "v")])
     worker = start(on=queue, lease=100)
-    tasks.patiently(tasks.events["v began"])
+    tasks.retried(tasks.events["v began"])
     claimed = worker._held[one.id]
     assert before + 90 <= claimed.valid_until <= claimed.fetched_at + 90
     fetched_until = claimed.valid_until
@@ -103,7 +103,7 @@ def end_after(queue: TroubledQueue, start: Any, name: str, meanwhile: Any, then:
     [one] = queue.enqueue([job(name, "w")])
     worker = start(on=queue, threads=1, lease=0.3)
     worker._heartbeat.end()
-    tasks.patiently(tasks.events["w began"])
+    tasks.retried(tasks.events["w began"])
     claimed = worker._held[one.id]
     wait_until(lambda: claimed.is_doubtful)
     meanwhile()

@@ -18,7 +18,7 @@ from django_loco.jobs.states import state_of
 from django_loco.log import sentry
 from django_loco.signals import job_cancelled, job_retried
 from django_loco.worker.claimed_job import ClaimedJob
-from django_loco.worker.closed_keys import ClosedKeys
+from django_loco.worker.closed_limits import ClosedLimits
 from django_loco.worker.execution.attempt import INTERRUPTION_DELAY
 from django_loco.worker.execution.executor import aexecute, execute
 
@@ -28,9 +28,9 @@ from ..tasks import told
 SOON = timedelta(seconds=5)
 
 
-def claimed_with(name: str, *args: Any, closed_keys: ClosedKeys | None = None, **fields: Any) -> ClaimedJob:
+def claimed_with(name: str, *args: Any, closed_limits: ClosedLimits | None = None, **fields: Any) -> ClaimedJob:
     claimed = claimed_of(name, *args, **fields)
-    claimed.closed_keys = closed_keys or claimed.closed_keys
+    claimed.closed_limits = closed_limits or claimed.closed_limits
     return claimed
 
 
@@ -86,11 +86,11 @@ def test_a_snoozed_job_is_due_later_and_has_spent_nothing(ended, caplog):
 
 @pytest.mark.parametrize(("limit", "closed"), [(None, ["api:7", "db"]), ("api", ["api:7"])])
 def test_a_throttled_job_lets_no_other_of_its_limits_begin(ended, limit, closed):
-    keys = ClosedKeys()
-    outcome = ended("throttle", limit, limit_key="api:7 db", closed_keys=keys)
+    keys = ClosedLimits()
+    outcome = ended("throttle", limit, limit_key="api:7 db", closed_limits=keys)
     assert [*outcome.closes] == closed
     others = {
-        limit_key: ended("note", "it ran", limit_key=limit_key, closed_keys=keys)
+        limit_key: ended("note", "it ran", limit_key=limit_key, closed_limits=keys)
         for limit_key in ("api:7", "db", "mail", None)
     }
     assert [limit_key for limit_key, other in others.items() if other.status == READY] == closed

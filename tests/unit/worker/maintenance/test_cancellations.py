@@ -57,7 +57,7 @@ def cancel(queue: TroubledQueue, job_id: str) -> Job:
 
 def begun(queue: TroubledQueue, task: str, name: str, **fields: Any) -> str:
     [one] = queue.enqueue([job(task, name, **fields)])
-    tasks.patiently(tasks.events[f"{name} began"])
+    tasks.retried(tasks.events[f"{name} began"])
     return one.id
 
 
@@ -74,7 +74,7 @@ def test_a_running_job_ends_and_is_not_retried(queue, start, caplog, ends, task,
     worker = start()
     job_id = begun(queue, task, "a", options=options)
     after = cancel(queue, job_id)
-    tasks.patiently(tasks.events["a ended"])
+    tasks.retried(tasks.events["a ended"])
     wait_until(lambda: is_idle(worker))
     assert tasks.told == [(True, True)]
     assert queue.get(job_id) == after
@@ -119,7 +119,7 @@ def test_the_heartbeat_marks_them_as_well(queue, start, monkeypatch, caplog):
     worker = start(lease=0.3)
     job_id = begun(queue, "auntil_cancelled", "a")
     cancel(queue, job_id)
-    tasks.patiently(tasks.events["a ended"])
+    tasks.retried(tasks.events["a ended"])
     wait_until(lambda: is_idle(worker))
     assert "Lost the claim" not in caplog.text
 

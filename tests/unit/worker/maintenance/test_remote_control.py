@@ -99,7 +99,7 @@ def test_a_quiet_worker_hands_back_what_has_not_begun_and_goes_on_later(start):
     queue = MemoryQueue("default", {})
     worker = start(queue, threads=1, end_process=lambda: None)
     [running] = queue.enqueue([job("wait_for", "a")])
-    tasks.patiently(tasks.events["a began"])
+    tasks.retried(tasks.events["a began"])
     [info] = queue.workers()
     assert (info.role, info.state, info.memory > 0) == ("worker", "running", True)
     assert queue.command(worker.worker_id, Command.QUIET)

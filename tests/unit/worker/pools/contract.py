@@ -20,10 +20,10 @@ class PoolContract:
         claimed_jobs = [claimed_of(self.waits, name) for name in "abcd"]
         pool.submit(claimed_jobs)
         for name in "abc":
-            tasks.patiently(tasks.events[f"{name} began"])
+            tasks.retried(tasks.events[f"{name} began"])
         assert [claimed.started for claimed in claimed_jobs] == [True, True, True, False]
         tasks.events["b"].set()
-        tasks.patiently(tasks.events["d began"])
+        tasks.retried(tasks.events["d began"])
         for name in "acd":
             tasks.events[name].set()
         assert outcomes(finished, 4) == dict.fromkeys(claimed_jobs, SUCCESSFUL)
@@ -32,7 +32,7 @@ class PoolContract:
         claimed_jobs = [claimed_of(self.waits, name) for name in "abcdef"]
         pool.submit(claimed_jobs)
         for name in "abc":
-            tasks.patiently(tasks.events[f"{name} began"])
+            tasks.retried(tasks.events[f"{name} began"])
         assert pool.withdraw(2) == claimed_jobs[3:5]
         assert pool.withdraw(10) == claimed_jobs[5:]
         assert pool.withdraw(10) == []
@@ -41,7 +41,7 @@ class PoolContract:
         claimed_jobs = [claimed_of(self.waits, name) for name in "abcd"]
         pool.submit(claimed_jobs)
         for name in "abc":
-            tasks.patiently(tasks.events[f"{name} began"])
+            tasks.retried(tasks.events[f"{name} began"])
         pool.quiet()
         late = claimed_of(self.waits, "e")
         pool.submit([late])

@@ -113,7 +113,7 @@ def test_cancelled_jobs_go_back(pool, finished):
     claimed_jobs = [claimed_of("await_for", name) for name in "ab"]
     submit(pool, claimed_jobs)
     for name in "ab":
-        tasks.patiently(tasks.events[f"{name} began"])
+        tasks.retried(tasks.events[f"{name} began"])
     pool.cancel()
     assert outcomes(finished, 2) == dict.fromkeys(claimed_jobs, READY)
     assert all(claimed.stopping for claimed in claimed_jobs)
@@ -122,7 +122,7 @@ def test_cancelled_jobs_go_back(pool, finished):
 def test_a_cancelled_job_may_clean_up(pool, finished):
     claimed = claimed_of("aclean_up", "a")
     submit(pool, [claimed])
-    tasks.patiently(tasks.events["a began"])
+    tasks.retried(tasks.events["a began"])
     for _ in range(3):
         pool.cancel()
         time.sleep(0.005)
@@ -152,7 +152,7 @@ def test_a_sync_function_on_the_loop_runs_in_a_thread(pool, finished):
     claimed_jobs = [claimed_of("wait_for", name, is_async=True) for name in "ab"]
     submit(pool, claimed_jobs)
     for name in "ab":
-        tasks.patiently(tasks.events[f"{name} began"])
+        tasks.retried(tasks.events[f"{name} began"])
         tasks.events[name].set()
     assert outcomes(finished, 2) == dict.fromkeys(claimed_jobs, SUCCESSFUL)
 
@@ -215,7 +215,7 @@ def test_thread_sensitive_calls_of_a_job_share_a_thread_and_jobs_do_not_wait_for
 def test_closing_cancels_what_still_runs(finished):
     pool = EventLoopPool(3, 2, "default", finished.add)
     submit(pool, [claimed_of("await_for", "a")])
-    tasks.patiently(tasks.events["a began"])
+    tasks.retried(tasks.events["a began"])
     pool.close()
     assert pool.join(5)  # the job would take longer
     assert not pool._thread.is_alive()

@@ -165,7 +165,7 @@ def test_no_job_is_begun_while_a_request_is_answered(start, queue, monkeypatch):
     begin()
     try:
         queue.enqueue([job("tell", "late")])
-        tasks.patiently(is_waiting)
+        tasks.retried(is_waiting)
         assert not wait_briefly(lambda: tasks.told)
     finally:
         end()
@@ -223,7 +223,7 @@ def test_all_threads_but_the_first_rest_and_end_at_once_if_asked_to():
     pool = ThreadPool(2, "default", finished.add, request_priority=request_priority)
     pool.submit([claimed_of("wait_for", name) for name in "ab"])
     for name in "ab":
-        tasks.patiently(tasks.events[f"{name} began"])
+        tasks.retried(tasks.events[f"{name} began"])
     for name in "ab":
         tasks.events[name].set()
     wait_until(lambda: request_priority.resting)

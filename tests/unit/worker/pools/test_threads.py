@@ -66,7 +66,7 @@ def test_threads_start_when_there_is_work_for_them(fixed_pool, finished):
     assert pool._threads[0].daemon
     submit(pool, [claimed_of("wait_for", name) for name in "ab"])
     for name in "ab":
-        tasks.patiently(tasks.events[f"{name} began"])
+        tasks.retried(tasks.events[f"{name} began"])
     assert len(pool._threads) == 2
     for name in "ab":
         tasks.events[name].set()
@@ -76,7 +76,7 @@ def test_threads_start_when_there_is_work_for_them(fixed_pool, finished):
 def test_a_closed_pool_ends_its_threads_after_their_jobs(pool, finished):
     claimed = claimed_of("wait_for", "a")
     submit(pool, [claimed])
-    tasks.patiently(tasks.events["a began"])
+    tasks.retried(tasks.events["a began"])
     pool.close()
     assert pool.withdraw(10) == []
     tasks.events["a"].set()
@@ -86,7 +86,7 @@ def test_a_closed_pool_ends_its_threads_after_their_jobs(pool, finished):
 
 def test_a_join_does_not_wait_for_what_cannot_be_ended(pool, finished):
     submit(pool, [claimed_of("wait_for", "a")])
-    tasks.patiently(tasks.events["a began"])
+    tasks.retried(tasks.events["a began"])
     pool.close()
     assert pool.join(5)
 
@@ -167,7 +167,7 @@ def test_a_join_waits_for_a_thread_that_is_just_being_replaced(pool, finished, m
     def start_slowly(thread: JobThread) -> None:
         start(thread)
         if thread.name == "loco-worker-2":
-            tasks.patiently(go_on)
+            tasks.retried(go_on)
 
     monkeypatch.setattr(JobThread, "start", start_slowly)
     submit(pool, [claimed_of("deaf", "d")])
@@ -184,7 +184,7 @@ def test_a_join_waits_for_a_thread_that_is_just_being_replaced(pool, finished, m
 def test_no_thread_to_be_had_for_the_successor(pool, finished, monkeypatch, caplog):
     claimed = claimed_of("deaf", "d")
     submit(pool, [claimed])
-    tasks.patiently(tasks.events["d began"])
+    tasks.retried(tasks.events["d began"])
 
     def refuse(*args):
         raise RuntimeError("can't start new thread")
@@ -232,7 +232,7 @@ def test_a_fixed_number_of_threads_run_jobs(finished, active):
     claimed_jobs = [claimed_of("wait_for", name) for name in "abc"]
     pool.submit(claimed_jobs)
     for name in "abc"[:active]:
-        tasks.patiently(tasks.events[f"{name} began"])
+        tasks.retried(tasks.events[f"{name} began"])
     assert (pool.busy, pool.limit.now, pool.limit_reason) == (active, active, "fixed")
     assert [claimed.started for claimed in claimed_jobs] == [True] * active + [False] * (3 - active)
     for name in "abc":
@@ -254,7 +254,7 @@ def test_jobs_that_wait_have_a_thread_each_after_jobs_that_compute(finished):
     outcomes(finished, 2_000)
     pool.submit([claimed_of("wait_for", str(number)) for number in range(8)])
     for number in range(8):
-        tasks.patiently(tasks.events[f"{number} began"])
+        tasks.retried(tasks.events[f"{number} began"])
     assert pool.busy == 8
     for number in range(8):
         tasks.events[str(number)].set()
@@ -285,7 +285,7 @@ def test_a_thread_that_closes_a_broken_connection_does_not_hold_up_the_others(fi
     pool.warm_up()
     wait_until(lambda: len(pool._work._asleep) == 2)
     hangs, goes_on = iter([True]), threading.Event()
-    monkeypatch.setattr(job_thread, "tidy", lambda: next(hangs, False) and tasks.patiently(goes_on))
+    monkeypatch.setattr(job_thread, "tidy", lambda: next(hangs, False) and tasks.retried(goes_on))
     claimed = claimed_of("nothing")
     pool.submit([claimed])
     assert outcomes(finished, 1) == {claimed: SUCCESSFUL}
@@ -300,7 +300,7 @@ def test_a_pool_that_has_asked_for_fewer_jobs_says_when_it_has_room_again(finish
     pool.limit.note_sample(1.0)
     assert pool.capacity == 1
     pool.submit([claimed_of("wait_for", "a")])
-    tasks.patiently(has_room)
+    tasks.retried(has_room)
     assert pool.capacity >= 2
     tasks.events["a"].set()
     outcomes(finished, 1)

@@ -86,7 +86,7 @@ def test_a_thread_that_could_not_be_woken_is_woken_later(pool, finished, monkeyp
     claimed_jobs = [claimed_of("wait_for", name) for name in "ab"]
     pool.submit(claimed_jobs)
     for name in "ab":
-        tasks.patiently(tasks.events[f"{name} began"])
+        tasks.retried(tasks.events[f"{name} began"])
         tasks.events[name].set()
     assert outcomes(finished, 2) == dict.fromkeys(claimed_jobs, SUCCESSFUL)
 
@@ -103,7 +103,7 @@ def test_a_thread_that_has_died_is_replaced_and_its_job_handed_back(pool, finish
     monkeypatch.setattr(JobThread, "run", die)
     claimed = claimed_of("nothing")
     pool.submit([claimed])
-    tasks.patiently(died)
+    tasks.retried(died)
     wait_until(lambda: pool.missing == 1)
     assert not claimed.is_alive
     monkeypatch.undo()

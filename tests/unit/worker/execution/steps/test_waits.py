@@ -16,7 +16,7 @@ from django_loco.exceptions import Interrupted, InvalidStep, SignalTimeout
 from django_loco.worker.claimed_job import ClaimedJob, Suspended
 from django_loco.worker.execution import steps
 from django_loco.worker.execution.steps import waits
-from django_loco.worker.execution.steps.parking import suspend
+from django_loco.worker.execution.steps.suspension import suspend
 from django_loco.worker.step_call import StepCall
 from tests.unit.worker.support import held
 

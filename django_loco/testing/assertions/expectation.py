@@ -11,11 +11,11 @@ from typing import Any
 
 from django.utils import timezone
 
-from ..core.compat import Task, TaskResult
-from ..core.serialization import decode_call, encode_call
-from ..core.validation import short
-from ..exceptions import InvalidArguments, LocoConfigurationError
-from ..tasks.new_job import validate_call
+from ...core.compat import Task, TaskResult
+from ...core.serialization import decode_call, encode_call
+from ...core.validation import short
+from ...exceptions import InvalidArguments, LocoConfigurationError
+from ...tasks.new_job import validate_call
 
 #: By how much a ``run_after`` may differ from an expected ``datetime``, which is often computed a moment earlier.
 TOLERANCE = timedelta(seconds=1)

@@ -9,7 +9,7 @@ from django.test import override_settings
 from django_loco.core.compat import InvalidTaskBackend
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.tasks import task
-from django_loco.tasks.setting import problems, require_backends
+from django_loco.tasks.tasks_setting import problems, require_backends
 
 LOCO = "django_loco.backend.LocoBackend"
 WRITE = f"Write {LOCO!r}."

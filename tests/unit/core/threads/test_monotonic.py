@@ -8,7 +8,7 @@ import pytest
 import time_machine
 from freezegun import freeze_time
 
-from django_loco.core.monotonic import monotonic
+from django_loco.core.threads.monotonic import monotonic
 
 
 @pytest.mark.parametrize("stop", [freeze_time, lambda to: time_machine.travel(to, tick=False)])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from django_loco.process.code_folders import code_folders
+from django_loco.process.reloading.code_folders import code_folders
 
 
 @pytest.fixture

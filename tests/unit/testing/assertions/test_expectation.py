@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from django_loco.exceptions import InvalidArguments
-from django_loco.testing.expectation import by_name, call_text
+from django_loco.testing.assertions.expectation import by_name, call_text
 
-from . import tasks
+from .. import tasks
 
 
 def test_arguments_by_name():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.management.base import CommandError
 
-from django_loco.management.stored_jobs.ids import id_of, ids_of
+from django_loco.management.loco_jobs.ids import id_of, ids_of
 
 
 def test_words_are_ids_only_together():

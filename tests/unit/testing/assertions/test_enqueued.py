@@ -11,7 +11,7 @@ from django_loco.exceptions import InvalidArguments, LocoConfigurationError
 from django_loco.queues import queue_for
 from django_loco.testing import all_enqueued, assert_enqueued, drain, refute_enqueued
 
-from . import tasks
+from .. import tasks
 
 HOUR = timedelta(hours=1)
 AT = datetime(2030, 12, 24, 18, tzinfo=UTC)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from django.utils.autoreload import sys_path_directories
 
-from ..tasks.loading import is_installed
+from ...tasks.loading import is_installed
 
 
 def code_folders() -> Iterator[Path]:

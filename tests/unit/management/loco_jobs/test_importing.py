@@ -11,7 +11,7 @@ import pytest
 from django.core.management.base import CommandError, OutputWrapper
 
 from django_loco.jobs.transfer.dump_lines import header
-from django_loco.management.stored_jobs.importing import import_dump
+from django_loco.management.loco_jobs.importing import import_dump
 
 DUMP = f"{header(['default'])}\n".encode()
 

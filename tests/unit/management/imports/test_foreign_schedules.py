@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from django_loco.exceptions import LocoConfigurationError
-from django_loco.management.imports.foreign import every, given, moment, rows_of
+from django_loco.management.imports.foreign_schedules import every, given, moment, rows_of
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 

@@ -29,16 +29,16 @@ from pathlib import Path
 from django.apps import apps
 from django.utils import autoreload
 
-from ..core.threads import DaemonThread
-from ..log.bounded import get_bounded_logger
-from ..shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED
-from ..tasks.loading import is_installed
-from .children.child import Child, start_in_terminal
+from ...core.threads import DaemonThread
+from ...log.bounded import get_bounded_logger
+from ...shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED
+from ...tasks.loading import is_installed
+from ..children.child import Child, start_in_terminal
+from ..exit_codes import REPLACE, shell_code
+from ..signals.escalation import Level
+from ..signals.handlers import SignalHandlers
+from ..stack_dump import log_stacks
 from .code_folders import code_folders
-from .exit_codes import REPLACE, shell_code
-from .signals.escalation import Level
-from .signals.handlers import SignalHandlers
-from .stack_dump import log_stacks
 
 #: The environment variable of a child that replaces one that has served.
 RELOADED_VARIABLE = "DJANGO_LOCO_AGAIN"

@@ -26,7 +26,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 1.0
 T = TypeVar("T")
 
 
-def patiently(claimed: ClaimedJob, call: Callable[[], T]) -> T:
+def retried(claimed: ClaimedJob, call: Callable[[], T]) -> T:
     """Return what ``call`` returns. Raises what it raises; ``QueueUnavailable`` when the claim may have ended."""
     for failures, pause in enumerate(_pauses(claimed)):
         try:
@@ -37,8 +37,8 @@ def patiently(claimed: ClaimedJob, call: Callable[[], T]) -> T:
     return call()
 
 
-async def apatiently(claimed: ClaimedJob, call: Callable[[], T]) -> T:
-    """``patiently`` for async jobs: ``call`` is made in the thread for the queries of the job."""
+async def aretried(claimed: ClaimedJob, call: Callable[[], T]) -> T:
+    """``retried`` for async jobs: ``call`` is made in the thread for the queries of the job."""
     acall = sync_to_async(call)
     for failures, pause in enumerate(_pauses(claimed)):
         try:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from django_loco.management.stored_jobs.arguments import add_flags_of_django, json_list, json_object, moment, positive
+from django_loco.management.loco_jobs.arguments import add_flags_of_django, json_list, json_object, moment, positive
 
 
 def test_flags_of_django_may_stand_on_both_sides_of_the_verb():

@@ -12,13 +12,13 @@ import pytest
 from django_loco.exceptions import QueueUnavailable
 from django_loco.worker.claimed_job import ClaimedJob, Suspended
 from django_loco.worker.execution import steps
-from django_loco.worker.execution.steps import patience, waits
+from django_loco.worker.execution.steps import storing, waits
 from tests.unit.worker.support import held
 
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch):
-    monkeypatch.setattr(patience, "FIRST_PAUSE_SECONDS", 0.0001)
+    monkeypatch.setattr(storing, "FIRST_PAUSE_SECONDS", 0.0001)
 
 
 class Away:

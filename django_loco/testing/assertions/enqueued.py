@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..core import test_environment
-from ..core.compat import Task, TaskResult
-from ..core.job import Job
-from ..tasks.results import result_of
-from .environment import require_manual, require_queue, require_waiting, stored_jobs
+from ...core import test_environment
+from ...core.compat import Task, TaskResult
+from ...core.job import Job
+from ...tasks.results import result_of
+from ..environment import require_manual, require_queue, require_waiting, stored_jobs
 from .expectation import ANY_TIME, AnyTime, Expectation, require_findable
 from .report import report
 

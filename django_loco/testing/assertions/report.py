@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..core import test_environment
-from ..core.compat import TaskResult
-from ..core.job import READY, RUNNING
-from ..core.on_commit import waiting_for_commit
-from ..tasks.results import result_of
-from .environment import loco_queues, stored_jobs
+from ...core import test_environment
+from ...core.compat import TaskResult
+from ...core.job import READY, RUNNING
+from ...core.on_commit import waiting_for_commit
+from ...tasks.results import result_of
+from ..environment import loco_queues, stored_jobs
 from .expectation import Expectation, call_text
 
 #: The number of jobs that are shown.

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from django_loco.exceptions import LockHeld
-from django_loco.locks import places
+from django_loco.locks import callers as places
 
 KEY = ("default", "stock:42")
 

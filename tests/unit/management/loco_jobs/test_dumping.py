@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from django_loco.management.stored_jobs.dumping import whole_file
+from django_loco.management.loco_jobs.dumping import whole_file
 
 
 def test_a_file_is_there_when_it_is_complete(tmp_path):

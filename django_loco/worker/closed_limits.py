@@ -13,7 +13,7 @@ STORED_SECONDS = 1.0
 FORGOTTEN_SECONDS = 60.0
 
 
-class ClosedKeys:
+class ClosedLimits:
     """Used by the threads of all jobs of a worker.
 
     1. A job that raises ``Throttled`` closes its keys here, before its outcome is on its way to the store.

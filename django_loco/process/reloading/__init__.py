@@ -1,0 +1,1 @@
+"""Restarts a process when the code of the project changes."""
