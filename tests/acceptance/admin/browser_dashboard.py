@@ -53,6 +53,26 @@ def test_a_queue_is_paused_and_a_new_job_appears(site: Project, browser: Browser
     assert process.terminate() == CLEAN
 
 
+@pytest.mark.timeout(180)
+def test_a_focused_button_stays_that_of_its_queue(site: Project, browser: Browser) -> None:
+    site.write("pages/urls.py", URLS)
+    site.settings["TASKS"] = {"default": {"BACKEND": "django_loco.backend.LocoBackend", "QUEUES": []}}
+    process = site.serve("--noreload")
+    errors: list[str] = []
+    page = opened(browser, site, "admin", errors)
+    page.goto(site.url("jobs/"))
+    page.locator("[aria-label='Pause emails']").focus()
+    site.shell("from pages.tasks import work\nwork.using(queue_name='a-new-one').enqueue('one')")
+    expect(page.locator("[aria-label='Pause a-new-one']")).to_be_visible(timeout=20_000)
+    assert page.evaluate("document.activeElement.ariaLabel") == "Pause emails"
+    page.keyboard.press("Enter")
+    expect(page.locator("[aria-label='Resume emails']")).to_be_visible()
+    expect(page.locator("[aria-label^=Resume]")).to_have_count(1)
+    assert errors == []
+    page.close()
+    assert process.terminate() == CLEAN
+
+
 #: Gives each bar of the last hour its three colours, and those of the next minutes.
 FILL_AN_HOUR = """
 import time

@@ -57,6 +57,15 @@ def test_nothing_yet(client, queue):
     assert "No worker is registered." in shown
 
 
+def test_each_row_of_a_queue_and_its_button_have_an_id_of_their_own(client, queue, stored):
+    """By its id the script of the page finds a row again when another queue comes in above it."""
+    ids = []
+    for name in ("bbb", "aaa"):
+        stored("waiting", queue_name=name)
+        ids.append(re.findall(r'<(?:tr|button)[^>]* id="([^"]*bbb)"', client.get(PAGE).content.decode()))
+    assert ids == [["q-default-bbb", "b-q-default-bbb"]] * 2
+
+
 @pytest.mark.parametrize(("language", "start"), [("ar", '<html lang="ar" dir="rtl">'), ("de", '<html lang="de">')])
 def test_the_page_says_its_language_and_direction(client, queue, language, start):
     with translation.override(language):

@@ -95,6 +95,7 @@ def _queues(facts: Facts) -> list[dict[str, Any]]:
         rows.append(
             {
                 "stats": each,
+                "id": f"q-{each.backend}-{each.queue}",
                 "name": one_line(each.queue),
                 "value": json.dumps(key),
                 "url": list_url(*words),
