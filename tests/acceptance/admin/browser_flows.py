@@ -120,6 +120,28 @@ def test_limits_workflows_and_batches(site: Project, browser: Browser, pictures:
         assert process.terminate() == CLEAN
 
 
+@pytest.mark.timeout(180)
+def test_an_open_form_of_a_limit_follows_it(site: Project, browser: Browser) -> None:
+    """A text that somebody has typed stays."""
+    filled(site)
+    process = site.serve("--noreload")
+    errors: list[str] = []
+    page = opened(browser, site, "admin", errors)
+    page.goto(site.url("jobs/limits/"))
+    page.click("[aria-label='Change index']")
+    at_once, rate = (page.locator(f"[id='{each}-limit-default-index']") for each in "cr")
+    at_once.fill("7")
+    site.shell("from django_loco import jobs\njobs.set_limit('index', concurrency=2, rate='100/m')")
+    expect(page.locator("[id='limit-default-index']")).to_contain_text("of 2", timeout=20_000)
+    expect(rate).to_have_value("100/m")
+    expect(at_once).to_have_value("7")
+    page.click("[aria-label='Save index']")
+    expect(page.locator(".message")).to_contain_text("index: Changed to concurrency 7, rate 100/m, burst 1.")
+    assert errors == []
+    page.close()
+    assert process.terminate() == CLEAN
+
+
 def change_a_limit(page: Page, site: Project, pictures: Path) -> None:
     """Let more jobs run at once, by keys, and see it on the page; then as declared."""
     page.goto(site.url("jobs/limits/"))

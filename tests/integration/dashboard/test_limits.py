@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from dataclasses import replace
@@ -104,6 +105,22 @@ def test_a_limit_is_changed_and_reset(client, queue):
         ("default: limit api", "Changed to concurrency 7, rate 20/m."),
         ("default: limit api", "Reset to what LOCO['LIMITS'] declares."),
     ]
+
+
+def test_a_change_by_somebody_else_is_not_undone(client, queue):
+    """A page that was loaded before has the former values in its form."""
+    value = json.dumps(["default", "db.x"])
+    shown = "concurrency 1, rate 9/s, burst 3"
+    page = html.unescape(client.get(LIMITS).content.decode())
+    assert f'name="shown {value}" value="{shown}"' in page
+    sent = form(value, concurrency="2", rate="9/s", burst="3", shown=shown)
+    jobs.set_limit("db.x", rate=None, burst=None, backend="default")
+    answer = text(client.post(CHANGE, sent), 409)
+    assert "Somebody has changed this limit in the meantime: concurrency 1. Nothing was changed." in answer
+    assert not LogEntry.objects.exists()
+    assert "db.x changed default 0 of 1 any" in text(client.get(LIMITS)), "the back link leads to present values"
+    assert client.post(CHANGE, {**sent, f"shown {value}": "concurrency 1"}).status_code == 302
+    assert "db.x changed default 0 of 2 9/s" in text(client.get(LIMITS))
 
 
 def test_a_part_of_a_limit_is_taken_away(client, queue):

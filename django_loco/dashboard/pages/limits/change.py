@@ -18,6 +18,8 @@ from django.views.decorators.http import require_POST
 from .... import jobs
 from ....jobs.page_parts.available import UNAVAILABLE
 from ....jobs.page_parts.scope import BY_ALIAS, scope_of
+from ....jobs.presentation.limits import limits_in
+from ....jobs.stores import queue_of
 from ....log.plain_text import one_line
 from ....models import LocoWorker
 from ....queues.timeouts import store_timeout
@@ -27,7 +29,7 @@ from ...frame import sentence
 from ...links import page_url
 from ...live import STORE_SECONDS
 from .facts import forget
-from .parts import fields_of
+from .parts import changes_text, fields_of, values_text
 
 #: The digits of a number that is read; a longer text is refused as it is.
 DIGITS = 9
@@ -47,7 +49,13 @@ def change_limit(request: HttpRequest) -> HttpResponseBase:
         if not scope_of(request).sees_alias(alias):
             return refused(_("You do not see all of these jobs."))
         with store_timeout(STORE_SECONDS):
-            note = _change(alias, name, given_in(request.POST, value)) if button == "change" else _reset(alias, name)
+            if button == "change":
+                note = _change(alias, name, given_in(request.POST, value), request.POST.get(f"shown {value}", ""))
+            else:
+                note = _reset(alias, name)
+    except jobs.InvalidState as error:
+        forget()
+        return _said(request, str(error), HTTPStatus.CONFLICT)
     except (ValueError, TypeError, RecursionError) as error:  # the last for JSON that is nested too deeply
         return _said(request, str(error), HTTPStatus.BAD_REQUEST)
     except UNAVAILABLE as error:
@@ -77,9 +85,14 @@ def _named(value: str) -> tuple[str, str]:
     return alias, name
 
 
-def _change(alias: str, name: str, given: dict[str, Any]) -> str:
+def _change(alias: str, name: str, given: dict[str, Any], shown: str) -> str:
+    """Change a limit. Raises ``InvalidState`` if it is no longer what the page has ``shown``; empty: it has not."""
+    limit = limits_in(queue_of(alias)).get(name)
+    if limit is not None and shown not in ("", present := values_text(limit)):
+        text = _("Somebody has changed this limit in the meantime: %(limit)s. Nothing was changed.")
+        raise jobs.InvalidState(text % {"limit": present})
     jobs.set_limit(name, **given, backend=alias)
-    return f"Changed to {', '.join(f'{each} {value}' for each, value in given.items() if value is not None)}."
+    return f"Changed to {changes_text(given)}."
 
 
 def _reset(alias: str, name: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from .... import jobs
 from ....core.job import Job, utcnow
+from ....core.job.limits import Limit
 from ....jobs.presentation.limits import KeyState
 from ....jobs.presentation.numbers import number_text
 from ....log.plain_text import one_line
@@ -30,8 +31,22 @@ def parts_of(read: LimitsRead, *, may_change: bool) -> dict[str, dict[str, Any]]
 
 
 def fields_of(value: str) -> dict[str, str]:
-    """Return the names of the fields of a form that change the limit that ``value`` names."""
+    """Return the names of the fields of a form that change the limit that ``value`` names.
+
+    In another one, ``shown`` and the value, is the limit as the page has shown it.
+    """
     return {each: f"{each} {value}" for each in ("concurrency", "rate", "burst")}
+
+
+def values_text(limit: Limit | jobs.LimitState) -> str:
+    """Return the values of a limit in words, such as ``concurrency 5, rate 100/m, burst 1``."""
+    burst = None if limit.rate is None else limit.burst
+    return changes_text({"concurrency": limit.concurrency, "rate": limit.rate, "burst": burst})
+
+
+def changes_text(values: Mapping[str, Any]) -> str:
+    """Return values of a limit by their names in words, without those that are ``None``."""
+    return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None)
 
 
 def _row(state: jobs.LimitState, read: LimitsRead, now: datetime) -> dict[str, Any]:
@@ -45,6 +60,7 @@ def _row(state: jobs.LimitState, read: LimitsRead, now: datetime) -> dict[str, A
         "alias": one_line(state.backend),
         "value": value,
         "fields": fields_of(value),
+        "shown": values_text(state),
         "kind": _kind(state),
         "has_keys": any(each.key != state.name for each in state.keys),
         "running": number_text(state.running),

@@ -12,8 +12,9 @@
   let mark = "", told = 0, dropStream = null;
   let known = {}, leads = !shares, heard = Date.now(), giveUp = null;
 
-  // What people have done with the document is not in the HTML of a part, so it stays.
-  const KEPT = { DETAILS: ["open"], INPUT: ["checked", "value"] };
+  // What people have done with the document is not in the HTML of a part, so it stays. Text that somebody has typed is
+  // no attribute, and stays as well.
+  const KEPT = { DETAILS: ["open"], INPUT: ["checked"] };
   const same = (one, other) => one.nodeName === other.nodeName && (one.id || "") === (other.id || "");
 
   function become(node, wanted) {
