@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import quote, unquote
+from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 
 from ... import jobs
@@ -18,7 +18,7 @@ from ...jobs.page_parts.operations import OPERATIONS, ChosenJobs, permitted
 from ...jobs.page_parts.run_again import RunAgainForm
 from ...jobs.page_parts.scope import scope_of
 from ...models import LocoJob
-from .links import LINKS, job_url, list_url
+from .links import run_again_url
 from .list_page import list_page
 from .operate_page import AdminOperatePage
 from .store_pages import StorePages
@@ -45,7 +45,7 @@ class JobAdmin(StorePages):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show a page of the jobs that match a filter."""
         self.require(request, self.view_permission)
-        shown = list_page(request.GET, scope_of(request))
+        shown = list_page(request.GET, self.links, scope_of(request))
         context = {"shown": shown, "operations": permitted(request), **(extra_context or {})}
         return self.page(
             request, "list.html", context, title=_("Jobs"), status=503 if shown.listing.is_unavailable else 200
@@ -55,14 +55,14 @@ class JobAdmin(StorePages):
         """Show a job, or the list with a message if there is no such job (any more)."""
         self.require(request, self.view_permission)
         try:
-            shown = details_of(scope_of(request).get(unquote(job_id)), LINKS)
+            shown = details_of(scope_of(request).get(unquote(job_id)), self.links)
             context = {"shown": shown, "notes": notes(), "is_below": True}
         except (jobs.TaskResultDoesNotExist, *UNAVAILABLE) as error:
             return self.without_job(request, error)
         context["operations"] = [each for each in permitted(request) if shown.row.state in each.states]
         job = shown.row.job
         if request.user.has_perm(RUN_AGAIN) and job.is_readable and not job.is_moving:
-            context["run_again"] = reverse("admin:django_loco_locojob_run_again", args=[quote(job.id)])
+            context["run_again"] = run_again_url(self.admin_site.name, job.id)
         return self.page(request, "job.html", context, title=shown.row.function)
 
     def operate_view(self, request: HttpRequest) -> HttpResponse:
@@ -72,7 +72,7 @@ class JobAdmin(StorePages):
         operation = OPERATIONS.get(request.POST.get("operation", ""))
         if operation is None:
             self.say(request, _("Choose an action first. Nothing was changed."), messages.WARNING)
-            return HttpResponseRedirect(list_url(chosen.words))
+            return HttpResponseRedirect(self.links.list_url(chosen.words))
         self.require(request, operation.permission)
         return AdminOperatePage(request, operation, chosen, self).answer()
 
@@ -93,8 +93,14 @@ class JobAdmin(StorePages):
                 self.log_change(request, LocoJob(id=job.id, task_path=job.task_path), f"Run again, as job {result.id}.")
                 text = _("Job %(job)s runs again: this is the new job.") % {"job": job.id}
                 self.say(request, text, messages.SUCCESS)
-                return HttpResponseRedirect(job_url(result.id))
-        context = {"form": form, "job": job, "back": job_url(job.id), "has_hidden": form.has_hidden, "is_below": True}
+                return HttpResponseRedirect(self.links.job_url(result.id))
+        context = {
+            "form": form,
+            "job": job,
+            "back": self.links.job_url(job.id),
+            "has_hidden": form.has_hidden,
+            "is_below": True,
+        }
         return self.page(request, "run_again.html", context, title=_("Run again"))
 
     def without_job(self, request: HttpRequest, error: Exception) -> HttpResponse:
@@ -102,4 +108,4 @@ class JobAdmin(StorePages):
         if isinstance(error, UNAVAILABLE):
             return self.page(request, "unavailable.html", {"problem": str(error)}, title=_("Job"), status=503)
         self.say(request, str(error), messages.WARNING)
-        return HttpResponseRedirect(list_url())
+        return HttpResponseRedirect(self.links.list_url(""))

@@ -1,21 +1,36 @@
-"""Addresses of the admin's pages of jobs."""
+"""Addresses of the pages of jobs on one of the admin's sites."""
 
 from __future__ import annotations
 
 from django.contrib.admin.utils import quote
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 
 from ...jobs.page_parts.addresses import JobLinks, words_query
 
 
-def list_url(text: str = "") -> str:
-    """Return the address of the list of the jobs that match the filter ``text``, unless that is too long for one."""
-    return f"{reverse('admin:django_loco_locojob_changelist')}{words_query(text)}"
+def links_of(site: str) -> JobLinks:
+    """Return the links of the admin site with the name ``site``; they are empty if it has no pages of jobs.
+
+    A job has none either if it has no id, because somebody has edited the store.
+    """
+
+    def list_url(text: str) -> str:
+        address = _address(site, "changelist")
+        return address and f"{address}{words_query(text)}"
+
+    def job_url(job_id: str) -> str:
+        return _address(site, "change", quote(job_id)) if job_id else ""
+
+    return JobLinks(list_url, job_url)
 
 
-def job_url(job_id: str) -> str:
-    """Return the address of the page of a job; empty if it has no id, because somebody has edited the store."""
-    return reverse("admin:django_loco_locojob_change", args=[quote(job_id)]) if job_id else ""
+def run_again_url(site: str, job_id: str) -> str:
+    """Return the address of the form with which a job runs again."""
+    return _address(site, "run_again", quote(job_id))
 
 
-LINKS = JobLinks(list_url, job_url)
+def _address(site: str, page: str, *args: str) -> str:
+    try:
+        return reverse(f"admin:django_loco_locojob_{page}", args=args, current_app=site)
+    except NoReverseMatch:
+        return ""

@@ -10,7 +10,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from ... import jobs
-from ...jobs.page_parts.addresses import has, replaced, word
+from ...jobs.page_parts.addresses import JobLinks, has, replaced, word
 from ...jobs.page_parts.available import UNAVAILABLE
 from ...jobs.page_parts.listing import Listing, listing_of
 from ...jobs.page_parts.phrases import STATE_TEXTS
@@ -19,7 +19,6 @@ from ...jobs.presentation.numbers import number_text
 from ...jobs.search import total
 from ...jobs.states import State
 from ...log.plain_text import one_line
-from .links import LINKS, list_url
 
 #: The number of queues in the column of filters.
 MOST_QUEUES = 40
@@ -47,9 +46,9 @@ class ListPage:
     notes: list[str] = field(default_factory=list)
 
 
-def list_page(query: Mapping[str, Any], scope: Scope) -> ListPage:
+def list_page(query: Mapping[str, Any], links: JobLinks, scope: Scope) -> ListPage:
     """Return the page of the list for the ``GET`` parameters of a request; see ``listing_of``."""
-    listing = listing_of(query, LINKS, scope)
+    listing = listing_of(query, links, scope)
     shown = ListPage(listing=listing, notes=[*listing.notes])
     if listing.is_unavailable:
         return shown
@@ -58,14 +57,16 @@ def list_page(query: Mapping[str, Any], scope: Scope) -> ListPage:
     except UNAVAILABLE as error:
         shown.notes.append(_("Not all jobs could be counted: %(error)s") % {"error": error})
     else:
-        shown.states = [*_states(listing.words, stats if scope.is_made_of(BY_QUEUE) else None)]
-        shown.queues = [*_queues(listing.words, stats)]
+        shown.states = [*_states(listing.words, links, stats if scope.is_made_of(BY_QUEUE) else None)]
+        shown.queues = [*_queues(listing.words, links, stats)]
     return shown
 
 
-def _states(text: str, stats: Sequence[jobs.QueueStats] | None) -> Iterator[Link]:
+def _states(text: str, links: JobLinks, stats: Sequence[jobs.QueueStats] | None) -> Iterator[Link]:
     """Yield the links to the states. States that a store keeps under one status share a number, if it is known."""
-    yield Link(label=_("All"), url=list_url(_all_states(text)), is_selected=_all_states(text) == replaced(text, [], []))
+    yield Link(
+        label=_("All"), url=links.list_url(_all_states(text)), is_selected=_all_states(text) == replaced(text, [], [])
+    )
     groups: list[tuple[str, str, str, Sequence[State]]] = [
         (_("Ready"), "ready", "ready", ("waiting", "scheduled", "retrying")),
         (_("Running"), "running", "running", ()),
@@ -74,26 +75,26 @@ def _states(text: str, stats: Sequence[jobs.QueueStats] | None) -> Iterator[Link
     ]
     for label, value, attribute, states in groups:
         count = "" if stats is None else total(getattr(each, attribute) for each in stats).text
-        yield _link(text, label, f"status:{value}", count)
+        yield _link(text, links, label, f"status:{value}", count)
         for state in states:
-            yield _link(text, capfirst(str(STATE_TEXTS[state])), f"status:{state}", is_inner=True)
+            yield _link(text, links, capfirst(str(STATE_TEXTS[state])), f"status:{state}", is_inner=True)
 
 
 def _all_states(text: str) -> str:
     return replaced(text, ["status"], [])
 
 
-def _link(text: str, label: str, condition: str, count: str = "", *, is_inner: bool = False) -> Link:
+def _link(text: str, links: JobLinks, label: str, condition: str, count: str = "", *, is_inner: bool = False) -> Link:
     return Link(
         label=label,
-        url=list_url(replaced(text, ["status"], [condition])),
+        url=links.list_url(replaced(text, ["status"], [condition])),
         is_selected=has(text, condition),
         count=count,
         is_inner=is_inner,
     )
 
 
-def _queues(text: str, stats: Sequence[jobs.QueueStats]) -> Iterator[Link]:
+def _queues(text: str, links: JobLinks, stats: Sequence[jobs.QueueStats]) -> Iterator[Link]:
     """Yield the links to the queues, with their alias if there are several."""
     has_aliases = len(jobs.aliases()) > 1
     for each in stats[:MOST_QUEUES]:
@@ -101,10 +102,10 @@ def _queues(text: str, stats: Sequence[jobs.QueueStats]) -> Iterator[Link]:
         name = f"{each.backend}: {each.queue}" if has_aliases else each.queue
         yield Link(
             label=_("%(queue)s (paused)") % {"queue": one_line(name)} if each.is_paused else one_line(name),
-            url=list_url(replaced(text, ["queue", "backend"], conditions)),
+            url=links.list_url(replaced(text, ["queue", "backend"], conditions)),
             is_selected=all(has(text, condition) for condition in conditions),
             count=total([each.ready, each.running, each.failed, each.done]).text,
         )
     if len(stats) > MOST_QUEUES:
         label = _("and %(number)s more") % {"number": number_text(len(stats) - MOST_QUEUES)}
-        yield Link(label=label, url=list_url(text), is_selected=False)
+        yield Link(label=label, url=links.list_url(text), is_selected=False)

@@ -11,7 +11,6 @@ from django.http import HttpResponse
 from ...jobs.page_parts.addresses import JobLinks
 from ...jobs.page_parts.operate import OperatePage
 from ...models import LocoJob
-from .links import LINKS
 from .store_pages import StorePages
 
 
@@ -23,8 +22,8 @@ class AdminOperatePage(OperatePage):
 
     @property
     def links(self) -> JobLinks:
-        """Where the pages of the admin are."""
-        return LINKS
+        """Where the pages of its site are."""
+        return self.admin.links
 
     @property
     def place(self) -> str:

@@ -15,9 +15,11 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from ...exceptions import LocoConfigurationError
+from ...jobs.page_parts.addresses import JobLinks
 from ...jobs.page_parts.scope import UNKNOWN_SCOPE, scope_of
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
+from .links import links_of
 
 logger = get_logger("django_loco.admin")
 
@@ -30,6 +32,11 @@ class StorePages(admin.ModelAdmin):  # type: ignore[type-arg]
 
     view_permission = ""
     """The permission, with the label of the app, without which no page is shown."""
+
+    @property
+    def links(self) -> JobLinks:
+        """Where the pages of jobs are on the same site of the admin."""
+        return links_of(self.admin_site.name)
 
     @property
     def media(self) -> Media:

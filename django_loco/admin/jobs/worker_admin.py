@@ -17,14 +17,13 @@ from django.utils.translation import gettext_lazy, pgettext
 from ... import jobs
 from ...exceptions import QueueError
 from ...jobs.control import KINDS, AliasPause, paused_jobs, workers_and_schedulers
-from ...jobs.page_parts.addresses import word
+from ...jobs.page_parts.addresses import JobLinks, word
 from ...jobs.page_parts.available import UNAVAILABLE, notes
 from ...jobs.page_parts.rows import ago, local_text
 from ...jobs.page_parts.scope import COUNTED_ON_PAGES, scope_of
 from ...jobs.presentation.age import age
 from ...log.plain_text import one_line
 from ...models import LocoWorker
-from .links import job_url, list_url
 from .store_pages import StorePages
 
 #: The number of running jobs that are read, and of those that are shown for one worker.
@@ -110,10 +109,10 @@ class WorkerAdmin(StorePages):
             workers, schedulers = workers_and_schedulers()
             context: dict[str, Any] = {
                 "notes": notes(),
-                "workers": worker_rows(workers),
+                "workers": worker_rows(workers, self.links),
                 "schedulers": [_scheduler_row(each) for each in schedulers],
-                "queues": queue_rows(),
-                "pauses": pause_rows(),
+                "queues": queue_rows(self.links),
+                "pauses": pause_rows(self.links),
             }
         except UNAVAILABLE as error:
             context = {"problem": str(error)}
@@ -142,28 +141,29 @@ class WorkerAdmin(StorePages):
         self.log_change(request, changed, "Paused." if pauses else "Resumed.")
 
 
-def pause_rows() -> list[tuple[AliasPause, str, str]]:
+def pause_rows(links: JobLinks) -> list[tuple[AliasPause, str, str]]:
     """Return the tasks and tags that are paused, each with its name and the address of its jobs that wait."""
     return [
-        (each, one_line(each.name), list_url(f"status:ready {word(each.kind, each.name)}")) for each in paused_jobs()
+        (each, one_line(each.name), links.list_url(f"status:ready {word(each.kind, each.name)}"))
+        for each in paused_jobs()
     ]
 
 
-def worker_rows(workers: Sequence[jobs.AliasWorker]) -> list[WorkerRow]:
+def worker_rows(workers: Sequence[jobs.AliasWorker], links: JobLinks) -> list[WorkerRow]:
     """Return workers with what they run. Raises ``QueueUnavailable``."""
     ordered = sorted(workers, key=lambda worker: (worker.backend, worker.host, worker.worker_id))
-    running = _running_by_worker() if workers else {}
-    return [_worker_row(worker, running.get(worker.worker_id, ())) for worker in ordered]
+    running = _running_by_worker(links) if workers else {}
+    return [_worker_row(worker, running.get(worker.worker_id, ()), links) for worker in ordered]
 
 
-def _running_by_worker() -> Mapping[str, Sequence[tuple[str, str]]]:
+def _running_by_worker(links: JobLinks) -> Mapping[str, Sequence[tuple[str, str]]]:
     found: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for job in jobs.filter("status:running")[:MOST_RUNNING]:
-        found[job.worker_id or ""].append((one_line(job.task_path.rpartition(".")[2]), job_url(job.id)))
+        found[job.worker_id or ""].append((one_line(job.task_path.rpartition(".")[2]), links.job_url(job.id)))
     return found
 
 
-def _worker_row(worker: jobs.AliasWorker, running: Sequence[tuple[str, str]]) -> WorkerRow:
+def _worker_row(worker: jobs.AliasWorker, running: Sequence[tuple[str, str]], links: JobLinks) -> WorkerRow:
     return WorkerRow(
         worker=worker,
         name=one_line(worker.worker_id),
@@ -173,7 +173,7 @@ def _worker_row(worker: jobs.AliasWorker, running: Sequence[tuple[str, str]]) ->
         started=local_text(worker.started_at),
         heartbeat=ago(worker.heartbeat_age),
         running=running[:MOST_OF_WORKER],
-        url=list_url(f"status:running {word('worker', worker.worker_id)}"),
+        url=links.list_url(f"status:running {word('worker', worker.worker_id)}"),
     )
 
 
@@ -194,13 +194,13 @@ def _tags(worker: jobs.AliasWorker) -> str:
     return one_line(", ".join(worker.tags)) or pgettext("tags", "none")
 
 
-def queue_rows() -> list[QueueRow]:
+def queue_rows(links: JobLinks) -> list[QueueRow]:
     """Return the queues that have jobs or are paused. Raises ``QueueUnavailable``."""
     return [
         QueueRow(
             stats=each,
             name=one_line(each.queue),
-            url=list_url(f"{word('queue', each.queue)} {word('backend', each.backend)}"),
+            url=links.list_url(f"{word('queue', each.queue)} {word('backend', each.backend)}"),
             oldest="-" if each.oldest_due_age is None else age(each.oldest_due_age),
         )
         for each in jobs.stats(limit=COUNTED_ON_PAGES)
