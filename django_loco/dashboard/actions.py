@@ -7,31 +7,24 @@ from typing import Any
 
 from django.apps import apps
 from django.db.models import Model
-from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_protect
-from django.views.decorators.http import require_POST
 
 from .. import jobs
 from ..jobs.page_parts.available import UNAVAILABLE
 from ..jobs.page_parts.scope import BY_TASK, scope_of
 from ..models import LocoWorker
 from ..queues.timeouts import store_timeout
-from .access import PAUSE, VIEW_JOB, VIEW_WORKER, closed, refusal, refused, untold
+from .access import PAUSE, VIEW_JOB, VIEW_WORKER, refusal, refused, untold
 from .frame import sentence
 from .live import STORE_SECONDS
 from .pausing import Pausing
+from .posted import posted
 
 
-@non_atomic_requests
-@never_cache
-@require_POST
-@closed(VIEW_JOB, PAUSE, words=BY_TASK)
-@csrf_protect
+@posted("tasks", VIEW_JOB, PAUSE, words=BY_TASK)
 def pause(request: HttpRequest) -> HttpResponseBase:
     """Pause or resume a queue, a task or a tag: ``Pausing.of`` reads the field ``pause`` or ``resume``.
 

@@ -128,10 +128,6 @@ def test_it_is_closed(stored):
     assert 'value="retry:' not in content
 
 
-def test_a_login_after_the_end_of_a_session_leads_to_the_page(client, queue):
-    assert client.get(DO)["Location"] == PAGE
-
-
 def test_a_store_that_is_away_leaves_what_was_last_known(client, stored, queue, monkeypatch):
     stored("failed")
     key = key_of(client)

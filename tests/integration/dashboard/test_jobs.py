@@ -350,11 +350,6 @@ def test_two_people_may_retry_the_same_job(client, stored):
     assert "is waiting, so it cannot be retried." in text(client.post(OPERATE, form, follow=True))
 
 
-def test_a_login_after_the_end_of_a_session_leads_to_the_list(client, queue):
-    assert Client().post(OPERATE)["Location"] == f"/admin/login/?next={OPERATE}"
-    assert client.get(OPERATE)["Location"] == LIST
-
-
 @pytest.mark.parametrize("address", ["https://a.example/", "//a.example/", "javascript:alert(1)", "/\\a.example"])
 def test_a_form_leads_back_to_this_site_only(client, stored, address):
     form = {"operation": "retry", "job": stored("failed").id, "confirmed": "yes", "back": address}

@@ -167,7 +167,6 @@ def test_who_may_not_change_limits_is_refused(queue):
     assert (
         client_of("view_job", "change_limit").post(CHANGE, form(concurrency="9", rate="", burst="")).status_code == 302
     )
-    assert reader.get(CHANGE).status_code == 405
 
 
 def test_tenants(queue, stored, settings):

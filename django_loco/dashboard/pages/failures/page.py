@@ -6,11 +6,8 @@ from collections.abc import Hashable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from django.db.transaction import non_atomic_requests
-from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_protect
 
 from ....jobs.page_parts.addresses import query_of
 from ....jobs.page_parts.available import UNAVAILABLE
@@ -18,12 +15,13 @@ from ....jobs.page_parts.operations import OPERATIONS, ChosenJobs, permitted
 from ....jobs.page_parts.scope import Scope, scope_of
 from ....jobs.presentation.numbers import number_text
 from ....log.plain_text import one_line
-from ...access import VIEW_JOB, closed, refusal
+from ...access import VIEW_JOB, refusal
 from ...actions import back
 from ...chart import sparkline
 from ...frame import sentence
 from ...links import job_url, list_url, page_url
 from ...live import LivePage
+from ...posted import posted
 from ..jobs.operate import DashboardOperatePage
 from .groups import DEFAULT, PERIODS, WINDOW, FailureGroup, Failures, failures_in, read
 from .messages import message_of
@@ -97,14 +95,9 @@ def _address(period: str) -> str:
     return page_url("failures") + query_of(period=period)
 
 
-@non_atomic_requests
-@never_cache
-@closed(VIEW_JOB)
-@csrf_protect
+@posted("failures", VIEW_JOB)
 def operate_group(request: HttpRequest) -> HttpResponseBase:
     """Ask whether to do something with a group: the field ``do`` has the operation, a colon and the group's key."""
-    if request.method != "POST":  # somebody has logged in again, after the end of a session
-        return HttpResponseRedirect(page_url("failures"))
     name, _colon, key = request.POST.get("do", "").partition(":")
     here = back(request, page_url("failures"))
     if name not in NAMES:

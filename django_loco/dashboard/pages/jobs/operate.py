@@ -7,11 +7,8 @@ from http import HTTPStatus
 from typing import Any
 
 from django.contrib import messages
-from django.db.transaction import non_atomic_requests
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_protect
 
 from ....jobs.page_parts.addresses import JobLinks
 from ....jobs.page_parts.operate import OperatePage
@@ -19,10 +16,11 @@ from ....jobs.page_parts.operations import OPERATIONS, ChosenJobs
 from ....jobs.page_parts.scope import scope_of
 from ....log.plain_text import one_line
 from ....models import LocoJob
-from ...access import VIEW_JOB, closed, refusal
+from ...access import VIEW_JOB, refusal
 from ...actions import back, log
 from ...frame import framed, sentence
 from ...links import LINKS, page_url
+from ...posted import posted
 from ...recent import forget_jobs
 
 #: The number of characters of a message: a cookie has little room.
@@ -68,14 +66,9 @@ class DashboardOperatePage(OperatePage):
         log(self.request, changed, text)
 
 
-@non_atomic_requests
-@never_cache
-@closed(VIEW_JOB)
-@csrf_protect
+@posted("jobs", VIEW_JOB)
 def operate(request: HttpRequest) -> HttpResponseBase:
     """Do an operation with the jobs that a form has chosen, or ask whether to do it."""
-    if request.method != "POST":  # somebody has logged in again, after the end of a session
-        return HttpResponseRedirect(page_url("jobs"))
     operation = OPERATIONS.get(request.POST.get("operation", ""))
     if operation is None:
         text = _("Choose an action first. Nothing was changed.")

@@ -8,12 +8,8 @@ from http import HTTPStatus
 from typing import Any
 
 from django.contrib import messages
-from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_protect
-from django.views.decorators.http import require_POST
 
 from .... import jobs
 from ....jobs.page_parts.available import UNAVAILABLE
@@ -23,11 +19,12 @@ from ....jobs.stores import queue_of
 from ....log.plain_text import one_line
 from ....models import LocoWorker
 from ....queues.timeouts import store_timeout
-from ...access import CHANGE_LIMIT, VIEW_JOB, closed, refused
+from ...access import CHANGE_LIMIT, VIEW_JOB, refused
 from ...actions import log
 from ...frame import sentence
 from ...links import page_url
 from ...live import STORE_SECONDS
+from ...posted import posted
 from .facts import forget
 from .parts import changes_text, fields_of, values_text
 
@@ -35,11 +32,7 @@ from .parts import changes_text, fields_of, values_text
 DIGITS = 9
 
 
-@non_atomic_requests
-@never_cache
-@require_POST
-@closed(VIEW_JOB, CHANGE_LIMIT, words=BY_ALIAS)
-@csrf_protect
+@posted("limits", VIEW_JOB, CHANGE_LIMIT, words=BY_ALIAS)
 def change_limit(request: HttpRequest) -> HttpResponseBase:
     """Change a limit, or let it be as declared: the field ``change`` or ``reset`` is the JSON of its alias and name."""
     button = "change" if "change" in request.POST else "reset"

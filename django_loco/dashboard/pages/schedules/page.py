@@ -8,21 +8,18 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import DatabaseError, DataError
-from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
-from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_protect
-from django.views.decorators.http import require_POST
 
 from ....exceptions import LocoConfigurationError, QueueError, QueueUnavailable
 from ....models import Schedule, ScheduleState
 from ....queues.timeouts import store_timeout
 from ....scheduler.api.operating import ACTIONS
-from ...access import CHANGE_SCHEDULE, VIEW_SCHEDULE, closed
+from ...access import CHANGE_SCHEDULE, VIEW_SCHEDULE
 from ...actions import back, log
 from ...frame import sentence
 from ...links import page_url
 from ...live import STORE_SECONDS, LivePage
+from ...posted import posted
 from ...recent import forget_jobs
 from .facts import SchedulesRead, read
 from .parts import parts_of
@@ -77,11 +74,7 @@ def _span(request: HttpRequest) -> Span:
 schedules = Schedules()
 
 
-@non_atomic_requests
-@never_cache
-@require_POST
-@closed(VIEW_SCHEDULE, CHANGE_SCHEDULE, words=())
-@csrf_protect
+@posted("schedules", VIEW_SCHEDULE, CHANGE_SCHEDULE, words=())
 def act(request: HttpRequest) -> HttpResponseBase:
     """Run, pause or resume a schedule: a field of ``ACTIONS`` is its name."""
     word = next((word for word in ACTIONS if word in request.POST), "")

@@ -7,24 +7,21 @@ from collections.abc import Callable, Hashable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_protect
-from django.views.decorators.http import require_POST
 
 from .... import jobs
 from ....jobs.control import ask_stacks
 from ....jobs.page_parts.available import UNAVAILABLE
 from ....models import LocoWorker
 from ....queues.timeouts import store_timeout
-from ...access import CONTROL, VIEW_WORKER, closed
+from ...access import CONTROL, VIEW_WORKER
 from ...actions import back, log
 from ...frame import sentence
 from ...links import page_url
 from ...live import STORE_SECONDS, LivePage
+from ...posted import posted
 from .facts import WorkersRead, read
 from .parts import parts_of
 
@@ -61,11 +58,7 @@ class Workers(LivePage[WorkersRead]):
 workers = Workers()
 
 
-@non_atomic_requests
-@never_cache
-@require_POST
-@closed(VIEW_WORKER, CONTROL, words=())
-@csrf_protect
+@posted("workers", VIEW_WORKER, CONTROL, words=())
 def tell(request: HttpRequest) -> HttpResponseBase:
     """Tell a worker what its button says: a field of ``BUTTONS`` is the JSON of its alias and its id."""
     name = next((name for name in BUTTONS if name in request.POST), "")

@@ -5,11 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from django.contrib import messages
-from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_protect
 
 from ....core.compat import TaskResultDoesNotExist
 from ....exceptions import BatchDoesNotExist, InvalidState, Unfinished
@@ -24,24 +21,20 @@ from ....jobs.search import Count
 from ....log.plain_text import one_line
 from ....models import LocoJob
 from ....queues.records.batches import WORKFLOW, BatchRecord
-from ...access import VIEW_JOB, closed, refusal
+from ...access import VIEW_JOB, refusal
 from ...actions import log
 from ...frame import sentence
 from ...links import batch_url, page_url
+from ...posted import posted
 from ...recent import forget_jobs
 from .page import record_of
 
 NAMES = ("cancel", "retry")
 
 
-@non_atomic_requests
-@never_cache
-@closed(VIEW_JOB, words=BY_ALIAS)
-@csrf_protect
+@posted("workflow", VIEW_JOB, words=BY_ALIAS)
 def act_on_workflow(request: HttpRequest, batch_id: str) -> HttpResponseBase:
     """Do what the field ``do`` says: ``cancel`` or ``retry``."""
-    if request.method != "POST":  # somebody has logged in again, after the end of a session
-        return HttpResponseRedirect(batch_url(batch_id))
     name = request.POST.get("do", "")
     if name not in NAMES:
         return _said(request, _("Choose an action first. Nothing was changed."), HTTPStatus.BAD_REQUEST, batch_id)
