@@ -39,7 +39,7 @@ from ..frame import framed, sentence, zone_of
 from .events import offered
 from .mark import AWAY, change_mark
 
-#: How long a store may take to answer one call, in seconds.
+#: How long PostgreSQL may take to answer one call, in seconds. SQLite and Redis have limits of their own.
 STORE_SECONDS = 2.0
 #: For how long what was read for somebody is good enough for others who look at the same.
 SHARED_SECONDS = 1.0

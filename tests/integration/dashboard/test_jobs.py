@@ -19,6 +19,7 @@ from django_loco.jobs.operations import bulk
 from django_loco.jobs.operations.edits import Update
 from django_loco.jobs.page_parts import listing
 from django_loco.jobs.page_parts.operations import OPERATIONS
+from django_loco.queues import queue_for
 from django_loco.tasks import Workflow
 from tests.app.tasks import add
 from tests.integration.admin.conftest import STATES, client_of, text
@@ -199,6 +200,23 @@ def test_a_store_that_is_away_is_told(client, stored, queue, monkeypatch):
     assert client.get(LIST, headers=PARTS).status_code == 503
     monkeypatch.undo()
     assert client.get(LIST).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["counts", "minutes"])
+def test_the_jobs_of_an_alias_are_shown_while_another_one_is_away(client, stored, monkeypatch, method):
+    stored("failed")
+
+    def away(*_args, **_named):
+        raise QueueUnavailable("The store <b> is away.")
+
+    monkeypatch.setattr(queue_for("bulk"), method, away)
+    for headers in ({}, PARTS):
+        page = client.get(LIST, {"q": "backend:default"}, headers=headers)
+        assert page.status_code == 200
+        if method == "counts" or not headers:
+            assert "Not all jobs could be counted: The store &lt;b&gt; is away." in page.content.decode()
+    assert "add tests.app.tasks" in text(client.get(LIST, {"q": "backend:default"}))
+    assert "live.js" in client.get(LIST, {"q": "backend:default"}).content.decode()
 
 
 def test_texts_of_jobs_are_no_markup(client, queue, stored):

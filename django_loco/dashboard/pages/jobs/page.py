@@ -8,9 +8,10 @@ from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
-from .... import jobs
 from ....exceptions import QueueUnavailable
+from ....jobs.page_parts.available import UNAVAILABLE
 from ....jobs.page_parts.listing import Listing, listing_of
 from ....jobs.page_parts.operations import permitted
 from ....jobs.page_parts.scope import scope_of
@@ -30,7 +31,8 @@ class JobsRead:
 
     listing: Listing
     tabs: Sequence[Tab]
-    stats: Sequence[jobs.QueueStats]
+    conditions: Sequence[str]
+    """Those that the filter can be completed to; not for the script of a page."""
 
 
 class JobsPage(LivePage[JobsRead]):
@@ -41,15 +43,18 @@ class JobsPage(LivePage[JobsRead]):
     permissions = (VIEW_JOB,)
 
     def read(self, request: HttpRequest, **_names: str) -> JobsRead:
-        """Return the jobs that match ``q``, and the numbers of jobs in each state."""
-        scope = scope_of(request)
+        """Return the jobs that match ``q``, and the numbers of jobs in each state, unless a store of others is away."""
+        scope, is_script = scope_of(request), is_for_script(request)
         listing = listing_of(request.GET, LINKS, scope)
         if listing.is_unavailable:
             raise QueueUnavailable(listing.problem)
-        stats = scope.stats(ages=False)
-        return JobsRead(
-            listing=listing, tabs=tabs_of(listing.words, stats, scope, may_read=is_for_script(request)), stats=stats
-        )
+        try:
+            stats = scope.stats(ages=False)
+            tabs = tabs_of(listing.words, stats, scope, may_read=is_script)
+            return JobsRead(listing=listing, tabs=tabs, conditions=() if is_script else conditions(stats, scope))
+        except UNAVAILABLE as error:
+            listing.notes.append(_("Not all jobs could be counted: %(error)s") % {"error": error})
+            return JobsRead(listing=listing, tabs=tabs_of(listing.words, (), scope), conditions=())
 
     def parts(self, request: HttpRequest, read: JobsRead) -> Mapping[str, Mapping[str, Any]]:
         """Return the tabs and the list."""
@@ -60,7 +65,7 @@ class JobsPage(LivePage[JobsRead]):
         """Return the filter, its completions, and the operations that the user may use."""
         return {
             "listing": read.listing,
-            "conditions": conditions(read.stats, scope_of(request)),
+            "conditions": read.conditions,
             "operations": permitted(request),
             "is_live": not read.listing.problem and read.listing.looked_at <= MOST_LIVE,
         }
