@@ -15,7 +15,7 @@ from ...jobs.page_parts.available import UNAVAILABLE, notes
 from ...jobs.page_parts.details import details_of
 from ...jobs.page_parts.operate import REFUSED
 from ...jobs.page_parts.operations import OPERATIONS, ChosenJobs, permitted
-from ...jobs.page_parts.run_again import RunAgainForm
+from ...jobs.page_parts.run_again import TOO_LONG, RunAgainForm
 from ...jobs.page_parts.scope import scope_of
 from ...models import LocoJob
 from .links import run_again_url
@@ -84,6 +84,9 @@ class JobAdmin(StorePages):
         except (jobs.TaskResultDoesNotExist, *UNAVAILABLE) as error:
             return self.without_job(request, error)
         form = RunAgainForm(job, scope_of(request), request.POST if request.method == "POST" else None)
+        if form.is_too_long:
+            self.say(request, str(TOO_LONG), messages.WARNING)
+            return HttpResponseRedirect(self.links.job_url(job.id))
         if form.is_valid():
             try:
                 result = jobs.run_again(job, args=form.cleaned_data["args"], kwargs=form.cleaned_data["kwargs"])

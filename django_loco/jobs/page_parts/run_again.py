@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -19,8 +22,13 @@ from ...queues.unreadable import NOT_OURS
 from ..stores import backend_of
 from .operate import REFUSED
 from .scope import Scope
-from .stored_json import arguments_of, editable
+from .stored_json import arguments_of, editable, in_one_line
 
+#: The bytes of arguments that are edited on a page.
+MOST_BYTES = 1_000_000
+#: The bytes of the token against forged requests in a form, with its name.
+TOKEN_BYTES = 100
+TOO_LONG = gettext_lazy("The arguments are too long to be edited here. Use jobs.run_again().")
 #: The fields of the new job that follow from its arguments. The others are those of the old job, or of no run yet.
 OF_ARGUMENTS = ("arguments", "unique_key", "unique_until", "limit_key")
 
@@ -53,7 +61,8 @@ class JsonField(forms.CharField):
 class RunAgainForm(forms.Form):
     """The arguments of a new job like ``job``. Arguments that are hidden stay as they are stored.
 
-    Whoever sees only the jobs of ``scope`` cannot make a job of others of one of these.
+    It ``is_too_long`` if it could not be sent as it is shown. Whoever sees only the jobs of ``scope`` cannot make a job
+    of others of one of these.
     """
 
     args = JsonField(
@@ -69,8 +78,10 @@ class RunAgainForm(forms.Form):
         self._shown = arguments_of(job)
         self._job, self._scope = job, scope
         args, kwargs = self._shown
-        super().__init__(data, initial={"args": _text(args), "kwargs": _text(kwargs)})
+        texts = None if data is not None or len(job.arguments) > MOST_BYTES else _texts(args, kwargs)
+        super().__init__(data, initial=texts)
         self.has_hidden = MARK in f"{args}{kwargs}"
+        self.is_too_long = not self.is_bound and texts is None
 
     def clean(self) -> dict[str, Any]:
         """Put the stored values in place of those that are still marked as hidden. Raises ``ValidationError``."""
@@ -110,8 +121,24 @@ def restored(given: Any, shown: Any, stored: Any) -> Any:
     return given
 
 
-def _text(value: Any) -> str:
+def _texts(args: list[Any], kwargs: dict[str, Any]) -> dict[str, str] | None:
+    """Return the values of the fields, in one line each if they are long; ``None`` if they are too long for a form."""
+    for text_of in (editable, in_one_line):
+        texts = {"args": _text(args, text_of), "kwargs": _text(kwargs, text_of)}
+        if _can_be_sent(texts):
+            return texts
+    return None
+
+
+def _can_be_sent(texts: Mapping[str, str]) -> bool:
+    """Return whether Django takes a form with these values, which browsers write with their own ends of lines."""
+    most: int | None = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    sent = {name: text.replace("\n", "\r\n") for name, text in texts.items()}
+    return most is None or len(urlencode(sent)) + TOKEN_BYTES <= most
+
+
+def _text(value: Any, text_of: Callable[[Any], str]) -> str:
     try:
-        return editable(value)
+        return text_of(value)
     except RecursionError:
         return ""

@@ -88,7 +88,10 @@ def short(job: Job) -> str:
         return _("(%(count)s bytes)") % {"count": number_text(len(job.arguments))}
     args, kwargs = arguments_of(job)
     try:
-        parts = [*map(_line, args), *(f"{one_line(name)}={_line(value)}" for name, value in kwargs.items())]
+        parts = [
+            *map(in_one_line, args),
+            *(f"{one_line(name)}={in_one_line(value)}" for name, value in kwargs.items()),
+        ]
     except RecursionError:
         return BROKEN
     return ", ".join(parts)
@@ -96,7 +99,7 @@ def short(job: Job) -> str:
 
 def _lines(value: Any, indent: str) -> Iterator[str]:
     """Yield the parts of the text of ``value``, whose further lines begin with ``indent``."""
-    line = _line(value)
+    line = in_one_line(value)
     if len(line) <= LINE or not isinstance(value, dict | list):
         yield line
         return
@@ -114,14 +117,15 @@ def _lines(value: Any, indent: str) -> Iterator[str]:
     yield f"\n{indent}{end}"
 
 
-def _line(value: Any) -> str:
+def in_one_line(value: Any) -> str:
+    """Return ``value`` as JSON text in one line. Raises ``RecursionError`` as well."""
     match value:
         case Verbatim():
             return str(value)
         case dict():
-            return f"{{{', '.join(f'{_text(key)}: {_line(inner)}' for key, inner in value.items())}}}"
+            return f"{{{', '.join(f'{_text(key)}: {in_one_line(inner)}' for key, inner in value.items())}}}"
         case list():
-            return f"[{', '.join(map(_line, value))}]"
+            return f"[{', '.join(map(in_one_line, value))}]"
     return _text(value)
 
 

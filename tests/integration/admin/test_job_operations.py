@@ -241,6 +241,20 @@ def test_wrong_arguments_are_told_in_the_form(client, stored, args, kwargs, told
     assert len(queue_for("default").list()) == 1
 
 
+def test_arguments_that_are_too_long_for_a_form_are_refused(client, stored, settings):
+    """Quotes take three bytes each in a form, so that Django would refuse to read it."""
+    job = stored("failed", arguments=json.dumps([['"' * 1_000], {}]))
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 6_000
+    addresses = {again(job): change(job), f"/jobs/jobs/{job.id}/again": None}
+    for address, page in addresses.items():
+        refused = client.get(address, follow=True)
+        assert [each for each, _status in refused.redirect_chain] == ([page] if page else [])
+        assert "The arguments are too long to be edited here." in text(refused, 200 if page else 400)
+        settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10_000
+        assert "<textarea" in client.get(address).content.decode()
+        settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 6_000
+
+
 def test_a_job_whose_task_is_gone_does_not_run_again(client, stored):
     job = stored("failed", task_path="tests.app.tasks.gone")
     assert "tests.app.tasks.gone" in text(client.post(again(job), {"args": "[]", "kwargs": "{}"}))

@@ -7,7 +7,6 @@ from http import HTTPStatus
 from django.contrib import messages
 from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 
@@ -15,7 +14,7 @@ from .... import jobs
 from ....core.job import Job
 from ....jobs.page_parts.available import UNAVAILABLE
 from ....jobs.page_parts.operate import REFUSED
-from ....jobs.page_parts.run_again import RunAgainForm
+from ....jobs.page_parts.run_again import TOO_LONG, RunAgainForm
 from ....jobs.page_parts.scope import scope_of
 from ....models import LocoJob
 from ...access import VIEW_JOB, closed
@@ -24,9 +23,6 @@ from ...frame import framed, sentence
 from ...links import job_url, page_url
 from ...recent import forget_jobs
 from .page import RUN_AGAIN
-
-#: Django refuses forms above 2.5 MB.
-MOST_BYTES = 1_000_000
 
 
 @non_atomic_requests
@@ -42,10 +38,9 @@ def run_again(request: HttpRequest, job_id: str) -> HttpResponseBase:
         return sentence(request, str(error), entry="jobs", status=HTTPStatus.NOT_FOUND, back=back)
     except UNAVAILABLE as error:
         return sentence(request, str(error), entry="jobs", status=HTTPStatus.SERVICE_UNAVAILABLE, back=request.path)
-    if len(job.arguments) > MOST_BYTES:
-        text = _("The arguments are too long to be edited here. Use jobs.run_again().")
-        return sentence(request, text, entry="jobs", status=HTTPStatus.BAD_REQUEST, back=job_url(job.id))
     form = RunAgainForm(job, scope_of(request), request.POST if request.method == "POST" else None)
+    if form.is_too_long:
+        return sentence(request, str(TOO_LONG), entry="jobs", status=HTTPStatus.BAD_REQUEST, back=job_url(job.id))
     if answer := _enqueued(request, form, job):
         return answer
     context = {"form": form, "job": job, "back": job_url(job.id), "has_hidden": form.has_hidden}
