@@ -181,9 +181,9 @@ class LivePage(ABC, Generic[Read]):
         return HttpResponse(body, content_type="application/json", headers={"ETag": etag})
 
     def _rendered(self, request: HttpRequest, read: Read) -> dict[str, str]:
-        folder = self.template.removesuffix(".html")
+        folder = f"django_loco/dashboard/{self.template.removesuffix('.html')}"
         return {
-            name: render_to_string(f"django_loco/dashboard/{folder}/{name}.html", dict(context))
+            name: render_to_string("django_loco/dashboard/part.html", {**context, "part": f"{folder}/{name}.html"})
             for name, context in self.parts(request, read).items()
         }
 

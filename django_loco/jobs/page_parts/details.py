@@ -106,7 +106,7 @@ class Details:
     logs: Sequence[tuple[str, str]]
     """The logs of its last runs, each with a title. The newest run comes first."""
 
-    entries: Sequence[tuple[str, str]]
+    entries: Sequence[tuple[datetime, str]]
     """When somebody has done something with the job, and who has done what."""
 
 
@@ -131,7 +131,7 @@ def details_of(job: Job, links: JobLinks) -> Details:
     )
 
 
-def entries_of(job: Job) -> list[tuple[str, str]]:
+def entries_of(job: Job) -> list[tuple[datetime, str]]:
     """Return what people have done with ``job`` alone on pages, the newest first; nothing on a site without admin."""
     if not apps.is_installed("django.contrib.admin"):
         return []
@@ -140,7 +140,7 @@ def entries_of(job: Job) -> list[tuple[str, str]]:
     content_type = types.objects.get_for_model(LocoJob, for_concrete_model=False)
     found = entries.objects.filter(content_type=content_type, object_id=job.id).select_related("user")
     return [
-        (local_text(_aware(entry.action_time)), plain(f"{entry.user}: {entry.get_change_message()}"))
+        (_aware(entry.action_time), plain(f"{entry.user}: {entry.get_change_message()}"))
         for entry in found.order_by("-action_time")[:MOST_ENTRIES]
     ]
 
