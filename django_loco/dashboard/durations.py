@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+
 from ..jobs.presentation.age import age, in_milliseconds, in_seconds
 
 #: The seconds from which a duration is shown in minutes.
@@ -12,6 +14,13 @@ def coarse(seconds: float) -> str:
     """Return a duration whose text changes seldom, so that the page changes seldom: ``10 s``, ``3 h 5 min``."""
     step = 5 if seconds < MINUTE else 60
     return age(seconds // step * step)
+
+
+def oldest(seconds: float | None, *, is_read: bool) -> str:
+    """Return for how long the oldest due job of a queue has waited; ``-`` if there is none."""
+    if not is_read:
+        return _("not read")
+    return "-" if seconds is None else coarse(seconds)
 
 
 def estimated(seconds: float | None) -> str:

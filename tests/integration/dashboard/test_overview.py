@@ -22,6 +22,7 @@ from django_loco.core.job import Job, utcnow
 from django_loco.dashboard.activity import RANGES
 from django_loco.dashboard.pages.overview import facts, page
 from django_loco.dashboard.pages.overview.page import overview
+from django_loco.dashboard.pages.queues import facts as queues_facts
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues.records.minutes import NUMBERS, Labels, Minute, minute_of
 from django_loco.queues.workers import Role, WorkerInfo
@@ -64,6 +65,23 @@ def test_each_row_of_a_queue_and_its_button_have_an_id_of_their_own(client, queu
         stored("waiting", queue_name=name)
         ids.append(re.findall(r'<(?:tr|button)[^>]* id="([^"]*bbb)"', client.get(PAGE).content.decode()))
     assert ids == [["q-default-bbb", "b-q-default-bbb"]] * 2
+
+
+def test_an_age_that_was_not_read_is_not_said_to_be_none(client, queue, stored, monkeypatch):
+    monkeypatch.setattr(facts, "AGES", 1)
+    monkeypatch.setattr(queues_facts, "AGES", 1)
+    for name, number in (("most", 3), ("more", 2), ("few", 1)):
+        for _ in range(number):
+            stored("waiting", queue_name=name)
+    stored("failed", queue_name="none")
+    for address in (PAGE, "/jobs/queues/"):
+        shown = text(client.get(address))
+        assert re.search(r"most default 3 0 0 s ", shown)
+        assert re.search(r"more default 2 0 not read ", shown)
+        assert re.search(r"few default 1 0 not read ", shown)
+        assert re.search(r"none default 0 0 - ", shown)
+    monkeypatch.setattr(facts, "AGES", 2)
+    assert re.search(r"few default 1 0 0 s ", text(client.get(PAGE))), "it was asked for alone"
 
 
 @pytest.mark.parametrize(("language", "start"), [("ar", '<html lang="ar" dir="rtl">'), ("de", '<html lang="de">')])

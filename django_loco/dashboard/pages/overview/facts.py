@@ -59,6 +59,9 @@ class Facts:
     ages: Mapping[tuple[str, str], float]
     """Seconds for which the oldest due job of a queue waits, by alias and name."""
 
+    unread: frozenset[tuple[str, str]]
+    """The queues that may have a due job, of which it is not known how long that waits."""
+
     workers: Sequence[jobs.AliasWorker]
     workerless: Sequence[str]
     """The aliases that need a worker and have none that is alive."""
@@ -84,6 +87,7 @@ def read(chosen: Range, scope: Scope) -> Facts:
     workers, schedulers = workers_and_schedulers()
     alive = {worker.backend for worker in workers if worker.is_alive}
     aliases = tuple(jobs.aliases())
+    ages, unread = _ages(queues, now)
     activity, rates = _activities.get(
         (chosen.name, aliases, str(scope)),
         chosen.kept_seconds,
@@ -92,7 +96,8 @@ def read(chosen: Range, scope: Scope) -> Facts:
     return Facts(
         at=now,
         queues=queues,
-        ages=_ages(queues, now),
+        ages=ages,
+        unread=unread,
         workers=() if scope.is_narrowed else workers,
         workerless=[each for each in jobs.aliases() if each not in alive and backend_of(each).runs_stored_jobs],
         rates=rates,
@@ -129,9 +134,13 @@ def _read_schedules() -> ScheduleFacts:
     )
 
 
-def _ages(queues: Sequence[jobs.QueueStats], now: datetime) -> dict[tuple[str, str], float]:
+def _ages(
+    queues: Sequence[jobs.QueueStats], now: datetime
+) -> tuple[dict[tuple[str, str], float], frozenset[tuple[str, str]]]:
+    """Return the ages of the oldest due jobs by alias and queue, and the queues of which they were not read."""
     waiting = sorted((each for each in queues if each.ready), key=lambda each: (each.is_paused, -each.ready))
     found = {}
+    unread = {(each.backend, each.queue) for each in waiting[AGES:]}
     for each in waiting[:AGES]:
         since = queue_of(each.backend).oldest_due((each.queue,))
         if since is not None:
@@ -144,4 +153,6 @@ def _ages(queues: Sequence[jobs.QueueStats], now: datetime) -> dict[tuple[str, s
         since = queue_of(alias).oldest_due(tuple(names))
         if since is not None:
             found[alias, ", ".join(names[:3])] = max(0.0, (now - since).total_seconds())
-    return found
+        if since is None or len(names) == 1:
+            unread -= {(alias, name) for name in names}
+    return found, frozenset(unread)

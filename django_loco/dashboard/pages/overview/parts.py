@@ -15,7 +15,7 @@ from ....jobs.presentation.rates import WRITTEN_AFTER_MINUTES
 from ....log.plain_text import one_line
 from ...activity import RANGES, Range, releases
 from ...chart import chart, clock_of, sparkline, top_of
-from ...durations import coarse, estimated
+from ...durations import coarse, estimated, oldest
 from ...links import job_url, list_url, page_url
 from ...pausing import paused_part
 from .facts import Facts
@@ -91,7 +91,6 @@ def _queues(facts: Facts) -> list[dict[str, Any]]:
     for each in _largest(facts.queues):
         key = (each.backend, each.queue)
         words = ("queue", each.queue), ("backend", each.backend)
-        seconds = facts.ages.get(key)
         rows.append(
             {
                 "stats": each,
@@ -100,7 +99,7 @@ def _queues(facts: Facts) -> list[dict[str, Any]]:
                 "value": json.dumps(key),
                 "url": list_url(*words),
                 "failed_url": list_url(("status", "failed"), *words),
-                "oldest": "-" if seconds is None else coarse(seconds),
+                "oldest": oldest(facts.ages.get(key), is_read=key not in facts.unread),
                 "rates": facts.rates.get(key),
                 "line": sparkline(facts.activity.lines.get(key, ())[:-WRITTEN_AFTER_MINUTES]),
             }

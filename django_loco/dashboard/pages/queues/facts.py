@@ -52,6 +52,9 @@ class QueuesRead:
     ages: Mapping[QueueKey, float]
     """Seconds for which the oldest due job waits, of the queues with the most jobs."""
 
+    unread: frozenset[QueueKey]
+    """The queues with jobs that wait whose ages were not read."""
+
     unserved: frozenset[QueueKey]
     """Those with jobs that no worker takes."""
 
@@ -81,6 +84,7 @@ def read(chosen: Range, scope: Scope) -> QueuesRead:
         stats=shown,
         more=len(stats) - len(shown),
         ages=ages,
+        unread=frozenset((each.backend, each.queue) for each in shown[AGES:] if each.ready),
         pauses=pauses_for(scope),
         unserved=frozenset((each.backend, each.queue) for each in in_vain),
         sums=_sums.get(

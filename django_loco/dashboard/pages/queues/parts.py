@@ -12,7 +12,7 @@ from ....log.plain_text import one_line
 from ...activity import RANGES, Range
 from ...breakdown import Sums
 from ...chart import small_chart
-from ...durations import coarse, estimated
+from ...durations import estimated, oldest
 from ...links import list_url
 from ...pausing import paused_part
 from .facts import QueuesRead
@@ -37,7 +37,6 @@ def _row(stats: jobs.QueueStats, read: QueuesRead, chosen: Range) -> dict[str, A
     key = (stats.backend, stats.queue)
     words = ("queue", stats.queue), ("backend", stats.backend)
     sums = read.sums.by_queue.get(key) or Sums(chosen.bars)
-    seconds = read.ages.get(key)
     return {
         "stats": stats,
         "id": f"q-{stats.backend}-{stats.queue}",
@@ -47,7 +46,7 @@ def _row(stats: jobs.QueueStats, read: QueuesRead, chosen: Range) -> dict[str, A
         "url": list_url(*words),
         "running_url": list_url(("status", "running"), *words),
         "failed_url": list_url(("status", "failed"), *words),
-        "oldest": "-" if seconds is None else coarse(seconds),
+        "oldest": oldest(read.ages.get(key), is_read=key not in read.unread),
         "is_unserved": key in read.unserved,
         "rates": read.sums.rates.get(key, NONE),
         "ended": number_text(sums.runs),

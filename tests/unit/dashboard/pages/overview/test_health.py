@@ -19,6 +19,7 @@ EMPTY = Facts(
     at=utcnow(),
     queues=(),
     ages={},
+    unread=frozenset(),
     workers=(),
     workerless=(),
     rates={},

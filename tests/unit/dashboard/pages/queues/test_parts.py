@@ -17,7 +17,7 @@ HOUR = RANGES["1h"]
 def row(**given):
     numbers = {name: Count(0, is_capped=False) for name in ("ready", "running", "failed", "done")}
     stats = QueueStats(backend=KEY[0], queue=KEY[1], oldest_due_age=None, is_paused=False, **numbers)
-    fields = {"stats": [stats], "more": 0, "ages": {}, "unserved": frozenset()}
+    fields = {"stats": [stats], "more": 0, "ages": {}, "unread": frozenset(), "unserved": frozenset()}
     fields["sums"] = QueueSums(by_queue={}, tasks={}, rates={})
     [found] = parts_of(QueuesRead(**fields | given), HOUR, may_pause=True)["list"]["rows"]
     return found
