@@ -12,7 +12,7 @@ from django_loco.shutdown import CLEAN
 from ..project import Project
 from . import browser_jobs
 from .browser_dashboard import URLS
-from .browser_jobs import opened, picture
+from .browser_jobs import opened, picture, place_of_text
 
 browser, pictures, site = browser_jobs.browser, browser_jobs.pictures, browser_jobs.site
 FAIL = """
@@ -118,6 +118,7 @@ def see_failures(page: Page, site: Project, pictures: Path) -> None:
     page.goto(site.url("jobs/failures/"))
     expect(page.locator("[data-row]")).to_have_count(1)
     expect(page.locator("[data-row] .text")).to_contain_text("<script>alert(#)</script> order # has no price")
+    assert place_of_text(page.locator("th.seen"))[0] == place_of_text(page.locator("td.seen"))[0]
     page.click("[data-row] summary")
     picture(page, pictures, "dashboard-failures")
     page.locator("body").press("j")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, FloatRect, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, FloatRect, Locator, Page, expect, sync_playwright
 
 from django_loco.shutdown import CLEAN
 from tests.processes import ROOT, Process
@@ -108,6 +108,15 @@ def opened(browser: Browser, site: Project, name: str, errors: list[str], *, is_
     return page
 
 
+def place_of_text(locator: Locator) -> tuple[float, float]:
+    """Return where the text of an element begins, and the middle of its height, in pixels."""
+    x, y = locator.evaluate(
+        "element => { const range = document.createRange(); range.selectNodeContents(element); "
+        "const { x, y, height } = range.getBoundingClientRect(); return [x, y + height / 2]; }"
+    )
+    return x, y
+
+
 def _is_error(message: ConsoleMessage) -> bool:
     return message.type == "error" and not message.location["url"].endswith("favicon.ico")
 
@@ -154,7 +163,10 @@ def test_a_superuser_retries_a_failed_job_and_cancels_a_running_one(
     picture(page, pictures, "mistake")
     page.goto(site.url(WORKERS))
     page.click("[aria-label='Pause emails']")
-    expect(page.locator("[aria-label='Resume emails']")).to_be_visible()
+    resume = page.locator("[aria-label='Resume emails']")
+    expect(resume).to_be_visible()
+    name = page.locator("tr", has=resume).locator("th a")
+    assert abs(place_of_text(resume)[1] - place_of_text(name)[1]) <= 1
     picture(page, pictures, "workers")
     look_in_the_dark(opened(browser, site, "admin", errors, is_dark=True), site, pictures)
     assert errors == []
