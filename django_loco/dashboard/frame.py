@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -75,6 +76,11 @@ def zone_of(request: HttpRequest) -> Iterator[None]:
         return
     with timezone.override(zone):
         yield
+
+
+def is_elsewhere(moment: datetime) -> bool:
+    """Return whether the clocks of the zone of ``moment`` show another time than those of the reader."""
+    return moment.utcoffset() != timezone.localtime(moment).utcoffset()
 
 
 def sentence(request: HttpRequest, text: str, *, entry: str, status: int, back: str = "") -> HttpResponse:

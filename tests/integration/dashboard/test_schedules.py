@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from django_loco import scheduler
 from django_loco.core.job import FAILED, Outcome, error_of, utcnow
+from django_loco.dashboard.pages.overview import facts as overview_facts
 from django_loco.dashboard.pages.schedules import facts
 from django_loco.dashboard.pages.schedules.page import schedules
 from django_loco.models import Schedule, ScheduleState
@@ -54,6 +56,21 @@ def row():
 def test_nothing_yet(client, queue, code, monkeypatch):  # noqa: F811
     monkeypatch.setattr(default, "_entries", {})
     assert "There are no schedules." in text(client.get(PAGE))
+
+
+@pytest.mark.parametrize("address", [PAGE, "/jobs/"])
+def test_a_reader_in_another_zone_sees_the_time_of_the_schedule_as_well(client, queue, address):  # noqa: F811
+    """The words of a schedule are about its own zone."""
+    overview_facts.forget()
+    client.cookies["loco_zone"] = "Asia/Tokyo"
+    content = client.get(address).content.decode()
+    assert re.search(r">\w{3} \d+ 1[12]:00:00 JST</time><small>\w{3} \d+ 04:00:00 CES?T</small>", content)
+    assert content.count("</time><small>") == 1
+    client.cookies["loco_zone"] = "Europe/Rome"
+    overview_facts.forget()
+    content = client.get(address).content.decode()
+    assert re.search(r">\w{3} \d+ 04:00:00</time><", content)
+    assert "</time><small>" not in content
 
 
 def test_schedules_of_code_and_database_are_shown(client, queue, row):  # noqa: F811

@@ -16,6 +16,7 @@ from ....log.plain_text import one_line
 from ...activity import RANGES, Range, releases
 from ...chart import chart, clock_of, sparkline, top_of
 from ...durations import coarse, estimated, oldest
+from ...frame import is_elsewhere
 from ...links import job_url, list_url, page_url
 from ...pausing import paused_part
 from .facts import Facts
@@ -44,7 +45,7 @@ def parts_of(facts: Facts, chosen: Range, *, may_pause: bool) -> dict[str, dict[
         "other_queues": max(0, len(facts.queues) - QUEUES),
         "queues_url": page_url("queues"),
         "workers": [_worker(each) for each in facts.workers[:WORKERS]],
-        "schedules": facts.schedules.upcoming,
+        "schedules": [(each, bool(each.zone) and is_elsewhere(each.next_runs[0])) for each in facts.schedules.upcoming],
         "off": facts.schedules.off,
         "newest": [_failure(job) for job in facts.failures[:NEWEST]],
         "groups": _groups(facts.failures),

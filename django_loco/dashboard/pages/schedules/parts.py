@@ -18,6 +18,7 @@ from ....log.plain_text import one_line
 from ....scheduler import Tick
 from ....scheduler.api.operating import source_of, target_of
 from ...durations import coarse
+from ...frame import is_elsewhere
 from ...links import job_url, list_url, schedule_url
 from .facts import RUNS, ScheduleRead, SchedulesRead, next_runs
 from .timeline import SPANS, Span, timeline
@@ -66,6 +67,7 @@ def _row(read: ScheduleRead, span: Span, now: datetime, *, may_change: bool) -> 
     entry, upcoming = read.entry, read.upcoming
     if entry is None or upcoming is None:  # there is nothing to show
         return row
+    next_run = upcoming.next_runs[0] if upcoming.next_runs and not read.is_paused else None
     runs = [] if read.is_paused else next_runs(upcoming, now + span.length)
     return row | {
         "words": one_line(upcoming.words),
@@ -75,7 +77,8 @@ def _row(read: ScheduleRead, span: Span, now: datetime, *, may_change: bool) -> 
         "source": one_line(source_of(entry)),
         "url": list_url(("task", upcoming.task)),
         "after": one_line(upcoming.after) if upcoming.after else "",
-        "next": upcoming.next_runs[0] if upcoming.next_runs and not read.is_paused else None,
+        "next": next_run,
+        "is_elsewhere": next_run is not None and bool(upcoming.zone) and is_elsewhere(next_run),
         "is_over": not upcoming.next_runs and not upcoming.after,
         "timeline": timeline(runs, span, now, _label(len(runs), span)),
         "is_paused": read.is_paused,
