@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from ..exceptions import LocoConfigurationError
 from ..jobs.page_parts.scope import UNKNOWN_SCOPE, scope_of
+from ..jobs.page_parts.users import unfit
 from ..log.safe import get_logger
 from .links import login_url, page_url
 
@@ -58,6 +59,8 @@ def refusal(request: HttpRequest, *permissions: str) -> HttpResponseBase | None:
         if is_for_script(request):
             return refused(_("Your session has ended. Reload the page to log in."), HTTPStatus.UNAUTHORIZED)
         return redirect_to_login(request.get_full_path(), login_url())
+    if reason := unfit(user):
+        return refused(reason)
     missing = [each for each in permissions if not user.has_perm(each)]
     if not user.is_staff or not user.is_active or missing:
         needed = ", ".join([_("staff status"), *missing] if not user.is_staff else missing)

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
 from ..jobs.page_parts.scope import UNKNOWN_SCOPE, scope_of
+from ..jobs.page_parts.users import unfit
 from ..log.safe import get_logger
 from ..metrics.exposition import CONTENT_TYPE, text_of
 from ..process.health.job_metrics import job_families
@@ -53,6 +54,8 @@ def _refusal(request: HttpRequest) -> HttpResponse | None:
             'Send "Authorization: Bearer TOKEN" with the token of LOCO["METRICS_TOKEN"], or log in as a member of '
             f"staff with the permission {PERMISSION}.",
         )
+    if reason := unfit(user):
+        return _refused(HTTPStatus.FORBIDDEN, reason)
     lacks = [] if user.is_staff else ["staff status"]
     lacks += [] if user.has_perm(PERMISSION) else [f"the permission {PERMISSION}"]
     if lacks:
