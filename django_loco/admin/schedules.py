@@ -9,6 +9,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
+from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -71,7 +72,9 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_urls(self) -> list[URLPattern]:
         """Add the page of all schedules and the preview."""
         own = [
-            path("all/", self.admin_site.admin_view(self.all_view), name="django_loco_schedule_all"),
+            path(
+                "all/", non_atomic_requests(self.admin_site.admin_view(self.all_view)), name="django_loco_schedule_all"
+            ),
             path("preview/", self.admin_site.admin_view(self.preview_view), name="django_loco_schedule_preview"),
         ]
         return [*own, *super().get_urls()]

@@ -10,6 +10,7 @@ from typing import Any
 from django import VERSION
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db.transaction import non_atomic_requests
 from django.forms import Media
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -60,7 +61,10 @@ class StorePages(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def wrapped(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-        """Return ``view`` for staff. It is not called if ``LOCO["DASHBOARD"]`` does not say what the user may see."""
+        """Return ``view`` for staff. It is not called if ``LOCO["DASHBOARD"]`` does not say what the user may see.
+
+        It begins no transaction by ``ATOMIC_REQUESTS``: what a store refuses would break it for all that comes after.
+        """
 
         @wraps(view)
         def guarded(request: HttpRequest, **names: Any) -> HttpResponse:
@@ -72,7 +76,7 @@ class StorePages(admin.ModelAdmin):  # type: ignore[type-arg]
                 return self.page(request, "unavailable.html", {"problem": UNKNOWN_SCOPE}, title="Jobs", status=status)
             return view(request, **names)
 
-        return self.admin_site.admin_view(guarded)
+        return non_atomic_requests(self.admin_site.admin_view(guarded))
 
     def require(self, request: HttpRequest, *permissions: str) -> None:
         """Raise ``PermissionDenied`` if the user lacks one of ``permissions``."""

@@ -6,13 +6,16 @@ import re
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import connection
 
 from django_loco import jobs
 from django_loco.core.job import utcnow
+from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import queue_for
 from django_loco.queues.workers import WorkerInfo
+from django_loco.scheduler.api.operating import ACTIONS
 
-from .conftest import WORKERS, text
+from .conftest import JOBS, WORKERS, text
 
 pytestmark = pytest.mark.django_db
 
@@ -45,6 +48,26 @@ def test_workers_are_shown_with_what_they_run(client, queue, stored):
     queue.register(worker(worker_id="worker-2", state="quiet"))
     assert "worker-2 web-1, process 4711, default quiet all" in text(client.get(WORKERS))
     assert f'href="/admin/django_loco/locojob/{job.id}/change/"' in page.content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("address", [WORKERS, f"{JOBS}operate/", "/admin/django_loco/schedule/all/"])
+def test_a_refusal_by_a_store_does_not_break_the_transaction_of_the_request(client, queue, monkeypatch, address):
+    """With ``ATOMIC_REQUESTS``: a statement that fails makes a database refuse all further ones of a transaction."""
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    answers = []
+
+    def refused(*_args, **_named):
+        answers.append(connection.in_atomic_block)
+        raise QueueUnavailable("The store is away.")
+
+    for each in ("pause", "resume", "get"):
+        monkeypatch.setattr(type(queue), each, refused)
+    monkeypatch.setitem(ACTIONS, "resume", refused)
+    form = {"queue": "emails", "operation": "retry", "job": "0" * 32, "resume": "nightly"}
+    assert "The store is away." in text(client.post(address, form, follow=True))
+    assert answers
+    assert not any(answers)
 
 
 def test_a_dead_worker_is_shown_as_one(client, queue):
