@@ -67,6 +67,14 @@ def test_each_row_of_a_queue_and_its_button_have_an_id_of_their_own(client, queu
     assert ids == [["q-default-bbb", "b-q-default-bbb"]] * 2
 
 
+def test_workers_and_failures_have_ids_of_their_own(client, queue, stored):
+    job = stored("failed")
+    queue.register(worker())
+    content = client.get(PAGE).content.decode()
+    for name in ("w-default-worker-1", f"failure-{job.id}", "error-builtins.ValueError-tests.app.tasks.add"):
+        assert content.count(f'<li id="{name}">') == 1
+
+
 def test_an_age_that_was_not_read_is_not_said_to_be_none(client, queue, stored, monkeypatch):
     monkeypatch.setattr(facts, "AGES", 1)
     monkeypatch.setattr(queues_facts, "AGES", 1)

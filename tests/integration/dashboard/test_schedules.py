@@ -113,12 +113,12 @@ def test_a_schedule_runs_now_and_its_job_is_a_dot(client, queue):  # noqa: F811
     assert (answer.status_code, answer["Location"]) == (302, f"{PAGE}?range=7d")
     [job] = queue.series("nightly")
     content = client.get(PAGE).content.decode()
-    assert '<a class="dot waiting"' in content
-    assert job.id in content
+    assert f'<a id="dot-{job.id}" class="dot waiting"' in content
+    assert f'<tr id="tick-{job.id}">' in content
     [held] = queue.fetch(CLAIM)
     queue.finish([Outcome(job=held, status=FAILED, error=error_of(ValueError, "boom"))])
     shown = text(client.get(PAGE))
-    assert '<a class="dot failed"' in client.get(PAGE).content.decode()
+    assert f'<a id="dot-{job.id}" class="dot failed"' in client.get(PAGE).content.decode()
     assert "ValueError" in shown
     assert "run by hand failed" in shown
     [entry] = LogEntry.objects.all()

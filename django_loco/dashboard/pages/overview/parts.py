@@ -112,6 +112,7 @@ def _worker(worker: jobs.AliasWorker) -> dict[str, Any]:
     slots = worker.threads + worker.coroutines
     return {
         "worker": worker,
+        "id": f"w-{worker.backend}-{worker.worker_id}",
         "name": one_line(worker.worker_id),
         "host": one_line(worker.host),
         "queues": None if worker.queues is None else one_line(", ".join(worker.queues)),
@@ -125,6 +126,7 @@ def _failure(job: Job) -> dict[str, Any]:
     error = job.errors[-1] if job.errors else None
     last = error.traceback.strip().rpartition("\n")[2] if error else ""
     return {
+        "id": f"failure-{job.id}",
         "url": job_url(job.id),
         "task": one_line(job.task_path),
         "queue": one_line(job.queue_name),
@@ -137,6 +139,7 @@ def _groups(failures: Sequence[Job]) -> list[dict[str, Any]]:
     kinds = Counter((job.errors[-1].exception_class_path if job.errors else "", job.task_path) for job in failures)
     return [
         {
+            "id": f"error-{error}-{task}",
             "error": one_line(error.rpartition(".")[2]) or "?",
             "path": one_line(error),
             "task": one_line(task),

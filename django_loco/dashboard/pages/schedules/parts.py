@@ -107,14 +107,14 @@ def _dot(tick: Tick) -> SafeString:
     text, url = f"{word}, {_clock(tick.due or tick.fired)}", job_url(tick.job)
     if not url:
         return format_html('<span class="dot {}" title="{}"><span class="hidden">{}</span></span>', kind, text, word)
-    return format_html(
-        '<a class="dot {}" href="{}" title="{}"><span class="hidden">{}</span></a>', kind, url, text, text
-    )
+    link = '<a id="dot-{}" class="dot {}" href="{}" title="{}"><span class="hidden">{}</span></a>'
+    return format_html(link, tick.job, kind, url, text, text)
 
 
 def _tick(tick: Tick) -> dict[str, Any]:
     late = tick.late is not None and tick.late > LATE_SECONDS
     return {
+        "job": tick.job,
         "url": job_url(tick.job),
         "word": _kind(tick)[1],
         "name": _clock(tick.due) if tick.due else _without_time(tick.tick),
