@@ -38,7 +38,7 @@ REMEDIES = {
     "HELLO must be called": "It wants a password.",
     "Authentication required": "It wants a password.",
     "invalid username-password": "It does not know this user or password.",
-    "no permissions to run": "Its ACL must allow this user +@scripting +@read +@write +@blocking +@connection.",
+    "no permissions to run": "Its ACL must allow this user +@scripting +@read +@write +@blocking +@connection +time.",
     "max number of clients": "It has no room for more connections: raise its maxclients.",
     "Too many connections": "The pool in CACHES is exhausted: raise max_connections.",
     "Connection refused": "Start it, or correct its address.",

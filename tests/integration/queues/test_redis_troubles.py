@@ -18,6 +18,7 @@ from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
 from django_loco.queues import Claim, queue_for
 from django_loco.queues.redis import RedisQueue
 from django_loco.queues.redis import scripts as redis_scripts
+from django_loco.queues.redis.server import REMEDIES
 from tests.processes import free_port
 from tests.redis_server import IN_MEMORY, RedisServer
 
@@ -278,6 +279,19 @@ def test_a_user_who_may_only_what_is_needed(client, server):
         queue.close()
     finally:
         client.acl_deluser("shop")
+
+
+def test_the_error_names_all_that_a_user_needs(shop, server):
+    RedisQueue("default", {"url": server.url}).clear()  # other tests have enqueued jobs under this prefix
+    queue = shop(*re.findall(r"\+[@a-z]+", REMEDIES["no permissions to run"]))
+    queue.enqueue([job()])
+    assert queue.wait(1)
+    [held] = queue.fetch(CLAIM)
+    assert queue.clock() > 0
+    assert queue.answers()
+    assert queue.finish([Outcome.released(held)]) == set()
+    assert list(queue.check()) == []
+    queue.close()
 
 
 @pytest.fixture
