@@ -53,6 +53,14 @@ def id_of(stored: str | UUID) -> str:
     return stored if isinstance(stored, str) else stored.hex
 
 
+def digits_of(text: str) -> str | None:
+    """Return an id as stores have it, from any form of a UUID; ``None`` for a text that is none."""
+    try:
+        return UUID(text).hex
+    except ValueError:
+        return None
+
+
 def tags_of(text: str) -> tuple[str, ...]:
     """Return what ``text_of_tags`` was given."""
     return () if text == "[]" else texts(json.loads(text))

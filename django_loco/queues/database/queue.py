@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any, Unpack
-from uuid import UUID
 
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, connections
 from django.db.transaction import TransactionManagementError, atomic, mark_for_rollback_on_error
@@ -26,7 +25,7 @@ from ..base import NO_LOGS, PROBE_SECONDS, Change, Which
 from ..claim import Claim
 from ..listener import QueueListener
 from ..records.batches import refusal
-from ..rows import Row
+from ..rows import Row, digits_of
 from ..timeouts import current_store_timeout, store_timeout
 from ..unreadable import outcomes_of, readable, split
 from .availability import unusable
@@ -181,9 +180,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is there."""
-        try:
-            digits = UUID(job_id).hex
-        except ValueError:
+        if (digits := digits_of(job_id)) is None:
             return None
         return next(map(shown_job_of, self._run(statements.GET, id=digits)), None)
 

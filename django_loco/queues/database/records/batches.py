@@ -21,7 +21,7 @@ from django.db import transaction
 from ....core.job import FAILED, GIVEN_UP, Job
 from ...base import Change
 from ...records.batches import BATCH, BatchCounts, Batches, BatchRecord, batches_of, reopened_by
-from ...rows import Row, id_of, time_of
+from ...rows import Row, digits_of, id_of, time_of
 from ..changes import change, insert
 from ..dialect import Dialect
 
@@ -221,8 +221,10 @@ class StoredBatches(Batches):
 
     def get_batch(self, batch_id: str) -> BatchRecord | None:
         """Return a batch with its counts."""
+        if (digits := digits_of(batch_id)) is None:
+            return None
         with self._reached():
-            rows = _run(self._dialect, READ_ONE, batch=batch_id)
+            rows = _run(self._dialect, READ_ONE, batch=digits)
             return _counted(self._dialect, [_record_of(rows[0])])[0] if rows else None
 
     def list_batches(self, *, before: str | None = None, limit: int = 100) -> Sequence[BatchRecord]:

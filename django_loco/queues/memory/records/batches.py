@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from ....core.job import FAILED, GIVEN_UP, READY, RUNNING, Job, utcnow
 from ...records.batches import WORKFLOW, BatchCounts, Batches, BatchRecord, refusal
+from ...rows import digits_of
 
 #: How a member stands: it is left, or has ended in one of three ways.
 Standing = Literal["left", "succeeded", "failed", "cancelled"]
@@ -136,7 +137,7 @@ class MemoryBatches(Batches):
     def get_batch(self, batch_id: str) -> BatchRecord | None:
         """Return a batch with its counts."""
         with self._changed:
-            return self._batches.get(batch_id)
+            return self._batches.get(digits_of(batch_id) or "")
 
     def list_batches(self, *, before: str | None = None, limit: int = 100) -> Sequence[BatchRecord]:
         """Return batches, the newest first."""

@@ -9,6 +9,7 @@ from itertools import chain
 from ....core.job import GIVEN_UP, Job
 from ....core.serialization import encode
 from ...records.batches import BATCH, BatchCounts, Batches, BatchRecord, refusal
+from ...rows import digits_of
 from ..codec import decoded, ids_of, is_id, lines, micros_in
 from ..job_lists import moment_of
 from ..server import RedisServer
@@ -82,7 +83,9 @@ class RedisBatches(Batches):
 
     def get_batch(self, batch_id: str) -> BatchRecord | None:
         """Return a batch with its counts."""
-        return next(iter(_records_of(self.alias, self.server.run("batch", ("get", batch_id)))), None)
+        if (digits := digits_of(batch_id)) is None:
+            return None
+        return next(iter(_records_of(self.alias, self.server.run("batch", ("get", digits)))), None)
 
     def list_batches(self, *, before: str | None = None, limit: int = 100) -> Sequence[BatchRecord]:
         """Return batches, the newest first."""

@@ -39,6 +39,10 @@ class BatchContract(BatchCase):
         assert self.queue.settle_batches([unknown], [self.job(batch=unknown)]) == []
         assert self.queue.batch_members(unknown, "left") == []
 
+    def test_what_is_no_id_of_a_batch_is_not_found(self) -> None:
+        for text in ("\0", "\ud800", "", "unknown", "f" * 33):
+            assert self.queue.get_batch(text) is None
+
     def test_members_keep_their_batch(self) -> None:
         batch = self.opened()
         job = self.enqueue(batch=batch)
