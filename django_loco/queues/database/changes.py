@@ -215,7 +215,10 @@ class _Batch:
 
     def value(self, name: str, table: str) -> str:
         """Return the SQL of a value; ``table`` is what the list is called there."""
-        return f"{table}.{name}" if name in self._varying else f"%({name})s"
+        if name in self._varying:
+            return f"{table}.{name}"
+        # PostgreSQL cannot tell the type of a parameter in "%(run_after)s IS NULL".
+        return "NULL" if self.parameters[name] is None else f"%({name})s"
 
     @property
     def unchanged(self) -> str:
