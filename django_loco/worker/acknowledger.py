@@ -10,7 +10,8 @@ takes too long. So right after a failure the queue is asked for the smallest pos
 2. If the probe succeeds, the batch is split in two and each half is offered by itself, down to single outcomes. Other
    outcomes are stored and jobs are fetched in between. If the call failed slowly (a lock, a time limit), the batch is
    split into single outcomes at once, because each further failure would be as slow.
-3. A single outcome that was refused ``MAX_TRIES`` times is replaced by a short one, see ``execution/substitute``.
+3. A single outcome that was refused ``MAX_TRIES`` times is replaced by a short one, see ``execution/substitute``. Not
+   if it is small and was refused slowly: then the store had to wait for something.
 4. If the queue refuses that, too, size is not the reason. The outcome waits and is offered again at growing intervals.
    It is dropped only if the queue raises another error than ``QueueUnavailable``: then its claim runs out, and the job
    is run again, as often as a lost job is.
@@ -163,7 +164,7 @@ class Acknowledger:
         """Split ``batch``, which the queue refused after ``seconds``, into parts that are offered by themselves."""
         self._forget(batch)
         if len(batch) == 1:
-            self._set_aside(batch[0], error)
+            self._set_aside(batch[0], error, seconds)
             return
         logger.info("The queue refused %d outcomes in one call; it is sent fewer at once: %s", len(batch), error)
         size = sum(pending.outcome.size for pending in batch)
@@ -171,7 +172,7 @@ class Acknowledger:
         step = 1 if seconds > SLOW_SECONDS else (len(batch) + 1) // 2
         self._refused += [batch[first : first + step] for first in range(0, len(batch), step)]
 
-    def _set_aside(self, pending: PendingOutcome, error: Exception) -> None:
+    def _set_aside(self, pending: PendingOutcome, error: Exception, seconds: float) -> None:
         pending.refused(error, self._clock)
         self._refused.append([pending])
         if pending.tries == 2:  # noqa: PLR2004 - once may be a connection that was lost
@@ -182,11 +183,11 @@ class Acknowledger:
                 error,
             )
         elif pending.tries >= MAX_TRIES:
-            self._replace(pending)
+            self._replace(pending, may_be_too_large=seconds <= SLOW_SECONDS or pending.outcome.size >= MIN_BATCH_SIZE)
 
-    def _replace(self, pending: PendingOutcome) -> None:
+    def _replace(self, pending: PendingOutcome, *, may_be_too_large: bool) -> None:
         whole, short = pending.outcome, substitute_for(pending.outcome, pending.error)
-        if short.size < whole.size:
+        if may_be_too_large and short.size < whole.size:
             pending.outcome = short
             try:
                 refused = self._store([pending])

@@ -142,7 +142,8 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         """Return whether the database stores a small change, without waiting for others that write.
 
         It inserts and deletes a row in one transaction, which writes to the disk. A statement that changes nothing
-        would succeed even if the disk is full.
+        would succeed even if the disk is full. It also renews the lease of no job, which has to wait while somebody
+        has locked the table of jobs: to make an index, for example.
         """
         probe = f"probe:{secrets.token_hex(8)}"
         try:
@@ -154,6 +155,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
             ):
                 self._run(statements.REGISTER, worker_id=probe, info="", now=0)
                 self._run(statements.UNREGISTER, worker_id=probe)
+                self._dialect.extend([Job(task_path="", backend=self.alias, token="")], 1.0)
         except QueueUnavailable as error:
             logger.debug("TASKS[%r] does not answer: %s", self.alias, error)
             return False

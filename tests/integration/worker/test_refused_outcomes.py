@@ -12,12 +12,13 @@ from django.db import connection, connections
 
 from django_loco.core.job import FAILED, SUCCESSFUL, Job
 from django_loco.core.serialization import encode
-from django_loco.queues import Queue
+from django_loco.queues import Queue, timeouts
 from django_loco.queues.database import DatabaseQueue
+from django_loco.queues.database import queue as database_queue
 from django_loco.queues.database.sqlite import connections as sqlite
 from django_loco.queues.redis import RedisQueue
 from django_loco.tasks import task
-from django_loco.worker import backoff
+from django_loco.worker import acknowledger, backoff
 from django_loco.worker.acknowledger import MAX_TRIES
 from django_loco.worker.worker import Worker
 from tests.redis_server import RedisServer
@@ -46,6 +47,13 @@ async def agive(size: int) -> str:
 def wait() -> None:
     ran.append(0)
     gate.wait(SECONDS)
+
+
+@task
+def give_later(size: int) -> str:
+    ran.append(size)
+    gate.wait(SECONDS)
+    return "x" * size
 
 
 @task(max_attempts=3, backoff=0)
@@ -177,6 +185,50 @@ def test_on_postgres_a_row_that_somebody_has_locked_holds_up_no_other(slow_postg
         locker.close()
         worker.stop(time.monotonic() + 5)
         assert worker.join(10)
+
+
+@pytest.fixture(params=["store timeout", "statement_timeout"])
+def impatient_postgres(request, database, monkeypatch):
+    """A PostgreSQL whose statements fail soon if they have to wait, for one reason or another."""
+    monkeypatch.setattr(backoff, "MAX_DELAY_SECONDS", 0.05)
+    monkeypatch.setattr(database_queue, "PROBE_SECONDS", 0.2)
+    if request.param == "store timeout":
+        monkeypatch.setattr(timeouts, "STORE_TIMEOUT_SECONDS", 0.2)
+    else:
+        monkeypatch.setitem(connections.settings["default"]["OPTIONS"], "options", "-c statement_timeout=200")
+    yield database
+    monkeypatch.undo()
+
+
+@pytest.fixture
+def other():
+    """A connection of somebody else, in a transaction."""
+    connection = connections.create_connection("default")
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        yield cursor
+    connection.close()
+
+
+@pytest.mark.skipif(not ON_POSTGRES, reason="about PostgreSQL; runs when LOCO_TEST_DATABASE is postgres")
+def test_on_postgres_an_outcome_waits_while_its_table_is_locked(impatient_postgres, other, monkeypatch, caplog):
+    replaced = []
+    monkeypatch.setattr(acknowledger, "substitute_for", lambda outcome, error: replaced.append(outcome) or outcome)
+    [waiting] = impatient_postgres.enqueue([job("give_later", 5_000)])
+    worker = Worker(impatient_postgres, threads=1, coroutines=0, lease=30, result_ttl=60)
+    worker.start()
+    until(lambda: ran)
+    other.execute("LOCK TABLE django_loco_job IN SHARE MODE")  # as CREATE INDEX does
+    gate.set()
+    until(lambda: worker._fetcher.backoff.failures > 3 * MAX_TRIES)
+    assert worker.health()["unstored"] == 1
+    other.execute("COMMIT")
+    until(lambda: worker.health()["done"] == 1)
+    worker.stop(time.monotonic() + 5)
+    assert worker.join(10)
+    assert impatient_postgres.get(waiting.id).status == SUCCESSFUL
+    assert (ran, replaced) == ([5_000], [])
+    assert "refuses the outcome" not in caplog.text
 
 
 def until(condition):

@@ -7,7 +7,14 @@ import pytest
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
-from django_loco.worker.acknowledger import BATCH_SIZE, MAX_ASIDE, MAX_TRIES, Acknowledger, PendingOutcome
+from django_loco.worker.acknowledger import (
+    BATCH_SIZE,
+    MAX_ASIDE,
+    MAX_TRIES,
+    MIN_BATCH_SIZE,
+    Acknowledger,
+    PendingOutcome,
+)
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution.attempt import record_of
 
@@ -375,6 +382,15 @@ def test_a_small_one_is_never_replaced_as_that_would_save_nothing(acknowledger, 
         settle(acknowledger, queue)
     settle(acknowledger, queue)
     assert statuses(queue, [claimed]) == [SUCCESSFUL]
+
+
+@pytest.mark.parametrize(("size", "status"), [(5_000, RUNNING), (MIN_BATCH_SIZE, FAILED)])
+def test_what_a_lock_may_be_the_reason_for_is_not_replaced(acknowledger, queue, size, status):
+    """A small outcome does not take seconds, whatever the lock is."""
+    queue.most, queue.seconds = 2_000, 10.0
+    [claimed] = fill(acknowledger, queue, size)
+    settle(acknowledger, queue)
+    assert statuses(queue, [claimed]) == [status]
 
 
 def test_a_large_one_waits_on_if_a_short_one_is_refused_as_well(acknowledger, queue):
