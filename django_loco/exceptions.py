@@ -5,7 +5,8 @@
     ├── InvalidArguments         the arguments of a call do not fit, or are no JSON   (a TypeError and a ValueError too)
     ├── QueueError               an error of the queue
     │   ├── QueueUnavailable     it cannot be reached, or its tables are missing
-    │   │   └── Unfinished       an operation on many jobs has stopped after a part of them
+    │   │   ├── Unfinished       an operation on many jobs has stopped after a part of them
+    │   │   └── JobsLocked       a transaction of somebody else has locked some of the jobs
     │   ├── QueueRefused         it answers, and refuses the values
     │   ├── QueueFull            it has no room at the moment
     │   └── BatchFinished        the batch takes no more jobs, or there is no such batch
@@ -36,7 +37,7 @@ them from ``django.tasks.exceptions`` or ``django_loco.tasks``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -96,6 +97,20 @@ class Unfinished(QueueUnavailable):
         super().__init__(message)
         self.done = done
         """The number of jobs that are certainly done. Up to one batch more may be."""
+
+
+class JobsLocked(QueueUnavailable):
+    """A transaction of somebody else has locked some of the jobs of a call. Those that are free are stored.
+
+    Queues raise it in the threads of workers, which do not wait for such a transaction and try again later.
+    """
+
+    def __init__(self, message: str = "", *, locked: Collection[str] = (), refused: Collection[str] = ()) -> None:
+        super().__init__(message)
+        self.locked = frozenset(locked)
+        """The ids of the jobs that are locked, and unchanged."""
+        self.refused = frozenset(refused)
+        """The ids of those that were refused, as the call returns them."""
 
 
 class QueueRefused(QueueError):

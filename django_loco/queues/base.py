@@ -196,6 +196,10 @@ class Queue(Records, WorkerRegistry, ABC):
 
         Returns the ids refused because the job is no longer held with the outcome's token; these jobs are unchanged.
         Of an outcome that ``waits`` the job is stored as ``woken`` if its ``signals`` are not as when it was fetched.
+
+        A queue whose jobs can be locked by transactions of others should not wait for these in a thread with a store
+        timeout (``timeouts``), because a worker stores all its outcomes in one. Such a thread stores the outcomes of
+        the other jobs, and then it gets ``JobsLocked``.
         """
 
     def exchange(self, outcomes: Sequence[Outcome], claim: Claim, stored: Callable[[set[str]], None]) -> list[Job]:

@@ -258,8 +258,6 @@ def outcome_row(outcome: Outcome) -> dict[str, Any]:
     for name, write in _OUTCOME_WRITERS:
         value = changes[name]
         row[name] = value if value is None or write is None else write(value)
-    if outcome.waits:
-        row["signals"] = job.signals
     if RETENTION in job.options:
         row["kept_until"] = stored_kept_until(outcome.applied())
     return row if outcome.log is None else row | {"log": outcome.log}

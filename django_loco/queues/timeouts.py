@@ -30,6 +30,11 @@ def current_store_timeout() -> float:
     return getattr(_thread, "seconds", math.inf)
 
 
+def has_store_timeout() -> bool:
+    """Return whether the calling thread is one of a worker or a scheduler, and runs no code of the project."""
+    return current_store_timeout() < math.inf
+
+
 def set_store_timeout(seconds: float | None = None) -> None:
     """Set the store timeout of the calling thread, by default to ``STORE_TIMEOUT_SECONDS``."""
     _thread.seconds = STORE_TIMEOUT_SECONDS if seconds is None else seconds
@@ -53,6 +58,6 @@ def no_store_timeout() -> AbstractContextManager[None]:
 
 def apply_store_timeout(connection: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
     """Let the calling thread's ``connection`` obey the store timeout, if the engine supports that; return it."""
-    if current_store_timeout() < math.inf and connection.vendor in _ENGINES:
+    if has_store_timeout() and connection.vendor in _ENGINES:
         import_string(_ENGINES[connection.vendor])(connection)
     return connection

@@ -15,6 +15,12 @@ takes too long. So right after a failure the queue is asked for the smallest pos
 4. If the queue refuses that, too, size is not the reason. The outcome waits and is offered again at growing intervals.
    It is dropped only if the queue raises another error than ``QueueUnavailable``: then its claim runs out, and the job
    is run again, as often as a lost job is.
+
+A lock is no refusal
+--------------------
+A transaction of somebody else that has signalled or cancelled a job keeps it locked until it ends. A queue that knows
+this stores the other outcomes and names the locked jobs (``JobsLocked``). Their outcomes are offered again together, at
+intervals of ``MAX_LOCKED_SECONDS`` at most, for as long as it takes.
 """
 
 from __future__ import annotations
@@ -23,12 +29,12 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from ..core.backoff import Backoff
 from ..core.job import FAILED, Job, Outcome
-from ..exceptions import QueueUnavailable
+from ..exceptions import JobsLocked, QueueUnavailable
 from ..jobs.states import cancellation_of
 from ..log.plain_text import one_line
 from ..log.safe import get_logger
@@ -43,6 +49,8 @@ logger = get_logger("django_loco.worker")
 MAX_TRIES = 5
 #: The time between two tries of a single outcome doubles from the first to the longest.
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 0.1, 30.0
+#: The same for an outcome whose job is locked, and the number of offers after which that is logged.
+FIRST_LOCKED_SECONDS, MAX_LOCKED_SECONDS, LOCKED_TRIES = 0.05, 2.0, 6
 #: The number of bytes that are sent in one call, unless one outcome alone is larger. Halved when a batch is refused.
 BATCH_SIZE, MIN_BATCH_SIZE = 8 * 2**20, 64 * 2**10
 #: The number of refused outcomes from which on no more jobs are fetched, so that outcomes do not fill the memory.
@@ -85,7 +93,7 @@ class Acknowledger:
         self._clock = clock
         self._fresh: list[PendingOutcome] = []
         self._refused: list[list[PendingOutcome]] = []
-        """The parts of batches that were refused; each is offered by itself."""
+        """The parts of batches that were refused, or whose jobs are locked; each is offered by itself."""
         self._batch_size = BATCH_SIZE
         self.refused = 0
         """How many outcomes came too late, so that another worker may have run the job as well."""
@@ -126,6 +134,9 @@ class Acknowledger:
             with _doubt(batch):
                 outcomes = [pending.outcome for pending in batch]
                 return self._queue.exchange(outcomes, claim, lambda refused: self._stored(batch, refused))
+        except JobsLocked as error:
+            self._keep_locked(batch, error)
+            return self._queue.fetch(claim)
         except Exception as error:
             seconds = self._clock() - began
             if not self._fresh or not self._queue.answers():  # only the fetch failed; or an outage
@@ -152,6 +163,8 @@ class Acknowledger:
         began = self._clock()
         try:
             self._store(batch)
+        except JobsLocked as error:
+            self._keep_locked(batch, error)
         except Exception as error:
             seconds = self._clock() - began
             if not self._queue.answers():
@@ -171,6 +184,22 @@ class Acknowledger:
         self._batch_size = max(MIN_BATCH_SIZE, min(self._batch_size, size // 2))
         step = 1 if seconds > SLOW_SECONDS else (len(batch) + 1) // 2
         self._refused += [batch[first : first + step] for first in range(0, len(batch), step)]
+
+    def _keep_locked(self, batch: Sequence[PendingOutcome], error: JobsLocked) -> None:
+        """Keep the outcomes of jobs that somebody else has locked; the others of ``batch`` are stored."""
+        locked = [pending for pending in batch if pending.claimed.job.id in error.locked]
+        self._note_all_refused(batch, error.refused)
+        self._forget(batch)
+        if locked:
+            self._refused.append(locked)
+        for pending in batch:
+            if pending.claimed.job.id in error.locked:
+                pending.locked(error, self._clock)
+            else:
+                self._on_gone(pending.claimed, pending.outcome)
+        if locked and locked[0].times_locked == LOCKED_TRIES:
+            more = f" and {len(locked) - 1} more" if len(locked) > 1 else ""
+            logger.warning("The outcome of %s%s waits; other jobs go on: %s", locked[0].name, more, error)
 
     def _set_aside(self, pending: PendingOutcome, error: Exception, seconds: float) -> None:
         pending.refused(error, self._clock)
@@ -214,11 +243,14 @@ class Acknowledger:
         self._stored(batch, refused)
         return refused
 
-    def _stored(self, batch: Sequence[PendingOutcome], refused: set[str]) -> None:
+    def _stored(self, batch: Sequence[PendingOutcome], refused: Collection[str]) -> None:
+        self._note_all_refused(batch, refused)
+        self._remove(batch)
+
+    def _note_all_refused(self, batch: Sequence[PendingOutcome], refused: Collection[str]) -> None:
         for pending in batch if refused else ():
             if pending.claimed.job.id in refused:
                 self._note_refused(pending)
-        self._remove(batch)
 
     def _note_refused(self, pending: PendingOutcome) -> None:
         """Find out why the queue has refused an outcome."""
@@ -257,6 +289,8 @@ def _doubt(batch: Sequence[PendingOutcome]) -> Iterator[None]:
     """Note that a queue that could not be reached may have stored the outcomes all the same."""
     try:
         yield
+    except JobsLocked:
+        raise
     except QueueUnavailable:
         for pending in batch:
             pending.is_unsure = True
@@ -266,7 +300,7 @@ def _doubt(batch: Sequence[PendingOutcome]) -> Iterator[None]:
 class PendingOutcome:
     """An outcome that is not stored yet, and its refusals."""
 
-    __slots__ = ("_backoff", "claimed", "error", "is_unsure", "outcome")
+    __slots__ = ("_backoff", "_lock_backoff", "claimed", "error", "is_unsure", "outcome")
 
     def __init__(self, claimed: ClaimedJob, outcome: Outcome) -> None:
         self.claimed = claimed
@@ -274,6 +308,7 @@ class PendingOutcome:
         self.error: Exception | None = None
         """The last error of the queue when this outcome was offered alone."""
         self._backoff: Backoff | None = None
+        self._lock_backoff: Backoff | None = None
         self.is_unsure = False
         """Whether a call with this outcome had no answer."""
 
@@ -283,6 +318,12 @@ class PendingOutcome:
             self._backoff = Backoff(FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, spread=0.0, clock=clock)
         self._backoff.failed(error)
         self.error = error
+
+    def locked(self, error: JobsLocked, clock: Callable[[], float]) -> None:
+        """Take note that somebody else has locked its job."""
+        if self._lock_backoff is None:
+            self._lock_backoff = Backoff(FIRST_LOCKED_SECONDS, MAX_LOCKED_SECONDS, spread=0.0, clock=clock)
+        self._lock_backoff.failed(error)
 
     def is_stored_as(self, stored: Job | None) -> bool:
         """Whether ``stored``, the job in the queue, has ended by this outcome."""
@@ -297,9 +338,14 @@ class PendingOutcome:
         return self._backoff.failures if self._backoff else 0
 
     @property
+    def times_locked(self) -> int:
+        """The number of times that its job was locked when it was offered."""
+        return self._lock_backoff.failures if self._lock_backoff else 0
+
+    @property
     def not_before(self) -> float:
         """The time of the next offer, by the clock."""
-        return self._backoff.retry_at if self._backoff else 0.0
+        return max((each.retry_at for each in (self._backoff, self._lock_backoff) if each), default=0.0)
 
     @property
     def name(self) -> str:

@@ -203,6 +203,8 @@ class Dialect(LimitDialect):
         ``more`` are the fields of the jobs that ``statement`` reads besides.
         """
         rows = [*map(outcome_row, outcomes)]
+        for row, outcome in zip(rows, outcomes, strict=True) if more else ():
+            row |= {name: getattr(outcome.job, name) for name in more}
         frees = any([outcome.job.limit_key is not None for outcome in outcomes])  # others may begin
         wakes = frees or is_due(outcome.run_after for outcome in outcomes if outcome.status == READY)
         also = {name: text if any([name in row for row in rows]) else "" for name, text in SET_ALSO.items()}
@@ -237,9 +239,10 @@ class Dialect(LimitDialect):
     def make_due(self, limit: int) -> int:
         """Make up to ``limit`` jobs due that should run at once but seem to be of the future; return how many."""
         id_now = first_id(utcnow())
-        if not self.execute(self.sql(statements.AHEAD), now=0, id_now=id_now, limit=1):
+        if not self.execute(self.sql(statements.AHEAD, skip_locked=""), now=0, id_now=id_now, limit=1):
             return 0
-        return len(self.write(self.sql(statements.MAKE_DUE), now=0, id_now=id_now, limit=limit))
+        sql = self.sql(statements.MAKE_DUE, in_ahead=self.is_in.format(statements.AHEAD))
+        return len(self.write(sql, now=0, id_now=id_now, limit=limit))
 
     def _make_due_now_and_then(self) -> bool:
         """Call ``make_due`` every ``LOOK_AHEAD_SECONDS``; return whether it has found jobs."""

@@ -19,14 +19,14 @@ from django.db.transaction import TransactionManagementError, atomic, mark_for_r
 
 from ...core.compat import TaskResultStatus
 from ...core.job import Job, JobCall, JobSummary, Outcome
-from ...exceptions import QueueRefused, QueueUnavailable
+from ...exceptions import JobsLocked, QueueRefused, QueueUnavailable
 from ...log.safe import get_logger
 from ..base import NO_LOGS, PROBE_SECONDS, Change, Which
 from ..claim import Claim
 from ..listener import QueueListener
 from ..records.batches import refusal
 from ..rows import Row, digits_of
-from ..timeouts import current_store_timeout, store_timeout
+from ..timeouts import current_store_timeout, has_store_timeout, store_timeout
 from ..unreadable import outcomes_of, readable, split
 from .availability import unusable
 from .changes import holders, logs_of, lost, restore
@@ -123,7 +123,10 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         with self._reached():
             is_limited = any([outcome.closes or outcome.gives_back for outcome in outcomes])
             stored = self.finish_limited(outcomes) if is_limited else finish(self._dialect, outcomes)
-        return {outcome.job.id for outcome in outcomes} - stored
+        refused = {outcome.job.id for outcome in outcomes} - stored
+        if refused and has_store_timeout():
+            self._check_locks([outcome.job for outcome in outcomes if outcome.job.id in refused])
+        return refused
 
     def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases; return the ids no longer held."""
@@ -134,9 +137,13 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         """Store a field of a held job; return whether it is still held."""
         # SQLite has no other limit than that for locks. The progress of jobs is not worth to wait for so long.
         is_hurried = current_store_timeout() <= PROBE_SECONDS
+        statement = statements.UPDATE_IF_FREE if is_hurried else statements.UPDATE
         with self._reached(), self._dialect.hurried() if is_hurried else nullcontext():
-            sql = self._dialect.sql(statements.UPDATE, field=self._dialect.names[field])
-            return bool(self._dialect.write(sql, id=job.id, token=job.token, text=text))
+            sql = self._dialect.sql(statement, field=self._dialect.names[field])
+            is_held = bool(self._dialect.write(sql, id=job.id, token=job.token, text=text))
+        if is_hurried and not is_held:
+            self._check_locks([job])
+        return is_held
 
     def answers(self) -> bool:
         """Return whether the database stores a small change, without waiting for others that write.
@@ -292,6 +299,13 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
                 return []
             freed = self._dialect.finish(outcomes, statements.FINISH_EXPIRED)
         return [outcome.applied() for outcome in outcomes if outcome.job.id in freed]
+
+    def _check_locks(self, refused: Sequence[Job]) -> None:
+        """Raise ``JobsLocked`` if some of the jobs ``refused`` are held with their tokens."""
+        gone = self.lost(refused)
+        if locked := {job.id for job in refused} - gone:
+            message = f"{self._where}, where a transaction that is still open has locked {len(locked)} of them."
+            raise JobsLocked(message, locked=locked, refused=gone)
 
     def _fail(self, unreadable: Sequence[Job]) -> None:
         """Fail fetched jobs that cannot be read. If that cannot be stored now, ``rescue`` does it later."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import ClassVar
 
-from ...exceptions import QueueUnavailable
+from ...exceptions import JobsLocked, QueueUnavailable
 from ...jobs.states import cancellation_of
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
@@ -70,7 +71,8 @@ class Cancellations(QueueThread):
             with store_timeout(SAVE_SECONDS):
                 for claimed in self._held.copy().values():
                     if is_new(claimed) and _runs(claimed):
-                        save_progress(claimed)
+                        with suppress(JobsLocked):
+                            save_progress(claimed)
         except QueueUnavailable as error:  # a store that is away is noticed, and logged, by the next question
             logger.debug("The progress of jobs is stored later: %s", error)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from ...core.job import FAILED, RUNNING, Job, Outcome
-from ...exceptions import QueueUnavailable
+from ...exceptions import JobsLocked, QueueUnavailable
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues import Queue
@@ -118,7 +118,10 @@ def rescue_jobs_of(
     outcomes = [Outcome.of_dead_worker(job) for job in jobs_held_by(dead, queue)]
     while outcomes:
         with batch_size.tried() as size:
-            refused = queue.finish(outcomes[:size])
+            try:
+                refused: Collection[str] = queue.finish(outcomes[:size])
+            except JobsLocked as error:  # those that are locked are rescued when their leases have run out
+                refused = error.refused | error.locked
         rescued = [outcome.applied() for outcome in outcomes[:size] if outcome.job.id not in refused]
         on_rescued(rescued)
         report_rescued(readable(queue.alias, rescued))

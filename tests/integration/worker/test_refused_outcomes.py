@@ -17,6 +17,7 @@ from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.database import queue as database_queue
 from django_loco.queues.database.sqlite import connections as sqlite
 from django_loco.queues.redis import RedisQueue
+from django_loco.queues.timeouts import STORE_TIMEOUT_SECONDS
 from django_loco.tasks import task
 from django_loco.worker import acknowledger, backoff
 from django_loco.worker.acknowledger import MAX_TRIES
@@ -187,9 +188,34 @@ def test_on_postgres_a_row_that_somebody_has_locked_holds_up_no_other(slow_postg
         assert worker.join(10)
 
 
+@pytest.mark.skipif(not ON_POSTGRES, reason="about PostgreSQL; runs when LOCO_TEST_DATABASE is postgres")
+def test_on_postgres_a_transaction_that_has_signalled_a_job_holds_up_no_other(database, other, caplog):
+    """Without any time limit but that of the worker, which is 10 seconds."""
+    [first] = database.enqueue([job("give_later", 5_000)])
+    worker = Worker(database, threads=4, coroutines=0, lease=30, result_ttl=60)
+    worker.start()
+    until(lambda: ran)
+    other.execute("UPDATE django_loco_job SET signals = '{}' WHERE id = %s", [first.id])
+    gate.set()
+    until(lambda: worker.health()["unstored"])
+    began = time.monotonic()
+    for _ in range(10):
+        [next_one] = database.enqueue([job("give", 1)])
+        until(lambda one=next_one: database.get(one.id).status == SUCCESSFUL)
+    until(lambda: "still open has locked" in caplog.text)
+    assert time.monotonic() - began < STORE_TIMEOUT_SECONDS
+    assert not worker.health()["trouble"]
+    other.execute("COMMIT")
+    until(lambda: database.get(first.id).status == SUCCESSFUL)
+    worker.stop(time.monotonic() + 5)
+    assert worker.join(10)
+    assert len(ran) == 11
+
+
 @pytest.fixture(params=["store timeout", "statement_timeout"])
 def impatient_postgres(request, database, monkeypatch):
     """A PostgreSQL whose statements fail soon if they have to wait, for one reason or another."""
+    connection.ensure_connection()  # that of the test has no limit
     monkeypatch.setattr(backoff, "MAX_DELAY_SECONDS", 0.05)
     monkeypatch.setattr(database_queue, "PROBE_SECONDS", 0.2)
     if request.param == "store timeout":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome
-from django_loco.exceptions import QueueUnavailable
+from django_loco.exceptions import JobsLocked, QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.worker.acknowledger import (
     BATCH_SIZE,
@@ -31,6 +31,7 @@ class Picky(TroubledQueue):
         super().__init__()
         self.most = 10**9
         self.locked: set[str] = set()
+        self.locked_by_others: set[str] = set()
         self.seconds = 0.0
         self.now = 0.0
         self.sizes: list[int] = []
@@ -45,7 +46,10 @@ class Picky(TroubledQueue):
             self.calls["refusals"] += 1
             self.now += self.seconds
             raise self.refusal
-        return super().finish(outcomes)
+        refused = super().finish([one for one in outcomes if one.job.id not in self.locked_by_others])
+        if locked := self.locked_by_others & {one.job.id for one in outcomes}:
+            raise JobsLocked("locked", locked=locked, refused=refused)
+        return refused
 
     def goes_away(self) -> None:
         self.troubles = dict.fromkeys(("finish", "renew", "fetch"), QueueUnavailable("gone"))
@@ -499,3 +503,83 @@ def test_a_job_that_does_not_begin_gives_its_start_back(acknowledger, queue, mon
         acknowledger.add(claimed, Outcome.released(claimed.job))
     acknowledger.flush()
     assert [outcome.gives_back for outcome in stored] == [given_back, ()]
+
+
+def test_of_a_batch_only_the_jobs_that_others_have_locked_wait(acknowledger, queue, gone, caplog):
+    claimed_jobs = fill(acknowledger, queue, 1, 1, 1, 1)
+    queue.locked_by_others = {claimed.job.id for claimed in claimed_jobs[:2]}
+    acknowledger.flush()
+    assert statuses(queue, claimed_jobs) == [RUNNING, RUNNING, SUCCESSFUL, SUCCESSFUL]
+    assert (gone, len(acknowledger)) == (claimed_jobs[2:], 2)
+    queue.now += 10
+    queue.locked_by_others = {claimed_jobs[1].job.id}
+    acknowledger.flush()
+    assert (gone, len(acknowledger)) == ([*claimed_jobs[2:], claimed_jobs[0]], 1)
+    queue.now += 10
+    queue.locked_by_others.clear()
+    acknowledger.flush()
+    assert statuses(queue, claimed_jobs) == [SUCCESSFUL] * 4
+    assert (len(gone), len(acknowledger)) == (4, 0)
+    assert queue.sizes == [4, 2, 1], "they are offered together"
+    assert caplog.text == ""
+
+
+def test_a_lock_is_no_refusal_however_long_it_is_held(acknowledger, queue, caplog):
+    [claimed] = fill(acknowledger, queue, 5_000)
+    queue.locked_by_others = {claimed.job.id}
+    settle(acknowledger, queue)
+    assert statuses(queue, [claimed]) == [RUNNING]
+    assert caplog.text.count(f"job {claimed.job.id} (tests.unit.worker.tasks.nothing)") == 1, "and it is told once"
+    assert "locked" in caplog.text
+    assert "refuses" not in caplog.text
+    queue.locked_by_others.clear()
+    settle(acknowledger, queue, 1)
+    assert statuses(queue, [claimed]) == [SUCCESSFUL]
+    assert not claimed.refused
+
+
+def test_jobs_are_fetched_and_others_stored_while_one_is_locked(acknowledger, queue, gone):
+    [locked] = fill(acknowledger, queue, 1)
+    queue.locked_by_others = {locked.job.id}
+    [waiting] = queue.enqueue([job("nothing")])
+    assert [one.id for one in acknowledger.exchange(CLAIM)] == [waiting.id]
+    assert 0 < acknowledger.max_wait < 1
+    [other] = fill(acknowledger, queue, 1)
+    acknowledger.exchange(CLAIM)
+    assert gone == [other]
+    queue.now += 10
+    [fresh] = fill(acknowledger, queue, 1)
+    acknowledger.exchange(CLAIM)
+    assert gone == [other, fresh]
+
+
+def test_what_came_too_late_is_told_though_others_of_its_batch_are_locked(acknowledger, queue, gone):
+    [locked] = fill(acknowledger, queue, 1)
+    late = claimed_of("nothing")  # the queue does not even know it
+    acknowledger.add(late, Outcome(job=late.job, status=SUCCESSFUL))
+    queue.locked_by_others = {locked.job.id}
+    acknowledger.flush()
+    assert gone == [late]
+    assert (late.refused, acknowledger.refused) == (True, 1)
+
+
+def test_a_large_outcome_whose_job_is_locked_when_it_is_replaced_is_kept_whole(acknowledger, queue):
+    queue.most = 2_000
+    [claimed] = fill(acknowledger, queue, 5_000)
+    queue.locked_by_others = {claimed.job.id}
+    settle(acknowledger, queue)
+    assert statuses(queue, [claimed]) == [RUNNING]
+    queue.most = 10_000
+    queue.locked_by_others.clear()
+    settle(acknowledger, queue)
+    assert statuses(queue, [claimed]) == [SUCCESSFUL]
+
+
+def test_a_locked_job_is_offered_again_every_two_seconds_at_most():
+    pending = PendingOutcome(claimed_of("nothing"), Outcome(job=job("nothing"), status=SUCCESSFUL))
+    delays = []
+    for _ in range(8):
+        pending.locked(JobsLocked("locked", locked=()), lambda: 1_000.0)
+        delays.append(round(pending.not_before - 1_000, 3))
+    assert delays == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2, 2]
+    assert pending.tries == 0

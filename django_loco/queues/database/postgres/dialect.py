@@ -4,7 +4,8 @@ Several machines share it, so leases and due times are judged by its clock. A jo
 at once is due when it arrives, or at the time of the enqueuing machine if that is earlier. So a machine whose clock is
 ahead does not delay its jobs.
 
-Workers skip rows that another worker is taking (``SKIP LOCKED``). Statements that write several held jobs lock them in
+Workers skip rows that somebody else has locked (``SKIP LOCKED``): another worker that takes the job, or a transaction
+that has changed it and stays open. Statements that write several held jobs lock them in
 the order of their ids; otherwise a finish and a renewal could deadlock.
 
 Enqueuing wakes workers with ``NOTIFY``, see ``listener``.
@@ -27,7 +28,7 @@ from ....core import test_environment
 from ....core.job import READY, Job
 from ...claim import Claim
 from ...rows import COLUMNS, REQUIRED, Row, has_only_required, required_row_of, row_of
-from ...timeouts import apply_store_timeout
+from ...timeouts import apply_store_timeout, has_store_timeout
 from ..dialect import CLAIM_COLUMNS, IS_ASYNC, is_due
 from ..shown_rows import ids
 from ..sql.index_ranges import best_of
@@ -99,6 +100,8 @@ SELECT_HELD = """
     JOIN {job} AS mine ON mine.{id} = payload.id AND mine.{token} = payload.token AND mine.{status} = 'RUNNING'
 """
 LOCKED = f"{SELECT_HELD} ORDER BY mine.{{id}} FOR UPDATE OF mine"
+#: Skips a locked row, so that all other outcomes of the worker need not wait for it.
+LOCKED_IF_FREE = f"{LOCKED} SKIP LOCKED"
 #: Skips a locked row, so that the worker does not lose all its other leases by waiting for it. The job cannot be
 #: rescued meanwhile, and the next renewal comes soon.
 EXTEND = """
@@ -255,8 +258,9 @@ class PostgresDialect(PostgresLimits):
         return self.text(LISTED, fields=self._shown(fields), typed=self._typed(fields))
 
     def held(self, fields: Sequence[str]) -> str:
-        """Return the jobs in the list that are held with their tokens, locked."""
-        return self.sql(LOCKED, fields=self._shown(fields), typed=self._typed(fields))
+        """Return the jobs in the list that are held with their tokens, locked; in a worker without those of others."""
+        locked = LOCKED_IF_FREE if has_store_timeout() else LOCKED
+        return self.sql(locked, fields=self._shown(fields), typed=self._typed(fields))
 
     def extend(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases in one statement that waits for no locks."""

@@ -42,6 +42,8 @@ class Levels:
         self.heads: Mapping[LimitLevel, datetime] = {}
         """When the first job of each level was due at the last look."""
         self.next_look = 0.0
+        self.passes_over_until = 0.0
+        """Until when jobs that somebody else has locked are not looked at, by ``time.monotonic()``."""
         self.opening = NEVER
         """When a fetch may take more jobs than the last one."""
 

@@ -45,6 +45,8 @@ LOOK_SHARE, SHORTEST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 50, 0.005, 2.0
 #: A level is looked at after this time, even if it opens later: somebody may have changed its limits, or another worker
 #: has given back a start.
 LONGEST_CLOSING_SECONDS = 60.0
+#: The time for which a claim does not look at jobs that somebody else has locked, after it has met some.
+PASS_OVER_SECONDS = 5.0
 #: The time between two looks for limits that people have changed, while limited jobs wait.
 CHANGES_LOOK_SECONDS = 1.0
 
@@ -206,11 +208,15 @@ class StoredLimits(Limiting):
             keys = {key for level in some for key in keys_of(level.limit_key)}
             times.update(self._times_of(keys - times.keys()))
 
-        choice = Choice(levels, ledger, prepare, partial(self._heads, claim, any(plain.values())), claim.rank)
+        lock_heads = self._dialect.skip_locked if time.monotonic() < levels.passes_over_until else ""
+        choice = Choice(
+            levels, ledger, prepare, partial(self._heads, claim, any(plain.values()), lock_heads), claim.rank
+        )
         chosen = choice.best(False, claim.threads, plain[False])
         chosen |= choice.best(True, claim.coroutines, plain[True])
         rows = self._claim_chosen(claim, chosen)
-        if len(rows) < len(chosen):  # somebody has just changed some of these jobs
+        if len(rows) < len(chosen):  # somebody has just changed some of these jobs, or has locked them
+            levels.passes_over_until = time.monotonic() + PASS_OVER_SECONDS
             ledger = Ledger(claim.limits, now, running=running.items, times=times)
             for row in rows:
                 ledger.start(str(row[LIMIT_KEY]))
@@ -225,9 +231,9 @@ class StoredLimits(Limiting):
         if not chosen:
             return []
         payload = json.dumps([{"id": row} for row in chosen], default=str)
-        text = self._dialect.sql(
-            sql.CLAIM, row=self._dialect.row, in_listed=self._dialect.is_in.format(self._dialect.listed(["id"]))
-        )
+        in_listed = self._dialect.is_in.format(self._dialect.listed(["id"]))
+        in_free = self._dialect.is_in.format(sql.FREE) if self._dialect.skip_locked else in_listed
+        text = self._dialect.sql(sql.CLAIM, row=self._dialect.row, in_free=in_free, in_listed=in_listed)
         return self._dialect.execute(text, payload=payload, **self._dialect.claim_parameters(claim))
 
     def _store(self, times: Mapping[str, KeyTimes]) -> None:
@@ -285,14 +291,14 @@ class StoredLimits(Limiting):
         }
 
     def _heads(
-        self, claim: Claim, has_plain: bool, levels: Sequence[LimitLevel], most: int
+        self, claim: Claim, has_plain: bool, lock_heads: str, levels: Sequence[LimitLevel], most: int
     ) -> dict[LimitLevel, deque[Head]]:
         """Return the first jobs of levels. Their places are only of interest if there are plain jobs as well."""
         wanted, parameters = self._dialect.wanted(claim)
         moments: dict[str, Any] = {"now": claim.ahead, "until": claim.ahead + sql.SKEW_SECONDS}
         listed = [{"number": number, **level._asdict()} for number, level in enumerate(levels)]
         found: dict[LimitLevel, deque[Head]] = {}
-        fragments = {"wanted": wanted, **self._fragments}
+        fragments = {"wanted": wanted, "lock_heads": lock_heads, **self._fragments}
         for number, row, order in self._dialect.limited_heads(listed, fragments, most=most, **moments, **parameters):
             if due := readable_time(order) if has_plain else EPOCH:
                 level = levels[number]

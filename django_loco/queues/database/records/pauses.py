@@ -62,10 +62,11 @@ HEAD = """
         ORDER BY {due_at}, {id} LIMIT %(limit)s) AS head
     WHERE ({place}) IS NOT NULL
 """
-#: A job may have been claimed since it was found.
+#: A job may have been claimed since it was found, or somebody else may have locked it.
+FREE = "SELECT {id} FROM {job} WHERE {id} {in_head} {skip_locked}"
 HOLD_BACK = """
     UPDATE {job} SET {due_at} = coalesce(({place}), {due_at})
-    WHERE {id} {in_head} AND {status} = 'READY' AND {due_at} <= {now}
+    WHERE {id} {in_free} AND {status} = 'READY' AND {due_at} <= {now}
     RETURNING {id}
 """
 IN_PLACE = """
@@ -147,8 +148,9 @@ class StoredPauses(JobPauses, FetchedCommands):
         for level in self._levels():
             given: dict[str, Any] = level | {"limit": MOST_MOVED, "now": 0}
             if self._dialect.execute(self._dialect.sql(HEAD, **PARTS), **given):  # writes nothing if there are none
-                in_head = self._dialect.is_in.format(HEAD)
-                moved += len(self._dialect.write(self._dialect.sql(HOLD_BACK, in_head=in_head, **PARTS), **given))
+                is_in = self._dialect.is_in.format
+                sql = self._dialect.sql(HOLD_BACK, in_free=is_in(FREE), in_head=is_in(HEAD), **PARTS)
+                moved += len(self._dialect.write(sql, **given))
         return moved
 
     def _let_go(self, pause: int) -> int:

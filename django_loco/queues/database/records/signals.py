@@ -15,8 +15,10 @@ SIGNAL = """
     WHERE {backend} = %(alias)s AND {id} = %(id)s AND {status} = 'RUNNING' AND {signals} {same} %(was)s
     RETURNING {id}
 """
-#: Finishes jobs that wait for a signal, unless one was sent to them during the run.
-FINISH_WAITING = FINISH.replace("{fence}", "{fence} AND {job}.{signals} {same} held.signals")
+HAS_NONE_NEW = "{job}.{signals} {same} held.signals"
+#: Finishes jobs that wait for a signal, unless one was sent to them during the run; and those to which one was sent.
+FINISH_WAITING = FINISH.replace("{fence}", f"{{fence}} AND {HAS_NONE_NEW}")
+FINISH_WOKEN = FINISH.replace("{fence}", f"{{fence}} AND NOT ({HAS_NONE_NEW})")
 
 
 class StoredSignals(JobSignals):
@@ -40,6 +42,7 @@ def finish(dialect: Dialect, outcomes: Sequence[Outcome]) -> set[str]:
     if not waiting:
         return dialect.finish(outcomes)
     stored = dialect.finish(waiting, FINISH_WAITING, ("signals",))
+    if again := woken(waiting, {outcome.job.id for outcome in waiting} - stored):
+        stored |= dialect.finish(again, FINISH_WOKEN, ("signals",))
     others = [outcome for outcome in outcomes if not outcome.waits]
-    others += woken(waiting, {outcome.job.id for outcome in waiting} - stored)
     return stored | dialect.finish(others) if others else stored

@@ -68,10 +68,11 @@ HEADS_OF_EACH = f"""
     CROSS JOIN LATERAL (
         SELECT {{id}} AS id, {{order_read}} AS due FROM {{job}} WHERE {WAITS} listed.is_async
         AND {{limit_key}} = listed.limit_key AND {{priority}} = listed.priority AND {IS_DUE} {{wanted}}
-        ORDER BY {ORDER}, {{id}} LIMIT %(most)s
+        ORDER BY {ORDER}, {{id}} LIMIT %(most)s {{lock_heads}}
     ) AS head
 """  # noqa: S608 - of our own texts
-CLAIM = "UPDATE {job} SET {claimed} WHERE {row} {in_listed} AND {status} = 'READY' RETURNING {columns}"
+FREE = "SELECT {row} FROM {job} WHERE {row} {in_listed} {skip_locked}"
+CLAIM = "UPDATE {job} SET {claimed} WHERE {row} {in_free} AND {status} = 'READY' RETURNING {columns}"
 RUNNING = """
     SELECT {limit_key}, count(*) FROM {job}
     WHERE {backend} = %(alias)s AND {status} = 'RUNNING' AND {limit_key} IS NOT NULL GROUP BY {limit_key}

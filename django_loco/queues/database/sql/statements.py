@@ -117,6 +117,7 @@ UPDATE = """
     WHERE {backend} = %(alias)s AND {id} = %(id)s AND {token} = %(token)s AND {status} = 'RUNNING'
     RETURNING {id}
 """
+UPDATE_IF_FREE = UPDATE.replace("= %(id)s", "= (SELECT {id} FROM {job} WHERE {id} = %(id)s {skip_locked})")
 FINISH = """
     UPDATE {job} SET {set_by_outcome}, {set_also}
         {due_at} = coalesce(held.due_at, CASE WHEN {job}.{due_at} > {now} THEN {now} ELSE {job}.{due_at} END),
@@ -151,9 +152,9 @@ AHEAD = """
     SELECT {id} FROM {job}
     WHERE {id} > {id_now} AND {plain}{backend} = %(alias)s AND {plain}{status} = 'READY'
     AND {run_after} IS NULL AND {due_at} > {now} AND {plain}{limit_key} IS NULL
-    ORDER BY {id} LIMIT %(limit)s
+    ORDER BY {id} LIMIT %(limit)s {skip_locked}
 """
-MAKE_DUE = "UPDATE {job} SET {due_at} = {now} WHERE {id} IN ({ahead}) RETURNING {id}".replace("{ahead}", AHEAD)
+MAKE_DUE = "UPDATE {job} SET {due_at} = {now} WHERE {id} {in_ahead} RETURNING {id}"
 
 GET = "SELECT {columns} FROM {job} WHERE {backend} = %(alias)s AND {id} = %(id)s"
 #: Jobs of a list that no worker holds and that are as they were read, locked in the order of their ids.

@@ -13,7 +13,7 @@ import pytest
 
 from django_loco.core.compat import task_finished
 from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Job, Outcome, error_of
-from django_loco.exceptions import JobCancelled, QueueUnavailable
+from django_loco.exceptions import JobCancelled, JobsLocked, QueueUnavailable
 from django_loco.jobs.operations import Cancel
 from django_loco.jobs.presentation.progress import progress_of
 from django_loco.worker.claimed_job import ClaimedJob
@@ -295,3 +295,17 @@ def test_progress_that_cannot_be_stored_now_is_stored_later_and_keeps_no_job_fro
     assert not is_new(second)
     assert progress_of(queue.get(second.job.id)).done == 2
     assert queue.get(first.job.id).progress is None
+
+
+def test_progress_of_a_job_that_somebody_has_locked_keeps_no_other_from_being_stored(queue, clock):
+    def locked(*given: Any) -> bool:
+        raise JobsLocked("locked")
+
+    held = fetched(queue, 2)
+    first, second = held.values()
+    for claimed, update in ((first, locked), (second, queue.update)):
+        claimed.update = update
+        report(claimed, 1, 2, "")
+    interrupted(queue, held, clock)[0].turn()
+    assert is_new(first)
+    assert not is_new(second)

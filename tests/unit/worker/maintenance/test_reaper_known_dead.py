@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from django_loco.core.job import FAILED, MAX_LOST, READY, RUNNING, Job
-from django_loco.exceptions import QueueUnavailable
+from django_loco.exceptions import JobsLocked, QueueUnavailable
 from django_loco.metrics.tally import Tally
 from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue
@@ -72,6 +72,22 @@ def test_many_are_freed_in_parts_of_which_a_failure_makes_smaller_ones(queue, mo
             housekeeping.turn()
     assert sizes[:2] == [100, 50]
     assert {queue.get(job_id).status for job_id in ids} == {READY}
+
+
+def test_those_that_somebody_has_locked_hold_up_no_other(queue, monkeypatch):
+    """They are rescued when their leases have run out."""
+    locked, *others = [hold(queue, "host:1:aaaa") for _ in range(3)]
+    finish = queue.finish
+
+    def finish_free(outcomes):
+        finish([outcome for outcome in outcomes if outcome.job.id != locked])
+        raise JobsLocked("locked", locked={locked})
+
+    monkeypatch.setattr(queue, "finish", finish_free)
+    tally = Tally()
+    Housekeeping(queue, 600, 600, dead=["aaaa"], tally=tally).turn()
+    assert [queue.get(job_id).status for job_id in (locked, *others)] == [RUNNING, READY, READY]
+    assert [(each.labels.outcome, each.runs) for each in tally.take()] == [("lost", 2)]
 
 
 def test_their_runs_are_counted_as_lost(queue):
