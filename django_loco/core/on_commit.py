@@ -7,7 +7,7 @@ others are waited for. Django's own ``on_commit`` waits for one database; Sideki
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -54,8 +54,9 @@ class SinceThen:
 
     __slots__ = ("_hooks",)
 
-    def __init__(self) -> None:
-        self._hooks = _lists_of_hooks()
+    def __init__(self, databases: Collection[str] | None = None) -> None:
+        """``databases`` are the aliases of those that count; by default all."""
+        self._hooks = _lists_of_hooks(databases)
 
     def may_be_undone(self) -> bool:
         """Return whether one of them has ended, or was rolled back to a savepoint; ``False``: nothing was undone."""
@@ -63,9 +64,10 @@ class SinceThen:
         return not all(any(hooks is each for each in present) for hooks in self._hooks)
 
 
-def _lists_of_hooks() -> list[list[Any]]:
+def _lists_of_hooks(databases: Collection[str] | None = None) -> list[list[Any]]:
     """Return the hooks of the open transactions. Django makes a new list at each rollback, and at the commit."""
-    return [connections[alias].run_on_commit for alias in open_transactions()]
+    aliases = open_transactions()
+    return [connections[alias].run_on_commit for alias in aliases if databases is None or alias in databases]
 
 
 class WaitingForCommit(NamedTuple):

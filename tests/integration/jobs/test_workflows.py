@@ -412,6 +412,21 @@ def test_one_that_was_rolled_back_is_enqueued_again():
     assert flow.counts.total == 5
 
 
+def test_one_that_a_rollback_does_not_undo_is_never_enqueued_again(settings):
+    settings.LOCO = {**settings.LOCO, "ENQUEUE_ON_COMMIT": False}
+    flow, queue = diamond(), queue_for("default")
+    with suppress(KeyError), transaction.atomic():
+        flow.enqueue()
+        raise KeyError
+    run()
+    queue.prune(-10.0)  # by now the queue does not know it any more, if it did
+    if queue.database is None:
+        with pytest.raises(InvalidState, match="before"):
+            flow.enqueue()
+    else:
+        assert flow.enqueue() is flow
+
+
 def test_one_whose_enqueuer_has_died_never_runs_and_can_be_cancelled():
     flow = diamond()
     queue, nodes = queue_for("default"), [*flow._jobs.values()]

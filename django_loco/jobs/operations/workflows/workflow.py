@@ -158,7 +158,7 @@ class Workflow:
             raise InvalidArguments("The workflow has no nodes: add() some before enqueue().")
         require_batch_size([job.arguments for job in self._jobs.values()])
         self._backend.after_commit(self._store)
-        self._stored = SinceThen()
+        self._stored = self._stored or SinceThen()
         return self
 
     async def aenqueue(self) -> Self:
@@ -255,7 +255,10 @@ class Workflow:
         return self._stored is not None
 
     def _store(self) -> None:
-        run_inline(self._backend, self.id, store(self._backend, self._batch.record, [*self._jobs.values()]))
+        queue = self._backend.queue
+        ready = store(self._backend, self._batch.record, [*self._jobs.values()])
+        self._stored = SinceThen(() if queue.database is None else (queue.database,))  # no other can undo it
+        run_inline(self._backend, self.id, ready)
 
     def _require_addable(self, part: Part, name: str | None) -> None:
         if not self._is_stored:
