@@ -49,8 +49,9 @@ logger = get_logger("django_loco.worker")
 MAX_TRIES = 5
 #: The time between two tries of a single outcome doubles from the first to the longest.
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 0.1, 30.0
-#: The same for an outcome whose job is locked, and the number of offers after which that is logged.
-FIRST_LOCKED_SECONDS, MAX_LOCKED_SECONDS, LOCKED_TRIES = 0.05, 2.0, 6
+#: The same for an outcome whose job is locked, and the number of offers after which that is logged. The lease of such a
+#: job cannot be renewed. When the lock is gone, the outcome should come before the rescue of another worker.
+FIRST_LOCKED_SECONDS, MAX_LOCKED_SECONDS, LOCKED_TRIES = 0.05, 0.5, 6
 #: The number of bytes that are sent in one call, unless one outcome alone is larger. Halved when a batch is refused.
 BATCH_SIZE, MIN_BATCH_SIZE = 8 * 2**20, 64 * 2**10
 #: The number of refused outcomes from which on no more jobs are fetched, so that outcomes do not fill the memory.
