@@ -13,12 +13,12 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import lru_cache, partial
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Protocol, TextIO
 
 from ..core.job import Job
+from ..exceptions import RAISED_INTO_JOBS
 from . import django_records
 from .labels import bound, component_label, duration_text, job_label, placed
 from .streams import Entry
@@ -61,8 +61,13 @@ class DirectStream:
 
     def add(self, entry: Entry) -> None:
         """Write a line."""
-        with self._lock, suppress(Exception):  # such as a closed stream: there is no other place to show the error
-            self._stream.write(entry if isinstance(entry, str) else entry())
+        try:
+            with self._lock:
+                self._stream.write(entry if isinstance(entry, str) else entry())
+        except RAISED_INTO_JOBS:
+            raise
+        except Exception:  # noqa: BLE001 - such as a closed stream: there is no other place to show the error
+            return
 
     def schedule_line(self, at: float, entry: Entry) -> None:
         """Do nothing: the line comes before that of the next job."""

@@ -28,6 +28,7 @@ from typing import Any
 from django.utils.termcolors import make_style
 
 from ..core.compat import TASKS_LOGGER
+from ..exceptions import RAISED_INTO_JOBS
 from .plain_text import indented, one_line, plain
 from .redaction import scrubbed
 
@@ -320,5 +321,7 @@ def _message(record: logging.LogRecord) -> str:
     """Return the message. If its arguments do not fit, say so, so that the line is still JSON."""
     try:
         return record.getMessage()
+    except RAISED_INTO_JOBS:
+        raise
     except Exception as error:  # noqa: BLE001 - arguments may be anything
         return f"{record.msg} ({type(error).__name__}: its arguments do not fit)"

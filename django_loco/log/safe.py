@@ -12,7 +12,6 @@ import sys
 import threading
 import traceback
 from collections.abc import MutableMapping
-from contextlib import suppress
 from typing import Any
 
 from ..exceptions import RAISED_INTO_JOBS
@@ -56,7 +55,7 @@ def show_once(name: str, error: BaseException) -> None:
 
 def show(text: str, error: BaseException | None = None) -> None:
     """Show trouble with the log on stderr, past the handlers of the project, which it may be about."""
-    with suppress(Exception):  # there is no other place to show it
+    try:
         if _handler is not None:
             error_info = (type(error), error, error.__traceback__) if error is not None else None
             _handler.handle(logging.LogRecord("django_loco.log", logging.WARNING, __file__, 0, text, (), error_info))
@@ -64,6 +63,10 @@ def show(text: str, error: BaseException | None = None) -> None:
             print(text, file=sys.stderr)  # noqa: T201
             if error is not None:
                 traceback.print_exception(error, file=sys.stderr)
+    except RAISED_INTO_JOBS:
+        raise
+    except Exception:  # noqa: BLE001 - there is no other place to show it
+        return
 
 
 def show_with(handler: logging.Handler | None) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.compat import TASKS_LOGGER
 from ..core.job import Job
+from ..exceptions import RAISED_INTO_JOBS
 from .safe import get_logger
 
 logger = get_logger(__name__)
@@ -26,6 +27,8 @@ def describe(job: Job) -> None:
         scope.set_tags(_tags(job))
         scope.set_transaction_name(job.task_path, source="task")
         scope.add_event_processor(_without_log_line)
+    except RAISED_INTO_JOBS:  # of the job that runs this one inside ``enqueue()``
+        raise
     except Exception as error:  # noqa: BLE001 - another version of the SDK must not fail a job
         logger.debug("Could not describe the job to Sentry: %s", error)
 
@@ -39,6 +42,8 @@ def report(error: BaseException | None) -> None:
         options = sdk.get_client().options
         event, hint = sdk.utils.event_from_exception(error, client_options=options, mechanism=mechanism)
         sdk.capture_event(event, hint=hint)
+    except RAISED_INTO_JOBS:
+        raise
     except Exception as problem:  # noqa: BLE001 - as above
         logger.debug("Could not report an error to Sentry: %s", problem)
 

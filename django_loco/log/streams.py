@@ -22,6 +22,7 @@ from contextlib import suppress
 from typing import Any, TextIO
 
 from ..core.threads import DaemonThread
+from ..exceptions import RAISED_INTO_JOBS
 from .descriptors import PIPE_BYTES, block_bytes, has_room, open_descriptor
 from .safe import get_logger
 
@@ -191,6 +192,8 @@ class NonBlockingStream:
                 text = entry if isinstance(entry, str) else entry()
                 if text:
                     return text.encode(self._encoding, "backslashreplace")
+            except RAISED_INTO_JOBS:
+                raise
             except Exception:  # noqa: BLE001 - nothing may end the thread that writes; an error here cannot be logged
                 self.dropped += 1
         return b""
@@ -206,6 +209,8 @@ class NonBlockingStream:
                 data = b"" if written == len(data) else data[written:]
         except BlockingIOError:
             pass
+        except RAISED_INTO_JOBS:  # one is an ``OSError``
+            raise
         except OSError:
             self._is_torn = self._is_within_line
             self.dropped += max(1, data.count(b"\n"))

@@ -14,6 +14,14 @@ the ``try`` that releases it. So prefer the limits of those libraries (a ``timeo
 ``statement_timeout``), and use this one as the last resort. The database connections of the thread, which an
 interruption breaks most easily, are closed.
 
+Code that the job calls may catch the exception: a library that guards a callback with ``except Exception``, or Python
+itself in ``__del__``. So a job that has not ended after a part of that time, and is not in an ``except`` or ``finally``
+block for the exception, gets it once more.
+
+A job is not interrupted while ``logging`` handles a line of it, for up to ``LOGGING_SECONDS``. Handlers catch every
+exception, so the job would go on as if nothing had happened; or they would keep their lock, for which every other
+thread that logs would wait.
+
 A job may catch the exception and clean up for ``GRACE_SECONDS``. A job that has not ended by then is given up: the
 attempt fails with that error, another thread or task takes its place, and the code that still runs is left alone,
 since Python cannot end it. Its result is discarded. Health counts such jobs as ``abandoned``.
@@ -23,19 +31,21 @@ How an interruption stays inside the job
 ``PyThreadState_SetAsyncExc`` makes an exception *pending* in a thread. It is raised there a little later, between any
 two bytecode instructions. It must never be raised in the code of the pool, which would end the thread.
 
-1. Each call has a gate, a reentrant lock. The interrupter interrupts only while it holds the gate, at most once per
-   call, and never waits for the gate.
+1. Each call has a gate, a reentrant lock. The interrupter interrupts only while it holds the gate, and never waits for
+   it. It interrupts a call at most twice, the second time only while the thread does not handle the first exception.
 2. The job's thread holds the gate until it is about to enter the job. When the call has ended, it takes the gate for
    good and clears a pending exception. After that nothing can be raised any more.
-3. Between the last instruction of the job and that moment the exception may still be raised. It is raised only once,
-   so taking the gate a second time, outside, cannot be interrupted. The gate is reentrant because the first attempt
-   may have taken it.
+3. Between the last instruction of the job and that moment the exception may still be raised. It is raised only once
+   there, so taking the gate a second time, where it is handled, cannot be interrupted. The gate is reentrant because
+   the first attempt may have taken it.
 """
 
 from __future__ import annotations
 
 import ctypes
+import logging
 import math
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -43,7 +53,7 @@ from typing import Any
 from ...core.backoff import LoggedBackoff
 from ...core.threads.monotonic import monotonic
 from ...core.threads.periodic_thread import PeriodicThread
-from ...exceptions import JobCancelled, JobTimeout
+from ...exceptions import RAISED_INTO_JOBS, JobCancelled, JobTimeout
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
 from .attempt import CANCELLED, GRACE_SECONDS, Attempt, too_long
@@ -56,12 +66,18 @@ _NOTHING = ctypes.py_object()
 
 #: The time until the next try to interrupt a job whose gate was taken.
 _RETRY_SECONDS = 0.01
+#: The part of the grace after which a job that goes on is interrupted once more.
+_AGAIN_AFTER = 0.8
+#: For how long a job is spared while a line of it is handled.
+LOGGING_SECONDS = 3.0
+#: The functions of ``logging`` that call filters and handlers, or take a lock.
+_SPARED = frozenset({"handle", "isEnabledFor", "getLogger"})
 
 
 class InterruptibleCall:
     """One call of a task, and when it is to be interrupted."""
 
-    __slots__ = ("attempt", "due", "error", "gate", "interrupted", "is_cancelled", "thread")
+    __slots__ = ("attempt", "due", "error", "gate", "interrupted", "is_cancelled", "over_at", "spared_until", "thread")
 
     def __init__(self, attempt: Attempt, due: float) -> None:
         """Make it in the thread of the job, which then holds the gate. ``due`` is by ``core.monotonic``."""
@@ -70,14 +86,30 @@ class InterruptibleCall:
         self.error: type[JobTimeout | JobCancelled] = JobTimeout
         """The exception that the interruption raises."""
         self.interrupted = self.is_cancelled = False
+        self.over_at = math.inf
+        """When the call is reported as stuck, once it is interrupted (``time.monotonic()``)."""
+        self.spared_until: float | None = None
+        """Until when it is not interrupted because it is logging (``time.monotonic()``), if that was so."""
         self.thread = threading.current_thread()
         self.gate = threading.RLock()
         self.gate.acquire()
 
+    def is_spared(self, now: float) -> bool:
+        """Whether the interruption has to wait because the job is logging.
+
+        The answer holds until another thread runs. The interrupter interrupts at once, so it does not wait in between.
+        """
+        if not _is_logging(self.thread.ident):
+            return False
+        if self.spared_until is None:
+            self.spared_until = now + LOGGING_SECONDS
+        return now < self.spared_until
+
     def interrupt(self) -> None:
         """Raise ``error`` in the job's thread; called under the gate, by the interrupter."""
-        self.error = JobCancelled if self.is_cancelled else JobTimeout
-        self.interrupted = True
+        if not self.interrupted:
+            self.error = JobCancelled if self.is_cancelled else JobTimeout
+        self.interrupted, self.spared_until = True, None
         _set_pending(self.thread.ident, self.error)
 
     def disarm(self) -> None:
@@ -99,7 +131,8 @@ class ThreadInterrupter(PeriodicThread):
     """The thread that interrupts sync jobs. It starts with the first job that has a timeout, or is cancelled.
 
     1. ``call`` calls a task in the calling thread.
-    2. At its timeout, the interrupter raises ``JobTimeout`` in that thread; after ``cancel``, ``JobCancelled``.
+    2. At its timeout, the interrupter raises ``JobTimeout`` in that thread; after ``cancel``, ``JobCancelled``. It does
+       so once more if the call goes on.
     3. If the call has not ended after ``grace`` more seconds, the interrupter reports the job as stuck, once.
     """
 
@@ -175,16 +208,42 @@ class ThreadInterrupter(PeriodicThread):
             call.due = now + _RETRY_SECONDS
             return
         try:
-            if not call.interrupted:
-                call.due = now + self._grace
-                call.interrupt()
-            else:
+            if now >= call.over_at:
                 self._calls.discard(call)
                 self._on_stuck(call)
+            elif call.is_spared(now):
+                call.due = min(now + _RETRY_SECONDS, call.over_at)
+            elif not call.interrupted:
+                call.due, call.over_at = now + _AGAIN_AFTER * self._grace, now + self._grace
+                call.interrupt()
+            else:
+                call.due = call.over_at
+                if not _is_handling(call.thread.ident):
+                    call.interrupt()
         except BaseException:
             logger.exception("A stuck job could not be given up")
         finally:
             call.gate.release()
+
+
+def _is_logging(thread_id: int | None) -> bool:
+    frame = sys._current_frames().get(thread_id or 0)  # noqa: SLF001 - its documented name
+    while frame is not None and not (frame.f_globals is vars(logging) and frame.f_code.co_name in _SPARED):
+        frame = frame.f_back
+    return frame is not None
+
+
+def _is_handling(thread_id: int | None) -> bool:
+    """Whether the thread is in an ``except`` or ``finally`` block for an interruption, or in what that calls."""
+    found: Any = sys._current_exceptions().get(thread_id or 0)  # noqa: SLF001 - its documented name
+    error: BaseException | None = found[1] if isinstance(found, tuple) else found  # a tuple on Python 3.11
+    seen = set[int]()
+    while error is not None and id(error) not in seen:  # a chain that the job has made by hand may be a ring
+        if isinstance(error, RAISED_INTO_JOBS):
+            return True
+        seen.add(id(error))
+        error = error.__context__
+    return False
 
 
 def _explain(error: Exception, call: InterruptibleCall) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from django_loco.core.compat import TASKS_LOGGER
 from django_loco.core.job import Job
+from django_loco.exceptions import RAISED_INTO_JOBS
 from django_loco.log import django_records, job_lines
 from django_loco.log.job_lines import ConsoleJobLines, DirectStream
 from django_loco.log.streams import Entry
@@ -223,6 +224,17 @@ def test_a_stream_without_a_descriptor_gets_each_line_at_once(lines):
     assert stream.getvalue().count("\n") == 1
     stream.close()
     shown.done(job(), 0.0)
+
+
+@pytest.mark.parametrize("interruption", RAISED_INTO_JOBS)
+def test_an_interruption_comes_through_a_stream_without_a_descriptor(interruption):
+    """As in a job that runs another one inside ``enqueue()``."""
+
+    def interrupt() -> str:
+        raise interruption
+
+    with pytest.raises(interruption):
+        DirectStream(io.StringIO()).add(interrupt)
 
 
 def test_nothing_is_shown_where_no_console_was_set_up(lines):

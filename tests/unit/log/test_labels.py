@@ -14,6 +14,7 @@ import pytest
 
 from django_loco.core.compat import TASKS_LOGGER
 from django_loco.core.threads.bounded_calls import BoundedCalls
+from django_loco.exceptions import RAISED_INTO_JOBS
 from django_loco.log import labels as log
 
 JOB = {"component": "worker", "job_id": "0198f3a1c2d37e4f8a1b2c3d9f3a01bc", "task": "shop.tasks.send", "attempt": 2}
@@ -199,6 +200,17 @@ def test_a_line_in_json_leaves_out_what_is_not_known():
 def test_a_line_in_json_that_cannot_be_formatted_is_a_line_all_the_same():
     entry = logging.LogRecord("shop", logging.INFO, __file__, 1, "%d jobs", ("three",), None)
     assert json.loads(log.JSONFormatter().format(entry))["message"] == "%d jobs (TypeError: its arguments do not fit)"
+
+
+@pytest.mark.parametrize("interruption", RAISED_INTO_JOBS)
+def test_an_interruption_while_a_line_in_json_is_made_comes_through(interruption):
+    class Argument:
+        def __str__(self) -> str:
+            raise interruption
+
+    entry = logging.LogRecord("shop", logging.INFO, __file__, 1, "%s", (Argument(),), None)
+    with pytest.raises(interruption):
+        log.JSONFormatter().format(entry)
 
 
 def test_a_line_in_json_carries_the_stack_if_there_is_one():

@@ -87,6 +87,17 @@ def test_what_is_not_meant_for_the_log_comes_through(raising):
         logger.warning("hello")
 
 
+@pytest.mark.parametrize("interruption", RAISED_INTO_JOBS)
+def test_an_interruption_comes_through_while_trouble_is_shown(monkeypatch, interruption):
+    class Interrupted:
+        def write(self, text: str) -> None:
+            raise interruption
+
+    monkeypatch.setattr(sys, "stderr", Interrupted())
+    with pytest.raises(interruption):
+        safe_logging.show("A line was dropped")
+
+
 @pytest.mark.parametrize("raising", [KeyboardInterrupt], indirect=True)
 def test_in_another_thread_nothing_is_meant_for_the_user(raising):
     ended: list[bool] = []

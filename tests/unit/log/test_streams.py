@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from django_loco.exceptions import RAISED_INTO_JOBS
 from django_loco.log import streams
 from django_loco.log.streams import MAX_KEPT_BYTES, NonBlockingStream, nonblocking
 
@@ -270,6 +271,24 @@ def test_a_line_that_cannot_be_made_is_dropped_and_counted(ends):
     ends.stream.write("two\n")
     assert ends.read(1) == ["two"]
     assert ends.stream.dropped == 1
+
+
+@pytest.mark.parametrize("interruption", RAISED_INTO_JOBS)
+@pytest.mark.parametrize("place", ["the line", "the write"])
+def test_an_interruption_of_a_job_that_writes_a_line_comes_through(ends, monkeypatch, place, interruption):
+    def interrupt(*args: object) -> str:
+        raise interruption
+
+    if place == "the line":
+        line = interrupt
+    else:
+        line = "one\n"
+        monkeypatch.setattr(os, "write", interrupt)
+    with pytest.raises(interruption):
+        ends.stream.add(line)
+    monkeypatch.undo()
+    ends.stream.write("two\n")
+    assert ends.read(1) == ["two"]
 
 
 @pytest.mark.usefixtures("slowly")

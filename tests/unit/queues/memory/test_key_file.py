@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from django_loco.core.job import FAILED, SUCCESSFUL, Job, Outcome
-from django_loco.exceptions import QueueFull, QueueUnavailable
+from django_loco.exceptions import RAISED_INTO_JOBS, QueueFull, QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue, key_file
 from django_loco.queues.memory.key_file import OnceKeys
@@ -111,6 +111,16 @@ def test_a_folder_that_cannot_be_written_costs_only_the_sharing(tmp_path, caplog
     queue.keys.shared = keys
     assert len(queue.enqueue([job(key="a"), job(key="a")])) == 1
     assert queue.enqueue([job(key="a")]) == []
+
+
+@pytest.mark.parametrize("interruption", RAISED_INTO_JOBS)
+def test_an_interruption_of_a_job_that_reserves_a_key_comes_through(path, monkeypatch, interruption):
+    def interrupt(*args: object) -> None:
+        raise interruption
+
+    monkeypatch.setattr(key_file, "make_folder", interrupt)
+    with pytest.raises(interruption):
+        OnceKeys(path, 3600).reserve(["a"])
 
 
 def test_a_spoilt_file_is_begun_anew(path, caplog):

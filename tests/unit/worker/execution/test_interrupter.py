@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import random
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 
 from django_loco.core.retry import Policy
 from django_loco.exceptions import JobCancelled, JobTimeout
+from django_loco.worker.execution import interrupter
 from django_loco.worker.execution.interrupter import InterruptibleCall, ThreadInterrupter
 
 from ..support import wait_until
@@ -140,10 +142,51 @@ def test_a_job_may_raise_the_same_itself(watch):
     assert watch._calls == set()
 
 
+class Slow(logging.Handler):
+    """A handler that takes a while, and passes no error on, like those of Python."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.ends: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self.ends.append(spin(self.seconds))
+        except JobTimeout:
+            self.ends.append("interrupted")
+
+
+@pytest.fixture
+def slow() -> Iterator[Slow]:
+    handler = Slow(0.3)
+    logging.getLogger("shop").addHandler(handler)
+    yield handler
+    logging.getLogger("shop").removeHandler(handler)
+
+
+def test_a_job_that_is_logging_is_interrupted_when_the_line_is_done(watch, slow, stuck):
+    def job() -> None:
+        logging.getLogger("shop").warning("row 1")
+        spin()
+
+    with pytest.raises(JobTimeout):
+        watch.call(call_of(0.02, job))
+    assert (slow.ends, stuck) == (["done"], [])
+
+
+def test_a_handler_that_blocks_does_not_put_the_interruption_off_for_long(watch, slow, monkeypatch):
+    monkeypatch.setattr(interrupter, "LOGGING_SECONDS", 0.05)
+    slow.seconds = 20
+    watch.call(call_of(0.02, lambda: logging.getLogger("shop").warning("row 1")))
+    assert slow.ends == ["interrupted"]
+
+
 def test_one_that_swallows_it_is_reported_as_stuck_once(watch, stuck):
     def job() -> str:
-        with contextlib.suppress(JobTimeout):
-            spin()
+        for _ in range(2):
+            with contextlib.suppress(JobTimeout):
+                spin()
         until = time.monotonic() + 20
         while time.monotonic() < until and not stuck:
             spin(0.01)
@@ -154,6 +197,61 @@ def test_one_that_swallows_it_is_reported_as_stuck_once(watch, stuck):
     assert watch.call(call) == "too late"
     assert [call.attempt for call in stuck] == [call]
     assert stuck[0].thread is threading.current_thread()
+
+
+def test_one_that_a_library_swallows_comes_again(stuck, monkeypatch):
+    monkeypatch.setattr(interrupter, "_AGAIN_AFTER", 0.01)
+    watch = ThreadInterrupter(stuck.append, grace=5)
+
+    def job() -> None:
+        with contextlib.suppress(Exception):
+            spin()
+        spin()
+
+    with pytest.raises(JobTimeout, match="longer than its timeout"):
+        watch.call(call_of(0.05, job))
+    watch.end()
+    assert stuck == []
+
+
+def clean_up_in_except(go_on: Callable[[], None]) -> None:
+    try:
+        spin()
+    except JobTimeout:
+        go_on()
+
+
+def clean_up_in_finally(go_on: Callable[[], None]) -> None:
+    with contextlib.suppress(JobTimeout):
+        try:
+            spin()
+        finally:
+            go_on()
+
+
+def clean_up_while_another_error_is_handled(go_on: Callable[[], None]) -> None:
+    try:
+        spin()
+    except JobTimeout:
+        try:
+            raise KeyError from None
+        except KeyError:
+            go_on()
+
+
+@pytest.mark.parametrize(
+    "job",
+    [clean_up_in_except, clean_up_in_finally, clean_up_while_another_error_is_handled],
+    ids=lambda job: job.__name__,
+)
+def test_a_long_clean_up_is_not_interrupted(watch, stuck, job):
+    def go_on() -> None:
+        wait_until(lambda: stuck)
+        done.append("cleaned up")
+
+    done: list[str] = []
+    watch.call(call_of(0.05, lambda: job(go_on)))
+    assert done == ["cleaned up"]
 
 
 def test_one_in_c_code_is_reported_as_stuck_and_interrupted_when_it_returns(watch, stuck):
