@@ -40,6 +40,9 @@ _SECOND, _MILLISECOND = 0.9995, 0.001
 #: The parts of a label, in the order of the JSON form.
 FIELDS = ("component", "job_id", "task", "attempt", "request_id", "duration")
 
+#: The attribute of a record with its ``FIELDS``.
+_FIELDS = "_loco"
+
 #: The component of a line without one, by its logger.
 _COMPONENT_OF_LOGGER = {
     "django.server": "web",
@@ -135,7 +138,11 @@ def _by_logger(name: str) -> str:
 
 
 class LabelFilter(logging.Filter):
-    """Passes every record, and sets its attributes ``label`` and ``FIELDS``."""
+    """Passes every record, and sets its attributes ``label`` and ``FIELDS``, except those that the project has set.
+
+    The values for the lines of django-loco are kept apart, in a private attribute: ``extra={"task": ...}`` and filters
+    of the project may use the same common names.
+    """
 
     def __init__(self, component: str = "") -> None:
         """``component`` is the label of lines whose component is not known."""
@@ -144,25 +151,28 @@ class LabelFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Set the attributes unless an earlier ``LabelFilter`` has, which ran in the thread that logged."""
-        if not hasattr(record, "label"):
-            fields = fields_of(record, self.component)
-            record.__dict__.setdefault(
-                "duration", fields.pop("duration")
-            )  # the project may use this common name itself
-            record.__dict__.update(fields)
-            record.label = label(record)
+        attributes = record.__dict__
+        if _FIELDS not in attributes:
+            fields = attributes[_FIELDS] = fields_of(record, self.component)
+            public = {**fields, "label": label(record)}
+            if not attributes.keys().isdisjoint(public):
+                public = {name: value for name, value in public.items() if name not in attributes}
+            attributes.update(public)
         return True
+
+
+_set_labels = LabelFilter().filter
 
 
 def label(record: logging.LogRecord) -> str:
     """Return ``[worker] send#9f3a01bc/2`` from the attributes of a filtered record, without missing parts."""
-    component = record.__dict__["component"]
+    component = record.__dict__[_FIELDS]["component"]
     return f"{f'[{component}]' if component else ''} {place_label(record)}".strip()
 
 
 def place_label(record: logging.LogRecord) -> str:
     """Return ``send#9f3a01bc/2 request=5f0c77de`` in a job of a request, ``request#5f0c77de`` in the request itself."""
-    fields = record.__dict__
+    fields = record.__dict__[_FIELDS]
     if fields["job_id"]:
         return job_label(fields["task"], fields["job_id"], fields["attempt"], fields["request_id"])
     request = one_line(fields["request_id"][-8:])
@@ -212,7 +222,7 @@ class LabelFormatter(logging.Formatter):
             self.flush_next()
         place = "" if isinstance(self.inner, PlainFormatter) else place_label(record)
         text = indented(scrubbed(self.inner.format(self._plain(record)), _secrets.get()))
-        component = component_label(record.__dict__["component"], colour=self.colour)
+        component = component_label(record.__dict__[_FIELDS]["component"], colour=self.colour)
         return " ".join(part for part in (component, place, text) if part)
 
     def _plain(self, record: logging.LogRecord) -> logging.LogRecord:
@@ -247,9 +257,9 @@ class PlainFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
         """Return the line without its traceback."""
-        LabelFilter().filter(record)
+        _set_labels(record)
         place, level = place_label(record), f"{record.levelname}:" if record.levelno >= logging.WARNING else ""
-        message = _state(record) if record.__dict__["job_id"] else ""
+        message = _state(record) if record.__dict__[_FIELDS]["job_id"] else ""
         record.message = " ".join(part for part in (place, level, message or record.message) if part)
         return super().formatMessage(record)
 
@@ -265,7 +275,7 @@ class PlainFormatter(logging.Formatter):
 def _state(record: logging.LogRecord) -> str:
     """Return the state and duration in Django's ``Task id=... path=... state=...``: the label says the rest."""
     if record.name == TASKS_LOGGER and str(record.msg).endswith("state=%s") and isinstance(record.args, tuple):
-        duration = record.__dict__.get("duration", "")
+        duration = record.__dict__[_FIELDS]["duration"]
         after = f" after {duration_text(duration)}" if isinstance(duration, float) else ""
         return f"{str(record.args[-1]).lower()}{after}"
     return ""
@@ -300,8 +310,10 @@ class JSONFormatter(logging.Formatter):
         self.filter(record)
         if record.levelno >= logging.ERROR:
             self.flush_next()
-        optional = {name: getattr(record, name, "") for name in (*FIELDS, "status_code")}
-        optional |= {
+        fields = record.__dict__[_FIELDS]
+        optional = {
+            **{name: value if value != "" else getattr(record, name, "") for name, value in fields.items()},
+            "status_code": getattr(record, "status_code", ""),
             "exception": self.formatException(record.exc_info) if record.exc_info else "",
             "stack": record.stack_info or "",
         }

@@ -145,11 +145,25 @@ def test_the_end_of_an_attempt_says_how_long_it_took(job):
     assert "duration" not in json.loads(log.JSONFormatter().format(record()))
 
 
-def test_a_duration_of_the_projects_own_is_kept(job):
+@pytest.mark.parametrize("name", [*log.FIELDS, "label"])
+def test_an_attribute_of_the_projects_own_is_kept_and_the_label_is_ours(job, name):
+    """As of ``extra={"label": "cat"}``, or of a filter that sets ``request_id``."""
     entry = record()
-    entry.duration = "3 weeks"
-    log.LabelFilter().filter(entry)
-    assert entry.duration == "3 weeks"
+    setattr(entry, name, "3 weeks")
+    line = log.LabelFormatter(log.PlainFormatter()).format(entry)
+    assert line.startswith("[worker]    [")
+    assert line.endswith("] send#9f3a01bc/2 hello")
+    assert log.LabelFormatter(logging.Formatter(f"%({name})s")).format(entry).endswith("send#9f3a01bc/2 3 weeks")
+    assert json.loads(log.JSONFormatter().format(entry)).items() >= JOB.items()
+    if name != "label":
+        assert entry.__dict__["label"] == "[worker] send#9f3a01bc/2"
+
+
+def test_a_line_in_json_has_a_request_id_of_the_projects_own(job):
+    entry = record()
+    entry.request_id = "REQ-42"
+    fields = json.loads(log.JSONFormatter().format(entry))
+    assert fields.items() >= (JOB | {"request_id": "REQ-42"}).items()
 
 
 def fail() -> None:
