@@ -14,7 +14,8 @@ from django.conf import settings
 
 from ..core.compat import TASKS_LOGGER
 from .bounded import use_threads
-from .django_records import OwnHandler, force_level, handlers_of, is_on_console, passes, refuse_tasks
+from .django_records import OwnHandler, force_level, handlers_of, is_on_console, refuse_tasks
+from .filters import filter_once, has_filters, passes
 from .job_lines import ConsoleJobLines, DirectStream, show_job_lines
 from .labels import JSONFormatter, LabelFormatter, PlainFormatter, bound
 from .safe import get_logger, show_with
@@ -61,6 +62,7 @@ def set_up_console(
             handler.setStream(stream)
         _label(handler, component, form, colour=colour)
     use_threads(_handlers())
+    _ask_filters_once()
     for name in names:
         _show(logging.getLogger(name), component, form, colour=colour)  # noqa: TID251 - to set it up
     _show_jobs(component, form, colour=colour)
@@ -81,6 +83,12 @@ def _spare_djangos_handlers() -> None:
     if "django" not in logging_setting.get("loggers", {}):
         for handler in logging.getLogger("django").handlers:  # noqa: TID251 - to set it up
             handler.addFilter(refuse_tasks)
+
+
+def _ask_filters_once() -> None:
+    for handler in _handlers():
+        if is_on_console(handler) and has_filters(handler):
+            filter_once(handler)
 
 
 def _handlers() -> list[logging.Handler]:

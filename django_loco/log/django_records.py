@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+from typing import Any
 
-from django.utils.log import AdminEmailHandler
+from django.utils.log import AdminEmailHandler, RequireDebugFalse, RequireDebugTrue
 
 from ..core.compat import TASKS_LOGGER
-from ..exceptions import RAISED_INTO_JOBS
-from .bounded import HandlerThread
+from .filters import passes_ends
 from .streams import is_standard
 
 #: Handlers whose lines no console shows.
@@ -26,6 +26,8 @@ _ELSEWHERE = (
     logging.handlers.SysLogHandler,
     AdminEmailHandler,
 )
+#: Filters without a state, which may be asked at any time.
+_STATELESS = (logging.Filter, RequireDebugFalse, RequireDebugTrue)
 
 _logger = logging.getLogger(TASKS_LOGGER)  # noqa: TID251 - it is Django's
 _record = logging.LogRecord(
@@ -68,7 +70,7 @@ def hears_tasks() -> bool:
 
 def sees_tasks() -> bool:
     """Whether a handler of the project shows these records on the console."""
-    return _logger.isEnabledFor(logging.INFO) and any(map(is_on_console, _listeners()))
+    return _logger.isEnabledFor(logging.INFO) and any(map(_shows_ends, _listeners()))
 
 
 def is_on_console(handler: logging.Handler) -> bool:
@@ -97,23 +99,14 @@ def _listeners() -> list[logging.Handler]:
     if _is_forced:
         return []
     found = [each for each in handlers_of(_logger) if each.level <= logging.INFO and not isinstance(each, _NOT_MEANT)]
-    return [handler for handler in found if not handler.filters or _passes(handler)] if found else found
+    return [handler for handler in found if not any(map(_refuses, handler.filters))] if found else found
 
 
-def passes(handler: logging.Handler, record: logging.LogRecord) -> bool:
-    """Whether the filters of ``handler`` take ``record``. Does not give it to the thread of the handler."""
-    filters = [each for each in handler.filters if not isinstance(each, HandlerThread)]
-    if len(filters) == len(handler.filters):
-        return bool(handler.filter(record))
-    others = logging.Filterer()
-    others.filters = filters
-    return bool(others.filter(record))
+def _refuses(each: Any) -> bool:
+    """Whether a filter certainly refuses these records. Only those without a state are asked: there is no record."""
+    return each is refuse_tasks or (type(each) in _STATELESS and not each.filter(_record))
 
 
-def _passes(handler: logging.Handler) -> bool:
-    try:
-        return passes(handler, _record)
-    except (KeyboardInterrupt, *RAISED_INTO_JOBS):
-        raise
-    except BaseException:  # noqa: BLE001 - the filter is the project's, and will be called once more with a record
-        return True
+def _shows_ends(handler: logging.Handler) -> bool:
+    """Whether ``handler`` is on the console, and its filters have passed the last such record of a job, if any."""
+    return is_on_console(handler) and passes_ends(handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import logging.config
@@ -9,6 +10,7 @@ import sys
 import threading
 import warnings
 from contextvars import copy_context
+from types import SimpleNamespace
 
 import pytest
 from django.test import override_settings
@@ -16,7 +18,9 @@ from django.utils.log import DEFAULT_LOGGING
 
 from django_loco.core.compat import TASKS_LOGGER
 from django_loco.core.job import Job
-from django_loco.log import django_records, job_lines
+from django_loco.core.threads import DaemonThread
+from django_loco.log import bounded, django_records, job_lines
+from django_loco.log.bounded import HandlerThread
 from django_loco.log.console import set_up_console, wants_colour
 from django_loco.log.job_lines import show_job_lines
 from django_loco.log.labels import bind
@@ -284,6 +288,72 @@ def test_a_file_of_the_project_gets_djangos_record_and_the_console_our_line(cons
     assert ["done in 12 ms" in line for line in console.lines] == [True]
     [file] = [each for each in logging.getLogger(named).handlers if isinstance(each, logging.FileHandler)]
     file.close()
+
+
+class Once(logging.Filter):
+    """A filter that passes each message once, as in the Python cookbook."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        self.seen.append(record.getMessage())
+        return self.seen.count(self.seen[-1]) == 1
+
+
+def filtered_once() -> Once:
+    """Return the filter of the console handler of a project."""
+    configure(**ON_CONSOLE, root={"handlers": ["console"], "level": "INFO"})
+    logging.root.handlers[:] = [each for each in logging.root.handlers if type(each) is logging.StreamHandler]
+    [handler] = logging.root.handlers
+    found = Once()
+    handler.addFilter(found)
+    return found
+
+
+@pytest.mark.parametrize("name", ["shop", "django_loco.worker", TASKS_LOGGER])
+def test_a_filter_of_the_project_sees_each_record_once(console, name):
+    once = filtered_once()
+    set_up_console("worker")
+    logging.getLogger(name).error("failed")
+    assert once.seen == ["failed"]
+    assert len(console.lines) == 1
+
+
+@pytest.mark.parametrize("is_above", [True, False])
+def test_a_filter_of_a_handler_in_a_thread_of_its_own_sees_each_record_once(console, is_above):
+    once = filtered_once()
+    set_up_console("worker")
+    stream = io.StringIO()
+    handler = logging.root.handlers[0]
+    handler.stream = SimpleNamespace(stream=sys.stderr, write=stream.write, flush=stream.flush)
+    handler.addFilter(HandlerThread(handler))
+    logger = logging.getLogger("shop" if is_above else "django_loco")
+    thread = DaemonThread(target=logger.error, args=("failed",))
+    thread.start()
+    thread.join()
+    bounded.drain()
+    assert once.seen == ["failed"]
+    assert stream.getvalue().count("failed") == 1
+
+
+def test_a_filter_of_the_project_sees_no_record_that_there_is_not(console):
+    once = filtered_once()
+    set_up_console("worker")
+    for _ in range(2):
+        labelled(end_well)
+    assert [message.split()[0] for message in once.seen] == ["Task", "Task"]
+    assert "done in" not in "".join(console.lines[:1])
+
+
+def test_if_a_filter_of_the_project_refuses_djangos_records_our_lines_come(console, monkeypatch):
+    once = filtered_once()
+    set_up_console("worker")
+    monkeypatch.setattr(once, "filter", lambda record: record.name != TASKS_LOGGER)
+    for _ in range(2):
+        labelled(end_well)
+    assert ["done in 12 ms" in line for line in console.lines] == [True, True]
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

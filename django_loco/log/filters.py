@@ -1,0 +1,78 @@
+"""Asks the filters of a handler whether it will show a record, before ``logging`` does.
+
+A filter of the project may count, or pass each message once. So it has to see each record once, and no record that was
+never logged: its answer is kept until the turn of its handler has come.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ..core.compat import TASKS_LOGGER
+from .bounded import HandlerThread
+
+
+class FilteredOnce:
+    """Takes the place of the method ``filter`` of a handler."""
+
+    def __init__(self, handler: logging.Handler) -> None:
+        self._handler = handler
+        self._filter = handler.filter
+        self._answers: WeakKeyDictionary[logging.LogRecord, Any] = WeakKeyDictionary()
+        self.passes_ends = True
+        """Whether the last of Django's records about a job that has ended well has passed."""
+
+    def __call__(self, record: logging.LogRecord) -> Any:
+        """Return what ``logging`` expects of the method: whether the record passes, or another record in its place."""
+        answer = self.answer(record)
+        taken = answer if isinstance(answer, logging.LogRecord) else record
+        threads = [each for each in self._handler.filters if isinstance(each, HandlerThread)]
+        return answer and all(thread.filter(taken) for thread in threads) and answer
+
+    def answer(self, record: logging.LogRecord) -> Any:
+        """Return the answer of the filters, which are asked once. Does not give the record to the handler's thread."""
+        if record not in self._answers:
+            answer = self._answers[record] = self._ask(record)
+            if record.name == TASKS_LOGGER and record.levelno == logging.INFO and _is_end(record.args):
+                self.passes_ends = bool(answer)
+        return self._answers[record]
+
+    def _ask(self, record: logging.LogRecord) -> Any:
+        others = logging.Filterer()
+        others.filters = [each for each in self._handler.filters if not isinstance(each, HandlerThread)]
+        return (self._filter if len(others.filters) == len(self._handler.filters) else others.filter)(record)
+
+
+def has_filters(handler: logging.Handler) -> bool:
+    """Whether a handler may refuse a record for another reason than its level."""
+    return any(not isinstance(each, HandlerThread) for each in handler.filters) or not _is_plain(handler)
+
+
+def filter_once(handler: logging.Handler) -> FilteredOnce:
+    """Let the filters of ``handler`` see each record once from now on."""
+    found: Any = handler.filter
+    if isinstance(found, FilteredOnce):
+        return found
+    new = vars(handler)["filter"] = FilteredOnce(handler)
+    return new
+
+
+def passes(handler: logging.Handler, record: logging.LogRecord) -> bool:
+    """Whether the filters of ``handler`` take ``record``, of which they may hear later."""
+    return not has_filters(handler) or bool(filter_once(handler).answer(record))
+
+
+def passes_ends(handler: logging.Handler) -> bool:
+    """Whether the filters of ``handler`` have passed the last of Django's records about a job that has ended well."""
+    found: Any = handler.filter
+    return found.passes_ends if isinstance(found, FilteredOnce) else True
+
+
+def _is_end(args: Any) -> bool:
+    return isinstance(args, tuple) and args[-1:] == ("SUCCESSFUL",)
+
+
+def _is_plain(handler: logging.Handler) -> bool:
+    return getattr(handler.filter, "__func__", None) is logging.Filterer.filter
