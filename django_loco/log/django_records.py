@@ -8,24 +8,15 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+from collections.abc import Iterator
 from typing import Any
 
-from django.utils.log import AdminEmailHandler, RequireDebugFalse, RequireDebugTrue
+from django.utils.log import RequireDebugFalse, RequireDebugTrue
 
 from ..core.compat import TASKS_LOGGER
 from .filters import passes_ends
 from .streams import is_standard
 
-#: Handlers whose lines no console shows.
-_ELSEWHERE = (
-    logging.FileHandler,
-    logging.NullHandler,
-    logging.handlers.HTTPHandler,
-    logging.handlers.SMTPHandler,
-    logging.handlers.SocketHandler,
-    logging.handlers.SysLogHandler,
-    AdminEmailHandler,
-)
 #: Filters without a state, which may be asked at any time.
 _STATELESS = (logging.Filter, RequireDebugFalse, RequireDebugTrue)
 
@@ -74,10 +65,20 @@ def sees_tasks() -> bool:
 
 
 def is_on_console(handler: logging.Handler) -> bool:
-    """Whether ``handler`` may write to stdout or stderr."""
+    """Whether ``handler`` writes to stdout or stderr, itself or by handlers that it calls."""
     if isinstance(handler, logging.StreamHandler):
         return is_standard(handler.stream)
-    return not isinstance(handler, _ELSEWHERE)
+    console: Any = getattr(handler, "console", None)  # of Rich
+    file = getattr(console, "file", None)
+    return (file is not None and is_standard(file)) or any(map(is_on_console, _called_by(handler)))
+
+
+def _called_by(handler: logging.Handler) -> Iterator[logging.Handler]:
+    """Yield the handlers to which ``handler`` gives its records, as far as that is known."""
+    listener: Any = getattr(handler, "listener", None)  # of a QueueHandler, from Python 3.12 on
+    for each in (*getattr(listener, "handlers", ()), getattr(handler, "target", None)):
+        if isinstance(each, logging.Handler):
+            yield each
 
 
 def handlers_of(logger: logging.Logger | None) -> list[logging.Handler]:

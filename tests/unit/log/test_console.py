@@ -356,6 +356,21 @@ def test_if_a_filter_of_the_project_refuses_djangos_records_our_lines_come(conso
     assert ["done in 12 ms" in line for line in console.lines] == [True, True]
 
 
+class Remote(logging.Handler):
+    """A handler of a class that nobody knows, which sends its records elsewhere."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        pass
+
+
+@pytest.mark.parametrize("name", ["django_loco.worker", TASKS_LOGGER])
+def test_a_handler_that_sends_elsewhere_does_not_silence_the_console(console, name):
+    configure(handlers={"own": {"()": Remote}}, root={"handlers": ["own"], "level": "INFO"})
+    set_up_console("worker")
+    logging.getLogger(name).error("failed")
+    assert ["failed" in line for line in console.lines] == [True]
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_trouble_with_the_log_is_a_line_whatever_handlers_there_are(console, form):
     configure(handlers={"own": {"class": "logging.Handler"}}, root={"handlers": ["own"], "level": "INFO"})

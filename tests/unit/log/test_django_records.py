@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import logging
+import logging.handlers
+import queue
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from _pytest.logging import LogCaptureHandler
@@ -93,6 +96,40 @@ def test_a_filter_that_may_have_a_state_is_not_asked_without_a_record(tasks):
 def test_a_filter_of_python_is_asked(tasks, name, expected):
     add(tasks, logging.StreamHandler(sys.stderr)).addFilter(logging.Filter(name))
     assert heard_and_seen() == (expected, expected)
+
+
+class Emitting(logging.Handler):
+    """A handler of a class that is not known."""
+
+    def __init__(self, **attributes: object) -> None:
+        super().__init__()
+        vars(self).update(attributes)
+
+
+def test_a_handler_of_an_unknown_class_hears_of_them_and_is_not_on_the_console(tasks):
+    add(tasks, Emitting())
+    assert heard_and_seen() == (True, False)
+
+
+@pytest.mark.parametrize("place", ["stderr", "memory"])
+def test_a_handler_of_rich_is_on_the_console_if_its_file_is(tasks, place):
+    add(tasks, Emitting(console=SimpleNamespace(file=sys.stderr if place == "stderr" else io.StringIO())))
+    assert heard_and_seen() == (True, place == "stderr")
+
+
+@pytest.mark.parametrize("place", ["stderr", "memory"])
+@pytest.mark.parametrize("kind", ["queue", "memory"])
+def test_a_handler_is_on_the_console_if_it_gives_its_records_to_one_that_is(tasks, kind, place):
+    """As a handler with a queue does, which names its listener from Python 3.12 on."""
+    last = logging.StreamHandler(sys.stderr if place == "stderr" else io.StringIO())
+    if kind == "memory":
+        first: logging.Handler = logging.handlers.MemoryHandler(1, target=last)
+    else:
+        first = logging.handlers.QueueHandler(queue.Queue())
+        first.listener = logging.handlers.QueueListener(first.queue, last)  # type: ignore[attr-defined]
+    add(tasks, first)
+    assert heard_and_seen() == (True, place == "stderr")
+    first.close()
 
 
 def test_nobody_gets_a_record_only_because_it_was_asked(tasks):
