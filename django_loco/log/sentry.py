@@ -8,6 +8,8 @@ A job that fails for good is reported with its exception. The event that the SDK
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from ..core.compat import TASKS_LOGGER
@@ -46,6 +48,23 @@ def report(error: BaseException | None) -> None:
         raise
     except Exception as problem:  # noqa: BLE001 - as above
         logger.debug("Could not report an error to Sentry: %s", problem)
+
+
+@contextmanager
+def without_event() -> Iterator[None]:
+    """Make no event of what is logged within the block, only a breadcrumb.
+
+    It is about a failure whose exception is reported, or that another attempt follows.
+    """
+    with ExitStack() as stack:
+        if (sdk := _active()) is not None:
+            try:
+                stack.enter_context(sdk.new_scope()).add_event_processor(lambda _event, _hint: None)
+            except RAISED_INTO_JOBS:
+                raise
+            except Exception as error:  # noqa: BLE001 - as above
+                logger.debug("Could not keep a log line from Sentry: %s", error)
+        yield
 
 
 def _active() -> Any:

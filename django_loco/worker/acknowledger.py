@@ -36,6 +36,7 @@ from ..core.backoff import Backoff
 from ..core.job import FAILED, Job, Outcome
 from ..exceptions import JobsLocked, QueueUnavailable
 from ..jobs.states import cancellation_of
+from ..log import sentry
 from ..log.plain_text import one_line
 from ..log.safe import get_logger
 from ..queues import Claim, Queue
@@ -225,7 +226,8 @@ class Acknowledger:
                 pending.outcome, pending.error = whole, error
             else:
                 if not refused and short.error is not None:
-                    logger.error("The outcome of %s is replaced. %s", pending.name, short.error.traceback.strip())
+                    with sentry.without_event():
+                        logger.error("The outcome of %s is replaced. %s", pending.name, short.error.traceback.strip())
                 return
         if not isinstance(pending.error, QueueUnavailable):
             logger.error("The outcome of %s cannot be stored and is dropped", pending.name, exc_info=pending.error)

@@ -53,6 +53,30 @@ with sentry_sdk.isolation_scope() as scope:
 """
 
 
+#: Jobs that fail without a call that returns: given up, on the last attempt or before it, and lost with their workers.
+FAIL_OTHERWISE = """
+import dataclasses
+from contextvars import Context
+from django_loco.core.compat import TaskError
+from django_loco.core.job import FAILED, Job, utcnow
+from django_loco.exceptions import JobTimeout
+from django_loco.worker.claimed_job import ClaimedJob
+from django_loco.worker.execution.announcements import announce_apart, announce_lost
+from django_loco.worker.execution.attempt import prepare
+from django_loco.worker.execution.executor import give_up
+
+new = Job(task_path="pages.errors.fail", backend="default", arguments="[[1],{}]", options={"max_attempts": 2})
+for attempts in ((), ("w",)):
+    one = dataclasses.replace(new.claimed(worker_id="w", token="t", at=utcnow()), worker_ids=attempts)
+    error = JobTimeout("it hangs")
+    error.add_note("It was at line 7.")
+    Context().run(give_up, prepare(ClaimedJob(one)), error)
+
+error = TaskError(exception_class_path="django_loco.exceptions.LostJob", traceback="LostJob: gone")
+announce_apart(announce_lost, dataclasses.replace(new, status=FAILED, errors=(error,)))
+"""
+
+
 @pytest.fixture
 def project(project: Project) -> Project:
     project.change("site_settings.py", "DEBUG = True", "DEBUG = True\n" + SETTINGS)
@@ -83,3 +107,13 @@ def test_events_carry_their_job_and_nothing_of_others(project: Project, mode: st
     assert complaint["logentry"]["formatted"] == "no stock"
     assert complaint["tags"].items() >= {"task": "pages.errors.complain", "queue": "default"}.items()
     assert [event for event in [*failures, complaint] if event.get("user") or "customer" in event["tags"]] == []
+
+
+def test_a_job_that_is_given_up_or_lost_is_one_event(project: Project) -> None:
+    project.manage("shell", "--verbosity", "0", "-c", FAIL_OTHERWISE)
+    found = events(project)
+    assert [event["exception"]["values"][-1]["type"] for event in found] == ["JobTimeout", "LostJob"]
+    assert ["logentry" in event for event in found] == [False, False]
+    assert found[0]["tags"]["attempt"] == "2"
+    crumbs = [crumb["message"] for crumb in found[0]["breadcrumbs"]["values"]]
+    assert any("pages.errors.fail is given up: it hangs" in crumb for crumb in crumbs)

@@ -126,7 +126,8 @@ def announce_apart(announcement: Callable[..., None], *args: Any) -> None:
 def announce_lost(job: Job) -> None:
     """Log that ``job`` has failed as lost and send ``task_finished``, because the dead worker cannot."""
     label(job)
-    logger.error("%s has failed: it took its worker down %d times", one_line(job.task_path), job.lost)
+    with sentry.without_event():
+        logger.error("%s has failed: it took its worker down %d times", one_line(job.task_path), job.lost)
     _announce_failure(job, LostJob)
 
 

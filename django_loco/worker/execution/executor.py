@@ -164,7 +164,8 @@ def give_up(attempt: Attempt, error: JobTimeout | JobCancelled) -> Outcome:
     """Fail a job that cannot be stopped, after the caller has decided on its outcome."""
     label(attempt.job)
     attempt.duration = attempt.claimed.duration = time.monotonic() - attempt.began_at
-    logger.error("%s is given up: %s", attempt.job.task_path, "\n".join([str(error), *error.__notes__]))
+    with sentry.without_event():
+        logger.error("%s is given up: %s", attempt.job.task_path, "\n".join([str(error), *error.__notes__]))
     try:
         raise error
     except RAISED_INTO_JOBS:
