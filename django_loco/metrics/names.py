@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from ..queues.records.minutes import Labels, Minute, summed
 
@@ -11,6 +12,8 @@ MAX_NAMES = 1_000
 OTHER = "(other)"
 #: The number of characters of a name that are kept.
 MAX_LENGTH = 200
+
+T = TypeVar("T")
 
 
 class BoundedNames:
@@ -32,6 +35,18 @@ class BoundedNames:
         self._queue_names.add(queue_shown)
         names = self._names[queue_name, task_path] = queue_shown, task_shown
         return names
+
+
+def grouped(items: Iterable[T], name: Callable[[T], str], first: Iterable[str] = ()) -> dict[str, list[T]]:
+    """Return ``items`` by ``name``: those in ``first``, then the first in the alphabet up to ``MAX_NAMES``.
+
+    All others are under ``OTHER``. A name in ``first`` may have no items.
+    """
+    found: dict[str, list[T]] = {each: [] for each in sorted(first)}
+    for each in sorted(items, key=name):
+        is_kept = name(each) in found or len(found) < MAX_NAMES
+        found.setdefault(name(each) if is_kept else OTHER, []).append(each)
+    return found
 
 
 def bounded(totals: Sequence[Minute]) -> list[Minute]:

@@ -1,18 +1,17 @@
 """The metrics of all jobs, the same whichever process is asked: counters from the statistics, gauges from the queues.
 
 The number of labels is bounded: each process counts under at most ``MAX_NAMES`` pairs of queue and task, and a page
-shows as many; all others are ``(other)``.
+shows as many, and as many queues and limits; all others are ``(other)``. Queues that ``TASKS`` names are always shown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 from typing import get_args
 
 from ...metrics.arrivals import ENQUEUED
 from ...metrics.exposition import Family, Kind
-from ...metrics.names import MAX_NAMES, bounded
+from ...metrics.names import bounded, grouped
 from ...metrics.tally import FAILURE, LOST, SUCCESS
 from ...queues.records.minutes import BOUNDS, Minute, summed
 from ...queues.records.pauses import JobKind
@@ -63,10 +62,10 @@ class MetricsPage:
         self._add_queues(alias, found)
         for kind in get_args(JobKind):
             self._pauses.add(sum(pause.kind == kind for pause in found.pauses), backend=alias, kind=kind)
-        for each in islice(found.limits, MAX_NAMES):
+        for name, limits in grouped(found.limits, lambda each: each.name).items():
             for state in ("waiting", "running"):
-                self._limited.add(getattr(each, state), backend=alias, limit=each.name, state=state)
-            self._closed.add(each.closed, backend=alias, limit=each.name)
+                self._limited.add(sum(getattr(each, state) for each in limits), backend=alias, limit=name, state=state)
+            self._closed.add(sum(each.closed for each in limits), backend=alias, limit=name)
         if found.size is not None:
             self._size.add(found.size, backend=alias)
         alive = [worker for worker in found.workers if worker.is_alive]
@@ -79,13 +78,12 @@ class MetricsPage:
         self._add_counts(alias, bounded(found.totals))
 
     def _add_queues(self, alias: str, found: Snapshot) -> None:
-        known = {each.queue: each for each in islice(found.queues, MAX_NAMES)}
-        for name in sorted(found.names | known.keys()):
-            stats, labels = known.get(name), {"backend": alias, "queue": name}
+        for name, queues in grouped(found.queues, lambda each: each.queue, found.names).items():
+            labels = {"backend": alias, "queue": name}
             for state in ("ready", "running", "failed", "done"):
-                self._jobs.add(getattr(stats, state, 0), **labels, state=state)
-            self._age.add((stats and stats.oldest_due_age) or 0.0, **labels)
-            self._paused.add(bool(stats and stats.is_paused), **labels)
+                self._jobs.add(sum(getattr(each, state) for each in queues), **labels, state=state)
+            self._age.add(max((each.oldest_due_age or 0.0 for each in queues), default=0.0), **labels)
+            self._paused.add(any(each.is_paused for each in queues), **labels)
 
     def _add_counts(self, alias: str, totals: Sequence[Minute]) -> None:
         runs = []

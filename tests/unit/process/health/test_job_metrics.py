@@ -6,6 +6,7 @@ import pytest
 
 from django_loco import jobs
 from django_loco.core.job import utcnow
+from django_loco.metrics import names
 from django_loco.metrics.exposition import text_of
 from django_loco.process.health import job_metrics
 from django_loco.process.health.snapshots import Snapshot
@@ -97,6 +98,43 @@ def test_limits_are_shown_by_their_names_and_keys_are_counted(shown):
         'loco_limit_jobs{backend="default",limit="api",state="running"} 2',
         'loco_limit_closed_keys{backend="default",limit="api"} 3',
     } <= shown(Snapshot([], [], [], frozenset(), limits=[state]))
+
+
+def test_queues_beyond_the_limit_are_shown_together_and_those_of_the_settings_by_name(shown, monkeypatch):
+    monkeypatch.setattr(names, "MAX_NAMES", 3)
+    found = [
+        stats("z", ready=7, age=70.0),
+        stats("customer-1", ready=1, age=10.0),
+        stats("customer-2", ready=2),
+        stats("customer-3", ready=3, age=30.0),
+        stats("customer-4", ready=4, age=20.0, is_paused=True),
+        stats("(other)", ready=5),
+    ]
+    lines = shown(Snapshot(found, [], [], frozenset({"z", "y"})))
+    numbers = {line for line in lines if 'state="ready"' in line or "age" in line or "paused{" in line}
+    other = 'backend="default",queue="(other)"'
+    assert numbers >= {
+        'loco_queue_jobs{backend="default",queue="z",state="ready"} 7',
+        'loco_queue_oldest_due_age_seconds{backend="default",queue="z"} 70',
+        'loco_queue_jobs{backend="default",queue="y",state="ready"} 0',
+        f'loco_queue_jobs{{{other},state="ready"}} 15',
+        f"loco_queue_oldest_due_age_seconds{{{other}}} 30",
+        f"loco_queue_paused{{{other}}} 1",
+    }
+    assert len([line for line in lines if line.startswith("loco_queue_oldest_due_age_seconds{")]) == 3
+
+
+def test_limits_beyond_the_limit_of_names_are_shown_together(shown, monkeypatch):
+    monkeypatch.setattr(names, "MAX_NAMES", 1)
+    rest = {"concurrency": 2, "rate": None, "burst": 1, "is_changed": False, "opens_at": None}
+    numbers = {"waiting": 7, "running": 2, "closed": 3}
+    found = [jobs.LimitState(backend="default", name=name, **rest, **numbers) for name in ("a", "b", "c")]
+    assert {
+        'loco_limit_jobs{backend="default",limit="a",state="waiting"} 7',
+        'loco_limit_jobs{backend="default",limit="(other)",state="waiting"} 14',
+        'loco_limit_jobs{backend="default",limit="(other)",state="running"} 4',
+        'loco_limit_closed_keys{backend="default",limit="(other)"} 6',
+    } <= shown(Snapshot([], [], [], frozenset(), limits=found))
 
 
 def test_only_live_workers_count(shown):
