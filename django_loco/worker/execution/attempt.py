@@ -120,7 +120,7 @@ def put_off_unstarted(job: Job, error: BaseException) -> Outcome:
     return replace(released, errors_kept=loco_settings().ERRORS_KEPT)
 
 
-def _told_by(error: BaseException) -> BaseException:
+def told_by(error: BaseException) -> BaseException:
     """Return what a job tells, if ``asyncio.TaskGroup`` has put it into a group; otherwise ``error``."""
     parts = list(_parts_of(error))
     return parts[0] if all(isinstance(part, TOLD) for part in parts) else error
@@ -311,7 +311,7 @@ class Attempt:
             return self._cancelled()
         if suspended := outcome_of(self.claimed, error):
             return suspended
-        error = _told_by(beside_suspension(error) or error)
+        error = told_by(beside_suspension(error) or error)
         if isinstance(error, Interrupted):
             return self._interrupted()
         if isinstance(error, Snooze | Throttled):

@@ -55,7 +55,7 @@ from .announcements import (
     is_retry,
     label,
 )
-from .attempt import Attempt, prepare
+from .attempt import Attempt, prepare, told_by
 from .context import has_unsaved, save_rest
 
 logger = get_logger("django_loco.worker")
@@ -154,10 +154,15 @@ def _record_end(attempt: Attempt, outcome: Outcome) -> None:
     attempt.conclude(outcome)
     if outcome.status == SUCCESSFUL:
         job_lines.done(attempt.job, attempt.duration)
+    elif (error := sys.exception()) is not None:
+        _record_failure(attempt, told_by(error))
+
+
+def _record_failure(attempt: Attempt, error: BaseException) -> None:
     if has_discarded_itself(attempt.result):
-        logger.info("%s has discarded itself: %s", one_line(attempt.job.task_path), one_line(sys.exception()))
+        logger.info("%s has discarded itself: %s", one_line(attempt.job.task_path), one_line(error))
     elif not attempt.claimed.cancelled:
-        sentry.report(sys.exception())
+        sentry.report(error)
 
 
 def give_up(attempt: Attempt, error: JobTimeout | JobCancelled) -> Outcome:

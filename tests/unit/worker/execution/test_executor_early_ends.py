@@ -14,12 +14,13 @@ import pytest
 
 from django_loco.core.compat import TASKS_LOGGER, task_finished, task_started
 from django_loco.core.job import DISCARDED, EXPIRED, FAILED, READY, Outcome, utcnow
+from django_loco.exceptions import Discard, InvalidStep
 from django_loco.jobs.states import state_of
 from django_loco.log import sentry
 from django_loco.signals import job_cancelled, job_retried
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.closed_limits import ClosedLimits
-from django_loco.worker.execution.attempt import INTERRUPTION_DELAY
+from django_loco.worker.execution.attempt import INTERRUPTION_DELAY, Attempt
 from django_loco.worker.execution.executor import aexecute, execute
 
 from ..support import claimed_of, job
@@ -140,3 +141,17 @@ def test_a_discarded_job_has_ended_for_good(ended, caplog, monkeypatch):
     assert line.levelname == "INFO"
     assert "discard has discarded itself: the customer" in line.getMessage()
     assert not [record for record in caplog.records if record.name == TASKS_LOGGER and record.levelno > logging.INFO]
+
+
+@pytest.mark.parametrize(("kind", "reports"), [(Discard, []), (InvalidStep, [InvalidStep])])
+def test_what_a_task_group_says_is_logged_and_reported_as_the_job_said_it(caplog, monkeypatch, kind, reports):
+    def call(attempt: Attempt) -> None:
+        raise ExceptionGroup("unhandled errors in a TaskGroup", [kind("the customer has left")])
+
+    reported: list[BaseException] = []
+    monkeypatch.setattr(sentry, "report", reported.append)
+    caplog.set_level(logging.INFO)
+    copy_context().run(execute, claimed_with("discard", "why"), call)
+    lines = [record.getMessage() for record in caplog.records if "discarded" in record.getMessage()]
+    assert [line.rpartition(": ")[2] for line in lines] == ["the customer has left"] * (kind is Discard)
+    assert [type(error) for error in reported] == reports
