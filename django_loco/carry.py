@@ -23,7 +23,7 @@ from django.utils.module_loading import import_string
 
 from .conf import LocoSettings, loco_settings
 from .core.serialization import encode_exact
-from .exceptions import LocoConfigurationError
+from .exceptions import RAISED_INTO_JOBS, LocoConfigurationError
 
 
 class Carrier(Protocol):
@@ -104,6 +104,8 @@ def captured() -> dict[str, Any]:
         try:
             value = carrier.capture()
             encode_exact(value)
+        except RAISED_INTO_JOBS:  # of the job that enqueues
+            raise
         except Exception as error:
             raise LocoConfigurationError(
                 f"LOCO['CARRY']: {path}.capture() has no value that can be stored with a job, so it was not enqueued. "

@@ -26,7 +26,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from ..exceptions import InvalidArguments
+from ..exceptions import RAISED_INTO_JOBS, InvalidArguments
 from .job import READY, Job
 from .serialization import encode_exact
 from .validation import did_you_mean, short
@@ -118,6 +118,8 @@ class UniqueRule:
         name = getattr(function, "__qualname__", repr(function))
         try:
             value = function(*args, **kwargs)
+        except RAISED_INTO_JOBS:  # of the job that enqueues
+            raise
         except Exception as error:
             raise InvalidArguments(
                 f"{self._path}: unique={name} raised {type(error).__name__}: {error}. It is called with the arguments "

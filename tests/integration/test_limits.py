@@ -17,7 +17,7 @@ from django_loco import jobs
 from django_loco.conf import problems
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, utcnow
 from django_loco.core.job.limits import limits_of
-from django_loco.exceptions import InvalidArguments, LocoConfigurationError
+from django_loco.exceptions import RAISED_INTO_JOBS, InvalidArguments, LocoConfigurationError
 from django_loco.jobs import why
 from django_loco.jobs.operations import reruns
 from django_loco.queues import Claim, queue_for
@@ -155,6 +155,16 @@ def test_a_key_that_cannot_be_told_is_an_error_and_nothing_is_stored(queue):
     ):
         with pytest.raises(InvalidArguments, match=problem):
             enqueue_many(limited(limits=["api"], limit_key=function), [(1, 2), (3, 4)])
+    assert queue.list() == []
+
+
+@pytest.mark.parametrize("interruption", RAISED_INTO_JOBS)
+def test_a_job_that_is_interrupted_while_it_makes_a_limit_key_fails_by_that(queue, interruption):
+    def interrupt(a, b):
+        raise interruption
+
+    with pytest.raises(interruption):
+        limited(limits=["api"], limit_key=interrupt).enqueue(1, 2)
     assert queue.list() == []
 
 

@@ -17,7 +17,7 @@ from django.utils import timezone, translation
 from django_loco import carry, jobs
 from django_loco.checks.settings import check_carriers
 from django_loco.core.job import CARRY
-from django_loco.exceptions import LocoConfigurationError
+from django_loco.exceptions import RAISED_INTO_JOBS, LocoConfigurationError
 from django_loco.tasks import enqueue_many, task
 from django_loco.testing import drain, run_job
 
@@ -183,6 +183,17 @@ def test_what_cannot_be_captured_keeps_the_job_from_being_enqueued(carrying):
     with pytest.raises(LocoConfigurationError, match=r"Tenant\.capture\(\) .* so it was not enqueued"):
         see.enqueue()
     assert drain() == {}
+
+
+@pytest.mark.parametrize("interruption", RAISED_INTO_JOBS)
+def test_a_job_that_is_interrupted_while_it_captures_fails_by_that(carrying, monkeypatch, interruption):
+    def interrupt(self: Tenant) -> None:
+        raise interruption
+
+    carrying(f"{__name__}.Tenant")
+    monkeypatch.setattr(Tenant, "capture", interrupt)
+    with pytest.raises(interruption):
+        see.enqueue()
 
 
 def test_a_path_may_lead_to_an_object(carrying):

@@ -16,7 +16,7 @@ from ...conf import loco_settings
 from ...core.serialization import encode_exact
 from ...core.uniqueness import Call, CallSignature, canonical
 from ...core.validation import did_you_mean, short
-from ...exceptions import InvalidArguments
+from ...exceptions import RAISED_INTO_JOBS, InvalidArguments
 from .options import merged_option
 
 #: The characters of a value that are kept as they are. Neither a space nor a control character is among them.
@@ -88,6 +88,8 @@ class LimitRule:
         name = getattr(by, "__qualname__", repr(by))
         try:
             value = by(*args, **kwargs)
+        except RAISED_INTO_JOBS:  # of the job that enqueues
+            raise
         except Exception as error:
             raise InvalidArguments(
                 f"{self._path}: limit_key={name} raised {type(error).__name__}: {error}. It is called with the "

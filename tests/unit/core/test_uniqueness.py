@@ -10,6 +10,7 @@ import pytest
 
 from django_loco.core.job import FAILED, RUNNING, Job, Outcome, utcnow
 from django_loco.core.uniqueness import digest_of, holds_key, keys_again, rule_of, takes_key, time_of_until
+from django_loco.exceptions import RAISED_INTO_JOBS
 
 NOW = utcnow()
 
@@ -39,6 +40,15 @@ def key(*args: Any, of: Options | None = None, **kwargs: Any) -> str:
     rule = rule_of(of or Options())
     assert rule is not None
     return rule.fields(args, kwargs, NOW)[0]
+
+
+@pytest.mark.parametrize("interruption", RAISED_INTO_JOBS)
+def test_a_job_that_is_interrupted_while_it_makes_a_unique_key_fails_by_that(interruption):
+    def interrupt(*args: Any) -> None:
+        raise interruption
+
+    with pytest.raises(interruption):
+        key("a", of=Options(unique=interrupt))
 
 
 def test_ways_to_write_a_call_have_one_key():
