@@ -51,8 +51,8 @@ from .core.lifecycle import leaks
 from .core.lifecycle.hooks import Context, Phase
 from .core.lifecycle.resources import closers, track, tracked, untrack
 from .core.threads.bounded_calls import BoundedCall, BoundedCalls
-from .log import streams
-from .log.bounded import get_bounded_logger
+from .log.output import streams
+from .log.output.bounded import get_bounded_logger
 
 __all__ = [
     "CLEAN",

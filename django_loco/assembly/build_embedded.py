@@ -15,8 +15,8 @@ from django.urls import get_resolver
 from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
 from ..log.console import set_up_console, wants_colour
+from ..log.output.streams import nonblocking
 from ..log.safe import get_logger
-from ..log.streams import nonblocking
 from ..process.embedded import FLAGS_VARIABLE, STARTED_VARIABLE, EmbeddedRuntime, HostServer
 from ..shutdown import AFTER_DEADLINE_SECONDS, Shutdown
 from . import banner

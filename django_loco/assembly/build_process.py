@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from ..conf import loco_settings
-from ..log.bounded import get_bounded_logger
+from ..log.output.bounded import get_bounded_logger
 from ..process.process import Process
 from ..process.server import Server
 from ..process.stack_dump import log_stacks

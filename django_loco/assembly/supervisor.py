@@ -9,7 +9,7 @@ from typing import Any
 
 from ..component import Component
 from ..core.threads.bounded_calls import BoundedCalls
-from ..log.bounded import get_bounded_logger
+from ..log.output.bounded import get_bounded_logger
 from ..process.health.report import report_on
 from ..shutdown import Shutdown
 from ..worker import in_process

@@ -15,7 +15,7 @@ from django.utils.log import RequireDebugFalse, RequireDebugTrue
 
 from ..core.compat import TASKS_LOGGER
 from .filters import passes_ends
-from .streams import is_standard
+from .output.streams import is_standard
 
 #: Filters without a state, which may be asked at any time.
 _STATELESS = (logging.Filter, RequireDebugFalse, RequireDebugTrue)

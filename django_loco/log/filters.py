@@ -11,7 +11,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from ..core.compat import TASKS_LOGGER
-from .bounded import HandlerThread
+from .output.bounded import HandlerThread
 
 
 class FilteredOnce:

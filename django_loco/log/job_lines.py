@@ -21,7 +21,7 @@ from ..core.job import Job
 from ..exceptions import RAISED_INTO_JOBS
 from . import django_records
 from .labels import bound, component_label, duration_text, job_label, placed
-from .streams import Entry
+from .output.streams import Entry
 
 #: The logger whose level decides whether there are such lines.
 LOGGER = "django_loco.jobs"

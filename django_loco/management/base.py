@@ -20,8 +20,8 @@ from ..checks.settings import WRONG_SCHEDULE
 from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
 from ..log.console import open_standard_streams, set_up_console, wants_colour
+from ..log.output.streams import nonblocking
 from ..log.safe import get_logger
-from ..log.streams import nonblocking
 from ..process.exit import leave
 from ..process.reloading.autoreload import Reloader, is_reloaded
 from ..process.server import Server

@@ -23,8 +23,8 @@ from django.core.management.base import CommandError
 
 from ..component import Component
 from ..core.threads import DaemonThread
-from ..log import bounded, streams
-from ..log.bounded import get_bounded_logger
+from ..log.output import bounded, streams
+from ..log.output.bounded import get_bounded_logger
 from ..shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED, Shutdown
 from .exit import at_interpreters_end, end_within, enforce
 from .signals.escalation import EmbeddedEscalation, Level, handle_signal

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ..core.threads import DaemonThread
-from ..log import bounded, streams
+from ..log.output import bounded, streams
 from ..shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED
 from .signals.handlers import STOP_SIGNALS
 

@@ -12,8 +12,8 @@ from types import MappingProxyType
 from django.core.management.base import CommandError
 
 from ..component import Component
-from ..log.bounded import get_bounded_logger
-from ..log.streams import nonblocking
+from ..log.output.bounded import get_bounded_logger
+from ..log.output.streams import nonblocking
 from ..shutdown import RELOAD_TIMEOUT_SECONDS, Shutdown
 from .children.control_channel import ALIVE, READY, ControlChannel
 from .embedded import take_ownership

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..core.threads.stacks import stacks
-from ..log.bounded import get_bounded_logger
+from ..log.output.bounded import get_bounded_logger
 
 logger = get_bounded_logger("django_loco.servers")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..core.threads.periodic_thread import PeriodicThread
-from ..log.bounded import get_bounded_logger
+from ..log.output.bounded import get_bounded_logger
 
 logger = get_bounded_logger("django_loco.servers")
 

@@ -18,7 +18,7 @@ from django.db import DEFAULT_DB_ALIAS, Error, connections
 
 from ..core.lifecycle.fork import closed_in_copies
 from ..core.threads import DaemonThread
-from ..log.bounded import get_bounded_logger
+from ..log.output.bounded import get_bounded_logger
 from ..process.server import Server
 from ..queues.database.availability import unusable
 from ..queues.timeouts import apply_store_timeout, store_timeout

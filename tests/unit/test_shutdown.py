@@ -14,7 +14,7 @@ from django.conf import settings
 
 from django_loco import shutdown
 from django_loco.component import Component
-from django_loco.log import bounded
+from django_loco.log.output import bounded
 from django_loco.shutdown import CLEAN, FORCED, Shutdown
 
 SECONDS = 10.0

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connections
 
-from ...log.bounded import get_bounded_logger
+from ...log.output.bounded import get_bounded_logger
 from . import DaemonThread
 
 logger = get_bounded_logger("django_loco.shutdown")

@@ -34,7 +34,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from ...log.bounded import get_bounded_logger
+from ...log.output.bounded import get_bounded_logger
 from ...shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED, remember
 from ..exit_codes import REPLACE, shell_code
 from ..reloading.autoreload import CodeWatch

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from ...core.backoff import Backoff
-from ...log.bounded import get_bounded_logger
+from ...log.output.bounded import get_bounded_logger
 from ...shutdown import CLEAN
 from ..exit_codes import REPLACE
 from .child import Child

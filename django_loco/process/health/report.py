@@ -25,7 +25,7 @@ from ...component import Component
 from ...conf import loco_settings
 from ...core.job import utcnow
 from ...exceptions import LocoConfigurationError
-from ...log import streams
+from ...log.output import streams
 from ...queues import queue_for
 from ...queues.database.availability import is_unmigrated, migrate_command
 from ...worker import in_process

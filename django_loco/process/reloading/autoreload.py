@@ -30,7 +30,7 @@ from django.apps import apps
 from django.utils import autoreload
 
 from ...core.threads import DaemonThread
-from ...log.bounded import get_bounded_logger
+from ...log.output.bounded import get_bounded_logger
 from ...shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED
 from ...tasks.loading import is_installed
 from ..children.child import Child, start_in_terminal

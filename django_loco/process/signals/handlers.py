@@ -11,7 +11,7 @@ from types import FrameType, MappingProxyType
 from typing import Any, Self
 
 from ...core.threads import DaemonThread
-from ...log.bounded import get_bounded_logger
+from ...log.output.bounded import get_bounded_logger
 from .escalation import Escalation
 from .wakeup_fd import END, WakeupFd, forget_caught, note_caught
 

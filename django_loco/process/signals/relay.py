@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from ...core.threads import DaemonThread
-from ...log.bounded import get_bounded_logger
+from ...log.output.bounded import get_bounded_logger
 from .wakeup_fd import WakeupFd, note_caught
 
 logger = get_bounded_logger("django_loco.servers")

@@ -23,7 +23,7 @@ from gunicorn.glogging import Logger
 
 from ...conf import loco_settings
 from ...log.labels import JSONFormatter, LabelFormatter, PlainFormatter
-from ...log.streams import is_standard, nonblocking
+from ...log.output.streams import is_standard, nonblocking
 from ...process.embedded import FLAGS_VARIABLE, STARTED_VARIABLE
 from ...shutdown import AFTER_DEADLINE_SECONDS
 from ..application import application

@@ -19,7 +19,7 @@ from django.utils import translation
 import django_loco
 from django_loco import jobs, scheduler
 from django_loco.core.job import Job, utcnow
-from django_loco.dashboard.activity import RANGES
+from django_loco.dashboard.charts.activity import RANGES
 from django_loco.dashboard.pages.overview import facts, page
 from django_loco.dashboard.pages.overview.page import overview
 from django_loco.dashboard.pages.queues import facts as queues_facts

@@ -19,11 +19,12 @@ from django.utils.log import DEFAULT_LOGGING
 from django_loco.core.compat import TASKS_LOGGER
 from django_loco.core.job import Job
 from django_loco.core.threads import DaemonThread
-from django_loco.log import bounded, django_records, job_lines
-from django_loco.log.bounded import HandlerThread
+from django_loco.log import django_records, job_lines
 from django_loco.log.console import set_up_console, wants_colour
 from django_loco.log.job_lines import show_job_lines
 from django_loco.log.labels import bind
+from django_loco.log.output import bounded
+from django_loco.log.output.bounded import HandlerThread
 from django_loco.log.safe import show, show_with
 
 

@@ -16,7 +16,7 @@ from _pytest.logging import LogCaptureHandler
 from django_loco.core.compat import TASKS_LOGGER
 from django_loco.core.threads import DaemonThread
 from django_loco.log import django_records
-from django_loco.log.bounded import HandlerThread
+from django_loco.log.output.bounded import HandlerThread
 
 
 @pytest.fixture

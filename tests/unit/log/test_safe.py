@@ -15,7 +15,7 @@ import pytest
 import django_loco
 from django_loco.exceptions import RAISED_INTO_JOBS
 from django_loco.log import safe as safe_logging
-from django_loco.log.bounded import BoundedLogger
+from django_loco.log.output.bounded import BoundedLogger
 from django_loco.log.safe import SafeLogger, get_logger
 
 logger = get_logger("tests.safe_logging")

@@ -17,7 +17,7 @@ from ....jobs.presentation.numbers import number_text
 from ....log.plain_text import one_line
 from ...access import VIEW_JOB, refusal
 from ...actions import back
-from ...chart import sparkline
+from ...charts.chart import sparkline
 from ...frame import sentence
 from ...links import job_url, list_url, page_url
 from ...live import LivePage

@@ -10,7 +10,7 @@ from ....jobs.language.words import WITH_PATHS, WORDS
 from ....jobs.page_parts.addresses import word
 from ....jobs.page_parts.scope import Scope
 from ....queues.records.minutes import minute_of
-from ...activity import minutes_since
+from ...charts.activity import minutes_since
 from ...recent import Recent
 
 #: The number of names of each kind, and of characters of one: the page has to stay small with 50,000 queues.

@@ -13,7 +13,7 @@ from ....core.job.limits import Limit
 from ....jobs.presentation.limits import KeyState
 from ....jobs.presentation.numbers import number_text
 from ....log.plain_text import one_line
-from ...durations import coarse
+from ...charts.durations import coarse
 from ...links import job_url, limit_id, list_url
 from .facts import NAMED, LimitsRead
 

@@ -17,7 +17,7 @@ from ....jobs.presentation.unserved import is_scheduler_missing
 from ....jobs.stores import backend_of, queue_of
 from ....queues.records.minutes import minute_of
 from ....scheduler.api.control import current
-from ...activity import Activity, Range, activity_of, minutes_in, minutes_since
+from ...charts.activity import Activity, Range, activity_of, minutes_in, minutes_since
 from ...pausing import pauses_for
 from ...recent import Recent
 

@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 from ....jobs.page_parts.scope import BY_QUEUE
 from ....jobs.presentation.numbers import number_text
 from ....log.plain_text import one_line
-from ...durations import coarse
+from ...charts.durations import coarse
 from .facts import Facts
 
 #: The seconds after which a due job has waited for long, and for too long.

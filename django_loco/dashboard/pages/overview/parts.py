@@ -13,9 +13,9 @@ from ....jobs.page_parts.scope import BY_QUEUE, Scope
 from ....jobs.presentation.numbers import number_text
 from ....jobs.presentation.rates import WRITTEN_AFTER_MINUTES
 from ....log.plain_text import one_line
-from ...activity import RANGES, Range, releases
-from ...chart import chart, clock_of, sparkline, top_of
-from ...durations import coarse, estimated, oldest
+from ...charts.activity import RANGES, Range, releases
+from ...charts.chart import chart, clock_of, sparkline, top_of
+from ...charts.durations import coarse, estimated, oldest
 from ...frame import is_elsewhere
 from ...links import job_url, list_url, page_url
 from ...pausing import paused_part

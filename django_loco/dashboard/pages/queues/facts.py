@@ -15,8 +15,8 @@ from ....jobs.presentation.rates import FAILED_MINUTES, rates_in
 from ....jobs.presentation.unserved import unserved
 from ....jobs.stores import backend_of, queue_of
 from ....queues.records.minutes import minute_of
-from ...activity import Range, minutes_in, minutes_since
-from ...breakdown import Sums, by_key, most
+from ...charts.activity import Range, minutes_in, minutes_since
+from ...charts.breakdown import Sums, by_key, most
 from ...pausing import pauses_for
 from ...recent import Recent
 

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from ....jobs.page_parts.scope import BY_QUEUE, scope_of
 from ...access import PAUSE, VIEW_JOB, VIEW_WORKER
-from ...activity import range_of
+from ...charts.activity import range_of
 from ...live import LivePage
 from .facts import QueuesRead, read
 from .parts import parts_of

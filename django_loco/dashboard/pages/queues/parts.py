@@ -9,10 +9,10 @@ from .... import jobs
 from ....jobs.presentation.numbers import number_text
 from ....jobs.presentation.rates import NONE
 from ....log.plain_text import one_line
-from ...activity import RANGES, Range
-from ...breakdown import Sums
-from ...chart import small_chart
-from ...durations import estimated, oldest
+from ...charts.activity import RANGES, Range
+from ...charts.breakdown import Sums
+from ...charts.chart import small_chart
+from ...charts.durations import estimated, oldest
 from ...links import list_url
 from ...pausing import paused_part
 from .facts import QueuesRead

@@ -17,7 +17,7 @@ from ....jobs.presentation.age import age
 from ....log.plain_text import one_line
 from ....scheduler import Tick
 from ....scheduler.api.operating import source_of, target_of
-from ...durations import coarse
+from ...charts.durations import coarse
 from ...frame import is_elsewhere
 from ...links import job_url, list_url, schedule_url
 from .facts import RUNS, ScheduleRead, SchedulesRead, next_runs

@@ -11,8 +11,8 @@ from ....jobs.control import AliasPause, paused_jobs
 from ....jobs.page_parts.scope import Scope
 from ....jobs.stores import queue_of
 from ....queues.records.minutes import minute_of
-from ...activity import Range, minutes_in
-from ...breakdown import Sums, by_key
+from ...charts.activity import Range, minutes_in
+from ...charts.breakdown import Sums, by_key
 from ...recent import Recent
 
 #: The number of tasks that are shown.

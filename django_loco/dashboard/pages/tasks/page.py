@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from ....jobs.page_parts.scope import BY_TASK, scope_of
 from ...access import PAUSE, VIEW_JOB
-from ...activity import range_of
+from ...charts.activity import range_of
 from ...live import LivePage
 from .facts import DEFAULT_ORDER, ORDERS, TasksRead, read
 from .parts import parts_of

@@ -8,10 +8,10 @@ from typing import Any
 from ....jobs.presentation.numbers import number_text
 from ....log.plain_text import one_line
 from ....metrics.names import MAX_LENGTH, OTHER
-from ...activity import PERCENTILES, RANGES, Range
-from ...breakdown import Sums
-from ...chart import small_chart
-from ...durations import estimated
+from ...charts.activity import PERCENTILES, RANGES, Range
+from ...charts.breakdown import Sums
+from ...charts.chart import small_chart
+from ...charts.durations import estimated
 from ...links import list_url
 from ...pausing import Pausing, paused_part
 from .facts import TasksRead

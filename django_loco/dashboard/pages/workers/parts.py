@@ -13,7 +13,7 @@ from ....jobs.presentation.age import age
 from ....jobs.presentation.numbers import number_text
 from ....log.plain_text import one_line, plain
 from ....queues.workers import Role, WorkerState
-from ...durations import coarse
+from ...charts.durations import coarse
 from ...links import job_url, list_url
 from .facts import WorkersRead
 

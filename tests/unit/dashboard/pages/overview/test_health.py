@@ -9,7 +9,7 @@ import pytest
 
 from django_loco import jobs
 from django_loco.core.job import utcnow
-from django_loco.dashboard.activity import Activity
+from django_loco.dashboard.charts.activity import Activity
 from django_loco.dashboard.pages.overview.facts import Facts, ScheduleFacts
 from django_loco.dashboard.pages.overview.health import health_of
 from django_loco.jobs.control import AliasPause

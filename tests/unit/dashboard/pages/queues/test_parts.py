@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from django_loco.dashboard.activity import RANGES
-from django_loco.dashboard.breakdown import Sums
+from django_loco.dashboard.charts.activity import RANGES
+from django_loco.dashboard.charts.breakdown import Sums
 from django_loco.dashboard.pages.queues.facts import QueuesRead, QueueSums
 from django_loco.dashboard.pages.queues.parts import parts_of
 from django_loco.jobs import Count, QueueStats

@@ -21,10 +21,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TextIO
 
-from ..core.threads import DaemonThread
-from ..exceptions import RAISED_INTO_JOBS
+from ...core.threads import DaemonThread
+from ...exceptions import RAISED_INTO_JOBS
+from ..safe import get_logger
 from .descriptors import PIPE_BYTES, block_bytes, has_room, open_descriptor
-from .safe import get_logger
 
 #: The size of the lines that wait for a blocked stream.
 MAX_KEPT_BYTES = 1 << 20

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 from django.http import HttpRequest
 
-from ..jobs.page_parts.scope import Scope
-from ..jobs.stores import queue_of
-from ..log.plain_text import one_line
-from ..metrics.arrivals import ENQUEUED
-from ..metrics.tally import FAILURE, LOST, SUCCESS
-from ..queues.records.minutes import BOUNDS, HOUR, Minute
-from ..queues.workers import WorkerInfo
+from ...jobs.page_parts.scope import Scope
+from ...jobs.stores import queue_of
+from ...log.plain_text import one_line
+from ...metrics.arrivals import ENQUEUED
+from ...metrics.tally import FAILURE, LOST, SUCCESS
+from ...queues.records.minutes import BOUNDS, HOUR, Minute
+from ...queues.workers import WorkerInfo
 
 PERCENTILES = (50, 95, 99)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext as _
 
-from ..jobs.presentation.age import age, in_milliseconds, in_seconds
+from ...jobs.presentation.age import age, in_milliseconds, in_seconds
 
 #: The seconds from which a duration is shown in minutes.
 MINUTE = 60

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from django_loco.dashboard import activity as module
-from django_loco.dashboard.activity import (
+from django_loco.dashboard.charts import activity as module
+from django_loco.dashboard.charts.activity import (
     RANGES,
     bars_of,
     enqueued_by_queue,

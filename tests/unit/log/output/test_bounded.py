@@ -15,13 +15,13 @@ import pytest
 from django.utils.log import AdminEmailHandler
 
 from django_loco.core.threads import DaemonThread
-from django_loco.log import bounded as bounded_log
 from django_loco.log import safe
-from django_loco.log.bounded import BoundedLogger, Deliveries, HandlerThread
 from django_loco.log.labels import LabelFilter, bind, unbind
+from django_loco.log.output import bounded as bounded_log
+from django_loco.log.output.bounded import BoundedLogger, Deliveries, HandlerThread
 from django_loco.log.safe import get_logger
 
-from ..worker.support import wait_until
+from ...worker.support import wait_until
 
 SECONDS = 10.0
 

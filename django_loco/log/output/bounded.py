@@ -26,8 +26,8 @@ from typing import Any
 
 from django.db import close_old_connections
 
-from ..core.threads import DaemonThread
-from .safe import get_logger, show, show_once
+from ...core.threads import DaemonThread
+from ..safe import get_logger, show, show_once
 from .streams import NonBlockingStream
 
 #: How long a thread waits until its line is written.

@@ -11,7 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from ..jobs.presentation.numbers import number_text
+from ...jobs.presentation.numbers import number_text
 from .activity import Bar
 
 WIDTH, HEIGHT = 720.0, 160.0

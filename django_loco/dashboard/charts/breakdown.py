@@ -8,9 +8,9 @@ from itertools import accumulate
 from operator import add
 from typing import TypeVar
 
-from ..metrics.arrivals import ENQUEUED
-from ..metrics.tally import FAILURE, LOST, SUCCESS
-from ..queues.records.minutes import BUCKETS, DURATION, WAIT, Labels, Minute
+from ...metrics.arrivals import ENQUEUED
+from ...metrics.tally import FAILURE, LOST, SUCCESS
+from ...queues.records.minutes import BUCKETS, DURATION, WAIT, Labels, Minute
 from .activity import Range, quantile
 
 Key = TypeVar("Key", bound=Hashable)

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import pytest
 
 from django_loco.exceptions import RAISED_INTO_JOBS
-from django_loco.log import streams
-from django_loco.log.streams import MAX_KEPT_BYTES, NonBlockingStream, nonblocking
+from django_loco.log.output import streams
+from django_loco.log.output.streams import MAX_KEPT_BYTES, NonBlockingStream, nonblocking
 
-from ..worker.support import wait_until
+from ...worker.support import wait_until
 
 SECONDS = 10.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_loco.dashboard.durations import coarse, estimated
+from django_loco.dashboard.charts.durations import coarse, estimated
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (14.9, "10 s"), (119, "1 min"), (3_700, "1 h 1 min")])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from django_loco.dashboard.activity import RANGES
-from django_loco.dashboard.breakdown import Sums, by_key, most
+from django_loco.dashboard.charts.activity import RANGES
+from django_loco.dashboard.charts.breakdown import Sums, by_key, most
 from django_loco.queues.records.minutes import NUMBERS, Labels, Minute
 
 HOUR = RANGES["1h"]

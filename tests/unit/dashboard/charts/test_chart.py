@@ -9,8 +9,8 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_loco.dashboard.activity import Bar
-from django_loco.dashboard.chart import (
+from django_loco.dashboard.charts.activity import Bar
+from django_loco.dashboard.charts.chart import (
     HEIGHT,
     LEAST,
     SPARK_HEIGHT,

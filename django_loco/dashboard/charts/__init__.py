@@ -1,0 +1,1 @@
+"""The charts of the dashboard, and the numbers in them."""
