@@ -93,7 +93,7 @@ class Process:
             self._systemd.stopping()
             code = self._shut_down(self._server)
             self._watchdog.end()
-        if self._error:
+        if self._error is not None:
             raise self._error
         return REPLACE if self._shutdown.reason == CODE_CHANGED and self._level == 0 else code
 
@@ -125,7 +125,7 @@ class Process:
         if self._code_watch and not self._server.is_ready and not isinstance(error, PortError):
             _show(error)
             return
-        self._error = error or CommandError("The server ended unexpectedly.")
+        self._error = CommandError("The server ended unexpectedly.") if error is None else error
         self._shutdown.request("the server has ended")
 
     def _on_change(self) -> None:
@@ -161,5 +161,5 @@ def _show(error: BaseException | None) -> None:
     """Show why a server could not start, like the error of a command."""
     if isinstance(error, CommandError):
         nonblocking(sys.stderr).write(f"{error}\n")
-    elif error:
+    elif error is not None:
         traceback.print_exception(error, file=nonblocking(sys.stderr))

@@ -50,7 +50,7 @@ DATA = re.compile(
     | worker-\d+ | web-1 | host:1:\w+ | \br7\b | \bdefault\b | \bemails\b | \bbulk\b | [0-9a-f]{32} | \bsum\b
     | cancelled[ ]by[ ]anna | LOCO\w* | manage\.py | loco_\w+ | --\w+ | schedules?\.py | \bdatabase\b | JobCancelled
     | after[ ]nightly | every[ ]day[ ]at[ ]04:00 | when[ ]a[ ]run[ ]of[ ]nightly[ ]has[ ]succeeded
-    | \bUTC\b | Europe/Berlin | \bms\b | \bMB\b | \bp(50|95|99)\b | every[ ]15[ ]minutes
+    | \bUTC\b | \bCES?T\b | Europe/Berlin | \bms\b | \bMB\b | \bp(50|95|99)\b | every[ ]15[ ]minutes
     | \bSearch\b # of Django's own list
     | status:\w+ | task:shop\.\* | older:\w+ | \ba?sync\b | \bshop\b | [\w/.-]+\.py:\d+ | django_loco(\.\w+)*
     """,

@@ -311,7 +311,8 @@ class Attempt:
             return self._cancelled()
         if suspended := outcome_of(self.claimed, error):
             return suspended
-        error = told_by(beside_suspension(error) or error)
+        beside = beside_suspension(error)
+        error = told_by(error if beside is None else beside)  # it may have no truth value
         if isinstance(error, Interrupted):
             return self._interrupted()
         if isinstance(error, Snooze | Throttled):

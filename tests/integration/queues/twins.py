@@ -99,7 +99,7 @@ class Twins:
                 {"status": READY, "spent": False},
                 {"status": READY, "run_after": at},
                 {"status": READY, "run_after": utcnow() + timedelta(hours=1)},
-                {"status": READY, "run_after": utcnow() + timedelta(hours=1), "waits": True, "snoozed": True},
+                {"status": READY, "run_after": utcnow() + timedelta(hours=1), "waits": True, "snoozed": True, "at": at},
             ]
         )
 
