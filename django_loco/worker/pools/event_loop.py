@@ -74,13 +74,15 @@ class EventLoopPool:
         try:
             loop = asyncio.new_event_loop()
             thread = DaemonThread(target=self._run, args=(loop,), name="loco-worker-loop")
+            self._loop = loop  # before jobs begin in the thread: other threads may cancel them at once
             thread.start()
         except BaseException:  # the system has no more threads; jobs that do not begin are handed back in a second
             logger.exception("The event loop for jobs could not be started")
+            self._loop = None
             if loop is not None:
                 loop.close()
             return None
-        self._loop, self._thread = loop, thread
+        self._thread = thread
         return loop
 
     def warm_up(self) -> None:

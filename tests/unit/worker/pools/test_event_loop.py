@@ -11,7 +11,8 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from django_loco.core.compat import task_finished
-from django_loco.core.job import FAILED, READY, SUCCESSFUL
+from django_loco.core.job import FAILED, READY, SUCCESSFUL, error_of
+from django_loco.exceptions import JobCancelled
 from django_loco.worker.acknowledger import OutcomeInbox
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.pools.event_loop import EventLoopPool
@@ -107,6 +108,23 @@ def test_a_job_is_given_up_without_a_thread_for_its_report(pool, finished, monke
     assert "could not be interrupted" in caplog.text
     tasks.events["s"].set()
     wait_until(lambda: pool.abandoned == 0)
+
+
+def test_a_job_that_begins_while_the_loop_is_being_started_can_be_cancelled(pool, finished, monkeypatch):
+    claimed = claimed_of("auntil_cancelled", "a")
+    start = threading.Thread.start
+
+    def start_slowly(thread):
+        start(thread)
+        if thread.name == "loco-worker-loop":
+            assert tasks.events["a began"].wait(20)
+            claimed.cancelled = error_of(JobCancelled, "by anna")
+            pool.interrupt(claimed)
+
+    monkeypatch.setattr(threading.Thread, "start", start_slowly)
+    submit(pool, [claimed])
+    wait_until(lambda: finished._items)
+    assert finished.take()[0][1].status == FAILED
 
 
 def test_cancelled_jobs_go_back(pool, finished):
