@@ -290,7 +290,7 @@ def test_the_preview(client, fields, told):
 
 
 def test_the_preview_has_the_delays_of_the_name(client):
-    fields = {"schedule": "0 4 * * *", "timezone": "UTC", "jitter": "3600"}
+    fields = {"schedule": "0 4 * * *", "timezone": "UTC", "jitter": 3600.0}
     row = Schedule.objects.create(name="spread", run="check", **fields)
     upcoming = upcoming_of(validate_row(row), 5, utcnow())
     answer = json.loads(client.get(PREVIEW, {**fields, "name": "spread"}).content)
