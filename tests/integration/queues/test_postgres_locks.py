@@ -112,7 +112,7 @@ def test_a_job_that_waits_for_a_signal_is_not_woken_by_a_lock(queue, other, monk
             queue.finish(outcomes)
     assert caught.value.locked == {waiting.id}
     assert queue.get(waiting.id).status == RUNNING
-    assert queue.get(signalled.id).run_after is None
+    assert queue.get(signalled.id).run_after == outcomes[1].at, "since the signal"
     assert queue.finish(outcomes[:1]) == set()
     assert queue.get(waiting.id).run_after == later
 
