@@ -34,7 +34,9 @@ class FilteredOnce:
     def answer(self, record: logging.LogRecord) -> Any:
         """Return the answer of the filters, which are asked once. Does not give the record to the handler's thread."""
         if record not in self._answers:
-            answer = self._answers[record] = self._ask(record)
+            answer = self._ask(record)
+            # From Python 3.12 on the answer may be the record itself, which must not be kept by its own entry.
+            self._answers[record] = True if answer is record else answer
             if record.name == TASKS_LOGGER and record.levelno == logging.INFO and _is_end(record.args):
                 self.passes_ends = bool(answer)
         return self._answers[record]
