@@ -6,7 +6,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
 
 from django_loco.core.job import READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.core.job.limits import Limit
@@ -33,16 +33,6 @@ def queue():
         yield queue
     queue.clear()
     queue.close()
-
-
-@pytest.fixture
-def other():
-    """A connection of somebody else, in a transaction."""
-    connection = connections.create_connection("default")
-    with connection.cursor() as cursor:
-        cursor.execute("BEGIN")
-        yield cursor
-    connection.close()
 
 
 def job(**given):

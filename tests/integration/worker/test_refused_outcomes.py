@@ -226,16 +226,6 @@ def impatient_postgres(request, database, monkeypatch):
     monkeypatch.undo()
 
 
-@pytest.fixture
-def other():
-    """A connection of somebody else, in a transaction."""
-    connection = connections.create_connection("default")
-    with connection.cursor() as cursor:
-        cursor.execute("BEGIN")
-        yield cursor
-    connection.close()
-
-
 @pytest.mark.skipif(not ON_POSTGRES, reason="about PostgreSQL; runs when LOCO_TEST_DATABASE is postgres")
 def test_on_postgres_an_outcome_waits_while_its_table_is_locked(impatient_postgres, other, monkeypatch, caplog):
     replaced = []
