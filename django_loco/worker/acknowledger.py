@@ -329,9 +329,15 @@ class PendingOutcome:
         self._lock_backoff.failed(error)
 
     def is_stored_as(self, stored: Job | None) -> bool:
-        """Whether ``stored``, the job in the queue, has ended by this outcome."""
+        """Whether ``stored``, the job in the queue, had this outcome.
+
+        A job that is to run again may be running or have ended by now. Nobody else has taken it from this worker if no
+        loss was counted.
+        """
         ends = self.outcome.applied()
-        if stored is None or stored.finished_at is None or ends.finished_at is None:
+        if stored is None or ends.finished_at is None:
+            return stored is not None and stored.lost == ends.lost
+        if stored.finished_at is None:
             return False
         return stored.status == ends.status and abs(stored.finished_at - ends.finished_at) <= ROUNDING
 

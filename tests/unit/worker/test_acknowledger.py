@@ -7,6 +7,7 @@ import pytest
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome
 from django_loco.exceptions import JobsLocked, QueueUnavailable
 from django_loco.queues import Claim
+from django_loco.queues.memory import MemoryQueue
 from django_loco.worker.acknowledger import (
     BATCH_SIZE,
     MAX_ASIDE,
@@ -50,6 +51,17 @@ class Picky(TroubledQueue):
         if locked := self.locked_by_others & {one.job.id for one in outcomes}:
             raise JobsLocked("locked", locked=locked, refused=refused)
         return refused
+
+    def loses_the_next_answer(self, monkeypatch) -> None:
+        def finish(outcomes):
+            monkeypatch.undo()
+            self.finish(outcomes)
+            raise GONE
+
+        monkeypatch.setattr(self, "finish", finish)
+
+    def finish_for_dead_workers(self) -> None:
+        MemoryQueue.finish(self, [Outcome.of_dead_worker(hold.job) for hold in list(self._jobs.held.values())])
 
     def goes_away(self) -> None:
         self.troubles = dict.fromkeys(("finish", "renew", "fetch"), QueueUnavailable("gone"))
@@ -479,6 +491,45 @@ def test_the_token_is_shown_with_the_replacement(acknowledger, queue, caplog):
     assert "came too late" in caplog.text
     assert acknowledger.refused == 1
     assert "is replaced" not in caplog.text
+
+
+def _retried(job):
+    return Outcome(job=job, status=READY, error=record_of(KeyError("x")))
+
+
+def _done(job):
+    return Outcome(job=job, status=SUCCESSFUL, return_value="1")
+
+
+@pytest.mark.parametrize("is_fetched_again", [False, True])
+@pytest.mark.parametrize("outcome_of", [Outcome.released, _retried, _done])
+def test_an_outcome_whose_answer_was_lost_does_not_come_too_late(
+    acknowledger, queue, caplog, monkeypatch, gone, outcome_of, is_fetched_again
+):
+    queue.enqueue([job("nothing")])
+    [claimed] = [ClaimedJob(one) for one in queue.fetch(CLAIM)]
+    acknowledger.add(claimed, outcome_of(claimed.job))
+    queue.loses_the_next_answer(monkeypatch)
+    acknowledger.flush()
+    if is_fetched_again:
+        queue.fetch(CLAIM)
+    settle(acknowledger, queue)
+    assert (gone, claimed.refused, acknowledger.refused) == ([claimed], False, 0)
+    assert "came too late" not in caplog.text
+
+
+@pytest.mark.parametrize("outcome_of", [Outcome.released, _retried])
+def test_an_outcome_without_an_answer_whose_job_was_rescued_comes_too_late(acknowledger, queue, caplog, outcome_of):
+    queue.enqueue([job("nothing")])
+    [claimed] = [ClaimedJob(one) for one in queue.fetch(CLAIM)]
+    acknowledger.add(claimed, outcome_of(claimed.job))
+    queue.locked = {claimed.job.id}
+    acknowledger.flush()
+    queue.finish_for_dead_workers()
+    queue.locked = set()
+    settle(acknowledger, queue)
+    assert (claimed.refused, acknowledger.refused) == (True, 1)
+    assert "before or after it was offered for the first time" in caplog.text
 
 
 @pytest.mark.parametrize(
