@@ -4,12 +4,16 @@ The public names are in ``django_loco.tasks``, ``django_loco.scheduler``, ``djan
 ``django_loco.locks``. ``lock`` is a name of the package, too.
 """
 
+import os
 import sys
 from importlib import import_module
 from importlib.abc import MetaPathFinder
 from typing import Any
 
 __version__ = "0.1.0"
+
+if not hasattr(os, "register_at_fork"):
+    raise ImportError("django-loco needs a POSIX system and does not run on Windows: use WSL or a Linux container.")
 
 #: Modules that projects may import by their former paths, because the example did, and their present paths.
 _MOVED = {f"{__name__}.{name}": f"{__name__}.core.{name}" for name in ("compat", "job", "serialization")}
