@@ -6,7 +6,8 @@ import os
 import shutil
 import signal
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,6 +18,8 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from django_loco.core.threads import DaemonThread
 
 from .postgres import Server
 from .processes import Site
@@ -105,6 +108,26 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Whoever asks for unit tests alone has them on SQLite; that there are none on PostgreSQL is no failure."""
     if ON_POSTGRES and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
         session.exitstatus = pytest.ExitCode.OK
+
+
+@pytest.fixture
+def no_thread(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], AbstractContextManager[None]]:
+    """``with no_thread(name)``: the system has no thread for those of django-loco whose names begin with ``name``."""
+
+    @contextmanager
+    def refuse(name: str) -> Iterator[None]:
+        start = DaemonThread.start
+
+        def refused(thread: DaemonThread) -> None:
+            if thread.name.startswith(name):
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(DaemonThread, "start", refused)
+            yield
+
+    return refuse
 
 
 @pytest.fixture(scope="session")

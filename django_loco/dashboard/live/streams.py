@@ -98,10 +98,10 @@ class Streams:
             if self.is_full:
                 found = None
             else:
+                self._ensure_thread()  # which looks at the streams when this block has ended
                 found = stream
                 self._streams.add(stream)
                 stream.mark = self._mark
-                self._ensure_thread()
         try:
             yield found
         finally:
@@ -118,8 +118,9 @@ class Streams:
 
     def _ensure_thread(self) -> None:
         if self._thread is None:
-            self._thread = DaemonThread(target=self._run, name="loco-dashboard")
-            self._thread.start()
+            thread = DaemonThread(target=self._run, name="loco-dashboard")
+            thread.start()
+            self._thread = thread
 
     def _run(self) -> None:
         try:

@@ -37,7 +37,11 @@ class Probe(Generic[Answer]):
             if self._answer is None or (self._answer.done() and self._clock() >= self._answered_at + self._fresh):
                 self._asked_at = self._clock()
                 self._answer = Future()
-                DaemonThread(target=self._ask, args=(self._answer,), name="loco-probe").start()
+                thread = DaemonThread(target=self._ask, args=(self._answer,), name="loco-probe")
+                try:
+                    thread.start()
+                except Exception as error:  # noqa: BLE001 - such as no more threads; the next caller asks again
+                    self._answer.set_exception(error.with_traceback(None))
             return self._answer
 
     def ask(self, timeout: float) -> Answer:

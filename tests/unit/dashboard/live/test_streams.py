@@ -124,3 +124,14 @@ def test_the_thread_ends_with_the_last_stream(streams):
             thread.join(LONG)
     assert streams._thread is None
     assert asyncio.run(asyncio.wait_for(listen(streams), LONG)) == ["m1"]
+
+
+def test_a_stream_without_a_thread_takes_no_room_and_the_next_one_gets_a_thread(streams, no_thread):
+    async def refused():
+        with streams.listen():
+            pass
+
+    with no_thread("loco-dashboard"), pytest.raises(RuntimeError, match="new thread"):
+        asyncio.run(refused())
+    assert len(streams) == 0
+    assert asyncio.run(asyncio.wait_for(listen(streams), LONG)) == ["m1"]

@@ -66,3 +66,12 @@ def test_what_the_question_raises_is_raised(error, raised):
 
     with pytest.raises(raised):
         Probe(fail).ask(SECONDS)
+
+
+def test_a_question_that_no_thread_could_ask_is_asked_again(question, no_thread):
+    probe = Probe(question, fresh=1.0)
+    with no_thread("loco-probe"):
+        probe.begin()
+        with pytest.raises(RuntimeError, match="new thread"):
+            probe.ask(SECONDS)
+    assert probe.ask(SECONDS) == 1
