@@ -27,6 +27,7 @@ from django.dispatch import receiver
 
 from ..conf import loco_settings, testing, worker_mode
 from ..core import test_environment
+from ..core.backoff import LoggedBackoff
 from ..core.compat import task_backends
 from ..core.job import READY, Job
 from ..core.job.retention import KEY_MEMORY_SECONDS
@@ -52,6 +53,8 @@ _NO_LATE_THREADS = (3, 12, 0) <= sys.version_info[:3] < (3, 12, 2)
 
 _lock = threading.RLock()
 _workers: dict[str, Worker] = {}
+#: Logs that workers cannot be started. Its delays are not used.
+_starts = LoggedBackoff(logger, "The worker of this process", "start and run its jobs", 0.0, 0.0)
 #: The aliases whose worker runs under a supervisor.
 _supervised: set[str] = set()
 #: The aliases whose kept jobs this process has loaded.
@@ -125,7 +128,10 @@ def worker_for(
 
 
 def ensure_started(alias: str) -> None:
-    """Start the in-process worker of ``alias``, unless it runs, or a supervisor or a test runs the jobs."""
+    """Start the in-process worker of ``alias``, unless it runs, or a supervisor or a test runs the jobs.
+
+    If the system has no threads for it, that is logged: the jobs wait until the next one tries again.
+    """
     worker = _workers.get(alias)
     if alias in _supervised or _closing or (worker is not None and worker.is_alive) or testing() == "manual":
         return
@@ -133,12 +139,16 @@ def ensure_started(alias: str) -> None:
         worker = _workers.get(alias)
         if alias in _supervised or (worker is not None and worker.is_alive):
             return
-        worker = worker_for(alias)
+        _workers[alias] = worker = worker_for(alias)
         _supervised.discard(alias)
-        worker.start()
-        if _NO_LATE_THREADS:
-            worker.warm_up()
-        _workers[alias] = worker
+        try:
+            worker.start()
+            if _NO_LATE_THREADS:
+                worker.warm_up()
+        except RuntimeError as error:  # the system has no more threads
+            _starts.failed(error)
+        else:
+            _starts.succeeded()
 
 
 def leave_to_supervisor(alias: str) -> None:
@@ -148,7 +158,7 @@ def leave_to_supervisor(alias: str) -> None:
 
 
 def started() -> dict[str, Worker]:
-    """Return the workers that ``ensure_started`` started, by alias."""
+    """Return the workers that ``ensure_started`` started, or could not start for now, by alias."""
     return dict(_workers)
 
 

@@ -182,15 +182,19 @@ class Worker(Component):
         pool.interrupt(claimed)
 
     def start(self) -> None:
-        """Start the threads, once."""
+        """Start the threads, once. Raises ``RuntimeError`` if the system has too few; then none stays."""
         with self._lock:
             if self._started:
                 return
             self._started = True
         self._request_priority.listen()
-        for thread in self._helpers:
-            thread.start()
-        self._fetcher_thread.start()
+        try:
+            for thread in self._helpers:
+                thread.start()
+            self._fetcher_thread.start()
+        except BaseException:
+            self._end_helpers()
+            raise
         self._announce(worker_started)
 
     def warm_up(self) -> None:
@@ -241,10 +245,9 @@ class Worker(Component):
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait up to ``timeout`` seconds for the end, which may come without a ``stop``; return whether it has."""
-        if not self._started:
-            return True
         until = time.monotonic() + (threading.TIMEOUT_MAX if timeout is None else timeout)
-        self._fetcher_thread.join(None if timeout is None else timeout)
+        if self._fetcher_thread.ident is not None:
+            self._fetcher_thread.join(timeout)
         if self._fetcher_thread.is_alive():
             return False
         parts: Sequence[QueueThread | ThreadPool | EventLoopPool] = (*self._helpers, self._threads, self._event_loop)
@@ -326,8 +329,11 @@ class Worker(Component):
                 self._isolation.wind_down()
         finally:
             self._announce(worker_stopped)
-            for thread in self._helpers:
-                thread.end()
+            self._end_helpers()
+
+    def _end_helpers(self) -> None:
+        for thread in self._helpers:
+            thread.end()
 
     def _announce(self, signal: Signal) -> None:
         """Send a signal about this worker in the thread for the housekeeping; this one may be in a signal handler."""

@@ -26,6 +26,22 @@ def test_the_first_job_starts_it():
     assert "default" in in_process.started()
 
 
+def test_jobs_wait_while_the_system_has_no_threads_for_it(no_thread, caplog):
+    with no_thread("loco-worker-fetcher"):
+        waiting = [tasks.add.enqueue(1, number) for number in range(3)]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
+        "The worker of this process cannot start and run its jobs for now: can't start new thread"
+    ]
+    assert not in_process.started()["default"].is_alive
+    tasks.add.enqueue(1, 3)
+    until = time.monotonic() + 10
+    while not all(result.is_finished for result in waiting):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+        for result in waiting:
+            result.refresh()
+
+
 def test_a_job_starts_none_beside_one_whose_supervisor_is_still_starting():
     component_specs(RunOptions(server=True))
     tasks.add.enqueue(1, 2)

@@ -51,6 +51,19 @@ def soon(seconds: float = 5) -> float:
     return time.monotonic() + seconds
 
 
+# Starting
+
+
+@pytest.mark.parametrize("refused", ["loco-worker-housekeeping", "loco-worker-fetcher"])
+def test_a_worker_that_lacks_a_thread_leaves_none_behind(queue, no_thread, refused):
+    worker = Worker(queue, threads=2, coroutines=2, lease=30, result_ttl=60)
+    with no_thread(refused), pytest.raises(RuntimeError, match="new thread"):
+        worker.start()
+    assert worker.join(10)
+    assert not worker.is_alive
+    assert queue.workers() == []
+
+
 # Running
 
 
