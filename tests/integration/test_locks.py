@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import threading
 import time
 import warnings
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -200,6 +202,22 @@ def test_a_folder_that_cannot_be_written_to(monkeypatch):
     monkeypatch.setattr(store, "_connections", OwnConnections("default", "/proc/no/such/file"))
     with pytest.raises(QueueUnavailable, match=r"in a file of their own, '-locks'\), which cannot be used now"):
         held()
+
+
+@on_sqlite
+def test_a_file_in_which_somebody_writes_for_long_is_waited_for_a_third_of_the_lease(kept, monkeypatch):
+    monkeypatch.setattr(table, "MIN_STORE_TIMEOUT_SECONDS", 0.01)
+    with lock("stock:42"):
+        pass
+    [idle] = kept._idle
+    with closing(sqlite3.connect(idle.settings_dict["NAME"], isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        with pytest.raises(QueueUnavailable, match="let it end"), lock("stock:42", lease=1):
+            pass
+        assert time.monotonic() - began < 5
+    with lock("stock:42", timeout=0):
+        pass
 
 
 def test_a_process_has_few_connections(kept):

@@ -12,6 +12,7 @@ from django.db import DatabaseError, InterfaceError
 
 from ...exceptions import QueueUnavailable
 from ...queues.database.availability import unusable
+from ...queues.database.sqlite.connections import was_busy
 from ..state import MICROS, TOKEN_MEMORY_SECONDS, LockState
 from .base import LockStore, Stored
 from .own_connections import OwnConnections
@@ -101,4 +102,6 @@ class DatabaseLocks(LockStore):
             yield
         except (DatabaseError, InterfaceError) as error:
             where = f"The locks of TASKS[{self._alias!r}] are in DATABASES[{self._database!r}]{self.hint}"
+            if was_busy(error):  # its usual remedy, the timeout in DATABASES, is not that of locks
+                raise QueueUnavailable(f"{where}. Another process writes there for too long: let it end.") from error
             raise QueueUnavailable(unusable(where, self._database, error)) from error

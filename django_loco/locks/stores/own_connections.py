@@ -15,7 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import load_backend
 
 from ...core import test_environment
-from ...queues.database.sqlite.connections import close_if_replaced
+from ...queues.database.sqlite.connections import close_if_replaced, wait_no_longer, was_busy
 from ...queues.timeouts import apply_store_timeout
 
 #: The number of connections that a process has at most. A call takes a millisecond.
@@ -55,13 +55,13 @@ class OwnConnections:
     def run(self, sql: str, parameters: tuple[Any, ...]) -> tuple[int, list[tuple[Any, ...]]]:
         """Run a statement; return the number of rows it has found or changed, and the rows if it returns any.
 
-        It runs again on a new connection if an idle one was cut.
+        It runs again on a new connection if an idle one was cut, but not if it has waited for another writer.
         """
         was_idle = bool(self._idle)
         try:
             return self._run_once(sql, parameters)
-        except (DatabaseError, InterfaceError):
-            if not was_idle:
+        except (DatabaseError, InterfaceError) as error:
+            if not was_idle or was_busy(error):
                 raise
         self.close()
         return self._run_once(sql, parameters)
@@ -82,7 +82,11 @@ class OwnConnections:
         return connection
 
     def _begin(self, connection: BaseDatabaseWrapper) -> None:
-        if connection.connection is None and self._first:
+        is_new = connection.connection is None
+        connection.ensure_connection()
+        if connection.vendor == "sqlite":
+            wait_no_longer(connection)
+        if is_new and self._first:
             with connection.cursor() as cursor:
                 for statement in self._first:
                     cursor.execute(statement)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +15,15 @@ from ....conf import DEFAULT_MODE
 from ....core.compat import task_backends
 from ....log.safe import get_logger
 from ... import BUILT_IN, DEFAULT
+from ...timeouts import current_store_timeout, has_store_timeout
 from .clones import clone_whole
 from .file_path import file_of
 
 BUSY_MILLISECONDS = 20_000
 #: The level of ``PRAGMA synchronous`` at which commits do not wait for the disk.
 NORMAL = 1
+#: The bits of an error code of SQLite that say what it is; the others say more about it.
+PRIMARY_CODE = 0xFF
 #: The time between two checks that the file is still the one that was opened.
 FILE_CHECK_SECONDS = 1.0
 
@@ -58,6 +62,17 @@ def close_if_replaced(connection: Any) -> None:
     if _identity(connection) != opened:
         logger.warning("%s was deleted or replaced; the new file is used", connection.settings_dict["NAME"])
         connection.close()
+
+
+def wait_no_longer(connection: Any) -> None:
+    """Let an open connection wait for other writers no longer than the store timeout of the calling thread."""
+    if has_store_timeout():
+        connection.connection.execute(f"PRAGMA busy_timeout = {round(1000 * current_store_timeout())}")
+
+
+def was_busy(error: Exception) -> bool:
+    """Return whether Django has raised ``error`` because another connection was writing for too long."""
+    return getattr(error.__cause__, "sqlite_errorcode", 0) & PRIMARY_CODE == sqlite3.SQLITE_BUSY
 
 
 def _identity(connection: Any) -> tuple[int, int] | None:
