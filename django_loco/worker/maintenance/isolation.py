@@ -71,8 +71,7 @@ class Isolation(QueueThread):
     """The isolated workers that one worker has started.
 
     1. ``turn`` looks for suspects. If some wait, and no worker has claimed any since the last time, it starts an
-    isolated
-       worker, up to ``most`` of them. When one has ended, the jobs that it held are rescued at once.
+       isolated worker, up to ``most`` of them. When one has ended, the jobs that it held are rescued at once.
     2. ``quiet`` and ``stop`` are passed on to the isolated workers.
     3. ``wind_down`` waits for their end. A job that is handed back in time does not count as a death.
     """
@@ -171,12 +170,18 @@ class Isolation(QueueThread):
 
     def _give_up(self) -> None:
         for worker in tuple(self._workers):
-            if jobs := jobs_held_by({worker.key}, self.queue):
-                logger.error("The isolated worker (pid %d) did not end in time and is killed", worker.pid)
-                # Before the kill, which would count as a death.
-                self.queue.finish([Outcome.released(job) for job in jobs])
-                worker.kill()
-                self.handed_back += 1
+            jobs: Sequence[Job] | None = None
+            try:
+                if jobs := jobs_held_by({worker.key}, self.queue):
+                    # Before the kill, which would count as a death.
+                    self.queue.finish([Outcome.released(job) for job in jobs])
+                    self.handed_back += 1
+            except Exception:  # whatever it is, the worker must not outlive the deadline
+                logger.exception("The job of the isolated worker (pid %d) could not be handed back", worker.pid)
+            finally:
+                if jobs is None or jobs:  # else it is ending
+                    logger.error("The isolated worker (pid %d) did not end in time and is killed", worker.pid)
+                    worker.kill()
 
     def _note_ended(self) -> bool:
         """Give back the jobs of isolated workers that have ended; return whether one of them died."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from django_loco.core.job import FAILED, READY, RUNNING, SUSPECT, Job
-from django_loco.exceptions import QueueUnavailable
+from django_loco.exceptions import JobsLocked, QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue
 from django_loco.worker.maintenance.isolation import LOG_EVERY_SECONDS, Isolation
@@ -259,6 +259,26 @@ def test_the_end_hands_back_what_is_still_held(queue):
     assert (queue.get(held).status, queue.get(held).lost) == (READY, SUSPECT), "its parent has killed it: no death"
     isolation.end()
     assert isolation.join(5)
+
+
+@pytest.mark.parametrize("call", ["list", "finish"])
+def test_the_end_kills_those_whose_jobs_cannot_be_handed_back(queue, caplog, monkeypatch, call):
+    workers = [FakeWorker(1), FakeWorker(2)]
+    isolation = Isolation(queue, CLAIM, lambda _: next(made), every=0.01, most=2)
+    made = iter(workers)
+    for worker in workers:
+        enqueue_suspects(queue, 1)
+        isolation._start()
+        worker.takes(queue)
+
+    def fail(*args: object, **options: object) -> None:
+        raise JobsLocked("a transaction has locked it")
+
+    monkeypatch.setattr(queue, call, fail)
+    isolation._give_up()
+    assert [worker.was_killed for worker in workers] == [True, True]
+    assert isolation.handed_back == 0
+    assert caplog.text.count("could not be handed back") == 2
 
 
 def test_the_end_waits_for_a_worker_that_ends_in_time(queue):
