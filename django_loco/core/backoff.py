@@ -72,7 +72,7 @@ class Backoff:
 
 
 class LoggedBackoff(Backoff):
-    """A ``Backoff`` that logs the first failure of a row, and the success that ends it.
+    """A ``Backoff`` that logs the first failure of each type in a row, and the success that ends it.
 
     Several threads may fail because one queue is unavailable. After ``log_as_one`` the first of them logs an error, and
     the others log at ``INFO``.
@@ -88,13 +88,14 @@ class LoggedBackoff(Backoff):
         """The error of the last try, as text; empty after a success."""
         self._logger, self._subject, self._duty = logger, subject, duty
         self._unavailable = _Unavailable()
+        self._logged: set[type] = set()
+        """The types of the errors of this row that were logged."""
 
     def failed(self, error: BaseException | None = None) -> float:
         """Count ``error`` as a failure and return the seconds until the next try."""
-        if not self.failures:
-            traceback = None if isinstance(error, QueueUnavailable) else error
-            level = logging.ERROR if traceback or self._unavailable.add(self) else logging.INFO
-            self._logger.log(level, "%s cannot %s for now: %s", self._subject, self._duty, error, exc_info=traceback)
+        if type(error) not in self._logged:
+            self._logged.add(type(error))
+            self._log(error)
         self.reason = f"{type(error).__name__}: {error}"
         return super().failed(error)
 
@@ -103,8 +104,17 @@ class LoggedBackoff(Backoff):
         if self.failures:
             self._logger.info("%s can %s again, after %d tries", self._subject, self._duty, self.failures)
             self.reason = ""
+            self._logged.clear()
             self._unavailable.discard(self)
             super().succeeded()
+
+    def _log(self, error: BaseException | None) -> None:
+        level, traceback = logging.ERROR, error
+        if isinstance(error, QueueUnavailable):
+            level, traceback = logging.ERROR if self._unavailable.add(self) else logging.INFO, None
+        else:
+            self._unavailable.discard(self)  # the next outage is not this one's
+        self._logger.log(level, "%s cannot %s for now: %s", self._subject, self._duty, error, exc_info=traceback)
 
 
 class _Unavailable:

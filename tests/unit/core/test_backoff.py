@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from django_loco.core.backoff import Backoff, LoggedBackoff, exponential_delay
+from django_loco.core.backoff import Backoff, LoggedBackoff, exponential_delay, log_as_one
 from django_loco.exceptions import QueueUnavailable
 from django_loco.log.safe import get_logger
 
@@ -70,3 +70,25 @@ def test_an_outage_is_logged_once_and_so_is_its_end(logged, caplog):
 def test_an_unexpected_error_is_logged_with_its_traceback(logged, caplog):
     logged.failed(ZeroDivisionError("oops"))
     assert caplog.records[0].exc_info
+
+
+def test_an_error_that_follows_an_outage_is_logged_once_with_its_traceback(logged, caplog):
+    for _ in range(3):
+        for error in (QueueUnavailable("gone"), ZeroDivisionError("oops")):
+            logged.failed(error)
+    assert [(record.getMessage(), bool(record.exc_info)) for record in caplog.records] == [
+        ("The clerk cannot file letters for now: gone", False),
+        ("The clerk cannot file letters for now: oops", True),
+    ]
+    logged.succeeded()
+    logged.failed(ZeroDivisionError("oops"))
+    assert len(caplog.records) == 3
+
+
+def test_one_with_an_error_of_its_own_does_not_quieten_the_outage_of_others(logged, caplog):
+    other = LoggedBackoff(get_logger("django_loco.test"), "The clerk", "read letters", 1.0, 5.0)
+    log_as_one([logged, other])
+    logged.failed(QueueUnavailable("gone"))
+    logged.failed(ZeroDivisionError("oops"))
+    other.failed(QueueUnavailable("gone again"))
+    assert [record.levelname for record in caplog.records] == ["ERROR"] * 3
