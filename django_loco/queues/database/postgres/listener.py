@@ -87,8 +87,10 @@ class PostgresListener(QueueListener):
         self._channel = channel_of(alias)
         self._django = connections.create_connection(database)  # only for its parameters; it never connects
         self._connection: psycopg.Connection[Any] | None = None
-        self._connected_at = self._heard_at = 0.0
-        """When the server last sent something."""
+        self._connected_at = 0.0
+        """When it connected, by ``time.monotonic()``."""
+        self._heard_at = 0.0
+        """When the server last sent something, by ``time.monotonic()``."""
         self._ends: list[float] = []
         """The ends of the known windows, by ``time.monotonic()``."""
         self._wakeup = Wakeup()
@@ -132,7 +134,11 @@ class PostgresListener(QueueListener):
     def _connect(self) -> psycopg.Connection[Any]:
         parameters = with_limit({**KEEPALIVES, **self._django.get_connection_params()})
         connection = watched(psycopg.connect(**parameters, autocommit=True))
-        connection.execute(SQL("LISTEN {}").format(Identifier(self._channel)))
+        try:
+            connection.execute(SQL("LISTEN {}").format(Identifier(self._channel)))
+        except BaseException:
+            connection.close()
+            raise
         self._connected_at = self._heard_at = time.monotonic()
         return connection
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
-from django_loco.queues.database.postgres.listener import LONGEST_WINDOW_SECONDS, SHORTEST_WINDOW_SECONDS, Debounce
+from django_loco.queues.database.postgres.listener import (
+    LONGEST_WINDOW_SECONDS,
+    SHORTEST_WINDOW_SECONDS,
+    Debounce,
+    PostgresListener,
+)
 
 
 class Clock:
@@ -55,6 +61,29 @@ def test_a_window_without_its_notification_is_none(debounce):
     assert debounce.begin()
     debounce.forget()
     assert debounce.begin()
+
+
+class RefusingConnection:
+    """A connection to a server that refuses ``LISTEN``, as a replica does."""
+
+    is_closed = False
+
+    def wait(self, steps):
+        raise NotImplementedError
+
+    def execute(self, statement):
+        raise psycopg.OperationalError("cannot execute LISTEN during recovery")
+
+    def close(self):
+        self.is_closed = True
+
+
+def test_a_connection_that_may_not_listen_is_closed(monkeypatch):
+    made = RefusingConnection()
+    monkeypatch.setattr(psycopg, "connect", lambda **parameters: made)
+    with pytest.raises(psycopg.OperationalError, match="LISTEN"):
+        PostgresListener("default", "default").wait(1)
+    assert made.is_closed
 
 
 def use(debounce, clock):
