@@ -23,6 +23,7 @@ from django_loco.locks.state import MICROS, LockClaim, LockState
 from django_loco.locks.stores.memory import MemoryLocks
 from django_loco.locks.stores.sqlite import SQLiteLocks
 from django_loco.log.labels import bind, unbind
+from django_loco.queues import queue_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 #: Seconds after which something that should happen counts as hung.
@@ -95,6 +96,12 @@ def test_a_block_holds_the_lock_and_gives_it_back():
         assert not mine.lost
         mine.check()
     assert held() == []
+
+
+def test_a_queue_that_is_cleared_keeps_its_locks():
+    with lock("stock:42"):
+        queue_for("default").clear()
+        assert [each.name for each in held()] == ["stock:42"]
 
 
 def test_each_grant_has_a_higher_token():

@@ -50,6 +50,8 @@ DEMAND_SECONDS = 2.5
 SAME_TIME_SECONDS = 0.005
 #: The pause between two tries to end a pop.
 UNBLOCK_SECONDS = 0.005
+#: After this time a channel is forgotten; ``announce`` in ``lua/common.lua`` says why.
+CHANNEL_MILLISECONDS = 10_000
 #: The channel of a worker without room: nothing is announced in it.
 NO_CHANNEL = ("bell:",)
 
@@ -225,4 +227,5 @@ class RedisListener(QueueListener):
         if channel in {self._server.key(name).encode() for name in self._demand.subscriptions()}:
             return True
         self._server.ask("ZADD", channel, 0, mark)
+        self._server.ask("PEXPIRE", channel, CHANNEL_MILLISECONDS)
         return False

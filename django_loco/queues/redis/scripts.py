@@ -97,5 +97,5 @@ COMMANDS = (
     *("ZREM *2 a", "ZREMRANGEBYSCORE *2 1 0", "ZREMRANGEBYLEX *2 (b (a", "SET *3 a PX 1000", "GET *3"),
 )
 
-#: All keys except channels and answers, which exist for each queue and each worker.
-KEYS = sorted({key for name, script in SCRIPTS.items() if name != "probe" for key in script.keys})
+#: All keys of jobs, except channels and answers, which exist for each queue and each worker.
+KEYS = sorted({key for name, script in SCRIPTS.items() if name not in ("probe", "lock") for key in script.keys})

@@ -168,6 +168,14 @@ def test_a_mark_that_comes_too_late_is_passed_on(queue, waiting):
     assert not first.ended.is_set()
 
 
+def test_a_mark_that_is_passed_on_does_not_stay_for_ever(queue, waiting):
+    worker = waiting()
+    worker.queue.fetch(replace(CLAIM, worker_id="w0", threads=0))  # no thread is free any more
+    queue.enqueue([job()])
+    until(lambda: queue.server.client.pttl("django-loco:{default}:bell:0*") > 0)
+    assert not worker.ended.is_set()
+
+
 def test_a_worker_with_new_room_listens_at_once(queue, waiting):
     worker = waiting(threads=0)
     queue.enqueue([job()])
