@@ -38,13 +38,17 @@ class LockListener:
         return thread is not None and thread.is_alive and thread.has_heard and not thread.backoff.failures
 
     def start(self) -> None:
-        """Listen, if the store can, until no claim waits any more."""
+        """Listen, if the store can and the system has a thread for it, until no claim waits any more."""
         with self._lock:
-            if self._thread is not None and self._thread.is_alive and not self._thread.ended.is_set():
-                return
-            if (listener := self._store.listener()) is not None:
-                self._thread = _ListenerThread(listener, self._claimants)
-                self._thread.start()
+            thread = self._thread
+            if thread is None or thread.ended.is_set() or (thread.has_started and not thread.is_alive):
+                if (listener := self._store.listener()) is None:
+                    return
+                self._thread = thread = _ListenerThread(listener, self._claimants)
+            try:
+                thread.start()
+            except RuntimeError as error:  # the system has no more threads: the next look tries again
+                logger.debug("The thread of locks cannot listen, so claims look more often: %s", error)
 
     def end(self) -> None:
         """Listen no more."""

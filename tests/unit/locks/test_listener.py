@@ -109,3 +109,14 @@ def test_a_store_that_cannot_wake_has_no_thread(claimants):
     listening.start()
     listening.end()
     assert not listening.is_trusted
+
+
+def test_without_a_thread_claims_look_often_until_there_is_one(listening, store, claimants, no_thread):
+    claimants.add("a", "me", lambda: None)
+    with no_thread("loco-locks-listener"):
+        listening.start()
+        listening.start()
+    assert not listening.is_trusted
+    listening.start()
+    [listener] = store.made
+    assert listener.waits.acquire(timeout=HUNG_AFTER_SECONDS)
