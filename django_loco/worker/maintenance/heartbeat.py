@@ -166,7 +166,8 @@ class Heartbeat(QueueThread):
         """Return whether to renew a claim. If the thread of the job has died, other workers will rescue the job."""
         if claimed.is_alive:
             return True
-        if self._held.pop(claimed.job.id, None) is claimed:
+        if self._held.get(claimed.job.id) is claimed:  # and not that of a later run of the job
+            self._held.pop(claimed.job.id, None)
             claimed.expired = True
             logger.error(
                 "No thread runs job %s (%s) any more; it will be rescued", claimed.job.id, claimed.job.task_path
@@ -177,7 +178,7 @@ class Heartbeat(QueueThread):
         """Stop renewing a claim that another worker has. For a job that has ended, its outcome will be refused."""
         if claimed.is_decided or claimed.cancelled or self._held.get(claimed.job.id) is not claimed:
             return
-        del self._held[claimed.job.id]
+        self._held.pop(claimed.job.id, None)
         claimed.expired = True
         logger.warning(
             "Lost the claim on job %s (%s); it keeps running, but its result will be discarded",

@@ -206,3 +206,20 @@ def test_its_claim_is_not_renewed(caplog):
     assert list(claimed_jobs.values()) == [waiting]
     assert dead.expired
     assert "it will be rescued" in caplog.text
+
+
+def test_the_claim_of_a_later_run_is_kept_when_the_thread_of_an_earlier_one_has_died(queue, clock):
+    [earlier] = fetched(queue, 1).values()
+    earlier.started = True  # and no thread runs it
+    later = ClaimedJob(earlier.job)
+
+    class Held(dict[str, ClaimedJob]):
+        def copy(self) -> dict[str, ClaimedJob]:
+            before = dict(self)
+            self[later.job.id] = later
+            return before
+
+    held = Held({earlier.job.id: earlier})
+    Heartbeat(queue, held, 30, clock).turn()
+    assert held == {later.job.id: later}
+    assert not later.expired
