@@ -136,19 +136,25 @@ class MemoryQueue(
 
         For a job that is already held, this begins the next attempt.
         """
-        if job.id not in self._jobs.held and not self.keys.reserve([job]):
-            return None
         with self._changed:
             is_new = job.id not in self._jobs.held
             self._batches.require_open([job] * is_new)
-            if is_new and not list(self._jobs.unique.free(self.keys.unknown([job]))):
-                return None
-            self.keys.note(job)
-            if self._jobs.waiting.get(job.id):  # a node of a workflow
-                self._jobs.waiting.remove([job])
-            held = self._jobs.with_written(job).claimed(worker_id=worker_id, token=os.urandom(16).hex(), at=utcnow())
-            self._jobs.hold(held, lease)
-            return held
+        if is_new and not self.keys.reserve([job]):
+            return None
+        with self._changed:
+            if not is_new or list(self._jobs.unique.free(self.keys.unknown([job]))):
+                return self._hold(job, worker_id, lease)
+            unused = self.keys.unused([job], ())
+        self.keys.release(unused)
+        return None
+
+    def _hold(self, job: Job, worker_id: str, lease: float) -> Job:
+        self.keys.note(job)
+        if self._jobs.waiting.get(job.id):  # a node of a workflow
+            self._jobs.waiting.remove([job])
+        held = self._jobs.with_written(job).claimed(worker_id=worker_id, token=os.urandom(16).hex(), at=utcnow())
+        self._jobs.hold(held, lease)
+        return held
 
     def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
         """Store how jobs ended; return the ids refused."""

@@ -133,6 +133,17 @@ def test_a_key_that_was_reserved_for_a_job_that_is_not_stored_is_free_again(tmp_
     assert queue.enqueue([job(key="k@1")]) == []
 
 
+def test_a_key_of_a_job_that_was_not_run_at_once_is_free_again(tmp_path):
+    queue, other = MemoryQueue("default", {}), MemoryQueue("default", {})
+    for each in (queue, other):
+        each.share_keys(tmp_path, 60.0)
+    unique = {"unique_key": "a", "unique_until": "finished"}
+    queue.enqueue([job(**unique)])
+    assert queue.hold(job(key="k@1", **unique), "w", 30) is None
+    assert other.hold(job(key="k@1"), "w", 30)
+    assert queue.hold(job(key="k@1"), "w", 30) is None
+
+
 def test_a_repeated_outcome_in_one_list_counts_once():
     queue = MemoryQueue("default", {})
     queue.enqueue([job()])
