@@ -26,8 +26,7 @@ class WaitingJobs:
     1. ``add`` puts a job into the line of its kind, or among the deferred jobs until it is due.
     2. ``promote`` moves the jobs that have become due.
     3. ``take`` takes the best jobs of all kinds that a claim accepts. It never looks at other jobs, so a million of
-    them
-       cost nothing. Lines of limited jobs take turns: by their priority, the one that has waited longest first.
+       them cost nothing. Lines of limited jobs take turns: by their priority, the one that has waited longest first.
     """
 
     def __init__(self) -> None:

@@ -63,7 +63,7 @@ class EventLoopPool:
         return self.size
 
     def submit(self, claimed_jobs: Sequence[ClaimedJob]) -> None:
-        """Run ``runs`` as soon as there is room. Called by one thread only."""
+        """Run ``claimed_jobs`` as soon as there is room. Called by one thread only."""
         self._waiting.extend(claimed_jobs)
         loop = self._loop or self._start_loop()
         if loop is not None:
@@ -91,7 +91,7 @@ class EventLoopPool:
         self._lanes.warm_up()
 
     def withdraw(self, limit: int) -> list[ClaimedJob]:
-        """Take back up to ``limit`` runs that have not begun, the oldest first."""
+        """Take back up to ``limit`` jobs that have not begun, the oldest first."""
         taken: list[ClaimedJob] = []
         while len(taken) < limit and (claimed := self._next()) is not None:
             taken.append(claimed)
