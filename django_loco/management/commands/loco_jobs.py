@@ -175,7 +175,11 @@ class Command(OutputCommand):
             case "why":
                 return listing.as_reasons(jobs.why(id_of(options["id"], backend), backend=backend), form)
             case "batches" | "workflows":
-                return batches.lines_of(options, self.stdout) if verb == "batches" else workflows.lines(options)
+                return (
+                    batches.lines_of(options, self.stdout)
+                    if verb == "batches"
+                    else workflows.lines(options, self.stdout)
+                )
         return listing.as_stats(jobs.stats(backend=backend), jobs.rates(backend=backend), form)
 
     def send_signal(self, options: Mapping[str, Any]) -> Iterator[str]:

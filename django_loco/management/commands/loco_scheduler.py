@@ -129,4 +129,4 @@ class Command(LocoCommand):
         valid = len(found.upcoming(0))
         if lost := len(found.registry.entries()) - valid:
             raise CommandError(f"{lost} schedule{'' if lost == 1 else 's'} cannot be shown; the log says why.")
-        yield f"All {valid} schedules are valid."
+        yield "The only schedule is valid." if valid == 1 else f"All {valid} schedules are valid."

@@ -8,7 +8,7 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandParser, OutputWrapper
 
 from ... import jobs
 from ...core.job import Job, utcnow
@@ -20,6 +20,8 @@ from ...log.plain_text import one_line
 from ...queues.records.batches import BATCH
 from ..schedules import clock, table
 from .arguments import positive
+from .bulk import by_user
+from .confirmation import may
 
 HEADINGS = ("ID", "NAME", "STATE", "NODES", "DONE", "FAILED", "CANCELLED", "LEFT", "MADE")
 NODE_HEADINGS = ("NODE", "STATE", "JOB", "AFTER", "IF ONE FAILS")
@@ -34,28 +36,37 @@ def add_arguments(parser: CommandParser) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--cancel", action="store_true", help="Cancel the nodes of the workflow that wait or run.")
     what.add_argument("--retry", action="store_true", help="Run the failed part of the workflow again.")
+    parser.add_argument("--yes", action="store_true", help="Do not ask.")
 
 
-def lines(options: Mapping[str, Any]) -> Iterator[str]:
+def lines(options: Mapping[str, Any], stdout: OutputWrapper) -> Iterator[str]:
     """Return the lines of the command.
 
-    Raises ``ValueError`` if an id is missing, or is that of a batch; ``BatchDoesNotExist``.
+    Raises ``ValueError`` if an id is missing, or is that of a batch; ``BatchDoesNotExist``; ``CommandError`` if nobody
+    can be asked.
     """
     workflow_id, backend, form = options["id"], options["backend"], options["format"]
     if workflow_id is not None:
         if (batch := Batch.get(workflow_id, backend=backend)).record.kind == BATCH:
             raise ValueError(f"{batch.id} is a batch, not a workflow: loco_jobs batches {batch.id}")
         flow = jobs.workflow(workflow_id, backend=backend)
-        return _operated(flow, options) if options["cancel"] or options["retry"] else as_nodes(flow, form)
+        return _operated(flow, options, stdout) if options["cancel"] or options["retry"] else as_nodes(flow, form)
     if options["cancel"] or options["retry"]:
         raise ValueError("Give the id of a workflow: see loco_jobs workflows.")
     return as_workflows(islice(jobs.workflows(backend=backend), options["limit"]), form)
 
 
-def _operated(flow: Workflow, options: Mapping[str, Any]) -> Iterator[str]:
-    """Cancel or retry a workflow; yield what was done."""
-    number = flow.retry() if options["retry"] else flow.cancel()
-    yield f"{'Retried' if options['retry'] else 'Cancelled'} {number:,} {'node' if number == 1 else 'nodes'}."
+def _operated(flow: Workflow, options: Mapping[str, Any], stdout: OutputWrapper) -> Iterator[str]:
+    """Cancel or retry a workflow, after a question; yield what was done."""
+    counts, retries = flow.counts, options["retry"]
+    number = counts.failed + counts.cancelled if retries else counts.left
+    if may(stdout, "Retry" if retries else "Cancel", f"up to {_nodes_in_words(number)}", yes=options["yes"]):
+        number = flow.retry() if retries else flow.cancel(by=by_user())
+        yield f"{'Retried' if retries else 'Cancelled'} {_nodes_in_words(number)}."
+
+
+def _nodes_in_words(number: int) -> str:
+    return f"{number:,} {'node' if number == 1 else 'nodes'}"
 
 
 def as_workflows(found: Iterable[Workflow], form: str) -> Iterator[str]:

@@ -443,10 +443,14 @@ def command_of_workflows(world: World) -> None:
         own.enqueue(tasks.add.using(run_after=timedelta(days=1)), 1, 2)
     with pytest.raises(CommandError, match=f"{own.id} is a batch, not a workflow: loco_jobs batches {own.id}"):
         world.run("workflows", own.id)
-    assert world.run("workflows", flow.id, "--cancel") == "Cancelled 2 nodes.\n"
-    with pytest.raises(CommandError, match=f"Workflow {flow.id} has finished"):
+    with pytest.raises(CommandError, match="Cancel would take up to 2 nodes"):
         world.run("workflows", flow.id, "--cancel")
-    assert world.run("workflows", flow.id, "--retry") == "Retried 2 nodes.\n"
+    assert world.run("workflows", flow.id, "--cancel", "--yes") == "Cancelled 2 nodes.\n"
+    with pytest.raises(CommandError, match=f"Workflow {flow.id} has finished"):
+        world.run("workflows", flow.id, "--cancel", "--yes")
+    with pytest.raises(CommandError, match="Retry would take up to 2 nodes"):
+        world.run("workflows", flow.id, "--retry")
+    assert world.run("workflows", flow.id, "--retry", "--yes") == "Retried 2 nodes.\n"
     assert world.fetched() == [first.id]
     for words, problem in ((["--retry"], "Give the id"), (["0" * 32], "There is no batch or workflow")):
         with pytest.raises(CommandError, match=problem):

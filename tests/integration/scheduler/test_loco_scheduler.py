@@ -114,6 +114,8 @@ def test_a_project_without_schedules(said, registry):
     assert json.loads(said("--list", "--format", "json").out) == []
     assert "No schedule is due within this time." in said("--preview", "24h").out
     assert "All 0 schedules are valid." in said("--check").out
+    registry.hourly(tick, name="alone")
+    assert "The only schedule is valid." in said("--check").out
 
 
 def test_the_last_run(said):
