@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -35,10 +36,18 @@ class Repairer(Reader):
         super().__init__(folder)
         self.ends: dict[str, str] = {}
 
+    def address_after(self, path: str) -> str:
+        """Return where ``path`` leads somebody without a login."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=20) as response:
+            return str(response.url)
+
     def follow(self, command: str, shown: list[str]) -> None:
         for end, task in SHOWN.items():
             command = command.replace(end, self.ends.get(task, end))
         process = self.run(command)
+        if process is self.site:
+            assert "/login/?next=/jobs/" in self.address_after("/jobs/")
+            return
         process.wait(60)
         listed = re.findall(r"^[0-9a-f]{24}([0-9a-f]{8}) .*\.(\w+) ", process.output, re.MULTILINE)
         self.ends |= {task: end for end, task in listed}
@@ -60,7 +69,7 @@ def repair(tasks: Path) -> None:
 def begin(reader: Repairer) -> None:
     """Write the project of the first job."""
     for file, text in first_steps():
-        if file != "$":
+        if file.endswith(".py"):
             reader.write(file, text)
         elif re.search("startproject|startapp|migrate", text):
             reader.run(text)
@@ -86,4 +95,9 @@ def test_a_failed_job_is_repaired_as_the_page_says(tmp_path: Path, part: str) ->
 
 def test_the_page_has_the_commands_that_are_followed() -> None:
     names = [command.split()[2] for file, text in blocks(PAGE) if not file for command, _ in commands_of(text)]
-    assert {"shell", "loco_worker", "loco_jobs", "test", "loco_status", "loco_doctor"} == set(names)
+    read = {"loco_worker", "loco_jobs", "loco_status", "loco_doctor"}
+    assert {"shell", "test", "createsuperuser", "loco_start", *read} == set(names)
+
+
+def test_the_page_first_stops_what_the_last_one_has_started() -> None:
+    assert "stop both with Ctrl-C" in PAGE.partition("```console")[0]

@@ -24,10 +24,13 @@ README = ROOT / "README.md"
 
 
 def steps() -> Iterator[tuple[str, str]]:
-    """Yield ``(file, text)`` for each file to write and ``("$", command)`` for each command, in order."""
-    for match in re.finditer(r"^```(\w+)(?: title=\"(\S+)\")?\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL):
-        language, file, text = match.groups()
-        if file:
+    """Yield in order ``(file, text)`` to write a file, ``("$", command)``, and ``("^C", "")`` to stop the site."""
+    blocks = r"^```(\w+)(?: title=\"(\S+)\")?\n(.*?)^```|^[^`\n]*\bwith (Ctrl-C)"
+    for match in re.finditer(blocks, PAGE.read_text(), re.MULTILINE | re.DOTALL):
+        language, file, text, stops = match.groups()
+        if stops:
+            yield "^C", ""
+        elif file:
             yield file, text
         elif language == "console":
             yield from (("$", line.removeprefix("$ ")) for line in text.splitlines())
@@ -65,7 +68,6 @@ class Reader:
     def run(self, command: str) -> Process:
         words = shlex.split(command.replace("django-admin", "python -m django"))
         if "loco_start" in words:
-            self.stop_the_site()
             words.append(f"127.0.0.1:{self.port}")
         arguments = [sys.executable, *words[1:]]
         code = f"import os; os.chdir({str(self.folder)!r}); os.execv({sys.executable!r}, {arguments!r})"
@@ -79,9 +81,9 @@ class Reader:
         return process
 
     def stop_the_site(self) -> None:
-        if self.site:
-            self.site.signal(signal.SIGINT)
-            assert self.site.wait() == 0, self.site.output
+        assert self.site
+        self.site.signal(signal.SIGINT)
+        assert self.site.wait() == 0, self.site.output
 
     def get(self, path: str) -> Any:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=20) as response:
@@ -116,16 +118,18 @@ SIGHTS = {
 }
 
 
+@pytest.mark.timeout(170)  # a dozen processes, one after the other
 def test_the_first_job_is_as_the_page_says(tmp_path: Path) -> None:
     reader = Reader(tmp_path)
     try:
         for file, text in steps():
-            if file != "$":
+            if file == "^C":
+                reader.stop_the_site()
+            elif file == "$":
+                process = reader.run(text)
+                SIGHTS.get(text, lambda *_: None)(reader, process)
+            else:
                 reader.write(file, text)
-                continue
-            process = reader.run(text)
-            if see := SIGHTS.get(text):
-                see(reader, process)
         reader.stop_the_site()
     finally:
         close_all(reader.processes)
