@@ -17,7 +17,7 @@ import pytest
 from django.core.management import get_commands, load_command_class
 from django.test import override_settings
 
-from django_loco import _MOVED, checks, exceptions, scheduler
+from django_loco import _MOVED, checks, exceptions, jobs, scheduler
 from django_loco.conf import LocoSettings, problems
 from django_loco.core.task_options import CALL_OPTIONS, TASK_OPTIONS
 from django_loco.jobs import STATES
@@ -182,6 +182,15 @@ def test_the_reference_of_exceptions_is_complete() -> None:
     for error in own:
         bases = {base.__name__ for base in error.__bases__} - {"LocoError", "Exception"}
         assert bases <= set(words(" ".join(told.get(error.__name__, []))))
+
+
+def test_the_reference_of_jobs_is_complete() -> None:
+    told = [row[0] for row in rows("reference/jobs.md")]
+    assert sorted(word.partition("(")[0] for cell in told for word in words(cell)) == sorted(jobs.__all__)
+    for name, given in (call for cell in told for call in re.findall(r"`(\w+)\((.*)\)`", cell)):
+        parameters = inspect.signature(getattr(jobs, name)).parameters.values()
+        keywords = {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
+        assert keywords <= set(re.findall(r"(\w+)=", given)), name
 
 
 def test_the_reference_of_filters_is_complete() -> None:
