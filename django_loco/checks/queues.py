@@ -20,7 +20,8 @@ from ..tasks.tasks_setting import KEYS
 from ..worker.in_process import loco_aliases
 
 #: Connections that a worker process holds beside one per job thread: fetcher, heartbeat, housekeeping, listener,
-#: isolation, and the scheduler that may run beside it.
+#: isolation, and the scheduler that may run beside it. Async jobs that use the database take as many lanes on top; most
+#: projects have none.
 EXTRA_CONNECTIONS = 6
 
 
@@ -133,7 +134,7 @@ def _check_pool(alias: str, database: str, configured: dict[str, Any]) -> Iterat
     if limit < needed:
         yield checks.Warning(
             f"DATABASES[{database!r}]['OPTIONS']['pool'] holds {limit} connections; a worker of TASKS[{alias!r}] "
-            f"wants up to {needed} (NUM_WORKERS + {EXTRA_CONNECTIONS}).",
+            f"wants up to {needed} (NUM_WORKERS + {EXTRA_CONNECTIONS}), and more if async jobs use the database.",
             hint=f"Set max_size to {needed} or more, or LOCO['NUM_WORKERS'] to {max(limit - EXTRA_CONNECTIONS, 1)}.",
             id="loco.W002",
         )

@@ -8,12 +8,13 @@ import pytest
 from django.conf import settings
 from django.core.checks import run_checks
 from django.core.checks.registry import registry
-from django.db import connection
+from django.db import connection, connections
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
 from django_loco.assembly.components import missing_tables
 from django_loco.checks import stored_jobs
+from django_loco.checks.queues import check_queues
 from django_loco.core.compat import task_backends
 from django_loco.core.job import Job
 from django_loco.exceptions import LocoConfigurationError
@@ -183,6 +184,18 @@ def test_options_for_a_task_that_does_not_exist():
     assert list(messages) == ["loco.W010"]
     assert "LOCO['TASKS'] has options for 'tests.app.tasks.ad'" in messages["loco.W010"]
     assert "aliases" not in messages["loco.W010"]
+
+
+def test_a_pool_that_is_smaller_than_a_worker():
+    pooled = {**connection.settings_dict, "OPTIONS": {"pool": {"max_size": 15}}}
+    real = connections["default"]
+    with mock.patch.object(real, "vendor", "postgresql"), mock.patch.object(real, "settings_dict", pooled):
+        with override_settings(LOCO={"NUM_WORKERS": 10}):
+            (warning,) = check_queues(asks_stores=False)
+        with override_settings(LOCO={"NUM_WORKERS": 9}):
+            assert check_queues(asks_stores=False) == []
+    assert (warning.id, warning.hint) == ("loco.W002", "Set max_size to 16 or more, or LOCO['NUM_WORKERS'] to 9.")
+    assert "up to 16 (NUM_WORKERS + 6), and more if async jobs use the database" in warning.msg
 
 
 def test_the_app_that_is_not_installed():
