@@ -23,6 +23,7 @@ from django_loco.core.task_options import CALL_OPTIONS, TASK_OPTIONS
 from django_loco.jobs import STATES
 from django_loco.jobs.language import filter_of
 from django_loco.jobs.language.words import WORDS
+from django_loco.queues import Queue
 from django_loco.queues.redis import check as redis_check
 from django_loco.scheduler.options import OF_DATA, ZonedOptions, options_of
 
@@ -117,7 +118,7 @@ def settings_of(page: Path) -> Iterator[Any]:
     for code in (*examples, *words(fence.sub("", page.read_text()))):
         if "LOCO = {" not in code:
             continue
-        for node in ast.parse(code).body:
+        for node in ast.parse(re.sub(r'os\.environ\["(\w+)"\]', r'"\1-from-elsewhere"', code)).body:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LOCO":
                 yield ast.literal_eval(node.value)
 
@@ -227,6 +228,12 @@ def test_the_reference_of_commands_is_complete(command: str) -> None:
     told = {word.split()[0] for row in rows("reference/commands.md", f"`{command}`") for word in words(row[0])}
     # Django's runserver has the flags of staticfiles only where that is installed, as the tests' site has it not.
     assert told - {"--nostatic", "--insecure"} == flags - {"--nostatic", "--insecure"}
+
+
+def test_the_page_about_queues_has_each_method_to_write() -> None:
+    assert sorted(name for row in rows("how-to/queues.md") for name in words(row[0])) == sorted(
+        Queue.__abstractmethods__
+    )
 
 
 def test_the_reference_of_checks_is_complete() -> None:

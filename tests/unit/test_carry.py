@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
 from datetime import timezone as fixed
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.test import RequestFactory, override_settings
 from django.utils import timezone, translation
 
 from django_loco import carry, jobs
@@ -272,3 +274,16 @@ def test_async_code_captures_as_well():
     drain()
     result.refresh()
     assert result.return_value == ["fr", "UTC", "inner"]
+
+
+def test_the_page_sets_the_tenant_of_a_request() -> None:
+    page = (Path(__file__).parents[2] / "docs/how-to/carry.md").read_text()
+    names: dict[str, Any] = {}
+    exec(page.partition('```python title="shop/tenants.py"\n')[2].partition("```")[0], names)  # noqa: S102 - our own page
+    carrier = names["Tenant"]()
+    request = RequestFactory().get("/", headers={"host": "berlin.example.com"})
+    with override_settings(ALLOWED_HOSTS=["*"]):
+        assert names["middleware"](lambda _: carrier.capture())(request) == "berlin"
+    assert carrier.capture() is None
+    with carrier.restore("berlin"):
+        assert names["current"].get() == "berlin"
