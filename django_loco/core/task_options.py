@@ -200,8 +200,7 @@ class StoredOptions(TypedDict, total=False):
         Option(
             type="bool, or a level",
             default='`LOCO["KEEP_LOG"]`',
-            help="whether the log of the job [is kept](../how-to/keep-logs.md), or from which "
-            "level on",
+            help="whether the log of the job [is kept](../how-to/keep-logs.md), or from which level on",
             rule=Rule(_is_kept, f"True, False, or one of {', '.join(LEVELS)}"),
         ),
     ]
