@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 from django.utils import autoreload
 
 from ..component import Component
-from ..core.threads import DaemonThread
+from ..core.threads import DaemonThread, use_script_prefix
 
 
 class PortError(CommandError):
@@ -59,6 +59,7 @@ class Server(Component):
 
     def _run(self) -> None:
         error: BaseException | None = None
+        use_script_prefix()  # before the checks read STATIC_URL, which Django keeps
         try:
             autoreload.check_errors(self.serve)()  # tells Django's reloader which file could not be imported
         except BaseException as caught:  # noqa: BLE001 (the process reports it)

@@ -176,6 +176,21 @@ def test_it_builds_on_the_runserver_that_the_project_has(project):
     assert "--nostatic" in project.manage("loco_start", "--help")
 
 
+@pytest.mark.parametrize("server", ["runserver", "uvicorn"])
+def test_urls_of_static_files_have_the_prefix_of_the_site(project, server):
+    """Django keeps ``STATIC_URL`` as the first thread reads it; the system checks do."""
+    project.settings |= {
+        "INSTALLED_APPS": ["django_loco", "django.contrib.staticfiles", "pages"],
+        "STATIC_URL": "static/",
+        "FORCE_SCRIPT_NAME": "/shop",
+    }
+    project.change("pages/urls.py", '"version 1"', "static('note.txt')")
+    project.change("pages/urls.py", "import path", "import path\nfrom django.templatetags.static import static")
+    process = project.serve("--noreload", "--http", server)
+    assert get(project.url()) == "/shop/static/note.txt"
+    assert process.terminate() == CLEAN
+
+
 def test_connections_that_are_kept_open_do_not_hold_up_the_end(project):
     process = project.serve("--worker", "--noreload")
     with socket.create_connection(("127.0.0.1", project.port), SECONDS) as connection:

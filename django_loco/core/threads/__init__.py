@@ -7,6 +7,9 @@ import threading
 from contextvars import Context
 from typing import Any
 
+from django.conf import settings
+from django.urls import set_script_prefix
+
 
 class DaemonThread(threading.Thread):  # noqa: TID251 - the only subclass
     """A daemon thread that inherits no ``contextvars`` from the thread that starts it.
@@ -23,6 +26,21 @@ class DaemonThread(threading.Thread):  # noqa: TID251 - the only subclass
     def start(self) -> None:
         """Start it. Raises ``RuntimeError`` if the system allows no more threads."""
         Context().run(super().start)
+
+
+def use_script_prefix() -> None:
+    """Let ``reverse()`` begin with ``FORCE_SCRIPT_NAME`` in this context; Django does it in the main thread only."""
+    set_script_prefix("/" if settings.FORCE_SCRIPT_NAME is None else settings.FORCE_SCRIPT_NAME)
+
+
+def new_context() -> Context:
+    """Return an empty context for code of the project, in which ``reverse()`` works as in the main thread.
+
+    Call this in the thread that uses it: values that asgiref keeps in a context may not be visible in other threads.
+    """
+    context = Context()
+    context.run(use_script_prefix)
+    return context
 
 
 def is_on_event_loop() -> bool:

@@ -35,7 +35,12 @@ def handle_signal(shutdown: Shutdown, level: int, name: str) -> None:
 
 
 class Escalation:
-    """Counts signals in a process that we own: the same signal within ``ONE_SIGNAL_SECONDS`` counts once."""
+    """Counts signals in a process that we own.
+
+    - The same signal within ``ONE_SIGNAL_SECONDS`` counts once.
+    - SIGHUP counts only if it is the first: when a terminal is closed, its shell sends one to each process and the
+      kernel one to all of them, in any order and at any time.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.level = 0
@@ -46,6 +51,8 @@ class Escalation:
         """Take note of a signal; return whether it counts."""
         now = self._clock()
         counts = name != self._last or now - self._at > ONE_SIGNAL_SECONDS
+        if name == "SIGHUP" and self.level:
+            return False
         self._last, self._at = name, now
         self.level += counts
         return counts

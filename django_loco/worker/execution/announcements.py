@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
-from contextvars import Context
 from functools import partial
 from typing import Any
 
@@ -14,6 +13,7 @@ from django.dispatch import Signal
 
 from ...core.compat import TaskResult, task_finished
 from ...core.job import DISCARDED, EXPIRED, FAILED, READY, Job, Outcome
+from ...core.threads import new_context
 from ...exceptions import JobCancelled, JobExpired, LostJob, ResultRefused
 from ...log import sentry
 from ...log.django_records import hears_tasks
@@ -119,7 +119,7 @@ async def _in_thread(announcement: Callable[[], None]) -> None:
 def announce_apart(announcement: Callable[..., None], *args: Any) -> None:
     """Call ``announcement`` in one of the worker's own threads: in a new context, and without its store timeout."""
     with no_store_timeout():
-        Context().run(announcement, *args)
+        new_context().run(announcement, *args)
     tidy()
 
 

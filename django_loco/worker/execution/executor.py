@@ -38,6 +38,7 @@ from asgiref.sync import sync_to_async
 
 from ...core.compat import task_backends, task_started
 from ...core.job import FOREVER, READY, SUCCESSFUL, Outcome, utcnow
+from ...core.threads import new_context
 from ...exceptions import RAISED_INTO_JOBS, JobCancelled, JobTimeout
 from ...log import job_lines, sentry, tracing
 from ...log.labels import bind, bind_duration
@@ -65,9 +66,9 @@ def context_for_jobs(alias: str) -> Context:
     """Return a context of which each job gets a copy. It has the log's component and the Tasks backend only.
 
     Django keeps its backends in the context, and would make a new one for each job. Call this in the thread that uses
-    the context, because values that asgiref keeps in a context are not visible in other threads.
+    the context: see ``new_context``.
     """
-    context = Context()
+    context = new_context()
     context.run(bind, component="worker")
     context.run(task_backends.__getitem__, alias)
     return context

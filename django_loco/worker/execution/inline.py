@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from contextvars import Context
 from dataclasses import replace
 from typing import Any
 
 from ...core.job import READY, Job, Outcome, utcnow
+from ...core.threads import new_context
 from ...jobs.operations.reruns import settle_ended
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
@@ -68,7 +68,7 @@ def run_once(queue: Queue, job: Job, around: Around = nullcontext) -> tuple[Outc
         outcome, error = _run(claimed)
     _store(queue, outcome, error)
     if claimed.announcement is not None:
-        Context().run(claimed.announcement)
+        new_context().run(claimed.announcement)
     settle_ended(queue, [job])
     return outcome, error
 
@@ -92,7 +92,7 @@ def _run(claimed: ClaimedJob) -> tuple[Outcome, BaseException | None]:
             errors.append(error)
             raise
 
-    outcome = Context().run(execute, claimed, call)
+    outcome = new_context().run(execute, claimed, call)
     interrupter.end()
     assert outcome is not None  # noqa: S101 - no other thread decides on this job
     return claimed.with_log(outcome), errors[0] if errors else None

@@ -15,7 +15,7 @@ from typing import Any
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 
 from ...core.job import Outcome
-from ...core.threads import DaemonThread
+from ...core.threads import DaemonThread, new_context
 from ...core.threads.stacks import stack_of_task
 from ...exceptions import JobCancelled, JobTimeout
 from ...log.labels import bind
@@ -258,7 +258,7 @@ class EventLoopPool:
 
     def _report_stuck(self, attempt: Attempt, error: JobTimeout | JobCancelled) -> None:
         attempt.claimed.thread = current_thread()
-        self._report(attempt.claimed, Context().run(give_up, attempt, error))
+        self._report(attempt.claimed, new_context().run(give_up, attempt, error))
 
     def _cancel_all(self) -> None:
         for claimed, task in tuple(self._tasks.items()):

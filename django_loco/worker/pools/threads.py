@@ -10,6 +10,7 @@ from contextvars import Context
 from functools import partial
 
 from ...core.job import Outcome
+from ...core.threads import new_context
 from ...core.threads.stacks import stack_of_thread
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
@@ -284,7 +285,7 @@ class ThreadPool:
         attempt.claimed.thread = threading.current_thread()
         error = unstoppable(attempt.claimed, attempt.policy.timeout)
         error.add_note(f"When it was given up, its thread was at:\n{stack}")
-        self._report(attempt.claimed, Context().run(give_up, attempt, error))
+        self._report(attempt.claimed, new_context().run(give_up, attempt, error))
 
 
 def _has_interpreter_lock() -> bool:

@@ -24,6 +24,9 @@ def level(kind, signals):
         ([("SIGTERM", 0), ("SIGTERM", 9)], 2),
         ([("SIGTERM", 0), ("SIGINT", ONE_SIGNAL_SECONDS / 2)], 2),
         ([("SIGINT", 0), ("SIGINT", 9), ("SIGINT", 18)], 3),
+        ([("SIGHUP", 0), ("SIGHUP", 0.5), ("SIGHUP", 9)], 1),
+        ([("SIGINT", 0), ("SIGHUP", 9)], 1),
+        ([("SIGHUP", 0), ("SIGINT", 9)], 2),
     ],
 )
 def test_in_a_process_of_ours(signals, expected):
