@@ -31,13 +31,18 @@ POLL_SECONDS = 1.0
 def command(*words: str, silent: bool = False) -> str:
     """Run the management command ``words``: its name and arguments. Raises the errors of the command.
 
-    Raises ``LocoConfigurationError`` unless code or settings allow it.
+    Raises ``CommandError`` with the output if it exits with another code than 0, and ``LocoConfigurationError`` unless
+    code or settings allow it.
     """
     require_command(words)
     output = StringIO()
     name, *arguments = words
-    call_command(name, *arguments, stdout=output, stderr=output, no_color=True)
-    return "" if silent else output.getvalue()[-MAX_OUTPUT_CHARACTERS:]
+    code = 0
+    try:
+        call_command(name, *arguments, stdout=output, stderr=output, no_color=True)
+    except SystemExit as end:
+        code = _exit_code(end, output)
+    return _result(code, output.getvalue()[-MAX_OUTPUT_CHARACTERS:], is_silent=silent)
 
 
 @task
@@ -51,9 +56,22 @@ def shell(text: str, *, silent: bool = False) -> str:
     with _output_file() as output:
         code = _run(text, output)
         text = _end_of(output)
+    return _result(code, text, is_silent=silent)
+
+
+def _result(code: int, output: str, *, is_silent: bool) -> str:
+    """Return the result of a command. Raises ``CommandError`` if its exit code is not 0."""
     if code:
-        raise CommandError(f"exit code {code}: {text}", returncode=code)
-    return "" if silent else text
+        raise CommandError(f"exit code {code}: {output}", returncode=code)
+    return "" if is_silent else output
+
+
+def _exit_code(end: SystemExit, output: StringIO) -> int:
+    """Return the code with which Python would exit. It writes a text first, and exits with 1."""
+    if end.code is None or isinstance(end.code, int):
+        return end.code or 0
+    output.write(f"{end.code}\n")
+    return 1
 
 
 def _output_file() -> IO[bytes]:

@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from django.core.management import CommandError
+from django.core import management
+from django.core.management import BaseCommand, CommandError
 from django.test import override_settings
 
 from django_loco.core.lifecycle import resources
@@ -48,6 +49,43 @@ def test_a_management_command_returns_what_it_wrote():
 def test_a_management_command_that_fails():
     with pytest.raises(CommandError, match="no system check"):
         command.call("check", "--tag", "no-such-tag")
+
+
+class Exiting(BaseCommand):
+    """Ends as scripts do: ``sys.exit(code)``."""
+
+    def handle(self, *args, **options):
+        self.stdout.write("some output")
+        sys.exit(self.code)
+
+
+@pytest.fixture
+def exits(monkeypatch, settings):
+    """Return what runs a management command that exits with a code."""
+
+    def run(code, **options):
+        settings.LOCO = {"COMMANDS": ["exiting"]}
+        monkeypatch.setattr(management, "get_commands", lambda: {"exiting": Exiting()})
+        monkeypatch.setattr(Exiting, "code", code, raising=False)
+        return command.call("exiting", **options)
+
+    return run
+
+
+@pytest.mark.parametrize("code", [None, 0, False])
+def test_a_management_command_that_exits_with_0_has_succeeded(exits, code):
+    assert exits(code) == "some output\n"
+    assert exits(code, silent=True) == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "returncode", "message"),
+    [(3, 3, "exit code 3: some output"), ("no such customer", 1, "exit code 1: some output\nno such customer")],
+)
+def test_a_management_command_that_exits_otherwise_has_failed(exits, code, returncode, message):
+    with pytest.raises(CommandError, match=message) as caught:
+        exits(code)
+    assert caught.value.returncode == returncode
 
 
 def test_a_shell_command_returns_what_it_wrote(declared):
