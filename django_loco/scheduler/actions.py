@@ -78,6 +78,8 @@ def _output_file() -> IO[bytes]:
     try:
         return tempfile.TemporaryFile()
     except FileNotFoundError:  # a read-only file system
+        if not hasattr(os, "memfd_create"):  # only Linux has it
+            raise
         return os.fdopen(os.memfd_create("output"), "w+b")
 
 

@@ -105,6 +105,9 @@ def test_a_shell_command_needs_no_folder_for_temporary_files(declared, monkeypat
 
     monkeypatch.setattr("tempfile.gettempdir", no_folder)
     assert shell.call(declared("echo out; echo err >&2")) == "out\nerr\n"
+    monkeypatch.delattr("os.memfd_create")
+    with pytest.raises(FileNotFoundError, match="No usable temporary directory"):
+        shell.call(declared("echo out"))
 
 
 def test_a_shell_command_that_fails_says_why(declared):
