@@ -94,17 +94,16 @@ class Registry(PythonApi):
 
     def entries(self, tags: Collection[str] = ()) -> list[ScheduleEntry]:
         """Return the schedules that can run; with ``tags`` only those that have one of them."""
-        self._discover()
-        off = self._dependency_problems()
+        off = self.dependency_problems()
         found = [entry for entry in self._entries.values() if entry.name not in off]
         return [entry for entry in found if not tags or set(tags) & set(entry.tags)]
 
     def entry(self, name: str) -> ScheduleEntry:
         """Return the schedule ``name``. Raises ``LocoConfigurationError`` if it does not exist or is off."""
-        self._discover()
-        if name in self._entries:
+        off = self.dependency_problems()
+        if name in self._entries and name not in off:
             return self._entries[name]
-        for problem in self._problems:
+        for problem in (*off.values(), *self._problems):
             if problem.schedule == name:
                 raise LocoConfigurationError(f"{problem.message} {problem.hint}")
         raise LocoConfigurationError(f"there is no schedule {name!r}.{did_you_mean(name, list(self._entries))}")
@@ -116,8 +115,18 @@ class Registry(PythonApi):
 
     def problems(self) -> list[Problem]:
         """Return the errors of the schedules that are off."""
+        off = self.dependency_problems()
+        return [*self._problems, *off.values()]
+
+    def dependency_problems(self) -> dict[str, Problem]:
+        """Return the errors of ``after`` options by schedule. They can be found only when all schedules are known."""
         self._discover()
-        return [*self._problems, *self._dependency_problems().values()]
+        found = dependency_errors(self._entries, {problem.schedule for problem in self._problems})
+        hint = "Correct it at {}. Until then this schedule is off; the others run."
+        return {
+            name: Problem(f"Schedule {name!r}: {fault}", hint.format(self._entries[name].location), name)
+            for name, fault in found.items()
+        }
 
     def run(self, name: str) -> TaskResult[..., Any]:
         """Enqueue a job of the schedule ``name`` now, in addition to those of its ticks; return its result.
@@ -129,15 +138,6 @@ class Registry(PythonApi):
         backend: Any = entry.task.get_backend()
         result = backend.enqueue_tick(entry.task, entry.args, entry.kwargs, key=key, tick=now)
         return cast("TaskResult[..., Any]", result)
-
-    def _dependency_problems(self) -> dict[str, Problem]:
-        """Return the errors of ``after`` options. They can be found only when all schedules are known."""
-        found = dependency_errors(self._entries, {problem.schedule for problem in self._problems})
-        hint = "Correct it at {}. Until then this schedule is off; the others run."
-        return {
-            name: Problem(f"Schedule {name!r}: {fault}", hint.format(self._entries[name].location), name)
-            for name, fault in found.items()
-        }
 
     def _add(self, call: str, task: object, options: Mapping[str, Any], trigger: MakeTrigger) -> Decorator:
         def declare(task: T, /) -> T:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
@@ -114,11 +114,18 @@ def resume(name: str) -> bool:
 def registry_with(name: str) -> Registry:
     """Return a registry that has the schedule ``name``: that of the code, or one with the database's schedule added.
 
-    Raises ``LocoConfigurationError`` if the schedule does not exist, ``QueueUnavailable`` if the database cannot be
-    used.
+    If the schedule runs after one of the database, the registry has all of them. Raises ``LocoConfigurationError`` if
+    the schedule does not exist, ``QueueUnavailable`` if the database cannot be used.
     """
-    if default.has(name):
-        return default
+    found = default if default.has(name) else _with_row(name)
+    if name not in found.dependency_problems():
+        return found
+    with suppress(database.MissingTable):
+        found = default.combined_with(_read(database.ScheduleReader.read).rows)
+    return found
+
+
+def _with_row(name: str) -> Registry:
     try:
         found = default.combined_with(_read(lambda reader: reader.filter(name=name)))
         rows = [] if found.has(name) else list(_read(lambda _: database.model("Schedule").objects.values_list("name")))

@@ -212,6 +212,23 @@ def test_python_knows_them():
 
 
 @pytest.mark.django_db
+def test_what_runs_after_a_row_can_be_run_if_that_is_right(declared):
+    add("first")
+    add("second", schedule="", after="first")
+    add("third", schedule="", after="second")
+    declared.after("second", tock, name="code too")
+    for name in ("second", "third", "code too"):
+        assert scheduler.run(name)
+        assert len(scheduler.history(name)) == 1
+    Schedule.objects.filter(name="first").update(run="shop.tasks.none")
+    for name in ("second", "third", "code too"):
+        with pytest.raises(LocoConfigurationError, match=f"Schedule '{name}': after is '.*', which is off"):
+            scheduler.run(name)
+        with pytest.raises(LocoConfigurationError, match="which is off"):
+            scheduler.history(name)
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("name", ["code", "row"])
 def test_a_pause(name):
     add("row")

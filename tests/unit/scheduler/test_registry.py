@@ -191,6 +191,16 @@ def test_of_two_schedules_of_one_name_the_second_is_off(lenient):
     assert "name=" in problem.message
 
 
+@pytest.mark.parametrize("name", ["lost", "loop", "behind"])
+def test_a_schedule_that_is_off_because_of_another_cannot_be_run(lenient, name):
+    lenient.after("nothing", tick, name="lost")
+    lenient.after("loop", tick, name="loop")
+    lenient.after("lost", tick, name="behind")
+    for call in (lenient.entry, lenient.run):
+        with pytest.raises(LocoConfigurationError, match=rf"Schedule '{name}': after .* Correct it at {__file__}"):
+            call(name)
+
+
 def test_two_schedules_of_one_task_with_names(registry):
     registry.every_minute(tick, name="often")
     registry.hourly(tick, name="seldom")
