@@ -11,6 +11,7 @@ import re
 from datetime import timedelta
 
 from ...exceptions import LocoConfigurationError
+from .cron_in_words import ORDINALS, WEEKDAYS
 from .english_grammar import VOCABULARY, EnglishError, ParsedText, phrases
 from .trigger import Interval
 
@@ -78,6 +79,7 @@ def _compile(parsed: ParsedText) -> str | Interval:
         raise EnglishError("it does not say when")
     if parsed.days and parsed.weekdays:
         raise EnglishError("days of the month cannot be combined with days of the week; make two schedules")
+    _refuse_mixed(parsed.weekdays)
     if unit in _LENGTHS:
         return _rhythm(parsed, count, unit)
     if parsed.minutes:
@@ -85,6 +87,19 @@ def _compile(parsed: ParsedText) -> str | Interval:
     if count > 1 and unit in ("day", "week") and not (parsed.times or parsed.dated):
         return _interval(count, unit)
     return f"{_clock(parsed.times or [_MIDNIGHT])} {_dates(parsed, count, unit)}"
+
+
+def _refuse_mixed(weekdays: list[str]) -> None:
+    """Refuse a weekday of every week beside one of the month: croniter has no expression for both."""
+    monthly = [day for day in weekdays if "#" in day or "L" in day]
+    weekly = [day for day in weekdays if day not in monthly]
+    if monthly and weekly:
+        day, _, nth = monthly[0].lstrip("L").partition("#")
+        first, other = ORDINALS[int(nth) - 1] if nth else "last", WEEKDAYS[int(weekly[0][0])]
+        raise EnglishError(
+            f"'{first} {WEEKDAYS[int(day)]}' is one day of the month, but {other!r} is a day of every week: write "
+            f"'{first} {other}', or make two schedules"
+        )
 
 
 def _rhythm(parsed: ParsedText, count: int, unit: str) -> str | Interval:
