@@ -7,6 +7,7 @@ with its line, logged, and reported by ``manage.py check``, and only that schedu
 from __future__ import annotations
 
 import inspect
+import re
 import threading
 import traceback
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -202,6 +203,7 @@ class Registry(PythonApi):
         try:
             import_module(module)
         except Exception as error:
+            _explain(error)
             logger.exception("%s cannot be imported, so its schedules are off", module)
             for name in [entry.name for entry in self._entries.values() if entry.location.module == module]:
                 del self._entries[name]
@@ -239,9 +241,16 @@ def _modules_named(name: str) -> list[str]:
 
 
 def _description(error: Exception) -> str:
-    """Return ``error`` and the last line of code that it passed through."""
+    """Return ``error``, the last line of code that it passed through, and its notes."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"
+    notes = "".join(f" {note}" for note in getattr(error, "__notes__", ()))
+    return f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno}){notes}"
+
+
+def _explain(error: Exception) -> None:
+    """Add to the error of ``every_minute(task, 5)`` how the task gets its arguments."""
+    if isinstance(error, TypeError) and re.match(rf"{PythonApi.__name__}\.\w+\(\) takes .* positional", str(error)):
+        error.add_note("The arguments of the task go into args=[...] and kwargs={...}.")
 
 
 #: The schedules of this project.

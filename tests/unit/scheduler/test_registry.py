@@ -312,6 +312,13 @@ def test_a_module_that_cannot_be_imported_turns_off_only_its_own(app, fault):
     assert "schedules.py:3" in problem.message or "schedules.py, line 3" in problem.message
 
 
+def test_arguments_of_the_task_beside_it_say_where_they_belong(app):
+    app("bad_app", "registry.every_minute(send, 5)")
+    assert discovered("bad_app") == []
+    (problem,) = tasks.registry.problems()
+    assert problem.message.endswith("schedules.py:2) The arguments of the task go into args=[...] and kwargs={...}.")
+
+
 def test_a_module_that_another_one_imports_keeps_its_schedules(app):
     app("base_app", "registry.every_minute(tick, name='base')")
     app("bad_app", "import base_app.schedules\nregistry.every_minute(tick, name='bad')\n1 / 0")
