@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from django.apps import apps
@@ -36,9 +38,16 @@ def fingerprint() -> str:
         for path in sorted(root.rglob("*.py")):
             inner = path.relative_to(root)
             if not any(part in _FOREIGN or part.startswith(".") for part in inner.parts):
-                digest.update(f"{name} {inner.as_posix()} ".encode())
-                digest.update(path.read_bytes())
+                digest.update(os.fsencode(f"{name} {inner.as_posix()} "))
+                digest.update(_content(path))
     return digest.hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    """Return what is in the file; nothing if it is not a file, or cannot be read, like a link that leads nowhere."""
+    with suppress(OSError):
+        return path.read_bytes() if path.is_file() else b""
+    return b""
 
 
 def _folders() -> Iterator[tuple[str, Path]]:

@@ -120,7 +120,11 @@ def period_of(trigger: Trigger, now: datetime) -> float:
 def _starts(entries: Sequence[ScheduleEntry], now: datetime) -> list[ScheduleEntry]:
     """Return the runs on start. The deploy is identified only if there are some."""
     found = [entry for entry in entries if entry.run_on_start]
-    deploy = deploy_id() if found else ""
+    try:
+        deploy = deploy_id() if found else ""
+    except Exception:
+        logger.exception("This deploy cannot be identified, so no schedule runs on start: set LOCO['RELEASE']")
+        return []
     return [entry.at_start(now + timedelta.resolution, deploy) for entry in found]
 
 

@@ -1,7 +1,9 @@
 """Which deploy it is, as each of its replicas sees it."""
 
+import os
 import shutil
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 from django.apps import AppConfig, apps
@@ -63,4 +65,28 @@ def test_a_damaged_installation_is_no_obstacle(deploy, tmp_path, monkeypatch):
     folder = tmp_path / "site-packages/broken-1.0.dist-info"
     folder.mkdir(parents=True)
     monkeypatch.setattr(metadata, "distributions", lambda: [metadata.PathDistribution(folder)])
+    assert deploy(tmp_path / "shop") == deploy(tmp_path / "shop")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path.symlink_to("nothing"),
+        lambda path: path.mkdir(),
+        os.mkfifo,
+        lambda path: path.with_name(os.fsdecode(b"\xff.py")).touch(),
+    ],
+    ids=["broken link", "folder", "pipe", "undecodable name"],
+)
+def test_what_is_no_readable_file_is_known_by_its_name(deploy, tmp_path, make):
+    before = deploy(tmp_path / "shop")
+    make(tmp_path / "shop/odd.py")
+    assert deploy(tmp_path / "shop") == deploy(tmp_path / "shop") != before
+
+
+def test_a_file_that_may_not_be_read_is_known_by_its_name(deploy, tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
     assert deploy(tmp_path / "shop") == deploy(tmp_path / "shop")

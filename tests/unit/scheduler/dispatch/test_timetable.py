@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from django_loco.scheduler import Cron, Interval, Registry
+from django_loco.scheduler.dispatch import timetable
 from django_loco.scheduler.dispatch.timetable import Timetable, period_of
 from django_loco.scheduler.entry import Problem, ScheduleEntry
 from django_loco.scheduler.misfire import Misfire
@@ -124,6 +125,20 @@ def test_a_single_run_that_is_over_does_not_come_back(plan):
     assert times(fire(plan, NOON + 2 * SECOND), "once") == ["12:00:01"]
     plan.apply(rows(once, row("more", 1)), NOON)
     assert times(fire(plan, NOON + MINUTE), "once") == []
+
+
+def test_a_deploy_that_cannot_be_identified_turns_off_only_the_runs_on_start(registry, monkeypatch, caplog):
+    def fail():
+        raise RuntimeError("no such package")
+
+    monkeypatch.setattr(timetable, "deploy_id", fail)
+    registry.hourly(tick, at=1, name="start", run_on_start=True)
+    plan = Timetable(registry, (), NOON, "default")
+    plan.begin(NOON)
+    plan.apply(rows(), NOON)
+    (record,) = caplog.records
+    assert "no schedule runs on start: set LOCO['RELEASE']" in record.message
+    assert [plan.due_heap.entries[due.position].name for due in plan.due(NOON + MINUTE)] == ["code", "start"]
 
 
 def test_what_the_database_has_at_the_start_is_made_up_for_like_what_the_code_has(registry):
