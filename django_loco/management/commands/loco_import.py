@@ -81,7 +81,7 @@ class Command(OutputCommand):
                     replaces=options["replace"],
                     dry_run=options["dry_run"],
                     paths=dict(options["map"]),
-                    by=f"loco_import {options['source']}",
+                    by=f"{imports.PAUSED_BY} {options['source']}",
                 )
             ]
         except (QueueError, OSError, UnicodeDecodeError) as error:

@@ -8,10 +8,11 @@ from .celery_beat import read_celery_beat
 from .crontab import read_crontab
 from .django_q2 import read_django_q2
 from .foreign_schedules import ForeignSchedule
-from .rows import Imported, import_schedules
+from .rows import PAUSED_BY, Imported, import_schedules
 from .rq_scheduler import read_rq_scheduler
 
 __all__ = [
+    "PAUSED_BY",
     "ForeignSchedule",
     "Imported",
     "import_schedules",

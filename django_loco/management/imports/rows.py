@@ -9,11 +9,13 @@ from typing import Any, Literal
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from ...scheduler.api.control import pause
-from ...scheduler.sources.database import database_alias, model
+from ...scheduler.api.control import mark_paused, mark_resumed
+from ...scheduler.sources.database import model, writable_alias
 from .foreign_schedules import ForeignSchedule
 
 State = Literal["imported", "replaced", "unchanged", "left out"]
+#: How ``by`` begins, which tells the pauses of imports from those of people.
+PAUSED_BY = "loco_import"
 #: Fields whose value is left out if it is refused here, and what is said then.
 OPTIONAL = {"queue": "The queue {!r} is not in QUEUES of TASKS: its jobs are in the queue of their task."}
 
@@ -38,12 +40,13 @@ def import_schedules(
     replaces: bool = False,
     dry_run: bool = False,
     paths: Mapping[str, str] | None = None,
-    by: str = "",
+    by: str = PAUSED_BY,
 ) -> Iterator[Imported]:
     """Store each schedule and yield what has become of it. Errors of the database are raised.
 
-    A row of its name is left alone, unless ``replaces``. ``paths`` are the paths of tasks here, by those there.
-    ``by`` is who has paused a schedule that is off there. With ``dry_run`` nothing is stored.
+    A row of its name is left alone, unless ``replaces``. Then a pause of an import ends if the schedule is on there;
+    one of somebody else stays. ``paths`` are the paths of tasks here, by those there. ``by`` is who has paused a
+    schedule that is off there. With ``dry_run`` nothing is stored.
     """
     seen: set[str] = set()
     for each in found:
@@ -63,28 +66,39 @@ def _renamed(each: ForeignSchedule, paths: Mapping[str, str]) -> ForeignSchedule
 
 
 def _imported(each: ForeignSchedule, *, replaces: bool, dry_run: bool, by: str) -> Imported:
-    values, notes = dict(each.values), list(each.notes)
-    before = model("Schedule").objects.using(database_alias()).filter(name=each.name).first()
-    row, refused = _checked(before, each.name, values)
-    if dropped := OPTIONAL.keys() & refused.keys() & values.keys():
-        notes += [OPTIONAL[field].format(values.pop(field)) for field in dropped]
-        row, refused = _checked(before, each.name, values)
+    notes = list(each.notes)
+    before = model("Schedule").objects.using(writable_alias()).filter(name=each.name).first()
+    paused_by = _paused_by(each.name)
+    row, refused = _row_of(before, each, notes)
     if refused:
         reason = " ".join(message for messages in refused.values() for message in messages)
         return Imported(name=each.name, state="left out", reason=reason)
     state: State = "imported" if before is None else "replaced"
     if before is not None:
-        if _same(before, row):
+        if _same(before, row) and not (replaces and _changes_pause(each, paused_by)):
             state = "unchanged"
         elif not replaces:
             reason = "a row with this name exists, and is another one. --replace overwrites it."
             return Imported(name=each.name, state="left out", reason=reason)
-    is_stored = state != "unchanged"  # a row that is there stays as it is, paused or not
-    if is_stored and not dry_run:
-        _save(row, each, by)
+    is_paused = paused_by is not None
+    if state != "unchanged":  # a row that is there stays as it is, paused or not
+        if not dry_run:
+            _save(row, each, paused_by, by)
+        is_paused ^= _changes_pause(each, paused_by)
+        if is_paused and not each.is_paused:
+            notes.append(f"It stays paused, by {paused_by or 'somebody'}.")
     when = row.schedule or f"at {row.at:%Y-%m-%d %H:%M:%S %Z}"
-    is_paused = is_stored and each.is_paused
     return Imported(name=each.name, state=state, run=row.run, schedule=when, is_paused=is_paused, notes=tuple(notes))
+
+
+def _row_of(before: Any | None, each: ForeignSchedule, notes: list[str]) -> tuple[Any, dict[str, Any]]:
+    """Return the row and its errors. A value of ``OPTIONAL`` that is refused is left out, and noted."""
+    values = dict(each.values)
+    row, refused = _checked(before, each.name, values)
+    if dropped := OPTIONAL.keys() & refused.keys() & values.keys():
+        notes += [OPTIONAL[field].format(values.pop(field)) for field in dropped]
+        row, refused = _checked(before, each.name, values)
+    return row, refused
 
 
 def _checked(before: Any | None, name: str, values: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -103,9 +117,23 @@ def _same(one: Any, other: Any) -> bool:
     return all(getattr(one, name) == getattr(other, name) for name in names)
 
 
-def _save(row: Any, each: ForeignSchedule, by: str) -> None:
-    """Store a row, paused if it is off: no scheduler sees it in between."""
-    with transaction.atomic(using=database_alias()):
-        row.save(using=database_alias())
-        if each.is_paused:
-            pause(row.name, by=by)
+def _paused_by(name: str) -> str | None:
+    """Return who has paused the schedule ``name``; ``None`` if it is not paused."""
+    states = model("ScheduleState").objects.using(writable_alias())
+    by: str | None = states.filter(name=name, paused_at__isnull=False).values_list("paused_by", flat=True).first()
+    return by
+
+
+def _changes_pause(each: ForeignSchedule, paused_by: str | None) -> bool:
+    """Return whether to pause the schedule, or to end a pause of an import. A pause of somebody else stays."""
+    if each.is_paused:
+        return paused_by is None
+    return paused_by is not None and paused_by.startswith(PAUSED_BY)
+
+
+def _save(row: Any, each: ForeignSchedule, paused_by: str | None, by: str) -> None:
+    """Store a row with its pause: no scheduler sees it in between."""
+    with transaction.atomic(using=writable_alias()):
+        row.save(using=writable_alias())
+        if _changes_pause(each, paused_by):
+            mark_paused(row.name, by=by) if each.is_paused else mark_resumed(row.name)

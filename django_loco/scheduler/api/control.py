@@ -94,10 +94,8 @@ def pause(name: str, *, by: str = "") -> bool:
     shown in the admin. Raises ``LocoConfigurationError`` if the schedule does not exist, or the database has no table
     of schedules; ``QueueUnavailable`` if the database cannot be used.
     """
-    states = _states(name)
-    states.get_or_create(name=name)
-    changed = states.filter(name=name, paused_at__isnull=True).update(paused_at=database.now(), paused_by=by[:200])
-    return bool(changed)
+    _require_state(name)
+    return mark_paused(name, by=by)
 
 
 @_reached()
@@ -106,7 +104,21 @@ def resume(name: str) -> bool:
 
     Raises the same errors as ``pause``.
     """
-    paused = _states(name).filter(name=name, paused_at__isnull=False)
+    _require_state(name)
+    return mark_resumed(name)
+
+
+def mark_paused(name: str, *, by: str) -> bool:
+    """Do what ``pause`` does, for a schedule that is known to exist. Raises the errors of the database."""
+    states = database.model("ScheduleState").objects
+    states.get_or_create(name=name)
+    changed = states.filter(name=name, paused_at__isnull=True).update(paused_at=database.now(), paused_by=by[:200])
+    return bool(changed)
+
+
+def mark_resumed(name: str) -> bool:
+    """Do what ``resume`` does, for a schedule that is known to exist. Raises the errors of the database."""
+    paused = database.model("ScheduleState").objects.filter(name=name, paused_at__isnull=False)
     return bool(paused.update(paused_at=None, paused_by="", resumed_at=database.now()))
 
 
@@ -137,12 +149,11 @@ def _with_row(name: str) -> Registry:
     return found
 
 
-def _states(name: str) -> Any:
-    """Return the query set of pauses. Raises ``LocoConfigurationError`` as ``pause`` does."""
+def _require_state(name: str) -> None:
+    """Raise ``LocoConfigurationError`` as ``pause`` does."""
     registry_with(name)
     if not database.has_database() or database.tables_missing():
         raise LocoConfigurationError(database.NO_TABLE)
-    return database.model("ScheduleState").objects
 
 
 def _read(read: Callable[[database.ScheduleReader], T]) -> T:

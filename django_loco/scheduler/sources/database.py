@@ -231,8 +231,13 @@ def model(name: str) -> Any:
 
 
 def database_alias() -> str:
-    """Return the alias of the database with the schedules."""
+    """Return the alias of the database with the schedules. It may be a replica: see ``writable_alias``."""
     return router.db_for_read(model("Schedule"))
+
+
+def writable_alias() -> str:
+    """Return the alias of the database to which schedules are written."""
+    return router.db_for_write(model("Schedule"))
 
 
 def has_database() -> bool:

@@ -15,6 +15,7 @@ from uuid import uuid4
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.test import override_settings
 
 from django_loco import scheduler
 from django_loco.models import Schedule
@@ -337,6 +338,66 @@ def test_one_that_is_unchanged_is_not_said_to_be_paused(tables):
     scheduler.resume("sync")
     call_command("loco_import", "celery-beat", stdout=out)
     assert "unchanged\n" in out.getvalue()
+
+
+def enabled(name: str, value: bool) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE django_celery_beat_periodictask SET enabled = %s WHERE name = %s", [value, name])
+
+
+@pytest.mark.parametrize("changed", [True, False], ids=["other arguments", "nothing else"])
+def test_one_that_was_off_and_is_on_runs_again(tables, changed: bool):
+    insert("django_celery_beat_intervalschedule", id=1, every=45, period="minutes")
+    beat("sync", interval_id=1, enabled=False)
+    assert run("celery-beat")["sync"]["is_paused"]
+    enabled("sync", True)
+    if changed:
+        Schedule.objects.update(args=[3, 4])
+    else:
+        assert (run("celery-beat")["sync"]["state"], run("celery-beat")["sync"]["is_paused"]) == ("unchanged", True)
+    for words in (["--dry-run"], []):
+        result = run("celery-beat", "--replace", *words)["sync"]
+        assert (result["state"], result["is_paused"], result["notes"]) == ("replaced", False, [])
+    assert [row.paused for row in scheduler.upcoming()] == [False]
+    enabled("sync", False)
+    result = run("celery-beat", "--replace")["sync"]
+    assert (result["state"], result["is_paused"]) == ("replaced", True)
+    assert [row.paused for row in scheduler.upcoming()] == [True]
+
+
+def test_one_that_somebody_has_paused_stays_paused(tables):
+    insert("django_celery_beat_intervalschedule", id=1, every=45, period="minutes")
+    beat("sync", interval_id=1)
+    run("celery-beat")
+    scheduler.pause("sync", by="ann")
+    Schedule.objects.update(args=[3, 4])
+    result = run("celery-beat", "--replace")["sync"]
+    assert (result["state"], result["is_paused"], result["notes"]) == ("replaced", True, ["It stays paused, by ann."])
+    assert [row.paused for row in scheduler.upcoming()] == [True]
+
+
+class ReadsFromReplica:
+    """The router of Django's documentation. The replica lags behind: it has nothing yet."""
+
+    def db_for_read(self, model: Any, **hints: Any) -> str:
+        return "second"
+
+    def db_for_write(self, model: Any, **hints: Any) -> str:
+        return "default"
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "second"])
+def test_rows_are_written_where_the_router_writes(tables):
+    insert("django_celery_beat_intervalschedule", id=1, every=45, period="minutes")
+    beat("sync", interval_id=1)
+    beat("off", interval_id=1, enabled=False)
+    with override_settings(DATABASE_ROUTERS=[ReadsFromReplica()]):
+        assert {each["state"] for each in run("celery-beat").values()} == {"imported"}
+        assert {each["state"] for each in run("celery-beat").values()} == {"unchanged"}
+        enabled("off", True)
+        assert run("celery-beat", "--replace")["off"]["state"] == "replaced"
+        assert not Schedule.objects.exists()
+    assert [(row.name, row.paused) for row in scheduler.upcoming()] == [("off", False), ("sync", False)]
 
 
 def test_it_may_run_again(tables):
