@@ -160,7 +160,7 @@ def entry_of(task: object, trigger: MakeTrigger, location: SourceLocation, optio
     return ScheduleEntry(
         name=values.pop("name") or task.module_path,
         task=task,
-        trigger=_within(_with_own_ticks(trigger(zone_of(options.get("timezone"))), options), start, end),
+        trigger=_within(_fitting(trigger(zone_of(options.get("timezone"))), options), start, end),
         args=args,
         kwargs=kwargs,
         misfire=Misfire(values.pop("misfire"), values.pop("grace"), values.pop("cap")),
@@ -169,8 +169,8 @@ def entry_of(task: object, trigger: MakeTrigger, location: SourceLocation, optio
     )
 
 
-def _with_own_ticks(trigger: Trigger, options: Mapping[str, Any]) -> Trigger:
-    """Return ``trigger``. Raise ``LocoConfigurationError`` if it has no ticks but ``options`` are about ticks."""
+def _fitting(trigger: Trigger, options: Mapping[str, Any]) -> Trigger:
+    """Return ``trigger``. Raise ``LocoConfigurationError`` if ``options`` are about ticks or a zone that it lacks."""
     if isinstance(trigger, After):
         for field, option in OF_TICKS.items():
             if options.get(field, option.default) != option.default:
@@ -178,6 +178,12 @@ def _with_own_ticks(trigger: Trigger, options: Mapping[str, Any]) -> Trigger:
                     f"{field} is for schedules with ticks of their own, and this one runs after {trigger.other!r}.",
                     field=field,
                 )
+    if trigger.zone is None and options.get("timezone") is not None:
+        raise LocoConfigurationError(
+            f"timezone is for schedules on a wall clock, and this one runs {trigger.words}. Remove it, or write days "
+            'and times such as "every 2 days at 4:00".',
+            field="timezone",
+        )
     return trigger
 
 

@@ -189,7 +189,7 @@ class Registry(PythonApi):
 
     def _read(self, source: MappingSource) -> None:
         try:
-            items = source.read()
+            items, common = source.read()
         except LocoConfigurationError as error:
             hint = "Correct it. Until then its schedules are off; the others run."
             self._record(Problem(str(error), hint, str(source.location)), error)
@@ -197,7 +197,7 @@ class Registry(PythonApi):
         for name, item in items.items():
             hint = f"Correct it in {source.location}. Until then this schedule is off; the others run."
             with self._recording(f"Schedule {name!r}", str(name), hint):
-                self._register(entry_from(name, item, source.location))
+                self._register(entry_from(name, item, source.location, common))
 
     def _import(self, module: str) -> None:
         try:

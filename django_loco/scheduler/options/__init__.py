@@ -177,8 +177,8 @@ class ZonedOptions(TickOptions, total=False):
     timezone: Annotated[
         str | tzinfo,
         ScheduleOption(
-            help='the time zone: `"Europe/Berlin"`, or a `tzinfo`; by default `TIME_ZONE`. Not for `every` and '
-            "`every_minute`",
+            help='the time zone: `"Europe/Berlin"`, or a `tzinfo`; by default `TIME_ZONE`. Not for '
+            "intervals and `after`",
             label=_("Time zone"),
             form_help=_('The time zone of the schedule, such as "Europe/Berlin". Blank: the time zone of the site.'),
         ),

@@ -25,8 +25,11 @@ COMMON = ("output", "timezone")
 SETTING = "LOCO['SCHEDULE_FILE']"
 
 
-def read_file(name: str | Path) -> Mapping[str, object]:
-    """Return the schedules by name, as written. Raises ``LocoConfigurationError``, which names the file."""
+def read_file(name: str | Path) -> tuple[Mapping[str, object], Mapping[str, object]]:
+    """Return the schedules by name, as written, and their common keys.
+
+    Raises ``LocoConfigurationError``, which names the file.
+    """
     path = Path(getattr(settings, "BASE_DIR", ""), name)
     try:
         return _jobs(_parsed(path))
@@ -47,7 +50,7 @@ def _parsed(path: Path) -> object:
     return readers[path.suffix](path.read_text(encoding="utf-8"))
 
 
-def _jobs(content: object) -> Mapping[str, object]:
+def _jobs(content: object) -> tuple[Mapping[str, object], Mapping[str, object]]:
     if isinstance(content, Mapping) and list(content) == ["scheduler"]:
         content = content["scheduler"]
     if not isinstance(content, Mapping) or not isinstance(content.get("jobs"), Mapping):
@@ -55,8 +58,7 @@ def _jobs(content: object) -> Mapping[str, object]:
     for key in content:
         if key not in ("jobs", *COMMON):
             raise LocoConfigurationError(f"{key!r} is unknown.{did_you_mean(str(key), ('jobs', *COMMON))}")
-    common = {key: content[key] for key in COMMON if key in content}
-    return {name: {**common, **job} if isinstance(job, Mapping) else job for name, job in content["jobs"].items()}
+    return content["jobs"], {key: content[key] for key in COMMON if key in content}
 
 
 def _load_yaml(text: str) -> object:

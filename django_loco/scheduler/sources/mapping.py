@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import tzinfo
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ...conf import loco_settings
@@ -13,7 +14,7 @@ from ...tasks.hints import schedule_key_hint
 from ..entry import ScheduleEntry, SourceLocation, entry_of
 from ..options import KEYS, OF_DATA, checked
 from ..triggers.invalid import invalid
-from ..triggers.parsing import after_of, moment_of, parse_schedule
+from ..triggers.parsing import after_of, moment_of, parse_schedule, zone_of
 from ..triggers.trigger import Once, Trigger
 from .files import SETTING, read_file
 from .targets import target_of
@@ -26,21 +27,23 @@ class MappingSource(NamedTuple):
     """A setting or file with schedules."""
 
     location: SourceLocation
-    read: Callable[[], Mapping[str, object]]
-    """Returns the schedules by name. Raises ``LocoConfigurationError``."""
+    read: Callable[[], tuple[Mapping[str, object], Mapping[str, object]]]
+    """Returns the schedules by name, and the keys of those that do not have them. Raises ``LocoConfigurationError``."""
 
 
 def sources() -> Iterator[MappingSource]:
     """Yield the setting and the file. Raises ``LocoConfigurationError`` if ``LOCO`` is invalid."""
     configured = loco_settings()
-    yield MappingSource(SourceLocation("", "LOCO['SCHEDULE']", 0), lambda: configured.SCHEDULE)
+    yield MappingSource(SourceLocation("", "LOCO['SCHEDULE']", 0), lambda: (configured.SCHEDULE, {}))
     if configured.SCHEDULE_FILE is not None:
         name = configured.SCHEDULE_FILE
         yield MappingSource(SourceLocation("", f"{SETTING}, {name}", 0), partial(read_file, name))
 
 
-def entry_from(name: object, item: object, location: SourceLocation) -> ScheduleEntry:
-    """Return the schedule ``name`` that is written as ``item``.
+def entry_from(
+    name: object, item: object, location: SourceLocation, common: Mapping[str, object] = MappingProxyType({})
+) -> ScheduleEntry:
+    """Return the schedule ``name`` that is written as ``item``, with the keys of ``common`` that it does not have.
 
     Raises ``LocoConfigurationError`` with the ``field`` that is wrong.
     """
@@ -49,13 +52,17 @@ def entry_from(name: object, item: object, location: SourceLocation) -> Schedule
     for key in item:
         if key not in KEYS:
             raise LocoConfigurationError(f"{key!r} is unknown.{schedule_key_hint(str(key), KEYS)}")
-    values = checked(item, OF_DATA)
+    values = checked({**common, **item}, OF_DATA)
     task, words = target_of(values["run"], is_shell=values["shell"])
     options = {**item, "name": name}
     if words:
         options["args"] = [*words, *_more_words(item)]
         options["kwargs"] = {"silent": True} if values["output"] == "silent" else {}
-    return entry_of(task, partial(_trigger, item), location, options)
+    make = partial(_trigger, item)
+    if "timezone" not in item and "timezone" in common:
+        # Unlike one of its own, a common zone is no mistake for a schedule that follows no wall clock.
+        return entry_of(task, lambda _: make(zone_of(common["timezone"])), location, options)
+    return entry_of(task, make, location, options)
 
 
 def _more_words(item: Mapping[str, Any]) -> list[str]:

@@ -1,18 +1,21 @@
 """Parses schedules in English: "every 15 seconds", "7pm every Thursday", "at midnight on the 1st of the month".
 
-A text is read from left to right, phrase by phrase. The result is a cron expression, or an interval if no expression
-has that rhythm ("every 7 minutes").
+A text is read from left to right, phrase by phrase. The result is a cron expression; or an interval if no expression
+has that rhythm ("every 7 minutes"), and what counts days or weeks on the wall clock ("every 2 weeks").
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import timedelta, tzinfo
 
 from ...exceptions import LocoConfigurationError
+from .cron import Cron
 from .cron_in_words import ORDINALS, WEEKDAYS
 from .english_grammar import VOCABULARY, EnglishError, ParsedText, phrases
+from .every_nth import DAYS, EveryNth
 from .trigger import Interval
 
 #: Examples for error messages; all of them can be parsed.
@@ -32,6 +35,7 @@ EXAMPLES = (
     "midnight on Tuesdays",
     "at 6:00 on the first monday of the month",
     "at 6:00 on the 1st of january and july",
+    "every 2 weeks on friday at 18:00",
 )
 
 _MONTHS = 12
@@ -40,16 +44,16 @@ _LENGTHS = {"second": 60, "minute": 60, "hour": 24}
 _MIDNIGHT = (0, 0, 0)
 
 
-def parse_english(text: str) -> str | Interval:
-    """Return the cron expression or the interval that ``text`` means.
+def parse_english(text: str, zone: tzinfo) -> str | Interval | EveryNth:
+    """Return the cron expression that ``text`` means, or a trigger on the wall clock of ``zone`` if there is none.
 
     Raises ``LocoConfigurationError``, which names the part that is not understood and proposes a correction.
     """
     try:
-        return _compile(_parse(text))
+        return _compile(_parse(text), zone)
     except EnglishError as error:
         raise LocoConfigurationError(
-            f"the schedule {text!r} is not understood: {error}. Did you mean {_nearest(text)!r}? "
+            f"the schedule {text!r} is not understood: {error}. Did you mean {_nearest(text, zone)!r}? "
             'It must be English such as "every 15 minutes", or a cron expression such as "*/15 * * * *".'
         ) from None
 
@@ -73,7 +77,7 @@ def _normalized(text: str) -> str:
     return " ".join(re.sub(r"[,;!]|\.(?!\d)", " ", bare).split())
 
 
-def _compile(parsed: ParsedText) -> str | Interval:
+def _compile(parsed: ParsedText, zone: tzinfo) -> str | Interval | EveryNth:
     count, unit = parsed.every or (1, "hour" if parsed.minutes else "day")
     if parsed.every is None and not (parsed.times or parsed.minutes or parsed.dated):
         raise EnglishError("it does not say when")
@@ -84,14 +88,27 @@ def _compile(parsed: ParsedText) -> str | Interval:
         return _rhythm(parsed, count, unit)
     if parsed.minutes:
         raise EnglishError("a minute can only be combined with every hour")
-    if count > 1 and unit in ("day", "week") and not (parsed.times or parsed.dated):
-        return _interval(count, unit)
-    return f"{_clock(parsed.times or [_MIDNIGHT])} {_dates(parsed, count, unit)}"
+    clock = _clock(parsed.times or [_MIDNIGHT])
+    if count > 1 and unit in DAYS:
+        return _every_nth(parsed, count, unit, lambda dates: Cron(f"{clock} {dates}", zone))
+    return f"{clock} {_dates(parsed, count, unit)}"
+
+
+def _every_nth(parsed: ParsedText, count: int, unit: str, cron: Callable[[str], Cron]) -> EveryNth:
+    if parsed.days or parsed.months or (parsed.weekdays if unit == "day" else _of_month(parsed.weekdays)):
+        raise EnglishError(f"every {count} {unit}s cannot be combined with other days or months")
+    _interval(count, unit)  # as long as an interval may be
+    return EveryNth(cron(_dates(parsed, 1, unit)), count, unit)
+
+
+def _of_month(weekdays: list[str]) -> list[str]:
+    """Return those of ``weekdays`` that are one day of the month: the first monday, the last friday."""
+    return [day for day in weekdays if "#" in day or "L" in day]
 
 
 def _refuse_mixed(weekdays: list[str]) -> None:
     """Refuse a weekday of every week beside one of the month: croniter has no expression for both."""
-    monthly = [day for day in weekdays if "#" in day or "L" in day]
+    monthly = _of_month(weekdays)
     weekly = [day for day in weekdays if day not in monthly]
     if monthly and weekly:
         day, _, nth = monthly[0].lstrip("L").partition("#")
@@ -152,12 +169,12 @@ def _every_month(parsed: ParsedText, count: int, unit: str) -> list[str]:
     return [f"*/{count}"]
 
 
-def _nearest(text: str) -> str:
+def _nearest(text: str, zone: tzinfo) -> str:
     """Return ``text`` with unknown words replaced by the nearest known ones if that can be parsed; else an example."""
     normalized = _normalized(text)
     corrected = " ".join(_corrected(word) for word in normalized.split())
     try:
-        _compile(_parse(corrected))
+        _compile(_parse(corrected), zone)
     except (EnglishError, LocoConfigurationError):
         lower = {example.lower(): example for example in EXAMPLES}
         return lower[difflib.get_close_matches(normalized, lower, n=1, cutoff=0.0)[0]]

@@ -66,7 +66,7 @@ def parse_schedule(text: object, zone: tzinfo) -> Trigger:
             f'the schedule is {text!r}; it must be text such as "every 15 minutes" or "*/15 * * * *", or a dict such '
             'as {"minutes": 15}.'
         )
-    meant = text if looks_like_cron(text) else parse_english(text)
+    meant = text if looks_like_cron(text) else parse_english(text, zone)
     return Cron(meant, zone) if isinstance(meant, str) else meant
 
 

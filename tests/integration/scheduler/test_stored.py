@@ -95,6 +95,7 @@ def test_without_use_tz_times_are_those_of_the_site(reader):
         ({"schedule": ""}, "schedule", "it does not say when to run"),
         ({"schedule": "every 0 minutes"}, "schedule", "the interval is 0 s; it must be a second or more"),
         ({"schedule": "at 4:00", "timezone": "Europe/Berln"}, "timezone", "Did you mean 'Europe/Berlin'?"),
+        ({"schedule": "every 7 minutes", "timezone": "Europe/Berlin"}, "timezone", "this one runs every 7 minutes."),
         ({"run": "tests.unit.scheduler.tasks.tock"}, "run", "Did you mean 'tests.unit.scheduler.tasks.tick'?"),
         ({"run": "os.system"}, "run", "which the code does not expose"),
         ({"run": "django_loco.scheduler.actions.shell"}, "run", "which the code does not expose"),

@@ -95,6 +95,10 @@ WRONG = [
     (lambda r: r.every(tick, minutes=1, phase=60), "phase is 60 s; it must be from 0 s to less than the interval"),
     (lambda r: r.every(tick, second=15), "every() has no option 'second'. Did you mean 'seconds'?"),
     (lambda r: r.every(tick, seconds=15, timezone="UTC"), "every() has no option 'timezone'."),
+    (
+        lambda r: r.when("every 7 minutes", tick, timezone="UTC"),
+        "and this one runs every 7 minutes. Remove it, or write",
+    ),
     (lambda r: r.daily(tick, tag="x"), "daily() has no option 'tag'. Did you mean 'tags'?"),
     (lambda r: r.daily(tick, timezone="Europe/Berln"), "timezone is 'Europe/Berln'; it must be a name such as"),
     (lambda r: r.daily(tick, timezone="Europe/Berln"), "Did you mean 'Europe/Berlin'?"),

@@ -448,7 +448,7 @@ def test_what_cannot_be_written(item, problem):
 
 def test_as_data():
     entry = entry_from(
-        "it", {"run": TICK, "after": "nightly", "timezone": "Europe/Berlin"}, SourceLocation("", "settings", 0)
+        "it", {"run": TICK, "after": "nightly"}, SourceLocation("", "settings", 0), {"timezone": "Europe/Berlin"}
     )
     assert entry.after == "nightly"
 

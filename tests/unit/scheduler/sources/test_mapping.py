@@ -120,6 +120,14 @@ WRONG = [
     ({"run": f"{TASKS}.tick", "schedule": {"seconds": 0}}, "the interval is 0 s"),
     ({"run": f"{TASKS}.tick", "schedule": 15}, "the schedule is 15; it must be text"),
     ({"run": f"{TASKS}.tick", "schedule": "hourly", "timezone": "Europe/Berln"}, "Did you mean 'Europe/Berlin'?"),
+    (
+        {"run": f"{TASKS}.tick", "schedule": {"days": 1}, "timezone": "Europe/Berlin"},
+        "timezone is for schedules on a wall clock, and this one runs every day. Remove it, or write days and times",
+    ),
+    (
+        {"run": f"{TASKS}.tick", "after": "other", "timezone": "Europe/Berlin"},
+        "timezone is for schedules on a wall clock, and this one runs when a run of other has succeeded.",
+    ),
     ({"run": f"{TASKS}.tick", "schedule": "hourly", "queue": "nowhere"}, "queue is 'nowhere': Queue 'nowhere' is not"),
     ({"run": f"{TASKS}.tick", "schedule": "hourly", "priority": 101}, "priority is 101: priority must be"),
     ({"run": f"{TASKS}.tick", "schedule": "hourly", "priority": "high"}, "priority is 'high': "),

@@ -90,11 +90,20 @@ def test_or_that_of_timezone(registry, zone):
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("7pm every Thursday", "0 19 * * 4"), ("every 7 minutes", "every 7 minutes"), ("*/5 * * * *", "*/5 * * * *")],
+    [
+        ("7pm every Thursday", "0 19 * * 4"),
+        ("every other day", "every 2 days at 00:00"),
+        ("*/5 * * * *", "*/5 * * * *"),
+    ],
 )
 def test_when(registry, text, shown):
     registry.when(text, tick, timezone=BERLIN)
-    assert str(trigger(registry)) == shown
+    assert (str(trigger(registry)), trigger(registry).zone) == (shown, BERLIN)
+
+
+def test_when_it_is_an_interval(registry):
+    registry.when("every 7 minutes", tick)
+    assert str(trigger(registry)) == "every 7 minutes"
 
 
 @pytest.mark.parametrize(

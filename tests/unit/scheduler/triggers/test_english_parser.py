@@ -1,6 +1,7 @@
 """Schedules in English, and cron expressions in words."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -69,7 +70,7 @@ START = datetime(2026, 11, 21, 5, 30, tzinfo=UTC)
     ],
 )
 def test_a_text_and_its_expression(text, expression):
-    assert parse_english(text) == expression
+    assert parse_english(text, UTC) == expression
     Cron(expression, UTC)
 
 
@@ -79,12 +80,30 @@ def test_a_text_and_its_expression(text, expression):
         ("every 7 minutes", timedelta(minutes=7)),
         ("every 90 seconds", timedelta(seconds=90)),
         ("every 24 hours", timedelta(days=1)),
-        ("every 2 days", timedelta(days=2)),
-        ("every other week", timedelta(weeks=2)),
+        ("every 48 hours", timedelta(days=2)),
     ],
 )
 def test_what_no_expression_says_is_an_interval(text, period):
-    assert parse_english(text) == Interval(period)
+    assert parse_english(text, UTC) == Interval(period)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("every 2 days", "every 2 days at 00:00"),
+        ("every other day", "every 2 days at 00:00"),
+        ("every 2 days at noon", "every 2 days at 12:00"),
+        ("every 3 days at 7:15 and 19:15", "every 3 days at 07:15 and 19:15"),
+        ("every other week", "every 2 weeks at 00:00 on Monday"),
+        ("every second week", "every 2 weeks at 00:00 on Monday"),
+        ("every 3 weeks on tuesday and friday at 6 pm", "every 3 weeks at 18:00 on Tuesday and Friday"),
+    ],
+)
+def test_days_and_weeks_are_counted_on_the_wall_clock(text, words):
+    berlin = ZoneInfo("Europe/Berlin")
+    trigger = parse_schedule(text, berlin)
+    assert (trigger.zone, trigger.words, str(trigger)) == (berlin, words, words)
+    assert parse_schedule(words, berlin) == trigger
 
 
 @pytest.mark.parametrize("text", EXAMPLES)
@@ -121,7 +140,12 @@ def test_what_is_proposed_is_understood(text):
         ("daily at minute 5", "a minute can only be combined with every hour"),
         ("every day every hour", "it says twice how often to run"),
         ("every 7 minutes on weekdays", "every 7 minutes does not divide evenly"),
-        ("every 2 days at noon", "every 2 days has no fixed place in the calendar"),
+        ("every 2 days on friday", "every 2 days cannot be combined with other days or months"),
+        ("every 2 weeks in december", "every 2 weeks cannot be combined with other days or months"),
+        ("every 2 weeks on the 1st", "every 2 weeks cannot be combined with other days or months"),
+        ("every 2 weeks on the first monday", "every 2 weeks cannot be combined with other days or months"),
+        ("every 0 days", "every 0 days has no fixed place"),
+        ("every 99999 days", "it must be at most 36525 days"),
         ("every 5 months", "every 5 months has no fixed place"),
         ("every 0 minutes", "the interval is 0 s; it must be a second or more"),
         ("every 0 months", "every 0 months has no fixed place"),
