@@ -1,12 +1,16 @@
 from django.db import migrations, models
 from django.db.models.functions import Replace
 
+from ._beside_writers import AddIndexBesideWriters
+
 
 class Migration(migrations.Migration):
     dependencies = [("django_loco", "0002_checkpoint")]
+    #: PostgreSQL cannot build an index concurrently in a transaction.
+    atomic = False
 
     operations = [
-        migrations.AddIndex(
+        AddIndexBesideWriters(
             model_name="storedjob",
             index=models.Index(
                 models.F("backend"),

@@ -1,27 +1,8 @@
-from typing import Any
-
 from django.db import migrations
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.indexes import Index
 
-
-class AddIndexBesideWriters(migrations.AddIndex):
-    """On PostgreSQL, build the index ``CONCURRENTLY``, so that writers need not wait for it.
-
-    The migration is then not atomic. So that it can be run again, what an interrupted run has left is dropped first.
-    """
-
-    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        connection = schema_editor.connection
-        if connection.vendor not in ("postgresql", "sqlite"):
-            super().database_forwards(app_label, schema_editor, from_state, to_state)
-            return
-        model = to_state.apps.get_model(app_label, self.model_name)
-        if self.allow_migrate_model(connection.alias, model):
-            beside = connection.vendor == "postgresql" and not connection.in_atomic_block
-            name = schema_editor.quote_name(self.index.name)
-            schema_editor.execute(f"DROP INDEX {'CONCURRENTLY ' if beside else ''}IF EXISTS {name}", params=None)
-            schema_editor.add_index(model, self.index, **({"concurrently": True} if beside else {}))
+from ._beside_writers import AddIndexBesideWriters
 
 
 class Migration(migrations.Migration):

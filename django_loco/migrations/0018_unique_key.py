@@ -1,14 +1,22 @@
 from django.db import migrations, models
 from django.db.models import Q
 
+from ._beside_writers import AddUniqueBesideWriters, InOneTransaction
+
 
 class Migration(migrations.Migration):
     dependencies = [("django_loco", "0017_lock")]
+    #: PostgreSQL cannot build an index concurrently in a transaction.
+    atomic = False
 
     operations = [
-        migrations.AddField(model_name="storedjob", name="unique_key", field=models.TextField(null=True)),
-        migrations.AddField(model_name="storedjob", name="unique_until", field=models.TextField(null=True)),
-        migrations.AddConstraint(
+        InOneTransaction(
+            [
+                migrations.AddField(model_name="storedjob", name="unique_key", field=models.TextField(null=True)),
+                migrations.AddField(model_name="storedjob", name="unique_until", field=models.TextField(null=True)),
+            ]
+        ),
+        AddUniqueBesideWriters(
             model_name="storedjob",
             constraint=models.UniqueConstraint(
                 fields=["backend", "unique_key"],
