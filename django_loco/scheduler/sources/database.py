@@ -104,7 +104,7 @@ class ScheduleReader:
         try:
             if "error" in row:
                 raise row["error"]
-            return entry_of_row(row, self._allow_list)
+            return entry_of_row(row, self._allow_list, is_stored=True)
         except LocoConfigurationError as error:
             return Problem(f"Schedule {row['name']!r}: {error}", HINT, str(row["name"]))
         except Exception as error:
@@ -175,10 +175,15 @@ def require_tables() -> Iterator[None]:
         raise
 
 
-def entry_of_row(row: Row, allow_list: AllowList) -> ScheduleEntry:
-    """Return the schedule of ``row``. Raises ``LocoConfigurationError`` with the ``field`` that is wrong."""
+def entry_of_row(row: Row, allow_list: AllowList, *, is_stored: bool = False) -> ScheduleEntry:
+    """Return the schedule of ``row``. Raises ``LocoConfigurationError`` with the ``field`` that is wrong.
+
+    A stored row may have a time zone that its interval does not need: earlier versions took it.
+    """
     allow_list.require(row["run"])
-    return entry_from(row["name"], _with_all_words(item_of(row)), DATABASE_LOCATION)
+    item = _with_all_words(item_of(row))
+    common = {"timezone": item.pop("timezone")} if is_stored and "timezone" in item else {}
+    return entry_from(row["name"], item, DATABASE_LOCATION, common)
 
 
 def _with_all_words(item: dict[str, Any]) -> dict[str, Any]:
