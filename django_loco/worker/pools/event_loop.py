@@ -22,8 +22,9 @@ from ...log.labels import bind
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
 from ..execution.attempt import GRACE_SECONDS, Attempt, put_off_unstarted, unstoppable, within
+from ..execution.connections import drop_all
 from ..execution.executor import aexecute, context_for_jobs, give_up
-from .sync_lanes import JobLane, SyncLanes
+from .sync_lanes import JobLane, SyncLane, SyncLanes
 from .threads import Report
 
 logger = get_logger("django_loco.worker")
@@ -48,8 +49,8 @@ class EventLoopPool:
         self._grace = grace
         self._waiting: deque[ClaimedJob] = deque()
         self._tasks: dict[ClaimedJob, asyncio.Task[None]] = {}
-        self._calls: dict[ClaimedJob, Attempt] = {}
-        self._abandoned: set[asyncio.Task[None]] = set()
+        self._calls: dict[ClaimedJob, tuple[Attempt, JobLane]] = {}
+        self._abandoned: dict[asyncio.Task[None], SyncLane | None] = {}
         self._lanes = SyncLanes(lanes)
         self._beat = 0.0
         self._closed = self._is_quiet = False
@@ -151,7 +152,7 @@ class EventLoopPool:
     @property
     def abandoned(self) -> int:
         """The number of jobs that were given up and still run."""
-        return len(self._abandoned) + self._lanes.abandoned
+        return len(self._lanes.abandoned.union(lane or task for task, lane in self._abandoned.copy().items()))
 
     @property
     def lag(self) -> float:
@@ -204,61 +205,75 @@ class EventLoopPool:
         lane = JobLane(self._lanes)
         try:
             async with ThreadSensitiveContext(executor=lane):
-                outcome = await aexecute(claimed, self._call)
+                outcome = await aexecute(claimed, partial(self._call, lane))
         except BaseException as error:
             logger.exception("Job %s could not be run", claimed.job.id)
             outcome = claimed.outcome_or(put_off_unstarted(claimed.job, error))
         lane.release()
-        self._tasks.pop(claimed, None)
-        if outcome is not None:
+        is_given_up = self._tasks.pop(claimed, None) is None
+        if outcome is not None and not is_given_up:
             self._report(claimed, outcome)
         self._fill()
 
-    async def _call(self, attempt: Attempt) -> Any:
+    async def _call(self, lane: JobLane, attempt: Attempt) -> Any:
         if attempt.claimed.released:
             raise asyncio.CancelledError
-        self._calls[attempt.claimed] = attempt
+        self._calls[attempt.claimed] = attempt, lane
         try:
             timeout = attempt.policy.timeout
             if timeout is None:
                 return await _begun(attempt)
-            timer = asyncio.get_running_loop().call_later(timeout + self._grace, self._give_up, attempt)
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(timeout + self._grace, self._give_up, attempt, lane)
             try:
                 return await within(timeout, _begun(attempt))
             finally:
-                timer.cancel()
+                if loop.time() < timer.when() - self._grace:  # otherwise the announcement of its end has a limit too
+                    timer.cancel()
         finally:
             self._calls.pop(attempt.claimed, None)
+            lane.leave_call()
 
     def _interrupt(self, claimed: ClaimedJob) -> None:
-        task, attempt = self._tasks.get(claimed), self._calls.get(claimed)
-        if task is not None and attempt is not None:  # once: after that the job cleans up
+        task, call = self._tasks.get(claimed), self._calls.get(claimed)
+        if task is not None and call is not None:  # once: after that the job cleans up
             task.cancel()
-            asyncio.get_running_loop().call_later(self._grace, self._give_up, attempt)
+            asyncio.get_running_loop().call_later(self._grace, self._give_up, *call)
 
-    def _give_up(self, attempt: Attempt) -> None:
-        """Give up a job that was cancelled and does not end."""
-        if not attempt.claimed.decide():
+    def _give_up(self, attempt: Attempt, lane: JobLane) -> None:
+        """Give up a job that was cancelled and whose asyncio task does not end."""
+        claimed = attempt.claimed
+        task = self._tasks.get(claimed)
+        if task is None:
             return
-        task = self._tasks.pop(attempt.claimed)
-        self._abandoned.add(task)
-        task.add_done_callback(self._abandoned.discard)
-        error = unstoppable(attempt.claimed, attempt.policy.timeout)
-        error.add_note(f"When it was given up, it was at:\n{stack_of_task(task)}")
+        if not claimed.decide() and claimed.outcome is None:  # it is handed back
+            return
+        del self._tasks[claimed]
+        self._abandoned[task] = lane.release()
+        task.add_done_callback(self._abandoned.pop)
+        where = f"When it was given up, it was at:\n{stack_of_task(task)}"
+        if claimed.outcome is not None:
+            logger.error("The announcement of the end of job %s does not end. %s", attempt.job.id, where)
+            self._report(claimed, claimed.outcome)
+        else:
+            error = unstoppable(claimed, attempt.policy.timeout)
+            error.add_note(where)
+            self._start_report(attempt, error)
+        self._fill()
+
+    def _start_report(self, attempt: Attempt, error: JobTimeout | JobCancelled) -> None:
+        """Report a job that is given up, in a thread of its own: each lane may be blocked by other jobs."""
         report = partial(self._report_stuck, attempt, error)
         try:
-            lane = self._lanes.take()
+            DaemonThread(target=report, name="loco-worker-report").start()
         except RuntimeError:  # the system has no more threads; the job is decided, and nobody else would report it
             logger.exception("The end of job %s is reported on the event loop", attempt.job.id)
             report()
-        else:
-            lane.submit(report)
-            self._lanes.give_back(lane)
-        self._fill()
 
     def _report_stuck(self, attempt: Attempt, error: JobTimeout | JobCancelled) -> None:
         attempt.claimed.thread = current_thread()
         self._report(attempt.claimed, new_context().run(give_up, attempt, error))
+        drop_all()
 
     def _cancel_all(self) -> None:
         for claimed, task in tuple(self._tasks.items()):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from ...core.threads import DaemonThread
@@ -16,7 +17,8 @@ from ..execution.connections import drop_all, tidy
 logger = get_logger("django_loco.worker")
 
 T = TypeVar("T")
-_Work = tuple["Future[Any]", Callable[[], Any]]
+#: A call, with its future and the job that makes it; ``None`` instead of the job: the pool makes it.
+_Work = tuple["Future[Any]", Callable[[], Any], "JobLane | None"]
 
 
 class SyncLane(DaemonThread):
@@ -30,17 +32,39 @@ class SyncLane(DaemonThread):
         super().__init__(name=name)
         self.jobs = 0
         """The number of jobs that use it; written by the event loop's thread."""
+        self.is_retired = False
+        """Whether a call of a job that has ended blocks it; written by the event loop's thread."""
         self._asked = 0
         self._answered = 0
         self._calls: SimpleQueue[_Work | None] = SimpleQueue()
+        self._present: _Work | None = None
         self.start()
 
-    def submit(self, call: Callable[[], T]) -> Future[T]:
-        """Make ``call`` after those that were submitted before."""
+    def submit(self, call: Callable[[], T], job: JobLane | None = None) -> Future[T]:
+        """Make ``call``, of ``job``, after those that were submitted before."""
         future: Future[T] = Future()
-        self._asked += 1
-        self._calls.put((future, call))
+        self.put((future, call, job))
         return future
+
+    def put(self, work: _Work) -> None:
+        """Make the call of ``work`` after those that were submitted before."""
+        self._asked += 1
+        self._calls.put(work)
+
+    def withdraw(self) -> list[_Work]:
+        """Take back the calls that have not begun."""
+        taken: list[_Work] = []
+        with suppress(Empty):
+            while (work := self._calls.get_nowait()) is not None:
+                taken.append(work)
+            self.close()
+        self._asked -= len(taken)
+        return taken
+
+    def is_blocked_by(self, job: JobLane) -> bool:
+        """Whether a call of ``job`` runs in it now."""
+        work = self._present
+        return work is not None and work[2] is job and not work[0].done()
 
     @property
     def load(self) -> int:
@@ -55,8 +79,10 @@ class SyncLane(DaemonThread):
         """Make the calls."""
         bind(component="worker")
         while (work := self._calls.get()) is not None:
-            _make(*work)
+            self._present = work
+            _make(work[0], work[1])
             self._answered += 1
+            self._present = None
             del work
         drop_all()
 
@@ -87,6 +113,9 @@ class SyncLanes:
     new thread and connection per job. Therefore a job gets a lane when it first needs one and keeps it to its end, so
     that its calls share a thread and a connection, as Django expects. Then the lane goes to the next job, with its
     connection tidied.
+
+    If a call of a job still runs when the job has ended or is given up, its lane is *retired*: no job gets it, another
+    lane may take its place, and the calls of other jobs that wait in it go elsewhere.
     """
 
     def __init__(self, size: int) -> None:
@@ -96,37 +125,58 @@ class SyncLanes:
         self._retired: list[SyncLane] = []
 
     def take(self) -> SyncLane:
-        """Return the lane with the lowest load."""
+        """Return the lane with the lowest load. Raises ``RuntimeError`` if the system has no thread for the first."""
         self._lanes = [lane for lane in self._lanes if lane.is_alive()]
         lane = min(self._lanes, key=lambda lane: lane.load, default=None)
         if lane is None or (lane.load and len(self._lanes) < self._size):
-            lane = self._add()
+            lane = self._add(lane)
         lane.jobs += 1
         lane.submit(tidy)
         return lane
 
-    def give_back(self, lane: SyncLane, *, blocked: bool = False) -> None:
-        """Take a lane back after its job. ``blocked``: a call of the job still runs, so the lane is replaced."""
-        lane.jobs -= 1
+    def give_back(self, lane: SyncLane, job: JobLane | None = None) -> bool:
+        """Take a lane back from ``job``; return whether a call of the job still runs, so that the lane is retired."""
+        is_blocked = job is not None and lane.is_blocked_by(job)
         lane.submit(tidy)
-        if blocked and lane in self._lanes:
-            self._lanes.remove(lane)
-            self._retired = [*(other for other in self._retired if other.is_alive()), lane]
+        if is_blocked and lane in self._lanes:
+            self._retire(lane)
+        lane.jobs -= 1
         if not lane.jobs and lane not in self._lanes:
             lane.close()
+        return is_blocked
+
+    def _retire(self, lane: SyncLane) -> None:
+        self._lanes.remove(lane)
+        self._retired = [*(other for other in self._retired if other.is_alive()), lane]
+        lane.is_retired = True
+        for work in lane.withdraw():
+            job = work[2]
+            try:
+                other = None if job is None else job.moved()
+            except RuntimeError:  # the system has no more threads
+                logger.exception("A call of a job waits until that of another job ends")
+                other = None
+            (other or lane).put(work)
 
     @property
-    def abandoned(self) -> int:
-        """The number of lanes that are blocked by calls of jobs that have ended."""
-        return sum(lane.is_alive() for lane in self._retired)
+    def abandoned(self) -> set[SyncLane]:
+        """The lanes that are blocked by calls of jobs that have ended or are given up."""
+        return {lane for lane in self._retired if lane.is_alive()}
 
     def warm_up(self) -> None:
         """Start all lanes at once."""
         while len(self._lanes) < self._size:
             self._add()
 
-    def _add(self) -> SyncLane:
-        lane = SyncLane(f"loco-worker-lane-{len(self._lanes) + 1}")
+    def _add(self, otherwise: SyncLane | None = None) -> SyncLane:
+        """Return a new lane, or ``otherwise`` if the system has no more threads."""
+        try:
+            lane = SyncLane(f"loco-worker-lane-{len(self._lanes) + 1}")
+        except RuntimeError:
+            if otherwise is None:
+                raise
+            logger.exception("An async job shares the thread of another one")
+            return otherwise
         self._lanes.append(lane)
         return lane
 
@@ -149,18 +199,28 @@ class JobLane(Executor):
         """Takes no lane yet, since many jobs need none."""
         self._lanes = lanes
         self._lane: SyncLane | None = None
-        self._latest: Future[Any] | None = None
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Call ``fn`` in the job's lane."""
-        if self._lane is None:
-            self._lane = self._lanes.take()
-        self._latest = self._lane.submit(lambda: fn(*args, **kwargs))
-        return self._latest
+        lane = self._lane
+        if lane is None or lane.is_retired:
+            self.release()
+            lane = self._lane = self._lanes.take()
+        return lane.submit(lambda: fn(*args, **kwargs), self)
 
-    def release(self) -> None:
-        """Give the lane back, if one was taken."""
-        if self._lane is not None:
-            blocked = self._latest is not None and not self._latest.done()
-            self._lanes.give_back(self._lane, blocked=blocked)
-            self._lane = None
+    def moved(self) -> SyncLane | None:
+        """Return another lane for a call of the job, whose own was retired; ``None`` if the job has ended."""
+        if self._lane is not None and self._lane.is_retired:
+            self.release()
+            self._lane = self._lanes.take()
+        return self._lane
+
+    def leave_call(self) -> None:
+        """Give the lane back if a call of the job still runs in it. The next call gets another one."""
+        if self._lane is not None and self._lane.is_blocked_by(self):
+            self.release()
+
+    def release(self) -> SyncLane | None:
+        """Give the lane back, if one was taken. Return it if a call of the job still runs in it."""
+        lane, self._lane = self._lane, None
+        return lane if lane is not None and self._lanes.give_back(lane, self) else None

@@ -308,6 +308,25 @@ async def astubborn(name: str) -> None:
     await stubborn.func(name)
 
 
+@task(timeout=0.05, takes_context=True)
+async def ablocked(context: Any, name: str) -> None:
+    """Waits for a thread that does not return in time."""
+    context.progress(1, 2)
+    await sync_to_async(wait_for.func)(name)
+
+
+@task(timeout=0.05)
+async def ablocked_stubborn(name: str) -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        await sync_to_async(wait_for.func)(name)
+    await stubborn.func(name)
+
+
+@task
+async def ain_a_thread(name: str) -> str:
+    return await sync_to_async(wait_for.func)(name)
+
+
 @task(timeout=5)
 async def own_timeout() -> None:
     raise TimeoutError("of its own")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -31,6 +31,23 @@ def pool(finished: OutcomeInbox) -> Iterator[EventLoopPool]:
     pool.close()
     assert pool.join(5)
     assert pool._thread is None or not pool._thread.is_alive()
+
+
+@pytest.fixture
+def receivers() -> Iterator[Callable[[Callable[[object], object]], None]]:
+    """Connects functions to ``task_finished``."""
+    connected: list[Callable[..., None]] = []
+
+    def connect(function: Callable[[object], object]) -> None:
+        def receiver(**kwargs: object) -> None:
+            function(kwargs["task_result"])
+
+        connected.append(receiver)
+        task_finished.connect(receiver)
+
+    yield connect
+    for receiver in connected:
+        task_finished.disconnect(receiver)
 
 
 def submit(pool: EventLoopPool, claimed_jobs: Sequence[ClaimedJob]) -> None:
@@ -96,12 +113,82 @@ def test_a_job_that_swallows_its_cancellation_is_given_up(pool, finished, caplog
     assert finished.take() == []
 
 
-def test_a_job_is_given_up_without_a_thread_for_its_report(pool, finished, monkeypatch, caplog):
-    def refuse() -> None:
-        raise RuntimeError("can't start new thread")
+def test_a_job_that_a_thread_holds_up_ends_at_its_timeout(pool, finished, receivers):
+    announced: list[object] = []
+    receivers(announced.append)
+    claimed = claimed_of("ablocked", "a")
+    pool._grace = 60
+    submit(pool, [claimed])
+    assert outcomes(finished, 1) == {claimed: FAILED}
+    assert len(announced) == 1
+    assert claimed.job.progress is not None
+    assert pool.abandoned == 1
+    tasks.events["a"].set()
+    wait_until(lambda: pool.abandoned == 0)
+
+
+def test_jobs_that_are_given_up_leave_their_lanes_to_others(pool, finished):
+    pool._grace = 0.05
+    stuck = [claimed_of("ablocked_stubborn", name) for name in "ab"]  # as many as there are lanes
+    waiting = claimed_of("ain_a_thread", "c")
+    tasks.events["c"].set()
+    submit(pool, stuck)
+    for name in "ab":
+        tasks.retried(tasks.events[f"{name} began"])
+    submit(pool, [waiting])
+    assert outcomes(finished, 3) == {**dict.fromkeys(stuck, FAILED), waiting: SUCCESSFUL}
+    later = claimed_of("ain_a_thread", "c")
+    submit(pool, [later])
+    assert outcomes(finished, 1) == {later: SUCCESSFUL}
+    assert pool.abandoned == 2
+    for name in "ab":
+        tasks.events[name].set()
+    wait_until(lambda: pool.abandoned == 0)
+    assert finished.take() == []
+
+
+def test_an_announcement_that_does_not_end_does_not_hold_up_a_job_that_has_reached_its_timeout(
+    pool, finished, receivers, caplog
+):
+    pool._grace = 0.05
+    receivers(lambda _: tasks.retried(tasks.events["a"]))
+    claimed = claimed_of("asleep")
+    submit(pool, [claimed])
+    assert outcomes(finished, 1) == {claimed: FAILED}
+    assert "The announcement of the end" in caplog.text
+    assert "in aannounce_finished" in caplog.text
+    assert (pool.abandoned, pool._tasks) == (1, {})
+    tasks.events["a"].set()
+    wait_until(lambda: pool.abandoned == 0)
+    assert finished.take() == []
+
+
+def test_nor_does_progress_that_cannot_be_stored(pool, finished):
+    def store(*args: object) -> bool:
+        tasks.retried(tasks.events["store"])
+        return True
 
     pool._grace = 0.05
-    monkeypatch.setattr(pool._lanes, "take", refuse)
+    claimed = claimed_of("ablocked", "a")
+    claimed.update = store
+    submit(pool, [claimed])
+    assert outcomes(finished, 1) == {claimed: FAILED}
+    for name in ("a", "store"):
+        tasks.events[name].set()
+    wait_until(lambda: pool.abandoned == 0)
+    assert finished.take() == []
+
+
+def test_a_job_is_given_up_without_a_thread_for_its_report(pool, finished, monkeypatch, caplog):
+    start = threading.Thread.start
+
+    def refuse(thread):
+        if thread.name == "loco-worker-report":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    pool._grace = 0.05
+    monkeypatch.setattr(threading.Thread, "start", refuse)
     claimed = claimed_of("astubborn", "s")
     submit(pool, [claimed])
     assert outcomes(finished, 1) == {claimed: FAILED}
@@ -220,7 +307,7 @@ def test_thread_sensitive_calls_of_a_job_share_a_thread_and_jobs_do_not_wait_for
 
     claimed_jobs = [claimed_of("anothing") for _ in "ab"]
 
-    async def call(attempt):
+    async def call(lane, attempt):
         await job(attempt.job.id)
 
     monkeypatch.setattr(pool, "_call", call)
