@@ -115,9 +115,9 @@ def _require_text_keys(value: Any) -> None:
         if type(each) is list or type(each) is tuple:
             inner: Iterable[Any] = each
         elif isinstance(each, Mapping):
-            if others := [key for key in each if not isinstance(key, str)]:
+            if others := [key for key in tuple(each) if not isinstance(key, str)]:  # a copy: a thread may add to it
                 raise TypeError(f"Unsupported key: {others[0]!r}. Use text, such as {str(others[0])!r}, as JSON does.")
-            inner = each.values()
+            inner = tuple(each.values())
         else:
             inner = each if isinstance(each, Sequence) and not isinstance(each, str) else ()
         pending += [item for item in inner if type(item) not in _SCALARS]

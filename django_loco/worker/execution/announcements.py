@@ -137,6 +137,12 @@ def announce_refused(job: Job) -> None:
     _announce_failure(job, ResultRefused)
 
 
+def announce_unfinished(job: Job) -> None:
+    """Send ``task_finished`` for a job that has failed by an error of the worker."""
+    label(job)
+    _announce_failure(job, RuntimeError)
+
+
 def announce_cancelled(job: Job) -> None:
     """Announce the end of a job that was cancelled before its worker noticed. That is nobody's fault."""
     label(job)

@@ -47,6 +47,7 @@ from ...log.redaction import scrubbed, secrets_of
 from ...log.safe import get_logger
 from ...tasks.results import load_task, policy_of, result_of, stand_in
 from ..claimed_job import ClaimedJob
+from .announcements import announce_unfinished
 from .context import JobContext
 from .kept_log import KeptLog
 from .steps.waits import beside_suspension, outcome_of, require_running
@@ -114,10 +115,38 @@ def unstoppable(claimed: ClaimedJob, timeout: float | None) -> JobTimeout | JobC
     return JobTimeout(f"{too_long(timeout or 0)} and could not be interrupted")
 
 
-def put_off_unstarted(job: Job, error: BaseException) -> Outcome:
-    """Return the outcome of a job that could not be started for a reason outside of the job."""
-    released = Outcome.released(job, run_after=utcnow() + NOT_BEGUN_DELAY, error=record_of(error))
-    return replace(released, errors_kept=loco_settings().ERRORS_KEPT)
+def unfinished(claimed: ClaimedJob, error: BaseException) -> Outcome:
+    """Return the outcome of a job that has none, because of an error outside of the job.
+
+    If its function was not called, it is put off and spends no attempt. Otherwise the attempt has failed: the same may
+    happen in each run.
+    """
+    job, has_begun = claimed.job, claimed.began_at is not None
+    again = not has_begun or job.attempt < _max_attempts(job)
+    return Outcome(
+        job=job,
+        status=READY if again else FAILED,
+        spent=has_begun,
+        run_after=utcnow() + NOT_BEGUN_DELAY if again else None,
+        error=record_of(error),
+        errors_kept=loco_settings().ERRORS_KEPT,
+    )
+
+
+def end_unfinished(claimed: ClaimedJob, error: BaseException) -> Outcome | None:
+    """Return the outcome that was decided on, or else ``unfinished``; ``None`` as in ``ClaimedJob.outcome_or``."""
+    own = unfinished(claimed, error)
+    outcome = claimed.outcome_or(own)
+    if outcome is own and own.status == FAILED:
+        claimed.announcement = partial(announce_unfinished, own.applied())
+    return outcome
+
+
+def _max_attempts(job: Job) -> int:
+    try:
+        return policy_of(load_task(job.task_path), job).max_attempts
+    except Exception:  # noqa: BLE001 - as in ``prepare``
+        return 1
 
 
 def told_by(error: BaseException) -> BaseException:

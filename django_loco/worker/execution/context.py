@@ -267,15 +267,25 @@ def has_unsaved(claimed: ClaimedJob, result: TaskResult[..., Any]) -> bool:
 
 
 def save_rest(claimed: ClaimedJob, result: TaskResult[..., Any]) -> None:
-    """Store what ``has_unsaved`` has found, at the end of an attempt. Logs what cannot be stored."""
-    if claimed.timed_out:
-        forget(claimed, claimed.timed_out)
+    """Store what ``has_unsaved`` has found, at the end of an attempt. Logs what cannot be stored; raises nothing."""
+    try:
+        if claimed.timed_out:
+            forget(claimed, claimed.timed_out)
+        _save_last_progress(claimed)
+    except BaseException:  # a job may have left a broken transaction
+        logger.exception("The last progress of job %s, or the end of its wait, is not stored", claimed.job.id)
+    try:
+        if _has_unsaved_metadata(claimed, result):
+            _save(claimed, "metadata", cast("JobResult[..., Any]", result).metadata)
+    except BaseException:  # values of the job's own may raise anything
+        logger.exception("The metadata of job %s is not stored", claimed.job.id)
+
+
+def _save_last_progress(claimed: ClaimedJob) -> None:
     try:
         save_progress(claimed)
     except QueueUnavailable as error:
         logger.warning("The progress of %s is not stored: %s", claimed.job.task_path, error)
-    if _has_unsaved_metadata(claimed, result):
-        _save_metadata(claimed, result)
 
 
 def _has_unsaved_metadata(claimed: ClaimedJob, result: TaskResult[..., Any]) -> bool:
@@ -284,15 +294,8 @@ def _has_unsaved_metadata(claimed: ClaimedJob, result: TaskResult[..., Any]) -> 
         return False
     try:
         return encode_exact(metadata) != stored
-    except (TypeError, ValueError):
+    except BaseException:  # noqa: BLE001 - storing them raises it again
         return True
-
-
-def _save_metadata(claimed: ClaimedJob, result: TaskResult[..., Any]) -> None:
-    try:
-        _save(claimed, "metadata", cast("JobResult[..., Any]", result).metadata)
-    except (TypeError, ValueError):
-        logger.exception("The metadata of job %s is not stored", claimed.job.id)
 
 
 def _update(claimed: ClaimedJob, field: str, text: str) -> bool:

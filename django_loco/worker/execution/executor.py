@@ -208,6 +208,8 @@ async def aconclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
             await sync_to_async(save_rest)(attempt.claimed, attempt.result)
         except asyncio.CancelledError:  # at a shutdown: the outcome of the job stands
             logger.debug("The last metadata and progress of job %s were not stored in time", attempt.job.id)
+        except RuntimeError:  # the system has no more threads
+            logger.exception("The last metadata and progress of job %s are not stored", attempt.job.id)
     if not attempt.decide(outcome):
         return None
     if _is_doubtful(attempt, outcome):

@@ -21,7 +21,7 @@ from ...exceptions import JobCancelled, JobTimeout
 from ...log.labels import bind
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
-from ..execution.attempt import GRACE_SECONDS, Attempt, put_off_unstarted, unstoppable, within
+from ..execution.attempt import GRACE_SECONDS, Attempt, end_unfinished, unstoppable, within
 from ..execution.connections import drop_all
 from ..execution.executor import aexecute, context_for_jobs, give_up
 from .sync_lanes import JobLane, SyncLane, SyncLanes
@@ -106,7 +106,7 @@ class EventLoopPool:
         self._loop = self._thread = None
         tasks, self._tasks = self._tasks, {}
         for claimed in tasks:
-            outcome = claimed.outcome_or(put_off_unstarted(claimed.job, RuntimeError("the event loop has died")))
+            outcome = end_unfinished(claimed, RuntimeError("the event loop has died"))
             if outcome is not None:
                 self._report(claimed, outcome)
         self.submit(())
@@ -208,10 +208,10 @@ class EventLoopPool:
                 outcome = await aexecute(claimed, partial(self._call, lane))
         except BaseException as error:
             logger.exception("Job %s could not be run", claimed.job.id)
-            outcome = claimed.outcome_or(put_off_unstarted(claimed.job, error))
+            outcome = end_unfinished(claimed, error)
         lane.release()
-        is_given_up = self._tasks.pop(claimed, None) is None
-        if outcome is not None and not is_given_up:
+        self._tasks.pop(claimed, None)
+        if outcome is not None:  # of a job that was given up, this one comes too late
             self._report(claimed, outcome)
         self._fill()
 

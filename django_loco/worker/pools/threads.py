@@ -14,7 +14,7 @@ from ...core.threads import new_context
 from ...core.threads.stacks import stack_of_thread
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
-from ..execution.attempt import GRACE_SECONDS, Attempt, put_off_unstarted, unstoppable
+from ..execution.attempt import GRACE_SECONDS, Attempt, end_unfinished, unstoppable
 from ..execution.connections import drop_all, tidy
 from ..execution.executor import context_for_jobs, execute, give_up
 from ..execution.interrupter import InterruptibleCall, ThreadInterrupter
@@ -178,14 +178,14 @@ class ThreadPool:
             outcome = context.copy().run(execute, claimed, self._interrupter.call)
         except BaseException as error:
             logger.exception("Job %s could not be run", claimed.job.id)
-            outcome = claimed.outcome_or(put_off_unstarted(claimed.job, error))
+            outcome = end_unfinished(claimed, error)
         tidy()
         if outcome is not None:
             self._report(claimed, outcome)
 
     def report_unfinished(self, claimed: ClaimedJob, error: BaseException) -> None:
         """Report a job without an outcome, whose thread ``error`` has interrupted."""
-        outcome = claimed.outcome_or(put_off_unstarted(claimed.job, error))
+        outcome = end_unfinished(claimed, error)
         if outcome is not None:
             self._report(claimed, outcome)
 

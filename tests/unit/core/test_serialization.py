@@ -1,4 +1,5 @@
 import json
+import threading
 from collections import OrderedDict, UserDict
 
 import pytest
@@ -7,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_loco.core.job import utcnow
-from django_loco.core.serialization import cut, decode, decode_call, encode, encode_call, require_result_size
+from django_loco.core.serialization import (
+    cut,
+    decode,
+    decode_call,
+    encode,
+    encode_call,
+    encode_exact,
+    require_result_size,
+)
 from tests.unit.texts import CHARACTERS, texts
 
 plain = st.recursive(
@@ -54,6 +63,25 @@ def test_a_value_that_contains_itself_is_refused():
     loop.append(loop)
     with pytest.raises(ValueError, match="Circular reference"):
         encode(loop)
+
+
+def test_a_value_may_change_in_another_thread_while_it_is_encoded():
+    value = {f"key {number}": number for number in range(100_000)}
+    ended = threading.Event()
+
+    def change() -> None:
+        while not ended.is_set():
+            if value.pop("one more", None) is None:
+                value["one more"] = 1
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        for _ in range(5):
+            encode_exact(value)
+    finally:
+        ended.set()
+        thread.join()
 
 
 def test_the_error_names_the_function_and_the_argument():

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -165,6 +166,28 @@ def look(context: Any) -> Any:
 @task(takes_context=True, timeout=100)
 def look_at_limit(context: Any) -> Any:
     told.append(context)
+
+
+class Broken(Sequence[Any]):
+    """A value that cannot be stored, and says so with an error of its own."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: Any) -> Any:
+        raise SystemExit("the rows are gone")
+
+
+@task(takes_context=True)
+def break_metadata(context: Any) -> str:
+    context.progress(1, 2)
+    context.metadata["rows"] = Broken()
+    return "done"
+
+
+@task(takes_context=True)
+async def abreak_metadata(context: Any) -> str:
+    return break_metadata.func(context)
 
 
 @task

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from dataclasses import replace
@@ -20,7 +21,7 @@ from django_loco.core.compat import TASKS_LOGGER, TaskResult, task_finished, tas
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome, utcnow
 from django_loco.log import labels as log
 from django_loco.worker.claimed_job import ClaimedJob
-from django_loco.worker.execution.attempt import NOT_BEGUN_DELAY, put_off_unstarted
+from django_loco.worker.execution.attempt import NOT_BEGUN_DELAY, unfinished
 from django_loco.worker.execution.executor import aexecute, execute
 from django_loco.worker.execution.unknown_task import SHORTEST_SECONDS
 
@@ -254,12 +255,35 @@ def test_stored_options_that_are_damaged_fail_the_job(options):
     assert "cannot be run as it is stored" in outcome.error.traceback
 
 
+def test_what_cannot_be_stored_beside_the_outcome_does_not_change_it(kind, caplog):
+    claimed = claimed_of("break_metadata" if kind == "sync" else "abreak_metadata")
+    claimed.update = broken_update
+    outcome = on_a_thread(claimed) if kind == "sync" else on_a_loop(claimed)
+    assert (outcome.status, outcome.return_value) == (SUCCESSFUL, '"done"')
+    assert "The last progress" in caplog.text
+    assert "the connection is broken" in caplog.text
+    assert "The metadata" in caplog.text
+    assert "the rows are gone" in caplog.text
+
+
+def broken_update(*args: Any) -> bool:
+    raise SystemExit("the connection is broken")
+
+
 def test_what_could_not_be_begun_waits_for_a_minute_and_costs_no_attempt():
     before = utcnow()
-    outcome = put_off_unstarted(held("nothing"), MemoryError("no thread"))
+    outcome = unfinished(claimed_of("nothing"), MemoryError("no thread"))
     assert (outcome.status, outcome.spent) == (READY, False)
     assert before + NOT_BEGUN_DELAY <= outcome.run_after <= utcnow() + NOT_BEGUN_DELAY
     assert outcome.error.exception_class is MemoryError
+
+
+@pytest.mark.parametrize(("name", "status"), [("fail_often", READY), ("fail", FAILED), ("unknown", FAILED)])
+def test_an_attempt_that_has_begun_and_has_no_outcome_is_spent(name, status):
+    claimed = claimed_of(name)
+    claimed.began_at = time.monotonic()
+    outcome = unfinished(claimed, MemoryError("no memory"))
+    assert (outcome.status, outcome.spent, outcome.run_after is None) == (status, True, status == FAILED)
 
 
 # Signals

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -31,23 +31,6 @@ def pool(finished: OutcomeInbox) -> Iterator[EventLoopPool]:
     pool.close()
     assert pool.join(5)
     assert pool._thread is None or not pool._thread.is_alive()
-
-
-@pytest.fixture
-def receivers() -> Iterator[Callable[[Callable[[object], object]], None]]:
-    """Connects functions to ``task_finished``."""
-    connected: list[Callable[..., None]] = []
-
-    def connect(function: Callable[[object], object]) -> None:
-        def receiver(**kwargs: object) -> None:
-            function(kwargs["task_result"])
-
-        connected.append(receiver)
-        task_finished.connect(receiver)
-
-    yield connect
-    for receiver in connected:
-        task_finished.disconnect(receiver)
 
 
 def submit(pool: EventLoopPool, claimed_jobs: Sequence[ClaimedJob]) -> None:

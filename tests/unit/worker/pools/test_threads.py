@@ -7,6 +7,7 @@ import logging
 import math
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -206,6 +207,22 @@ def test_a_bug_of_ours_hands_the_job_back(pool, finished, monkeypatch, caplog):
     assert (outcome.status, outcome.spent) == (READY, False)
     assert outcome.run_after is not None
     assert "could not be run" in caplog.text
+
+
+def test_after_the_call_it_fails_the_job_and_the_end_is_announced(pool, finished, monkeypatch, receivers):
+    def broken(claimed: ClaimedJob, *args: object) -> None:
+        claimed.began_at = time.monotonic()
+        raise ZeroDivisionError
+
+    announced: list[Any] = []
+    receivers(announced.append)
+    monkeypatch.setattr(module, "execute", broken)
+    submit(pool, [claimed_of("nothing")])
+    wait_until(lambda: finished._items)
+    [(claimed, outcome)] = finished.take()
+    assert (outcome.status, outcome.spent) == (FAILED, True)
+    claimed.announcement()
+    assert [result.status for result in announced] == [FAILED]
 
 
 def test_log_lines_of_the_threads_are_the_workers(pool, finished, caplog):
