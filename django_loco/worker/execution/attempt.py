@@ -68,6 +68,10 @@ CANCELLED = "the job was cancelled"
 GRACE_SECONDS = 5.0
 
 
+class CannotBegin(Exception):
+    """A job cannot be called now, for a reason outside of the job."""
+
+
 def prepare(claimed: ClaimedJob) -> Attempt | Outcome:
     """Return the attempt at a job, with its task and arguments.
 
@@ -338,8 +342,8 @@ class Attempt:
         """Return the outcome of a call that ended with ``error``: another attempt, or the end."""
         if self.claimed.cancelled:
             return self._cancelled()
-        if suspended := outcome_of(self.claimed, error):
-            return suspended
+        if early := self._put_off(error) or outcome_of(self.claimed, error):
+            return early
         beside = beside_suspension(error)
         error = told_by(error if beside is None else beside)  # it may have no truth value
         if isinstance(error, Interrupted):
@@ -360,6 +364,13 @@ class Attempt:
             run_after=self._next_attempt_at(error) if again else None,
             errors_kept=loco_settings().ERRORS_KEPT,
         )
+
+    def _put_off(self, error: BaseException) -> Outcome | None:
+        """Return the outcome of a job that could not be called. Inside ``enqueue()`` it fails instead."""
+        if not isinstance(error, CannotBegin) or not self.claimed.started:
+            return None
+        logger.error("Job %s could not be run", self.job.id, exc_info=error)
+        return unfinished(self.claimed, error)
 
     def _cancelled(self) -> Outcome:
         """Return the outcome of a job that somebody cancelled: the one that the queue has stored already."""

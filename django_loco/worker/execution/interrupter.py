@@ -56,7 +56,7 @@ from ...core.threads.periodic_thread import PeriodicThread
 from ...exceptions import RAISED_INTO_JOBS, JobCancelled, JobTimeout
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
-from .attempt import CANCELLED, GRACE_SECONDS, Attempt, too_long
+from .attempt import CANCELLED, GRACE_SECONDS, Attempt, CannotBegin, too_long
 
 logger = get_logger("django_loco.worker")
 
@@ -153,16 +153,18 @@ class ThreadInterrupter(PeriodicThread):
         self._next = math.inf
 
     def call(self, attempt: Attempt) -> Any:
-        """Call the task of ``attempt``. Raises what it raises, or ``JobTimeout`` or ``JobCancelled``.
+        """Call the task of ``attempt``. Raises what it raises, or ``JobTimeout``, ``JobCancelled`` or ``CannotBegin``.
 
         An interrupted job often ends with another error, such as a database error for a broken transaction. It has
         still failed by the interruption, unless it says ``raise Another from error``.
         """
         timeout = attempt.policy.timeout
+        if timeout is not None and not self.has_started:
+            self._start_or_refuse(timeout)
         call = InterruptibleCall(attempt, math.inf if timeout is None else monotonic() + timeout)
         self._calls.add(call)
-        if timeout is not None:
-            self._note_due(call)
+        if call.due < self._next:
+            self._changed.set()
         try:
             return call.call()
         except Exception as error:
@@ -186,11 +188,12 @@ class ThreadInterrupter(PeriodicThread):
                 self.start()
                 self._changed.set()
 
-    def _note_due(self, call: InterruptibleCall) -> None:
-        if not self.has_started:
+    def _start_or_refuse(self, timeout: float) -> None:
+        try:
             self.start()
-        if call.due < self._next:
-            self._changed.set()
+        except RuntimeError as error:
+            text = f"the system has no thread that could enforce the job's timeout of {timeout:g} s"
+            raise CannotBegin(text) from error
 
     def turn(self) -> float:
         """Interrupt or report the jobs whose time is up; return the seconds until the next one."""

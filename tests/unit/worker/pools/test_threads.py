@@ -195,6 +195,23 @@ def test_no_thread_to_be_had_for_the_successor(pool, finished, monkeypatch, capl
     wait_until(lambda: "can't start new thread" in caplog.text)
 
 
+def test_a_job_whose_timeout_cannot_be_enforced_is_put_off(pool, finished, monkeypatch, caplog):
+    def refuse() -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pool._interrupter._thread, "start", refuse)
+        submit(pool, [claimed_of("look_at_limit")])
+        wait_until(lambda: finished._items)
+    [(_, outcome)] = finished.take()
+    assert (outcome.status, outcome.spent, outcome.run_after is None) == (READY, False, False)
+    assert "can't start new thread" in outcome.error.traceback
+    assert "could not be run" in caplog.text
+    assert pool._interrupter._calls == set()  # otherwise it would try for ever to interrupt a job that does not run
+    submit(pool, [claimed_of("look_at_limit")])
+    assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
+
+
 def test_a_bug_of_ours_hands_the_job_back(pool, finished, monkeypatch, caplog):
     def broken(*args):
         raise ZeroDivisionError
