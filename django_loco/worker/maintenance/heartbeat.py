@@ -113,6 +113,8 @@ class Heartbeat(QueueThread):
                 logger.warning("The worker cannot be registered with its queue for now: %s", error)
             self._has_logged = True
         else:
+            if self._has_logged:
+                logger.info("The worker is registered with its queue again")
             self._has_logged = False
 
     def _renewed(self, claimed_jobs: Sequence[ClaimedJob], now: float) -> Exception | None:

@@ -12,6 +12,7 @@ from django_loco.core.job import Job, Outcome, utcnow
 from django_loco.core.serialization import encode
 from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue
+from django_loco.queues.workers import WorkerInfo
 from django_loco.worker.acknowledger import OutcomeInbox
 from django_loco.worker.claimed_job import ClaimedJob
 
@@ -71,6 +72,10 @@ class TroubledQueue(MemoryQueue):
     def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:
         self._call("renew")
         return super().renew(jobs, lease)
+
+    def register(self, worker: WorkerInfo) -> None:
+        self._call("register")
+        super().register(worker)
 
     def rescue(self, limit: int = 100) -> list[Job]:
         self._call("rescue")

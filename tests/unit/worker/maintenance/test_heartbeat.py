@@ -157,6 +157,22 @@ def test_stacks_stay_in_the_registry_for_some_minutes(queue, clock):
     assert queue.workers()[0].stacks == ""
 
 
+def test_the_end_of_an_outage_of_the_registry_is_logged(queue, clock, caplog):
+    info = info_of(Claim(worker_id="w1", lease=60), 60)
+    heartbeat = Heartbeat(queue, {}, 60, clock, worker=info)
+    caplog.set_level("INFO", "django_loco.worker")
+    queue.troubles["register"] = QueueUnavailable("full")
+    heartbeat.register()
+    heartbeat.register()
+    queue.troubles.clear()
+    heartbeat.register()
+    heartbeat.register()
+    assert [record.getMessage() for record in caplog.records] == [
+        "The worker cannot be registered with its queue for now: full",
+        "The worker is registered with its queue again",
+    ]
+
+
 def test_a_heartbeat_goes_on_after_an_outage(queue):
     claimed_jobs = fetched(queue, 1)
     heartbeat = Heartbeat(queue, claimed_jobs, 0.06)
