@@ -42,9 +42,11 @@ class RedisServer:
     3. ``close`` ends it and removes its data. If the tests die before that, the server ends by itself.
     """
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, configuration: Path | None = None) -> None:
+        """``configuration`` is a file, which a Sentinel needs."""
         self.port = free_port()
         self._options = options or IN_MEMORY
+        self._configuration = [] if configuration is None else [str(configuration)]
         self._folder = Path(tempfile.mkdtemp(prefix="loco-redis-"))
         self._program = find_program(self._folder)
         self._watcher: subprocess.Popen[bytes] | None = None
@@ -76,7 +78,16 @@ class RedisServer:
         return Redis(port=self.port, decode_responses=True, retry=Retry(NoBackoff(), 0))
 
     def start(self) -> None:
-        command = [self._program, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self._folder)]
+        command = [
+            self._program,
+            *self._configuration,
+            "--bind",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+            "--dir",
+            str(self._folder),
+        ]
         with self._log.open("ab") as log:
             self._watcher = subprocess.Popen(
                 ["sh", "-c", WATCHER, "watcher", *command, *self._options],

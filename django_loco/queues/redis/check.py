@@ -1,5 +1,6 @@
 """The messages of ``manage.py check`` and ``loco_doctor`` for a Redis that stores jobs.
 
+loco.W002  the pool has too few connections for a worker
 loco.W005  it cannot be used now
 loco.W006  it may delete jobs to free memory
 loco.I001  it stores jobs only in memory
@@ -8,11 +9,11 @@ loco.I001  it stores jobs only in memory
 from __future__ import annotations
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from django.core import checks
 from django.core.checks import CheckMessage
 
+from ...conf import loco_settings
 from ...core.job import Job
 from ...exceptions import QueueUnavailable
 from ..examiner import Examiner, skew_of
@@ -21,31 +22,55 @@ from .server import RedisServer
 
 #: The share of its memory that a server may use before it is reported.
 FULL = 0.9
+#: Connections of a worker beside one per job thread: fetcher, heartbeat, housekeeping, listener.
+EXTRA_CONNECTIONS = 4
+#: What to do about a server that is full, or soon will be.
+ROOM = (
+    "Raise maxmemory, delete jobs that have ended (loco_jobs delete status:successful --yes), or keep fewer: "
+    "LOCO['RESULT_TTL'], OPTIONS['max_results'] and the retention of tasks hold for workers that start later."
+)
+AWAY = "The site starts nevertheless; enqueue() raises QueueUnavailable and workers try again until it is back."
 
 
 def check(server: RedisServer) -> list[CheckMessage]:
     """Check the configuration of the server. Settings that its ACL hides are not reported."""
     try:
-        return [*_permissions(server), *_eviction(server), *_persistence(server)]
+        return [*_connections(server), *_usable(server), *_eviction(server), *_persistence(server)]
     except QueueUnavailable as error:
-        hint = "The site starts nevertheless; enqueue() raises QueueUnavailable and workers try again until it is back."
-        return [checks.Warning(str(error), hint=hint, id="loco.W005")]
+        return [checks.Warning(str(error), hint=AWAY, id="loco.W005")]
 
 
-def _permissions(server: RedisServer) -> Iterator[CheckMessage]:
-    if refused := server.refused_commands():
+def _connections(server: RedisServer) -> Iterator[CheckMessage]:
+    limit = getattr(server.pool, "max_connections", None)
+    needed = loco_settings().NUM_WORKERS + EXTRA_CONNECTIONS
+    if limit is not None and limit < needed:
+        yield checks.Warning(
+            f"The pool of {server.name} holds {limit} connections; a worker wants up to {needed} "
+            f"(NUM_WORKERS + {EXTRA_CONNECTIONS}).",
+            hint=f"Set its max_connections to {needed} or more, or LOCO['NUM_WORKERS'] to "
+            f"{max(limit - EXTRA_CONNECTIONS, 1)}.",
+            id="loco.W002",
+        )
+
+
+def _usable(server: RedisServer) -> Iterator[CheckMessage]:
+    refused, error = server.probe()
+    if refused:
         yield checks.Warning(
             f"The ACL of the Redis of {server.name} refuses commands that scripts use: {', '.join(refused)}.",
             hint=f"Allow this user {' '.join(f'+{command.lower()}' for command in refused)}.",
             id="loco.W005",
         )
+    if error:
+        yield checks.Warning(error, hint=AWAY, id="loco.W005")
 
 
 def _eviction(server: RedisServer) -> Iterator[CheckMessage]:
     policy = server.info("memory").get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
+        deleted = "statistics and the last answers to workers" if "volatile" in policy else "keys, jobs too"
         yield checks.Warning(
-            f"The Redis of {server.name} has maxmemory-policy {policy!r}: when it is full it deletes keys, jobs too.",
+            f"The Redis of {server.name} has maxmemory-policy {policy!r}: when it is full it deletes {deleted}.",
             hint="Set maxmemory-policy to noeviction, or keep jobs in a Redis that is not a cache as well.",
             id="loco.W006",
         )
@@ -67,7 +92,7 @@ class RedisExaminer(Examiner):
     @property
     def address(self) -> str:
         """The host, the port and the number of the database; never the password."""
-        return f"Redis at {_place(self.queue.options.get('url'), self.queue.server)}"
+        return f"Redis at {_place(self.queue.server)}"
 
     @property
     def setting(self) -> str:
@@ -102,7 +127,7 @@ class RedisExaminer(Examiner):
         Unlike ``check`` it does not try whether the ACL refuses commands, as that writes for a moment.
         """
         server: RedisServer = self.queue.server
-        yield from (*_eviction(server), *_persistence(server))
+        yield from (*_connections(server), *_eviction(server), *_persistence(server))
         memory, persistence = server.info("memory"), server.info("persistence")
         if not memory or not persistence or server.configured("save") is None:
             yield checks.Info(
@@ -114,10 +139,18 @@ class RedisExaminer(Examiner):
             )
         limit, used = memory.get("maxmemory", 0), memory.get("used_memory", 0)
         if limit and used >= FULL * limit:
-            yield checks.Warning(
-                f"The Redis of {server.name} uses {used >> 20} of {limit >> 20} MiB. When it is full, enqueue() fails.",
-                hint="Raise maxmemory, let workers catch up, or keep results for a shorter time (LOCO['RESULT_TTL']).",
-                id="redis.memory",
+            kind, effect = (
+                (checks.Error, "It is full: enqueue() fails")
+                if used >= limit
+                else (checks.Warning, "When it is full, enqueue() fails")
+            )
+            text = f"The Redis of {server.name} uses {used >> 20} of {limit >> 20} MiB. {effect}."
+            yield kind(text, hint=ROOM, id="redis.memory")
+        if server.info("replication").get("role") == "slave":
+            yield checks.Error(
+                f"The Redis of {server.name} is a replica, so it takes no jobs.",
+                hint="Give the address of the primary, or use Sentinel, which finds it.",
+                id="redis.replica",
             )
         states = ("rdb_last_bgsave_status", "aof_last_bgrewrite_status", "aof_last_write_status")
         if failed := [state for state in states if persistence.get(state, "ok") != "ok"]:
@@ -128,11 +161,15 @@ class RedisExaminer(Examiner):
             )
 
 
-def _place(url: str | None, server: RedisServer) -> str:
-    if url is not None:
-        parts = urlsplit(url)
-        return parts.path if parts.hostname is None else f"{parts.hostname}:{parts.port or 6379}{parts.path}"
-    known = getattr(getattr(server.client, "connection_pool", None), "connection_kwargs", {})
-    if "host" in known:
-        return f"{known['host']}:{known.get('port', 6379)}/{known.get('db', 0)}"
-    return str(known.get("path", server.name))
+def _place(server: RedisServer) -> str:
+    known = getattr(server.pool, "connection_kwargs", None)
+    if known is None:
+        return server.name
+    if "path" in known:
+        return f"{known['path']}, database {known['db']}" if known.get("db") else str(known["path"])
+    database = known.get("db") or 0
+    if service := getattr(server.pool, "service_name", None):
+        primary = server.pool.master_address  # nothing before the first connection
+        now = f"now {primary[0]}:{primary[1]}" if primary else "not yet known"
+        return f"the primary of {service!r} ({now}), database {database}"
+    return f"{known.get('host', 'localhost')}:{known.get('port', 6379)}/{database}"

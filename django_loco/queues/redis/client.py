@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.cache import InvalidCacheBackendError, caches
@@ -18,6 +19,13 @@ from ...exceptions import LocoConfigurationError
 
 #: The time limit for replies of the server, unless the project sets another one.
 REPLY_SECONDS = 5.0
+#: What to write in place of a URL that redis-py does not know, by the beginning of its scheme.
+OTHER_SCHEMES = {
+    "redis-cluster": "Write redis://host:6379, and 'cluster': True in the same OPTIONS",
+    "redis+sentinel": "For Sentinel name a cache with django_redis.client.SentinelClient in OPTIONS['cache']",
+    "redis-sentinel": "For Sentinel name a cache with django_redis.client.SentinelClient in OPTIONS['cache']",
+}
+SENTINEL_REMEDY = 'Set DJANGO_REDIS_CONNECTION_FACTORY = "django_redis.pool.SentinelConnectionFactory".'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +41,9 @@ class Address:
     connect: Callable[[], Any]
     """Makes the redis-py client."""
 
+    pool: Any
+    """The pool of its connections, as configured; ``None`` for a client that has none."""
+
 
 def address_of(alias: str, options: Mapping[str, Any]) -> Address:
     """Return the address of the Redis with the jobs of ``TASKS[alias]``. Raises ``LocoConfigurationError``."""
@@ -41,28 +52,47 @@ def address_of(alias: str, options: Mapping[str, Any]) -> Address:
         raise LocoConfigurationError(f"{setting} has both 'cache' and 'url'; name one of them.")
     prefix = options.get("prefix")
     if "url" in options:
-        connect = _by_url(f"{setting}['url']", options["url"], is_cluster=bool(options.get("cluster")))
-        return Address(name=f"{setting}['url']", prefix=str(prefix or ""), connect=connect)
+        return _by_url(f"{setting}['url']", options["url"], str(prefix or ""), is_cluster=bool(options.get("cluster")))
     cache = options.get("cache", "default")
-    connect = _by_cache(setting, cache)
+    client = _by_cache(setting, cache)
     by_cache = settings.CACHES[cache].get("KEY_PREFIX", "")
-    return Address(name=f"CACHES[{cache!r}]", prefix=str(by_cache if prefix is None else prefix), connect=connect)
+    return Address(
+        name=f"CACHES[{cache!r}]",
+        prefix=str(by_cache if prefix is None else prefix),
+        connect=lambda: _patient(client),
+        pool=getattr(client, "connection_pool", None),
+    )
 
 
-def _by_url(setting: str, url: Any, *, is_cluster: bool) -> Callable[[], Any]:
+def _by_url(setting: str, url: Any, prefix: str, *, is_cluster: bool) -> Address:
     limits = {"socket_timeout": REPLY_SECONDS, "socket_connect_timeout": REPLY_SECONDS}
     try:
         pool = ConnectionPool.from_url(url, **limits)
+        _require_database(url, pool, is_cluster=is_cluster)
         if not is_cluster:
             _require_known_options(pool)
     except (ValueError, TypeError, AttributeError) as error:
+        known = (remedy for scheme, remedy in OTHER_SCHEMES.items() if str(url).startswith(scheme))
+        default = "Write redis://user:password@host:6379/0, with rediss:// for TLS or unix:// for a socket"
         raise LocoConfigurationError(
-            f"{setting} is not the URL of a Redis: {_text_without_url(error).removesuffix('.')}. Write "
-            "redis://user:password@host:6379/0, with rediss:// for TLS or unix:// for a socket."
+            f"{setting} is not the URL of a Redis: {_text_without_url(error).removesuffix('.')}. "
+            f"{next(known, default)}."
         ) from None
     if is_cluster:
-        return lambda: RedisCluster.from_url(url, **limits)
-    return lambda: Redis(connection_pool=pool)
+        return Address(name=setting, prefix=prefix, connect=lambda: RedisCluster.from_url(url, **limits), pool=pool)
+    return Address(name=setting, prefix=prefix, connect=lambda: Redis(connection_pool=pool), pool=pool)
+
+
+def _require_database(url: str, pool: ConnectionPool, *, is_cluster: bool) -> None:
+    """Raise ``ValueError`` for a path that redis-py takes for database 0, and for what a Cluster does not have.
+
+    The path is not quoted: it may be a part of a password with a slash.
+    """
+    path = urlsplit(url).path.strip("/")
+    if "path" not in pool.connection_kwargs and path and not path.isdecimal():
+        raise ValueError("What follows the host is not the number of a database. In a password, write %2F for /")
+    if is_cluster and (pool.connection_kwargs.get("db") or "path" in pool.connection_kwargs):
+        raise ValueError("A Cluster has only database 0, and no socket; see OPTIONS['cluster']")
 
 
 def _text_without_url(error: Exception) -> str:
@@ -75,7 +105,7 @@ def _text_without_url(error: Exception) -> str:
     return str(error)
 
 
-def _by_cache(setting: str, cache: Any) -> Callable[[], Any]:
+def _by_cache(setting: str, cache: Any) -> Any:
     if cache not in tuple(settings.CACHES):
         known = did_you_mean(str(cache), tuple(settings.CACHES))
         raise LocoConfigurationError(f"{setting}['cache'] is {cache!r}, which is not in CACHES.{known}")
@@ -93,8 +123,9 @@ def _by_cache(setting: str, cache: Any) -> Callable[[], Any]:
     except LocoConfigurationError:
         raise
     except (InvalidCacheBackendError, ImproperlyConfigured, ImportError, TypeError, ValueError) as error:
-        raise LocoConfigurationError(f"{where}: {_text_without_url(error)}") from None
-    return lambda: _patient(client)
+        remedy = f". {SENTINEL_REMEDY}" if "'sentinel_manager'" in str(error) else ""
+        raise LocoConfigurationError(f"{where}: {_text_without_url(error)}{remedy}") from None
+    return client
 
 
 def _require_known_options(pool: Any) -> None:

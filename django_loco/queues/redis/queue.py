@@ -230,7 +230,7 @@ class RedisQueue(
         return {
             (json.loads(name), TaskResultStatus(has)): count if limit is None else min(count, limit)
             for (name, has), count in counts.items()
-            if count
+            if count > 0
         }
 
     def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:

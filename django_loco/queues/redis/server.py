@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any, cast
 
-from redis import VERSION, ConnectionPool, Redis, exceptions
+from redis import VERSION, ConnectionPool, Redis, SSLConnection, exceptions
 from redis.cluster import RedisCluster
+from redis.sentinel import MasterNotFoundError
 
 from ...exceptions import QueueUnavailable
 from .client import address_of
@@ -29,7 +31,8 @@ CLOSED = ("'NoneType' object", "closed file", "file descriptor cannot be", "file
 REPLICA = "read only replica"
 #: Parts of the errors of Redis, and their remedies. In a script the part is within a longer text.
 REMEDIES = {
-    "'maxmemory'": "It is full: raise its maxmemory, or let workers catch up and results expire sooner (RESULT_TTL).",
+    "'maxmemory'": "It is full: loco_jobs delete status:successful --yes frees memory at once; a shorter RESULT_TTL "
+    "or a smaller max_results does so when the workers have restarted. Or raise its maxmemory.",
     REPLICA: "It is a replica now; jobs go to the primary. Sentinel finds that one by itself.",
     "loading the dataset": "It is reading its data from disk and will answer when that is done.",
     "busy running a script": "Another script holds it up; redis-cli SCRIPT KILL ends that one.",
@@ -40,11 +43,25 @@ REMEDIES = {
     "invalid username-password": "It does not know this user or password.",
     "no permissions to run": "Its ACL must allow this user +@scripting +@read +@write +@blocking +@connection +time.",
     "max number of clients": "It has no room for more connections: raise its maxclients.",
-    "Too many connections": "The pool in CACHES is exhausted: raise max_connections.",
+    "Too many connections": "Raise max_connections in {name}: a worker needs up to NUM_WORKERS + 4.",
+    "No connection available": "Raise max_connections in {name}: a worker needs up to NUM_WORKERS + 4.",
+    "DB index is out of range": "Correct the number of the database in {name}, or raise its setting 'databases'.",
     "Connection refused": "Start it, or correct its address.",
     "Name or service not known": "Correct its address.",
     "Operation against a key": "Something else uses our keys; give OPTIONS['prefix'].",
+    "of a Cluster sends": "Name it in OPTIONS['url'], and set OPTIONS['cluster'] to True.",
+    "Cluster mode is not enabled": "Remove 'cluster' from OPTIONS.",
+    "No master found": "Correct the name of the service or SENTINELS; or there is no primary at present.",
+    "unknown command": "It is a Sentinel (name a cache with SentinelClient in OPTIONS['cache']), or this command "
+    "is disabled.",
+    "CERTIFICATE_VERIFY_FAILED": "Give ssl_ca_certs, the file of the CA that has signed the server's certificate, and "
+    "address the server by a name in that.",
+    "CERTIFICATE_REQUIRED": "It wants a certificate of this client: give ssl_certfile and ssl_keyfile.",
 }
+#: The options of TLS that name files.
+TLS_FILES = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
+#: Parts of the errors if only one side speaks TLS.
+NO_TLS = ("Timeout", "WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "EOF", "Connection closed", "reset by peer")
 
 
 class RedisServer:
@@ -56,6 +73,8 @@ class RedisServer:
         self._address = address_of(alias, options)
         self.name = self._address.name
         """The setting with its address."""
+        self.pool = self._address.pool
+        """The pool of its connections, as configured; ``None`` for a client that has none."""
         self._prefix = f"django-loco:{{{':'.join(filter(None, (self._address.prefix, alias)))}}}:"
         self._keys = {name: tuple(map(self.key, script.keys)) for name, script in SCRIPTS.items()}
         self._is_known = False
@@ -111,10 +130,14 @@ class RedisServer:
             return cast("str | None", self.node.config_get(name).get(name))
         return None
 
-    def refused_commands(self) -> list[str]:
-        """Return the commands that scripts use and that the server's ACL refuses. Raises ``QueueUnavailable``."""
+    def probe(self) -> tuple[list[str], str]:
+        """Try all commands that scripts use. Raises ``QueueUnavailable``.
+
+        Returns those that the server's ACL refuses, and why it refuses to write at all, if it does.
+        """
         commands = "".join("\t".join(command.split()) + "\n" for command in COMMANDS)
-        return cast("bytes", self.run("probe", (commands,))).decode().split()
+        refused, error = (part.decode() for part in self.run("probe", (commands,)))
+        return refused.split(), self._explanation(exceptions.ResponseError(error)) if error else ""
 
     @property
     def node(self) -> Any:
@@ -159,10 +182,26 @@ class RedisServer:
             self._is_known = True
 
     def _explanation(self, error: Exception) -> str:
-        said = str(error).strip().rstrip(".") or type(error).__name__
-        remedy = next((f" {remedy}" for sign, remedy in REMEDIES.items() if sign in said), "") or self._permit(said)
+        said = _text_of(error)
+        remedy = next((f" {remedy}" for sign, remedy in REMEDIES.items() if sign in said), "").format(name=self.name)
         where = f"The jobs of TASKS[{self._alias!r}] are in Redis ({self.name}), "
-        return f"{where}which cannot be used now: {said}.{remedy}"
+        return f"{where}which cannot be used now: {said}.{remedy or self._correction(said) or self._permit(said)}"
+
+    def _correction(self, said: str) -> str:
+        """Return what to correct in the setting, for an error of making a connection."""
+        options = getattr(self.pool, "connection_kwargs", {})
+        if "No such file" in said:
+            missing = [f"{options[name]} ({name})" for name in TLS_FILES if not Path(options.get(name) or "/").exists()]
+            if missing or "path" not in options:
+                return f" There is no file {', '.join(missing)}." if missing else ""
+            return " Start it, or correct the path, which has three slashes: unix:///run/redis.sock."
+        if self.pool is None or self._is_known or not any(sign in said for sign in NO_TLS):
+            return ""
+        if issubclass(self.pool.connection_class, SSLConnection):
+            return (
+                " If it does not speak TLS at this port, write redis://; if it wants a certificate, give ssl_certfile."
+            )
+        return "" if "Timeout" in said else " If it speaks TLS at this port, write rediss://."
 
     def _permit(self, said: str) -> str:
         """Return what the ACL has to allow, for the error of a refusal inside a script."""
@@ -171,9 +210,18 @@ class RedisServer:
         if FOREIGN_COMMAND not in said:
             return ""
         with suppress(QueueUnavailable):
-            refused = " ".join(f"+{command.lower()}" for command in self.refused_commands())
+            refused = " ".join(f"+{command.lower()}" for command in self.probe()[0])
             return f" Its ACL must allow this user {refused or 'the commands that scripts use: +@read +@write'}."
         return ""
+
+
+def _text_of(error: Exception) -> str:
+    said = str(error).strip()
+    if isinstance(error, exceptions.AskError):  # also MovedError; both have only a slot and an address as text
+        return f"this member of a Cluster sends us to {said}"
+    if isinstance(error, MasterNotFoundError):
+        said = said.partition(" : ")[0]  # the others are the clients of the Sentinels
+    return said.rstrip(".") or type(error).__name__
 
 
 def _size_hint(error: Exception, sent: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+import subprocess
 import threading
 import time
 import traceback
@@ -19,6 +20,7 @@ from django_loco.queues import Claim, queue_for
 from django_loco.queues.redis import RedisQueue
 from django_loco.queues.redis import scripts as redis_scripts
 from django_loco.queues.redis.server import REMEDIES
+from django_loco.worker.maintenance.heartbeat import info_of
 from tests.processes import free_port
 from tests.redis_server import IN_MEMORY, RedisServer
 
@@ -146,7 +148,7 @@ def test_a_full_server_takes_no_jobs_but_outcomes(queue, client):
     [held] = queue.fetch(CLAIM)
     client.config_set("maxmemory", "1")
     try:
-        with unavailable("used memory.*It is full"):
+        with unavailable("used memory.*It is full: loco_jobs delete status:successful --yes frees memory"):
             queue.enqueue([job()])
         assert queue.finish([Outcome(job=held, status=SUCCESSFUL, return_value='"big"')]) == set()
     finally:
@@ -170,6 +172,8 @@ def test_a_full_server_lets_workers_do_all_that_they_have_to(queue, client):
         queue._local.nonce = queue.list(status=RUNNING)[0].token.partition(".")[0]  # the reply was lost
         assert len(queue.fetch(CLAIM)) == 2
         assert queue.prune(older_than=-1) == 1
+        queue.register(info_of(CLAIM, 60))
+        assert queue.command("w1", "stop")
     finally:
         client.config_set("maxmemory", "0")
     assert {status: count for (_, status), count in queue.counts().items()} == {RUNNING: 2}
@@ -326,7 +330,7 @@ def test_the_check_tries_every_command_of_the_scripts_and_leaves_nothing(queue, 
     texts = "".join(path.read_text() for path in redis_scripts.FOLDER.glob("*.lua"))
     used = set(re.findall(r"(?:redis\.call|send)\(\s*'([A-Z]+)'", texts))
     assert used == {command.split()[0] for command in redis_scripts.COMMANDS}
-    assert queue.server.refused_commands() == []
+    assert queue.server.probe() == ([], "")
     assert client.keys("*probe:[hs]*") == []
     assert 0 < client.pttl("django-loco:{default}:probe:text") <= 1000
 
@@ -437,6 +441,14 @@ def redis_cache(location, **options):
             r"\['url'\] is not the URL of a Redis.*unexpected keyword argument 'timeout'",
         ),
         ({"cache": "keyword"}, r"CACHES\['keyword'\]: .*unexpected keyword argument 'timeout'"),
+        ({"url": "redis://localhost/x"}, "What follows the host is not the number of a database"),
+        ({"url": "redis://localhost/0x"}, "What follows the host is not the number of a database"),
+        ({"url": "redis://localhost/2/secret"}, "What follows the host is not the number of a database"),
+        ({"url": "redis://localhost/3", "cluster": True}, "A Cluster has only database 0"),
+        ({"url": "unix:///run/redis.sock", "cluster": True}, "A Cluster has only database 0, and no socket"),
+        ({"url": "redis+sentinel://localhost/0"}, r"For Sentinel name a cache .* in OPTIONS\['cache'\]\.$"),
+        ({"url": "redis-cluster://localhost"}, "Write redis://host:6379, and 'cluster': True"),
+        ({"cache": "pool"}, "Set DJANGO_REDIS_CONNECTION_FACTORY = .django_redis.pool.SentinelConnectionFactory"),
         ({"url": None}, r"\['url'\] is not the URL of a Redis"),
         ({"url": "redis://localhost", "cache": "job"}, "has both 'cache' and 'url'"),
         ({"cache": "job", "max_results": "many"}, r"\['max_results'\] is 'many'"),
@@ -452,6 +464,7 @@ def test_wrong_options(options, words, settings):
         "nowhere": {"BACKEND": REDIS},
         "bare": {"BACKEND": REDIS, "LOCATION": "localhost:6379"},
         "sentinel": redis_cache("redis://main/0", CLIENT_CLASS="django_redis.client.SentinelClient"),
+        "pool": redis_cache("redis://pool/0", CONNECTION_POOL_CLASS="redis.sentinel.SentinelConnectionPool"),
         "shards": redis_cache(["redis://a", "redis://b"], CLIENT_CLASS="django_redis.client.ShardClient"),
         "typo": redis_cache("redis://localhost", CLIENT_CLASS="django_redis.client.NoSuchClient"),
         "keyword": redis_cache("redis://localhost", CONNECTION_POOL_KWARGS={"timeout": 1}),
@@ -490,6 +503,157 @@ def test_other_settings_make_another_queue(server, settings):
     assert queue_for("default") is not first
 
 
+@pytest.mark.parametrize("path", ["", "/", "/0", "/0/", "?db=0", "/0?max_connections=50"])
+def test_the_number_of_the_database_may_be_left_out(server, path):
+    queue = RedisQueue("default", {"url": f"redis://127.0.0.1:{server.port}{path}"})
+    assert queue.counts() is not None
+    assert queue.examiner(queue).address == f"Redis at 127.0.0.1:{server.port}/0"
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("redis://:secret@/4", "localhost:6379/4"),
+        ("redis://127.0.0.1:1?db=1", "127.0.0.1:1/1"),
+        ("unix://:secret@/run/redis.sock?db=3", "/run/redis.sock, database 3"),
+        ("unix:///run/redis.sock", "/run/redis.sock"),
+    ],
+)
+def test_the_address_has_the_database_that_is_used(url, address):
+    queue = RedisQueue("default", {"url": url})
+    assert queue.examiner(queue).address == f"Redis at {address}"
+
+
+def test_the_address_of_a_cache_whose_client_has_no_pool(server, settings, monkeypatch):
+    settings.CACHES = {"default": redis_cache(server.url)}
+    monkeypatch.setattr("django_loco.queues.redis.client.get_redis_connection", lambda cache: object())
+    queue = RedisQueue("default", {})
+    assert queue.examiner(queue).address == "Redis at CACHES['default']"
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        ("/999", r"out of range. Correct the number of the database in TASKS\['default'\]\['OPTIONS'\]\['url'\]"),
+        ("/0?max_connections=1", r"Too many connections. Raise max_connections in TASKS\['default'\]\['OPTIONS'\]"),
+    ],
+)
+def test_the_remedy_names_the_setting(server, end, words):
+    queue = RedisQueue("default", {"url": f"redis://127.0.0.1:{server.port}{end}"})
+    with unavailable(words), queue.server.explained():
+        queue.server.client.connection_pool.get_connection()
+        queue.enqueue([job()])
+
+
+@pytest.mark.parametrize("url", ["unix:///run/none.sock", "unix://run/none.sock"])
+def test_a_socket_that_is_not_there(url):
+    with unavailable("No such file.*correct the path, which has three slashes"):
+        RedisQueue("default", {"url": url}).counts()
+
+
+def test_a_member_of_a_cluster_that_is_not_named_as_one(queue, monkeypatch):
+    monkeypatch.setattr("django_loco.queues.redis.server._round_trip", raising(exceptions.MovedError("5718 host:8411")))
+    with unavailable(r"of a Cluster sends us to 5718 host:8411. Name it .* set OPTIONS\['cluster'\] to True"):
+        queue.counts()
+
+
+def test_a_server_that_is_no_cluster(server):
+    with unavailable("Cluster mode is not enabled on this node. Remove 'cluster' from OPTIONS"):
+        RedisQueue("default", {"url": server.url, "cluster": True}).counts()
+
+
+def test_a_sentinel_is_no_server_of_jobs(tmp_path):
+    file = tmp_path / "sentinel.conf"
+    file.touch()
+    with (
+        RedisServer("--sentinel", configuration=file) as sentinel,
+        unavailable("unknown command.*It is a Sentinel"),
+    ):
+        RedisQueue("default", {"url": sentinel.url}).enqueue([job()])
+
+
+@pytest.fixture
+def sentinel(server, tmp_path, settings):
+    """A Sentinel that watches the server as ``primary``, and a cache that asks it."""
+    file = tmp_path / "sentinel.conf"
+    file.write_text(f"sentinel monitor primary 127.0.0.1 {server.port} 1\n")
+    with RedisServer("--sentinel", configuration=file) as sentinel:
+        settings.DJANGO_REDIS_CONNECTION_FACTORY = "django_redis.pool.SentinelConnectionFactory"
+        options = {
+            "CLIENT_CLASS": "django_redis.client.SentinelClient",
+            "CONNECTION_POOL_CLASS": "redis.sentinel.SentinelConnectionPool",
+            "SENTINELS": [("127.0.0.1", sentinel.port)],
+        }
+        settings.CACHES = {name: redis_cache(f"redis://{name}/0", **options) for name in ("primary", "other")}
+        yield sentinel
+
+
+def test_sentinel(sentinel, server):
+    queue = RedisQueue("default", {"cache": "primary"})
+    assert queue.examiner(queue).address == "Redis at the primary of 'primary' (not yet known), database 0"
+    queue.enqueue([job()])
+    primary = f"127.0.0.1:{server.port}"
+    assert queue.examiner(queue).address == f"Redis at the primary of 'primary' (now {primary}), database 0"
+
+
+def test_a_service_that_sentinel_does_not_know(sentinel):
+    said = "No master found for 'other'. Correct the name of the service or SENTINELS"
+    with pytest.raises(QueueUnavailable, match=said):
+        RedisQueue("default", {"cache": "other"}).counts()
+    sentinel.kill()
+    with pytest.raises(QueueUnavailable, match=said):
+        RedisQueue("default", {"cache": "other"}).counts()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A folder with a certificate that has signed itself, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    made += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"]
+    subprocess.run(made, cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def port(files):
+    """The port at which a server speaks TLS."""
+    certificate = str(files / "cert.pem")
+    options = ("--tls-cert-file", certificate, "--tls-key-file", str(files / "key.pem"))
+    port = free_port()
+    with RedisServer(*options, "--tls-ca-cert-file", certificate, "--tls-port", str(port)):
+        yield port
+
+
+class TestTLS:
+    def asked(self, url):
+        return RedisQueue("default", {"url": url}).counts()
+
+    def test_an_own_ca_and_a_certificate_of_the_client(self, port, files):
+        ends = f"ssl_ca_certs={files}/cert.pem&ssl_certfile={files}/cert.pem&ssl_keyfile={files}/key.pem"
+        assert self.asked(f"rediss://127.0.0.1:{port}?{ends}") == {}
+
+    def test_a_certificate_that_nobody_knows(self, port):
+        with unavailable("CERTIFICATE_VERIFY_FAILED.*Give ssl_ca_certs"):
+            self.asked(f"rediss://127.0.0.1:{port}")
+
+    def test_a_server_that_wants_a_certificate(self, port, files):
+        with unavailable("if it wants a certificate, give ssl_certfile|give ssl_certfile and ssl_keyfile"):
+            self.asked(f"rediss://127.0.0.1:{port}?ssl_ca_certs={files}/cert.pem")
+
+    def test_a_file_that_is_not_there(self, port, files):
+        with unavailable(rf"There is no file {files}/none.pem \(ssl_ca_certs\)"):
+            self.asked(f"rediss://127.0.0.1:{port}?ssl_ca_certs={files}/none.pem")
+
+    def test_a_port_that_speaks_tls(self, port):
+        with unavailable("If it speaks TLS at this port, write rediss://"):
+            self.asked(f"redis://127.0.0.1:{port}")
+
+    def test_a_port_that_does_not(self, server):
+        with unavailable("If it does not speak TLS at this port, write redis://"):
+            self.asked(f"rediss://127.0.0.1:{server.port}?socket_connect_timeout=0.3&socket_timeout=0.3")
+
+
 class TestCheck:
     """``manage.py check``."""
 
@@ -520,6 +684,37 @@ class TestCheck:
         assert message.id == "loco.W006"
         assert "'allkeys-lru'" in message.msg
         assert "noeviction" in message.hint
+
+    def test_a_server_that_evicts_what_expires(self, queue, client):
+        client.config_set("maxmemory-policy", "volatile-lru")
+        [message, _] = queue.check()
+        assert message.msg.endswith("when it is full it deletes statistics and the last answers to workers.")
+
+    def test_a_server_that_is_full(self, queue, client):
+        client.config_set("maxmemory", "1")
+        try:
+            [message, _] = queue.check()
+        finally:
+            client.config_set("maxmemory", "0")
+        assert message.id == "loco.W005"
+        assert "It is full: loco_jobs delete" in message.msg
+
+    def test_a_replica(self, queue, client):
+        client.replicaof("127.0.0.1", free_port())
+        try:
+            [message, _] = queue.check()
+        finally:
+            client.replicaof("no", "one")
+        assert message.id == "loco.W005"
+        assert "It is a replica now" in message.msg
+
+    def test_a_pool_that_is_too_small(self, server, settings):
+        settings.LOCO = {"NUM_WORKERS": 8}
+        [message, _] = RedisQueue("default", {"url": f"{server.url}?max_connections=11"}).check()
+        assert message.id == "loco.W002"
+        assert "holds 11 connections; a worker wants up to 12 (NUM_WORKERS + 4)" in message.msg
+        assert "Set its max_connections to 12 or more, or LOCO['NUM_WORKERS'] to 7." in message.hint
+        assert self.ids(RedisQueue("default", {"url": f"{server.url}?max_connections=12"})) == ["loco.I001"]
 
     def test_manage_py_check_asks_the_queue(self, server, client, settings, db):
         client.config_set("maxmemory-policy", "allkeys-lru")
