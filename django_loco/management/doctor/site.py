@@ -12,10 +12,13 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from django.core import checks
+from django.core.checks import CheckMessage
 from django.db import Error, connections
 
 from ... import jobs
-from ...conf import worker_mode
+from ...checks.queues import EXTRA_CONNECTIONS
+from ...conf import loco_settings, worker_mode
 from ...core.compat import task_backends
 from ...core.job import Job
 from ...core.threads.bounded_calls import BoundedCalls
@@ -79,6 +82,17 @@ class Store:
     def examiner(self) -> Examiner:
         """The examiner of the store."""
         return self.queue.examiner(self.queue)
+
+    @cached_property
+    def messages(self) -> Sequence[CheckMessage]:
+        """The messages of the examiner."""
+        wanted = sum(worker.threads + EXTRA_CONNECTIONS for worker in self.alive)
+        return [*self.examiner.messages(wanted or loco_settings().NUM_WORKERS + EXTRA_CONNECTIONS)]
+
+    def remedy(self, text: str) -> str:
+        """Return the remedy ``text``, or another one first while workers cannot work with the store."""
+        has_errors = any(message.is_serious(checks.ERROR) for message in self.messages)
+        return f"Mend the store first (see its errors). Then: {text}" if has_errors else text
 
     @property
     def title(self) -> str:

@@ -39,7 +39,7 @@ def stuck(store: Store) -> Iterator[Finding]:
         remedy = "A worker takes such jobs back within seconds. If this does not change, its log says why not."
         yield info("jobs.stuck", text, remedy)
     else:
-        yield error("jobs.stuck", text, "Start loco_worker, which takes them back.")
+        yield error("jobs.stuck", text, store.remedy("Start loco_worker, which takes them back."))
 
 
 @store_check("jobs.lost", good="No job has killed its workers.")

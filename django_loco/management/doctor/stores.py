@@ -7,8 +7,6 @@ from typing import Any
 
 from django.conf import settings
 
-from ...checks.queues import EXTRA_CONNECTIONS
-from ...conf import loco_settings
 from ...exceptions import LocoConfigurationError, QueueError
 from ...queues import build
 from .finding import Finding, counted, info, of_messages, warning
@@ -22,8 +20,7 @@ SKEW_SECONDS = 2.0
 @store_check("store.configuration", good="It answers, and its configuration suits jobs.")
 def configuration(store: Store) -> Iterator[Finding]:
     """Ask the queue about its store."""
-    wanted = sum(worker.threads + EXTRA_CONNECTIONS for worker in store.alive)
-    yield from of_messages(store.examiner.messages(wanted or loco_settings().NUM_WORKERS + EXTRA_CONNECTIONS))
+    yield from of_messages(store.messages)
 
 
 @store_check("store.clock", good="Its clock agrees with that of this machine.")
@@ -57,9 +54,9 @@ def elsewhere(store: Store) -> Iterator[Finding]:
         options |= {name: value for name, value in store.queue.options.items() if name == "prefix"}
         try:
             queue = build(store.alias, options)
-            if queue.examiner(queue).address == here:
-                continue
             number = sum(count for (_, status), count in queue.counts(1_000).items() if status in ("READY", "RUNNING"))
+            if queue.examiner(queue).address == here:  # which with Sentinel is known after the first answer
+                continue
         except LocoConfigurationError:
             continue  # a cache of another package, which cannot store jobs
         except QueueError as error:

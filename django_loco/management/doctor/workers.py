@@ -28,9 +28,9 @@ def none_alive(store: Store) -> Iterator[Finding]:
     ages = [queue.oldest_due_age for queue in store.stats if queue.oldest_due_age is not None and not queue.is_paused]
     if ages:
         text = f"No worker is alive, and jobs are due: the oldest has waited for {age(max(ages))}."
-        yield error("workers.none", text, START)
+        yield error("workers.none", text, store.remedy(START))
     else:
-        yield warning("workers.none", "No worker is alive. No job is due now, and none will run.", START)
+        yield warning("workers.none", "No worker is alive. No job is due now, and none will run.", store.remedy(START))
 
 
 @store_check("workers.silent", good="Each worker has given a sign of life in time.", when=lambda store: store.workers)

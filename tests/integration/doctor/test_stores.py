@@ -113,6 +113,28 @@ def test_redis_that_is_nearly_full(on_redis, monkeypatch):
     assert found("redis.memory").level == "warning"
 
 
+def test_redis_that_is_full(server: RedisServer, on_redis):
+    with server.client() as client:
+        client.config_set("maxmemory", "1")
+        try:
+            assert found("redis.memory").level == "error"
+            assert "loco_jobs delete status:successful --yes" in found("redis.memory").remedy
+            assert found("workers.none").remedy.startswith("Mend the store first (see its errors). Then: ")
+        finally:
+            client.config_set("maxmemory", "0")
+    assert found("workers.none").remedy == "Start loco_worker, or loco_start --worker."
+
+
+def test_redis_that_is_a_replica(server: RedisServer, on_redis):
+    with server.client() as client:
+        client.replicaof("127.0.0.1", free_port())
+        try:
+            assert found("redis.replica").level == "error"
+        finally:
+            client.replicaof("no", "one")
+    assert "redis.replica" not in problems()
+
+
 def test_redis_that_cannot_save(on_redis, monkeypatch):
     info = on_redis.server.info
     monkeypatch.setattr(on_redis.server, "info", lambda section: {**info(section), "rdb_last_bgsave_status": "err"})
