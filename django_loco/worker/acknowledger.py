@@ -176,12 +176,14 @@ class Acknowledger:
         return 0.0
 
     def _split(self, batch: list[PendingOutcome], error: Exception, seconds: float) -> None:
-        """Split ``batch``, which the queue refused after ``seconds``, into parts that are offered by themselves."""
+        """Split ``batch``, which the queue did not store in ``seconds``, into parts that are offered by themselves."""
         self._forget(batch)
         if len(batch) == 1:
             self._set_aside(batch[0], error, seconds)
             return
-        logger.info("The queue refused %d outcomes in one call; it is sent fewer at once: %s", len(batch), error)
+        logger.info(
+            "A call with %d outcomes failed, though the queue answers; they are sent in parts: %s", len(batch), error
+        )
         size = sum(pending.outcome.size for pending in batch)
         self._batch_size = max(MIN_BATCH_SIZE, min(self._batch_size, size // 2))
         step = 1 if seconds > SLOW_SECONDS else (len(batch) + 1) // 2
@@ -208,7 +210,7 @@ class Acknowledger:
         self._refused.append([pending])
         if pending.tries == 2:  # noqa: PLR2004 - once may be a connection that was lost
             logger.warning(
-                "The queue refuses the outcome of %s, %s bytes; other jobs go on: %s",
+                "The outcome of %s, %s bytes, cannot be stored for now; other jobs go on: %s",
                 pending.name,
                 f"{pending.outcome.size:,}",
                 error,

@@ -139,8 +139,20 @@ class RedisListener(QueueListener):
         self._wakeup = Wakeup()
 
     def wait(self, timeout: float) -> bool:
-        """Block until a job is announced, or one becomes due; return whether one was announced."""
+        """Block until a job is announced, or one becomes due; return whether one was announced.
+
+        If the connection breaks, it goes on with a new one: most servers are back at once, or never were away.
+        """
         deadline = time.monotonic() + timeout
+        try:
+            return self._wait(deadline)
+        except exceptions.ConnectionError as error:
+            if type(error) is not exceptions.ConnectionError:  # subclasses are refusals
+                raise
+        self.close()
+        return self._wait(deadline)
+
+    def _wait(self, deadline: float) -> bool:
         while INTERRUPT not in self._wakeup.drain() and time.monotonic() < min(deadline, self._demand.next_due):
             self._ask(tuple(self._demand.subscriptions()), deadline - time.monotonic())
             signals = self._listen(deadline + REPLY_SECONDS)

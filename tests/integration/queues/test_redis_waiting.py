@@ -301,6 +301,15 @@ class Sentinel:
         return "127.0.0.1", self.port
 
 
+def test_who_waits_goes_on_when_the_connection_breaks(queue, waiting):
+    waits = waiting()
+    queue.server.client.client_kill_filter(_type="normal", skipme=True)
+    until(lambda: blocked(queue) == 1)
+    queue.enqueue([job()])
+    until(waits.ended.is_set)
+    assert waits.join() is True
+
+
 def test_who_waits_asks_a_sentinel_where(redis_server, queue):
     pool = SentinelConnectionPool("no-such-host.invalid", Sentinel(redis_server.port))
     queue.server.client = Redis(connection_pool=pool)

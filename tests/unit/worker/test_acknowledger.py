@@ -319,7 +319,7 @@ def test_it_is_replaced_when_it_was_refused_five_times(acknowledger, queue, capl
     for _ in range(MAX_TRIES - 1):
         acknowledger.flush()
         queue.now += 60
-        warnings.append(caplog.text.count(f"refuses the outcome of job {claimed.job.id}"))
+        warnings.append(caplog.text.count(f"The outcome of job {claimed.job.id}"))
     assert warnings == [0, 1, 1, 1], "once may be a lost connection"
     assert statuses(queue, [claimed]) == [RUNNING]
     acknowledger.flush()
