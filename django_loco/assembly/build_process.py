@@ -45,7 +45,7 @@ def process_of(
         return any(worker.has_reached_limit for worker in workers())
 
     def on_drained() -> None:
-        shutdown.request(LIMIT_REACHED if is_limit_reached() else "all jobs are done")
+        shutdown.request(LIMIT_REACHED if is_limit_reached() else "no job is left to run now")
 
     def on_one_ended() -> None:
         if is_limit_reached():  # the process ends, so that all its aliases are served again by the next one
