@@ -75,7 +75,7 @@ class LoggedBackoff(Backoff):
     """A ``Backoff`` that logs the first failure of each type in a row, and the success that ends it.
 
     Several threads may fail because one queue is unavailable. After ``log_as_one`` the first of them logs an error, and
-    the others log at ``INFO``.
+    the others log at ``INFO``, and leave out a cause that was logged.
     """
 
     def __init__(self, logger: SafeLogger, subject: str, duty: str, *delays: float, **options: Any) -> None:
@@ -109,12 +109,14 @@ class LoggedBackoff(Backoff):
             super().succeeded()
 
     def _log(self, error: BaseException | None) -> None:
-        level, traceback = logging.ERROR, error
+        level, traceback, cause = logging.ERROR, error, str(error)
         if isinstance(error, QueueUnavailable):
-            level, traceback = logging.ERROR if self._unavailable.add(self) else logging.INFO, None
+            is_first, is_known = self._unavailable.add(self, cause)
+            level, traceback = logging.ERROR if is_first else logging.INFO, None
+            cause = "the same error" if is_known else cause
         else:
             self._unavailable.discard(self)  # the next outage is not this one's
-        self._logger.log(level, "%s cannot %s for now: %s", self._subject, self._duty, error, exc_info=traceback)
+        self._logger.log(level, "%s cannot %s for now: %s", self._subject, self._duty, cause, exc_info=traceback)
 
 
 class _Unavailable:
@@ -122,17 +124,22 @@ class _Unavailable:
 
     def __init__(self) -> None:
         self._failing: set[LoggedBackoff] = set()
+        self._causes: set[str] = set()
         self._lock = threading.Lock()
 
-    def add(self, backoff: LoggedBackoff) -> bool:
-        """Add ``backoff``; return whether it is the only one."""
+    def add(self, backoff: LoggedBackoff, cause: str) -> tuple[bool, bool]:
+        """Add ``backoff``; return whether it is the only one, and whether one of this outage had the same ``cause``."""
         with self._lock:
             self._failing.add(backoff)
-            return len(self._failing) == 1
+            is_known = cause in self._causes
+            self._causes.add(cause)
+            return len(self._failing) == 1, is_known
 
     def discard(self, backoff: LoggedBackoff) -> None:
         with self._lock:
             self._failing.discard(backoff)
+            if not self._failing:
+                self._causes.clear()
 
 
 def log_as_one(backoffs: Iterable[LoggedBackoff]) -> None:

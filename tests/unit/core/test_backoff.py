@@ -92,3 +92,21 @@ def test_one_with_an_error_of_its_own_does_not_quieten_the_outage_of_others(logg
     logged.failed(ZeroDivisionError("oops"))
     other.failed(QueueUnavailable("gone again"))
     assert [record.levelname for record in caplog.records] == ["ERROR"] * 3
+
+
+def test_the_cause_of_an_outage_is_logged_once(logged, caplog):
+    caplog.set_level("INFO")
+    other = LoggedBackoff(get_logger("django_loco.test"), "The clerk", "read letters", 1.0, 5.0)
+    log_as_one([logged, other])
+    for _ in range(2):
+        logged.failed(QueueUnavailable("gone"))
+        other.failed(QueueUnavailable("gone"))
+        logged.succeeded()
+        other.succeeded()
+    outage = [
+        "The clerk cannot file letters for now: gone",
+        "The clerk cannot read letters for now: the same error",
+        "The clerk can file letters again, after 1 tries",
+        "The clerk can read letters again, after 1 tries",
+    ]
+    assert [record.getMessage() for record in caplog.records] == 2 * outage
