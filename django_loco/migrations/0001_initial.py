@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "job",
                 "db_table": "django_loco_job",
-                "required_db_features": ["supports_partial_indexes"],
+                "required_db_features": ["supports_partial_indexes", "supports_expression_indexes"],
                 "indexes": [
                     models.Index(
                         condition=models.Q(("status", "READY")),

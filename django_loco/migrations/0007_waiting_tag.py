@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "tag of a waiting job",
                 "db_table": "django_loco_waiting_tag",
-                "required_db_features": ["supports_partial_indexes"],
+                "required_db_features": ["supports_partial_indexes", "supports_expression_indexes"],
             },
         ),
         migrations.AddIndex(

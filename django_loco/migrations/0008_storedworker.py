@@ -13,6 +13,10 @@ class Migration(migrations.Migration):
                 ("info", models.TextField()),
                 ("heartbeat_at", models.DateTimeField()),
             ],
-            options={"verbose_name": "worker", "db_table": "django_loco_worker"},
+            options={
+                "verbose_name": "worker",
+                "db_table": "django_loco_worker",
+                "required_db_features": ["supports_partial_indexes", "supports_expression_indexes"],
+            },
         ),
     ]

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "paused queue",
                 "db_table": "django_loco_paused_queue",
-                "required_db_features": ["supports_partial_indexes"],
+                "required_db_features": ["supports_partial_indexes", "supports_expression_indexes"],
                 "constraints": [
                     models.UniqueConstraint(fields=("backend", "queue_name"), name="django_loco_paused_once")
                 ],

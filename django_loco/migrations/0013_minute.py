@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "minute",
                 "db_table": "django_loco_minute",
-                "required_db_features": ["supports_partial_indexes"],
+                "required_db_features": ["supports_partial_indexes", "supports_expression_indexes"],
                 "constraints": [
                     models.UniqueConstraint(
                         fields=("backend", "minute", "queue_name", "task_path", "outcome"),

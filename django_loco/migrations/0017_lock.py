@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "lock",
                 "db_table": "django_loco_lock",
-                "required_db_features": ["supports_partial_indexes"],
+                "required_db_features": ["supports_partial_indexes", "supports_expression_indexes"],
                 "constraints": [
                     models.UniqueConstraint(fields=("backend", "name"), name="django_loco_lock_once"),
                 ],

@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
                         "verbose_name": "batch",
                         "verbose_name_plural": "batches",
                         "db_table": "django_loco_batch",
-                        "required_db_features": ["supports_partial_indexes"],
+                        "required_db_features": ["supports_partial_indexes", "supports_expression_indexes"],
                     },
                 ),
                 migrations.AddIndex(

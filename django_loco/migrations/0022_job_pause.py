@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "pause of a task or tag",
                 "db_table": "django_loco_job_pause",
-                "required_db_features": ["supports_partial_indexes"],
+                "required_db_features": ["supports_partial_indexes", "supports_expression_indexes"],
                 "indexes": [models.Index(fields=["backend"], name="django_loco_job_pauses")],
                 "constraints": [
                     models.UniqueConstraint(

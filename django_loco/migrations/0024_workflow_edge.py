@@ -31,6 +31,7 @@ class Migration(migrations.Migration):
                 "verbose_name": "edge of a workflow",
                 "verbose_name_plural": "edges of workflows",
                 "db_table": "django_loco_workflow_edge",
+                "required_db_features": ["supports_partial_indexes", "supports_expression_indexes"],
                 "indexes": [models.Index(fields=["batch", "downstream", "ended"], name="django_loco_edge_downstream")],
                 "constraints": [
                     models.UniqueConstraint(

@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
                     options={
                         "verbose_name": "limit",
                         "db_table": "django_loco_limit",
-                        "required_db_features": ["supports_partial_indexes"],
+                        "required_db_features": ["supports_partial_indexes", "supports_expression_indexes"],
                         "constraints": [
                             models.UniqueConstraint(fields=("backend", "kind", "name"), name="django_loco_limit_key")
                         ],

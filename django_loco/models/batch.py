@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from .job import QUEUE_FEATURES
+
 
 class StoredBatch(models.Model):
     """A ``queues.records.batches.BatchRecord``. Its members are the jobs with its id as their ``batch``."""
@@ -33,7 +35,7 @@ class StoredBatch(models.Model):
         db_table = "django_loco_batch"
         verbose_name = "batch"
         verbose_name_plural = "batches"
-        required_db_features = ["supports_partial_indexes"]
+        required_db_features = QUEUE_FEATURES
         indexes = [
             # Those that a sweep looks at.
             models.Index(fields=["backend", "id"], condition=Q(called_at__isnull=True), name="django_loco_batch_open"),

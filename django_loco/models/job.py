@@ -11,6 +11,9 @@ from django.db.models.functions import Coalesce, Replace
 
 from ..core.job import SUSPECT
 
+#: What an engine must support to be a queue. Others cannot keep the keys of jobs unique, so they get no table of jobs.
+QUEUE_FEATURES = ["supports_partial_indexes", "supports_expression_indexes"]
+
 
 class JobIdField(models.UUIDField):  # type: ignore[type-arg]
     """A job's id: 32 hexadecimal digits in Python; in PostgreSQL the 16 bytes that they stand for."""
@@ -76,8 +79,7 @@ class StoredJob(models.Model):
         app_label = "django_loco"
         db_table = "django_loco_job"
         verbose_name = "job"
-        # An engine that cannot keep the keys of jobs unique cannot be a queue, so the table is not created there.
-        required_db_features = ["supports_partial_indexes"]
+        required_db_features = QUEUE_FEATURES
         constraints = [
             models.UniqueConstraint(
                 fields=["backend", "key"], condition=Q(key__isnull=False), name="django_loco_once_key"

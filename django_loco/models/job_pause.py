@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from .job import QUEUE_FEATURES
+
 
 class StoredJobPause(models.Model):
     """A pause of a task or a tag, now or a minute ago. The table is nearly always empty."""
@@ -33,8 +35,7 @@ class StoredJobPause(models.Model):
         app_label = "django_loco"
         db_table = "django_loco_job_pause"
         verbose_name = "pause of a task or tag"
-        # As the table of jobs, without which it has no use.
-        required_db_features = ["supports_partial_indexes"]
+        required_db_features = QUEUE_FEATURES
         # For the look of each worker every second.
         indexes = [models.Index(fields=["backend"], name="django_loco_job_pauses")]
         constraints = [
@@ -72,8 +73,7 @@ class StoredLimit(models.Model):
         app_label = "django_loco"
         db_table = "django_loco_limit"
         verbose_name = "limit"
-        # As the table of jobs, without which it has no use.
-        required_db_features = ["supports_partial_indexes"]
+        required_db_features = QUEUE_FEATURES
         constraints = [models.UniqueConstraint(fields=["backend", "kind", "name"], name="django_loco_limit_key")]
 
     def __str__(self) -> str:

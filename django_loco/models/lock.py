@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from .job import QUEUE_FEATURES
+
 
 class StoredLock(models.Model):
     """A lock that somebody has, or has used within a day.
@@ -30,8 +32,7 @@ class StoredLock(models.Model):
         app_label = "django_loco"
         db_table = "django_loco_lock"
         verbose_name = "lock"
-        # As the table of jobs, without which it has no use.
-        required_db_features = ["supports_partial_indexes"]
+        required_db_features = QUEUE_FEATURES
         constraints = [models.UniqueConstraint(fields=["backend", "name"], name="django_loco_lock_once")]
         indexes = [models.Index(fields=["memory_until"], name="django_loco_lock_old")]
 

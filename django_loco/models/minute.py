@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from .job import QUEUE_FEATURES
+
 
 class StoredMinute(models.Model):
     """A ``queues.records.minutes.Minute``: the runs of a task that ended in the same minute in the same way, or all.
@@ -64,8 +66,7 @@ class StoredMinute(models.Model):
         app_label = "django_loco"
         db_table = "django_loco_minute"
         verbose_name = "minute"
-        # As the table of jobs, without which it has no use.
-        required_db_features = ["supports_partial_indexes"]
+        required_db_features = QUEUE_FEATURES
         constraints = [
             models.UniqueConstraint(
                 fields=["backend", "minute", "queue_name", "task_path", "outcome"], name="django_loco_minute_once"

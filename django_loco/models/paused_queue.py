@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from .job import QUEUE_FEATURES
+
 
 class PausedQueue(models.Model):
     """A queue that is paused. Every statement that fetches jobs reads this table, which is nearly always empty."""
@@ -21,8 +23,7 @@ class PausedQueue(models.Model):
         app_label = "django_loco"
         db_table = "django_loco_paused_queue"
         verbose_name = "paused queue"
-        # As the table of jobs, without which it has no use.
-        required_db_features = ["supports_partial_indexes"]
+        required_db_features = QUEUE_FEATURES
         constraints = [
             models.UniqueConstraint(fields=["backend", "queue_name"], name="django_loco_paused_once"),
         ]

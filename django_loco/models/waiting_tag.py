@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from .job import JobIdField
+from .job import QUEUE_FEATURES, JobIdField
 
 
 class WaitingTag(models.Model):
@@ -30,7 +30,7 @@ class WaitingTag(models.Model):
         app_label = "django_loco"
         db_table = "django_loco_waiting_tag"
         verbose_name = "tag of a waiting job"
-        required_db_features = ["supports_partial_indexes"]
+        required_db_features = QUEUE_FEATURES
         indexes = [
             # The first is for workers of all queues, the second for workers of some.
             models.Index(

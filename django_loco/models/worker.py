@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from .job import QUEUE_FEATURES
+
 
 class StoredWorker(models.Model):
     """A ``queues.workers.WorkerInfo``, which a live worker writes three times per lease.
@@ -32,6 +34,7 @@ class StoredWorker(models.Model):
         app_label = "django_loco"
         db_table = "django_loco_worker"
         verbose_name = "worker"
+        required_db_features = QUEUE_FEATURES
 
     def __str__(self) -> str:
         return self.id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from .job import JobIdField
+from .job import QUEUE_FEATURES, JobIdField
 
 
 class StoredWorkflowEdge(models.Model):
@@ -26,6 +26,7 @@ class StoredWorkflowEdge(models.Model):
         db_table = "django_loco_workflow_edge"
         verbose_name = "edge of a workflow"
         verbose_name_plural = "edges of workflows"
+        required_db_features = QUEUE_FEATURES
         constraints = [
             models.UniqueConstraint(fields=["batch", "upstream", "downstream"], name="django_loco_edge_upstream"),
         ]
