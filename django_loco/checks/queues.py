@@ -132,9 +132,13 @@ def _check_pool(alias: str, database: str, configured: dict[str, Any]) -> Iterat
     limit = size.get("max_size") or size.get("min_size", 4)
     needed = loco_settings().NUM_WORKERS + EXTRA_CONNECTIONS
     if limit < needed:
+        fewer = limit - EXTRA_CONNECTIONS
+        instead = f", or LOCO['NUM_WORKERS'] to {fewer}" if fewer > 0 else ""
         yield checks.Warning(
             f"DATABASES[{database!r}]['OPTIONS']['pool'] holds {limit} connections; a worker of TASKS[{alias!r}] "
-            f"wants up to {needed} (NUM_WORKERS + {EXTRA_CONNECTIONS}), and more if async jobs use the database.",
-            hint=f"Set max_size to {needed} or more, or LOCO['NUM_WORKERS'] to {max(limit - EXTRA_CONNECTIONS, 1)}.",
+            f"wants up to {needed} (NUM_WORKERS + {EXTRA_CONNECTIONS}), and more if async jobs use the database. With "
+            "fewer its threads wait for each other; if the jobs hold all of them for longer than LEASE, other workers "
+            "run these jobs again.",
+            hint=f"Set OPTIONS['pool'] to {{'max_size': {needed}}} or more{instead}.",
             id="loco.W002",
         )

@@ -18,9 +18,9 @@ from django.utils.module_loading import import_string
 #: The time after which the threads of workers and schedulers give up a connection; that of ticks is earlier.
 STORE_TIMEOUT_SECONDS = 10.0
 
-#: The function that applies it to a connection, by the vendor of the engine. SQLite waits only for locks, and has a
-#: timeout for them.
-_ENGINES = {"postgresql": "django_loco.queues.database.postgres.timeouts.apply"}
+#: The function that applies it to a connection, by the driver. SQLite waits only for locks, and has a timeout for them.
+#: psycopg2 waits in C, where nothing can limit it; with it there are no jobs in the database.
+_DRIVERS = {"psycopg": "django_loco.queues.database.postgres.timeouts.apply"}
 
 _thread = threading.local()
 
@@ -57,7 +57,19 @@ def no_store_timeout() -> AbstractContextManager[None]:
 
 
 def apply_store_timeout(connection: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
-    """Let the calling thread's ``connection`` obey the store timeout, if the engine supports that; return it."""
-    if has_store_timeout() and connection.vendor in _ENGINES:
-        import_string(_ENGINES[connection.vendor])(connection)
+    """Let the calling thread's ``connection`` obey the store timeout, if the driver supports that; return it."""
+    driver = getattr(getattr(connection, "Database", None), "__name__", "")
+    if has_store_timeout() and driver in _DRIVERS:
+        import_string(_DRIVERS[driver])(connection)
     return connection
+
+
+def return_to_pool(connection: BaseDatabaseWrapper) -> None:
+    """Give back a connection of Django's pool, unless it is in a transaction or used by code of the project.
+
+    The threads of workers and schedulers call a store now and then, and would keep a connection each. A small pool
+    would have none left for the others.
+    """
+    pooled = connection.settings_dict.get("OPTIONS", {}).get("pool")
+    if pooled and has_store_timeout() and not connection.in_atomic_block:
+        connection.close()

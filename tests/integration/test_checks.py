@@ -13,6 +13,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
 from django_loco.assembly.components import missing_tables
+from django_loco.checks import queues as queues_checks
 from django_loco.checks import stored_jobs
 from django_loco.checks.queues import check_queues
 from django_loco.core.compat import task_backends
@@ -288,3 +289,16 @@ def test_a_command_on_the_list_that_there_is_not():
 def test_a_command_on_the_list_that_runs_any_code():
     assert "'shell'" in found(LOCO={"COMMANDS": ["shell"]})["loco.W013"]
     assert "loco.W013" not in found(LOCO={"COMMANDS": ["check"]})
+
+
+@pytest.mark.parametrize(
+    ("pool", "hint"),
+    [
+        (True, "Set OPTIONS['pool'] to {'max_size': 16} or more."),
+        ({"max_size": 9}, "Set OPTIONS['pool'] to {'max_size': 16} or more, or LOCO['NUM_WORKERS'] to 3."),
+        ({"max_size": 16}, ""),
+    ],
+)
+def test_a_pool_with_too_few_connections(pool, hint):
+    messages = list(queues_checks._check_pool("default", "default", {"OPTIONS": {"pool": pool}}))
+    assert "".join(message.hint for message in messages) == hint

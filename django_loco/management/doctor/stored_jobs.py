@@ -24,6 +24,8 @@ from .site import FAILURES_READ, SAMPLED, Store
 
 #: The number of stuck jobs that are counted, and of findings of one kind that are shown.
 STUCK_COUNTED, SHOWN = 1_000, 5
+#: The time within which a worker that runs nothing has fetched a due job for sure.
+IDLE_SECONDS = 30.0
 
 
 @store_check("jobs.stuck", good="No running job has lost its worker.")
@@ -145,16 +147,29 @@ def _of_other_kinds(store: Store, skipped: set[str]) -> Iterator[Finding]:
 
 @store_check("jobs.waiting", good="No due job has waited for too long.", when=lambda store: store.alive)
 def waiting(store: Store) -> Iterator[Finding]:
-    """Find queues whose oldest due job has waited for longer than ``--max-age``."""
+    """Find queues whose oldest due job has waited for longer than ``--max-age``, or while workers have room."""
     for queue in store.stats:
         waited = 0.0 if queue.is_paused or not is_served(store, queue) else queue.oldest_due_age or 0.0
-        if waited > store.site.options.max_age:
+        if waited > IDLE_SECONDS and served(queue.queue, _idle(store)):
+            yield warning(
+                "jobs.waiting",
+                f"The oldest due job in the queue {one_line(queue.queue)!r} has waited for {age(waited)}, although a "
+                "living worker of this queue runs nothing.",
+                "The log of the worker says what keeps it from fetching: often a store that does not answer, or a "
+                "pool with too few connections.",
+            )
+        elif waited > store.site.options.max_age:
             yield warning(
                 "jobs.waiting",
                 f"The oldest due job in the queue {one_line(queue.queue)!r} has waited for {age(waited)}; "
                 f"{counted(queue.ready, 'job waits', 'jobs wait', text=queue.ready.text)} there.",
                 "Start more workers, or raise LOCO['NUM_WORKERS']. For the reason: loco_jobs why ID.",
             )
+
+
+def _idle(store: Store) -> list[jobs.AliasWorker]:
+    """Return the living workers that take any job of their queues, and run none."""
+    return [worker for worker in store.alive if not worker.busy and worker.tags is None]
 
 
 def _name(job: Job | None) -> str:

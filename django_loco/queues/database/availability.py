@@ -18,6 +18,7 @@ REMEDIES = {
     "unable to open database file": "Make its folder, let the user of this process write there, or correct {setting}.",
     "file is not a database": "It is another file, or damaged: correct {setting}, or restore the file.",
     "Connection refused": "Start it, or correct {setting}.",
+    "couldn't get a connection after": "Start it, or if it runs, raise max_size of {setting}['OPTIONS']['pool'].",
 }
 
 

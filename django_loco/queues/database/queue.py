@@ -26,7 +26,7 @@ from ..claim import Claim
 from ..listener import QueueListener
 from ..records.batches import refusal
 from ..rows import Row, digits_of
-from ..timeouts import current_store_timeout, has_store_timeout, store_timeout
+from ..timeouts import current_store_timeout, has_store_timeout, return_to_pool, store_timeout
 from ..unreadable import outcomes_of, readable, split
 from .availability import unusable
 from .changes import holders, logs_of, lost, restore
@@ -338,6 +338,8 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         except (DatabaseError, InterfaceError) as error:
             self._drop_lost_connection()
             raise QueueUnavailable(unusable(self._where, self.database, error)) from error
+        finally:
+            return_to_pool(connections[self.database])
 
     def _drop_lost_connection(self) -> None:
         """Let the next call connect again, unless a transaction is open, which its owner has to end."""

@@ -137,7 +137,26 @@ def test_no_worker(queue: Queue, monkeypatch):
     )
 
 
-def test_a_job_that_has_waited_for_too_long(queue: Queue, worker, monkeypatch):
+def test_a_job_that_waits_beside_a_worker_that_runs_nothing(queue: Queue, worker, monkeypatch):
+    tasks.add.enqueue(1, 2)
+    assert problems() == []
+    monkeypatch.setattr(queue, "oldest_due", lambda queues=None: utcnow() - timedelta(seconds=45))
+    assert "although a living worker of this queue runs nothing" in found("jobs.waiting").text
+    jobs.pause(queue="default")
+    assert problems() == ["jobs.paused"]
+
+
+def test_a_job_that_waits_beside_workers_that_may_not_take_it(queue: Queue, register, monkeypatch):
+    tasks.add.enqueue(1, 2)
+    monkeypatch.setattr(queue, "oldest_due", lambda queues=None: utcnow() - timedelta(seconds=45))
+    register("busy:1:a", busy=10)
+    register("other:2:b", queues=("emails",))
+    register("tagged:3:c", tags=("video",))
+    assert "jobs.waiting" not in problems()
+
+
+def test_a_job_that_has_waited_for_too_long(queue: Queue, register, monkeypatch):
+    register(busy=10)
     tasks.add.enqueue(1, 2)
     monkeypatch.setattr(queue, "oldest_due", lambda queues=None: utcnow() - timedelta(hours=2, seconds=9))
     assert "'default' has waited for 2 h 8 s; 1 job waits there." in found("jobs.waiting").text

@@ -12,6 +12,7 @@ from django_loco.models import StoredJob
 from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.database.engines import engine_of
+from django_loco.queues.timeouts import store_timeout
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -195,3 +196,15 @@ def test_closing_keeps_an_open_transaction(queue):
     queue.close()
     assert connections["default"].connection is None
     assert len(queue.list()) == 2
+
+
+def test_a_thread_of_a_worker_keeps_no_connection_of_a_pool(queue, monkeypatch):
+    closed = []
+    queue.paused()
+    monkeypatch.setitem(connections["default"].settings_dict["OPTIONS"], "pool", True)
+    monkeypatch.setattr(connections["default"], "close", lambda: closed.append(True))
+    queue.paused()  # as a view does
+    assert closed == []
+    with store_timeout():
+        queue.paused()
+    assert closed == [True]

@@ -35,7 +35,13 @@ def apply(wrapper: Any) -> None:
     if "get_new_connection" in vars(wrapper):
         return
     connect = wrapper.get_new_connection
-    wrapper.get_new_connection = lambda parameters: watched(connect(with_limit(parameters)))
+
+    def connect_with_limits(parameters: dict[str, Any]) -> psycopg.Connection[Any]:
+        if wrapper.pool:
+            _bound(wrapper.pool)
+        return watched(connect(with_limit(parameters)))
+
+    wrapper.get_new_connection = connect_with_limits
     if wrapper.connection is not None:
         watched(wrapper.connection)
 
@@ -43,6 +49,15 @@ def apply(wrapper: Any) -> None:
 def with_limit(parameters: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters of a connection with a limit for connecting, unless the project has set one."""
     return {"connect_timeout": math.ceil(min(current_store_timeout(), LONGEST_CONNECT_SECONDS)), **parameters}
+
+
+def _bound(pool: Any) -> None:
+    """Let the wait for a connection of Django's pool obey the store timeout of the thread that waits."""
+    if "getconn" not in vars(pool):
+        take = pool.getconn
+        pool.getconn = lambda timeout=None: take(
+            min(pool.timeout if timeout is None else timeout, current_store_timeout())
+        )
 
 
 def watched(connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
