@@ -15,6 +15,7 @@ from django.db import connections
 
 from ...component import Loop
 from ...log.safe import get_logger
+from ...queues.database.sqlite.connections import close_if_replaced
 from ...queues.timeouts import apply_store_timeout, set_store_timeout
 from .allow_list import AllowList
 from .database import NO_TABLE, MissingTable, ScheduleReader, StoredSchedules, database_alias
@@ -81,7 +82,7 @@ class DatabasePoller(Loop):
 
     def _read_once(self) -> None:
         set_store_timeout()
-        apply_store_timeout(connections[database_alias()])
+        close_if_replaced(apply_store_timeout(connections[database_alias()]))
         now = time.monotonic()
         full = self._full_read_at is None or now - self._full_read_at >= FULL_READ_SECONDS
         stored = self._reader.read(full=full)

@@ -10,6 +10,7 @@ from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...log.safe import get_logger
+from ...queues.database.sqlite.connections import close_if_replaced
 
 logger = get_logger("django_loco.worker")
 
@@ -17,8 +18,9 @@ logger = get_logger("django_loco.worker")
 def tidy() -> None:
     """Do for the calling thread what Django does before and after a request.
 
-    Broken connections and those past their ``CONN_MAX_AGE`` are closed, and the log of queries that ``DEBUG`` keeps is
-    emptied. A transaction that a job left open is rolled back, by closing its connection.
+    Broken connections, those past their ``CONN_MAX_AGE`` and those to a SQLite file that was replaced are closed, and
+    the log of queries that ``DEBUG`` keeps is emptied. A transaction that a job left open is rolled back: its
+    connection is closed.
     """
     for connection in connections.all(initialized_only=True):
         try:
@@ -35,6 +37,7 @@ def _tidy(connection: BaseDatabaseWrapper) -> None:
         _drop(connection)
     else:
         connection.close_if_unusable_or_obsolete()
+        close_if_replaced(connection, every=0.0)  # what the next job writes to the old file would be lost
 
 
 def drop_all() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections
 from django.test import override_settings
 
 from django_loco.core.job import FAILED, SUCCESSFUL
+from django_loco.queues.database.sqlite import connections as sqlite_connections
 
+from ...conftest import ON_POSTGRES
 from . import tasks
 
 
@@ -44,6 +48,16 @@ def test_one_that_may_be_kept_serves_the_next_job(run, opened, name):
     run(*[(name,)] * 8, threads=1)
     assert len({id(raw) for _, raw in tasks.used}) == 1
     assert opened.still_open() == []  # at the end of the thread it is closed
+
+
+@pytest.mark.usefixtures("persistent")
+@pytest.mark.skipif(ON_POSTGRES, reason="about SQLite")
+@pytest.mark.parametrize("name", ["count", "acount"])
+def test_one_to_a_file_that_was_replaced_serves_no_other_job(run, monkeypatch, name):
+    numbers = count()
+    monkeypatch.setattr(sqlite_connections, "_identity", lambda _: next(numbers))
+    run((name,), (name,), threads=1)
+    assert len({id(raw) for _, raw in tasks.used}) == 2
 
 
 @pytest.mark.usefixtures("persistent")

@@ -50,13 +50,16 @@ def tune(*, connection: Any, **kwargs: Any) -> None:
         clone_whole(connection)
 
 
-def close_if_replaced(connection: Any) -> None:
-    """Close a connection whose file was deleted or replaced, unless it is in a transaction. Checks once a second."""
+def close_if_replaced(connection: Any, every: float = FILE_CHECK_SECONDS) -> None:
+    """Close a connection whose file was deleted or replaced, unless it is in a transaction.
+
+    Checks each ``every`` seconds. Does nothing with a connection to a file without jobs, or to another engine.
+    """
     opened = getattr(connection, "loco_file", None)
     if opened is None or connection.connection is None or connection.in_atomic_block:
         return
     looked_at, now = getattr(connection, "loco_looked_at", 0.0), time.monotonic()
-    if now - looked_at < FILE_CHECK_SECONDS:
+    if now - looked_at < every:
         return
     connection.loco_looked_at = now
     if _identity(connection) != opened:
