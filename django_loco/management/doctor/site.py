@@ -14,6 +14,7 @@ from typing import Any
 
 from django.core import checks
 from django.core.checks import CheckMessage
+from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, connections
 
 from ... import jobs
@@ -234,7 +235,7 @@ class Site:
             if known.connection is not None and not known.in_atomic_block and not known.is_usable():
                 known.close()
             known.ensure_connection()
-        except Error as failure:
+        except (Error, ImproperlyConfigured) as failure:
             return said_by(failure)
         return ""
 
