@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 
-from ...core.job import FAILED, RUNNING, Job, Outcome
+from ...core.job import FAILED, RUNNING, Job, Outcome, utcnow
 from ...exceptions import JobsLocked, QueueUnavailable
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
@@ -26,6 +28,8 @@ RESCUE_BATCH = 100
 NAMED = 10
 #: The number of running jobs that are searched for those of dead workers.
 RUNNING_BATCH = 10_000
+#: When this process, or the one that it is a copy of, began.
+IMPORTED_AT = utcnow()
 
 
 class Reaper:
@@ -95,8 +99,8 @@ class Reaper:
 
     def _report_dead(self) -> None:
         if self._clock() >= self._next_report:
-            report_dead(self._queue)
-            self._next_report = self._clock() + self._lease / 3
+            wait = self._lease / 3 if report_dead(self._queue) else self._lease
+            self._next_report = self._clock() + wait
 
 
 def jobs_held_by(keys: Collection[str], queue: Queue) -> Sequence[Job]:
@@ -128,11 +132,23 @@ def rescue_jobs_of(
         del outcomes[:size]
 
 
-def report_dead(queue: Queue) -> None:
-    """Log each worker without a heartbeat; only one of all workers logs it. Raises ``QueueUnavailable``."""
-    for worker in queue.workers():
+def report_dead(queue: Queue) -> bool:
+    """Log each worker without a heartbeat; only one of all workers logs it. Raises ``QueueUnavailable``.
+
+    If this process could not give signs of life itself, nobody could: it logs none, and returns ``False``.
+    """
+    workers = queue.workers()
+    if any(_is_of_this_process(worker) and worker.heartbeat_age > worker.lease / 2 for worker in workers):
+        return False
+    for worker in workers:
         if not worker.is_alive:
             _report_death(worker, queue, f"no heartbeat for {worker.heartbeat_age:.0f} s")
+    return True
+
+
+def _is_of_this_process(worker: WorkerInfo) -> bool:
+    """Return whether a worker or scheduler is of this process, not of an earlier one with the same host and number."""
+    return worker.pid == os.getpid() and worker.host == socket.gethostname() and worker.started_at >= IMPORTED_AT
 
 
 def _report_death(worker: WorkerInfo, queue: Queue, reason: str) -> None:

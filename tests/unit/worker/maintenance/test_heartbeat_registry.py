@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -13,7 +17,7 @@ from django_loco.queues.workers import WorkerInfo
 from django_loco.worker.maintenance.batch_size import BatchSize
 from django_loco.worker.maintenance.heartbeat import Heartbeat
 from django_loco.worker.maintenance.housekeeping import Housekeeping
-from django_loco.worker.maintenance.reaper import report_dead, rescue_jobs_of
+from django_loco.worker.maintenance.reaper import IMPORTED_AT, report_dead, rescue_jobs_of
 
 from ..support import Clock, fetched
 
@@ -112,6 +116,24 @@ def test_a_death_is_reported_once_and_the_living_are_not(queue, caplog):
     assert known(queue) == ["host:1:living"]
     [record] = caplog.records
     assert "Worker host:1:dead (process 1 on host) has died" in record.getMessage()
+
+
+def test_after_an_outage_a_process_reports_nobody_until_it_has_given_a_sign_of_life(queue, caplog):
+    own = {"host": socket.gethostname(), "pid": os.getpid(), "started_at": utcnow()}
+    queue.register(replace(worker("own", lease=-1), **own))
+    queue.register(worker("other", lease=-1))
+    assert not report_dead(queue)
+    assert caplog.text == ""
+    queue.register(replace(worker("own"), **own))
+    assert report_dead(queue)
+    assert known(queue) == ["host:1:own"]
+
+
+def test_an_earlier_process_with_the_same_number_is_reported(queue):
+    earlier = {"host": socket.gethostname(), "pid": os.getpid(), "started_at": IMPORTED_AT - timedelta(seconds=1)}
+    queue.register(replace(worker("earlier", lease=-1), **earlier))
+    assert report_dead(queue)
+    assert known(queue) == []
 
 
 def test_the_death_of_a_process_that_has_exited_is_reported_without_an_age(queue, caplog):
