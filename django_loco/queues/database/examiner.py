@@ -29,7 +29,8 @@ LOW_DISK_BYTES = 200 * 2**20
 TICK_SECONDS = 0.02
 CONNECTIONS = """
     SELECT current_setting('max_connections')::int, current_setting('superuser_reserved_connections')::int,
-        (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')
+        (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+        pg_is_in_recovery(), current_setting('transaction_read_only')::bool
 """
 
 
@@ -94,7 +95,14 @@ class DatabaseExaminer(Examiner):
     def _of_server(self, wanted: int) -> Iterator[CheckMessage]:
         with connections[self.queue.database].cursor() as cursor:
             cursor.execute(CONNECTIONS)
-            most, reserved, used = cursor.fetchone()
+            most, reserved, used, is_replica, is_read_only = cursor.fetchone()
+        if is_replica or is_read_only:
+            why = "is a replica" if is_replica else "lets this user only read (default_transaction_read_only)"
+            yield checks.Error(
+                f"{self.address} {why}, so no job can be stored or fetched.",
+                hint=f"Set {self.setting} to the server that is written to, or let the user of the site write.",
+                id="postgres.read-only",
+            )
         usable = most - reserved
         allows = f"PostgreSQL allows {usable} connections (max_connections is {most}, {reserved} of them reserved)"
         pool = self._settings["OPTIONS"].get("pool")  # whose size loco.W002 compares

@@ -270,6 +270,14 @@ class TestPostgres:
         assert "postgres.connections" not in problems()
         assert "postgres.conn-max-age" not in {each.id for each in findings()}
 
+    def test_a_server_that_is_read_only(self):
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SET default_transaction_read_only = on")
+            try:
+                assert "lets this user only read" in found("postgres.read-only").text
+            finally:
+                cursor.execute("SET default_transaction_read_only = off")
+
     def test_nearly_all_connections_are_in_use(self, monkeypatch):
         monkeypatch.setattr(examiner, "FULL", 0.0)
         assert "are in use" in found("postgres.connections").text
