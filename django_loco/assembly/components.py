@@ -12,7 +12,7 @@ from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
 from ..process.children.isolated import isolation
 from ..queues import queue_for
-from ..queues.database.availability import is_unmigrated, migrate_command
+from ..queues.database.availability import is_unmigrated, migrate_remedy
 from ..scheduler import Scheduler
 from ..worker import in_process
 from ..worker.fetching.drain_group import DrainGroup
@@ -92,5 +92,5 @@ def missing_tables(alias: str) -> str | None:
         return None
     return (
         f"The jobs of TASKS[{alias!r}] are in DATABASES[{database!r}], where migrations of django_loco are missing: "
-        f"run {migrate_command(database)}."
+        f"{migrate_remedy(database)}."
     )

@@ -10,6 +10,7 @@ from django.apps import apps
 from django.core import checks
 from django.core.checks import CheckMessage
 from django.db import DatabaseError, router
+from django.utils.text import capfirst
 
 from ..conf import loco_settings, worker_mode
 from ..core.compat import task_backends
@@ -17,7 +18,7 @@ from ..core.job import utcnow
 from ..exceptions import LocoConfigurationError, QueueUnavailable
 from ..jobs import COUNTED
 from ..queues import mistakes, queue_for
-from ..queues.database.availability import is_unmigrated, migrate_command
+from ..queues.database.availability import is_unmigrated, migrate_remedy
 from ..queues.database.overview import unfinished_jobs
 from ..scheduler.sources.database import database_alias
 from ..worker.in_process import loco_aliases
@@ -33,7 +34,7 @@ def check_migrations(databases: Collection[str] | None = None, **kwargs: Any) ->
         if name in used and is_unmigrated(name):
             yield checks.Warning(
                 f"Migrations of django_loco are missing in DATABASES[{name!r}].",
-                hint=f"Run {migrate_command(name)}.",
+                hint=f"{capfirst(migrate_remedy(name))}.",
                 id="loco.W014",
             )
 

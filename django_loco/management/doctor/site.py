@@ -16,6 +16,7 @@ from django.core import checks
 from django.core.checks import CheckMessage
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, connections
+from django.utils.text import capfirst
 
 from ... import jobs
 from ...checks.queues import EXTRA_CONNECTIONS
@@ -28,7 +29,7 @@ from ...jobs.control import workers_and_schedulers
 from ...jobs.stores import backend_of
 from ...log.safe import get_logger
 from ...queues import Queue, queue_for
-from ...queues.database.availability import is_unmigrated, migrate_command
+from ...queues.database.availability import is_unmigrated, migrate_remedy
 from ...queues.database.sqlite.file_path import file_of
 from ...queues.examiner import Examiner
 from ...queues.timeouts import apply_store_timeout
@@ -170,7 +171,7 @@ class Store:
             trouble = self._refused()
             if trouble and is_unmigrated(database):
                 text = f"Migrations of django_loco are missing in {self.examiner.address} (DATABASES[{database!r}])."
-                return error("store.unmigrated", text, f"Run {migrate_command(database)}.")
+                return error("store.unmigrated", text, f"{capfirst(migrate_remedy(database))}.")
         if not trouble:
             return None
         place, setting = self.examiner.address, self.examiner.setting

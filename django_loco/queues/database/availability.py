@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db import Error, connections
+from django.db import Error, connections, router
 from django.db.migrations.executor import MigrationExecutor
 
 from ..timeouts import apply_store_timeout, store_timeout
@@ -22,10 +22,17 @@ REMEDIES = {
 }
 
 
-def migrate_command(database: str) -> str:
-    """Return the command that applies the missing migrations."""
-    where = "" if database == "default" else f" --database={database}"
-    return f"manage.py migrate {APP}{where}"
+def migrate_remedy(database: str) -> str:
+    """Return how the database gets the missing tables, or where they are: ``run manage.py migrate django_loco``."""
+
+    def may_have_tables(alias: str) -> bool:
+        return router.allow_migrate(alias, APP, model_name="storedjob")
+
+    if may_have_tables(database):
+        return f"run manage.py migrate {APP}" + ("" if database == "default" else f" --database={database}")
+    others = " or ".join(repr(alias) for alias in connections if may_have_tables(alias))
+    instead = f"set OPTIONS['database'] in TASKS to {others}, or " if others else ""
+    return f"{instead}let DATABASE_ROUTERS allow the tables of {APP} in DATABASES[{database!r}]"
 
 
 def is_of_missing_migration(error: Exception) -> bool:
@@ -48,7 +55,7 @@ def is_unmigrated(database: str) -> bool:
 def unusable(where: str, database: str, error: Exception) -> str:
     """Return a sentence with remedy. ``where`` is its beginning: ``The jobs are in DATABASES['default']``."""
     if is_of_missing_migration(error):
-        return f"{where}, where migrations of django_loco are missing: run {migrate_command(database)}."
+        return f"{where}, where migrations of django_loco are missing: {migrate_remedy(database)}."
     said = " ".join(str(error).split()) or type(error).__name__
     for sign, remedy in REMEDIES.items():
         if sign in said:

@@ -40,6 +40,21 @@ def test_other_errors_are_told_as_they_are():
         assert unusable(WHERE, "jobs", error) == f"{WHERE}, which cannot be used now: {said}"
 
 
+class SecondHasJobs:
+    """A router."""
+
+    def allow_migrate(self, db: str, app_label: str, **hints: object) -> bool:
+        return (db == "second") == (app_label == "django_loco")
+
+
+def test_tables_that_a_router_has_put_elsewhere(settings):
+    settings.DATABASE_ROUTERS = [SecondHasJobs()]
+    assert unusable(WHERE, "default", OperationalError("no such table: django_loco_job")) == (
+        f"{WHERE}, where migrations of django_loco are missing: set OPTIONS['database'] in TASKS to 'second', or let "
+        "DATABASE_ROUTERS allow the tables of django_loco in DATABASES['default']."
+    )
+
+
 def test_missing_migrations():
     assert unusable(WHERE, "jobs", OperationalError("no such table: django_loco_job")) == (
         f"{WHERE}, where migrations of django_loco are missing: run manage.py migrate django_loco --database=jobs."
