@@ -10,10 +10,13 @@ from ..timeouts import apply_store_timeout, store_timeout
 APP = "django_loco"
 #: Parts of the errors of engines for a migration that was not applied: codes of PostgreSQL, words of SQLite.
 NO_TABLE = ("42P01", "42703", "no such table", "no such column", "has no column", "no such index")
+#: PostgreSQL's code for a statement in a transaction in which another one has failed.
+BROKEN_TRANSACTION = "25P02"
 #: Parts of the errors of engines, and their remedies.
 REMEDIES = {
     "readonly database": "Let the user of this process write to the file and its folder, or correct {setting}.",
     "read-only transaction": "It is a replica, or set to be read only: correct {setting}.",
+    "database or disk is full": "Free some space on the disk of {setting}.",
     "database is locked": "Another process writes to the file: let it end, or raise {setting}['OPTIONS']['timeout'].",
     "unable to open database file": "Make its folder, let the user of this process write there, or correct {setting}.",
     "file is not a database": "It is another file, or damaged: correct {setting}, or restore the file.",
@@ -39,6 +42,11 @@ def is_of_missing_migration(error: Exception) -> bool:
     """Return whether a database has raised ``error`` because a table, a column or an index is missing."""
     said = f"{getattr(error.__cause__, 'sqlstate', '')} {error}"
     return any(sign in said for sign in NO_TABLE)
+
+
+def is_of_broken_transaction(error: Exception) -> bool:
+    """Return whether PostgreSQL refuses a statement because an earlier one of the caller's transaction has failed."""
+    return getattr(error.__cause__, "sqlstate", None) == BROKEN_TRANSACTION
 
 
 def is_unmigrated(database: str) -> bool:

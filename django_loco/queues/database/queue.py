@@ -28,7 +28,7 @@ from ..records.batches import refusal
 from ..rows import Row, digits_of
 from ..timeouts import current_store_timeout, has_store_timeout, return_to_pool, store_timeout
 from ..unreadable import outcomes_of, readable, split
-from .availability import unusable
+from .availability import is_of_broken_transaction, unusable
 from .changes import holders, logs_of, lost, restore
 from .dialect import Dialect
 from .engines import engine_of
@@ -52,6 +52,10 @@ logger = get_logger("django_loco.queues")
 MAX_DELAY_SECONDS = 0.5
 #: The number of series that one statement reads. SQLite allows 500 parts of a statement.
 SERIES_AT_ONCE = 100
+IN_BROKEN_TRANSACTION = (
+    "An earlier statement of this transaction has failed, and its error was caught, so PostgreSQL refuses all others: "
+    "let the error leave the atomic() block, or give that statement an atomic() block of its own."
+)
 #: A number larger than that of all jobs.
 NO_LIMIT = 2**62
 
@@ -336,6 +340,8 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         except (DataError, IntegrityError) as error:
             raise QueueRefused(f"{self._where}, which refuses this: {error}") from error
         except (DatabaseError, InterfaceError) as error:
+            if is_of_broken_transaction(error):
+                raise TransactionManagementError(IN_BROKEN_TRANSACTION) from error
             self._drop_lost_connection()
             raise QueueUnavailable(unusable(self._where, self.database, error)) from error
         finally:

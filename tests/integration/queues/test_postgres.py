@@ -3,9 +3,11 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
-from django.db import OperationalError, connection, connections, transaction
+from django.db import DatabaseError, OperationalError, connection, connections, transaction
+from django.db.transaction import TransactionManagementError
 
 from django_loco.core.job import SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.exceptions import QueueUnavailable
@@ -441,3 +443,10 @@ def test_no_more_is_pruned_than_asked_for_while_the_planner_expects_one_job(queu
         cursor.execute("VACUUM FULL ANALYZE django_loco_job")
     finish(4)
     assert [queue.prune(-1, limit=limit) for limit in (1, 2, 3)] == [1, 2, 2]
+
+
+def test_an_earlier_error_that_the_caller_has_caught_is_not_blamed_on_the_database(queue):
+    with pytest.raises(TransactionManagementError, match="An earlier statement"), transaction.atomic():
+        with suppress(DatabaseError), connection.cursor() as cursor:
+            cursor.execute("SELECT 1 / 0")
+        queue.enqueue([Job(task_path="a.b", backend="default")])

@@ -27,7 +27,7 @@ class Wrapper:
 
 
 def test_a_connection_of_an_older_driver_is_left_as_it_is(monkeypatch):
-    monkeypatch.setattr("django_loco.queues.timeouts.import_string", lambda path: pytest.fail(path))
+    monkeypatch.setattr("django_loco.queues.timeouts.import_string", pytest.fail)
     wrapper: Any = Wrapper({})
     with store_timeout():
         assert apply_store_timeout(wrapper) is wrapper

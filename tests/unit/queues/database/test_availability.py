@@ -26,6 +26,10 @@ WHERE = "The jobs are in DATABASES['jobs']"
             "database is locked. Another process writes to the file: let it end, or raise DATABASES['jobs']['OPT",
         ),
         (
+            OperationalError("database or disk is full"),
+            "database or disk is full. Free some space on the disk of DATABASES['jobs'].",
+        ),
+        (
             DatabaseError("file is not a database"),
             "file is not a database. It is another file, or damaged: correct DATABASES['jobs'], or restore the file.",
         ),
