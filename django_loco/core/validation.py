@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 #: The maximum number of characters of a queue name or a tag. An index of PostgreSQL holds 2,700 bytes.
@@ -149,6 +150,7 @@ def is_retention(value: Any) -> bool:
 
 
 COUNT = Rule(is_whole, "a whole number, 1 or more")
+COUNT_OR_NONE = Rule(partial(is_whole, least=0), "a whole number, 0 or more")
 SECONDS = Rule(is_seconds, "a number of seconds above 0, a hundred years at most")
 
 
@@ -158,14 +160,14 @@ def short(value: object) -> str:
     return text if len(text) <= MAX_NAME else f"{text[: MAX_NAME // 2]}... ({len(text)} characters)"
 
 
-def did_you_mean(word: str, names: Sequence[str]) -> str:
+def did_you_mean(word: object, names: Sequence[str]) -> str:
     """Return `` Did you mean 'x'?`` for the most similar of ``names``; else a list of all ``names``, if any."""
     if near := nearest(word, names):
         return f" Did you mean {near!r}?"
     return f" Choices are: {', '.join(names)}." if names else ""
 
 
-def nearest(word: str, names: Sequence[str]) -> str | None:
+def nearest(word: object, names: Sequence[str]) -> str | None:
     """Return the name that ``word`` may be a misspelling of; ``None`` if no name is similar."""
-    near = difflib.get_close_matches(word.upper(), [name.upper() for name in names], n=1, cutoff=0.6)
+    near = difflib.get_close_matches(str(word).upper(), [name.upper() for name in names], n=1, cutoff=0.6)
     return next(name for name in names if name.upper() == near[0]) if near else None

@@ -107,7 +107,7 @@ class Registry(PythonApi):
         for problem in (*off.values(), *self._problems):
             if problem.schedule == name:
                 raise LocoConfigurationError(f"{problem.message} {problem.hint}")
-        raise LocoConfigurationError(f"there is no schedule {name!r}.{did_you_mean(name, list(self._entries))}")
+        raise LocoConfigurationError(f"there is no schedule {name!r:.200}.{did_you_mean(name, list(self._entries))}")
 
     def has(self, name: str) -> bool:
         """Return whether there is a schedule ``name``, even one that is off."""

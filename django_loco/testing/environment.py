@@ -8,7 +8,7 @@ from ..conf import testing, worker_mode
 from ..core.compat import Task, task_backends
 from ..core.job import READY, Job
 from ..core.threads import is_on_event_loop
-from ..core.validation import did_you_mean
+from ..core.validation import did_you_mean, is_name, short
 from ..exceptions import LocoConfigurationError
 from ..queues import Queue, queue_for
 from ..worker import in_process
@@ -88,10 +88,16 @@ def stored_jobs() -> list[Job]:
     return [job for queue in loco_queues() for job in queue.list(status=READY, limit=MAX_LISTED)]
 
 
-def require_queue(name: str | None) -> None:
+def require_queue(name: object) -> None:
     """Raise ``LocoConfigurationError`` if no alias in ``TASKS`` has a queue ``name``; ``None`` is any queue."""
+    if isinstance(name, Task):
+        raise LocoConfigurationError(
+            f"queue is {name.module_path}, a task; it must be the name of a queue. run_job() runs one task."
+        )
+    if name is not None and not is_name(name):
+        raise LocoConfigurationError(f"queue is {short(name)}; it must be the name of a queue.")
     allowed = [task_backends[alias].queues for alias in in_process.loco_aliases()]
     if name is None or not all(allowed) or any(name in names for names in allowed):
         return
     names = sorted({each for names in allowed for each in names})
-    raise LocoConfigurationError(f"queue is {name!r}, which no alias in TASKS has.{did_you_mean(str(name), names)}")
+    raise LocoConfigurationError(f"queue is {name!r}, which no alias in TASKS has.{did_you_mean(name, names)}")

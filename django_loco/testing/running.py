@@ -13,7 +13,7 @@ from ..core.compat import Task, task_backends
 from ..core.job import SUCCESSFUL, Job, Outcome
 from ..core.job.waits import Wait, waits_of
 from ..core.serialization import decode, encode_exact
-from ..core.validation import is_whole, short
+from ..core.validation import COUNT_OR_NONE, is_whole, short
 from ..exceptions import LocoConfigurationError, LocoError
 from ..jobs.signing import sign
 from ..queues.memory.queue import MemoryQueue
@@ -51,13 +51,18 @@ def drain(
             With ``False`` exceptions are only in the results of the jobs.
         limit: the maximum number of runs, since jobs may enqueue themselves endlessly. Raises ``LocoError`` beyond it.
 
-    Raises ``LocoConfigurationError`` outside of tests, for an unknown queue, and where no job waits for the test: with
-    ``LOCO["TESTING"]`` on ``"live"`` or ``"inline"``, in ``ForegroundBlocking``, and without an alias of django-loco in
-    ``TASKS``.
+    Raises ``LocoConfigurationError`` outside of tests, for an unknown queue, for a value of another type, and where no
+    job waits for the test: with ``LOCO["TESTING"]`` on ``"live"`` or ``"inline"``, in ``ForegroundBlocking``, and
+    without an alias of django-loco in ``TASKS``.
     """
     __tracebackhide__ = True  # pytest shows the line of the test
     require_manual("drain")
     require_queue(queue)
+    for name, value in (("scheduled", scheduled), ("recursive", recursive), ("raise_errors", raise_errors)):
+        if not isinstance(value, bool):
+            raise LocoConfigurationError(f"{name} is {short(value)}; it must be True or False.")
+    if problem := COUNT_OR_NONE.problem("limit", limit):
+        raise LocoConfigurationError(problem)
     selection = Selection(queue, is_scheduled=scheduled, is_recursive=recursive)
     counts: Counter[str] = Counter()
     with closing(claimed(selection)) as jobs:

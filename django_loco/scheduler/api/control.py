@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connections, transaction
 
 from ...core.compat import TaskResult
-from ...core.validation import did_you_mean
+from ...core.validation import did_you_mean, short
 from ...exceptions import LocoConfigurationError, QueueUnavailable
 from ...log.safe import get_logger
 from ...queues.database.availability import unusable
@@ -129,6 +129,8 @@ def registry_with(name: str) -> Registry:
     If the schedule runs after one of the database, the registry has all of them. Raises ``LocoConfigurationError`` if
     the schedule does not exist, ``QueueUnavailable`` if the database cannot be used.
     """
+    if not isinstance(name, str):
+        raise LocoConfigurationError(f"{short(name)} is not the name of a schedule.")
     found = default if default.has(name) else _with_row(name)
     if name not in found.dependency_problems():
         return found

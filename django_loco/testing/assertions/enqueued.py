@@ -9,6 +9,8 @@ from typing import Any
 from ...core import test_environment
 from ...core.compat import Task, TaskResult
 from ...core.job import Job
+from ...core.validation import COUNT_OR_NONE
+from ...exceptions import LocoConfigurationError
 from ...tasks.results import result_of
 from ..environment import require_manual, require_queue, require_waiting, stored_jobs
 from .expectation import ANY_TIME, AnyTime, Expectation, require_findable
@@ -62,12 +64,14 @@ def assert_enqueued(
         times: the number of such jobs; by default one or more.
 
     Raises ``AssertionError`` if there is no such job, or another number of them. It lists the jobs that wait, those
-    that differ least first. Raises ``InvalidArguments`` for arguments that ``enqueue()`` would refuse, and the errors
-    of ``all_enqueued``.
+    that differ least first. Raises ``InvalidArguments`` for arguments that ``enqueue()`` would refuse,
+    ``LocoConfigurationError`` for a description of another type, and the errors of ``all_enqueued``.
     """
     __tracebackhide__ = True  # pytest shows the line of the test
     require_manual("assert_enqueued")
     require_queue(queue)
+    if times is not None and (problem := COUNT_OR_NONE.problem("times", times)):
+        raise LocoConfigurationError(problem)
     wanted = Expectation.of(task, args, kwargs, partial, queue, run_after)
     require_waiting("assert_enqueued", task)
     waiting = [result_of(job) for job in waiting_jobs()]

@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
 from ...core.compat import Task, TaskResult
 from ...core.serialization import decode_call, encode_call
 from ...core.validation import short
 from ...exceptions import InvalidArguments, LocoConfigurationError
-from ...tasks.new_job import validate_call
 
 #: By how much a ``run_after`` may differ from an expected ``datetime``, which is often computed a moment earlier.
 TOLERANCE = timedelta(seconds=1)
@@ -58,18 +58,27 @@ class Expectation:
         queue: str | None,
         run_after: datetime | timedelta | AnyTime | None,
     ) -> Expectation:
-        """Return the expectation of ``assert_enqueued`` with these arguments. Raises ``InvalidArguments``."""
+        """Return the expectation of ``assert_enqueued`` with these arguments.
+
+        Raises ``InvalidArguments`` and ``LocoConfigurationError``.
+        """
         require_findable(task)
         if args is not None and not isinstance(args, list | tuple):
             raise InvalidArguments(f"args is {short(args)}; it must be a list or a tuple of positional arguments.")
+        if kwargs is not None and not isinstance(kwargs, Mapping):
+            raise InvalidArguments(f"kwargs is {short(kwargs)}; it must be a dict of keyword arguments.")
+        if not isinstance(partial, bool | Mapping):
+            raise LocoConfigurationError(
+                f"partial is {short(partial)}; it must be True, False or a dict of arguments that the call must have."
+            )
+        _require_time(run_after)
         if isinstance(partial, Mapping):
             kwargs, partial = {**(kwargs or {}), **partial}, True
         arguments = None
         if args is not None or kwargs is not None:
-            if not partial:
-                validate_call(task, args or (), kwargs or {})
             given = decode_call(encode_call(task.module_path, args or (), kwargs or {}))
-            arguments = by_name(task, *given, is_partial=partial)
+            named = by_name(task, *given, is_partial=True)
+            arguments = named if partial else _complete(task, *given)
         call = call_text(task.module_path, args or (), kwargs or {}, is_partial=partial or arguments is None)
         return cls(task, call, arguments, partial, queue, run_after)
 
@@ -136,6 +145,14 @@ def by_name(task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     return found
 
 
+def _complete(task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Return the arguments of a call by name. Raises ``InvalidArguments`` if they are but a part of a call's."""
+    try:
+        return by_name(task, args, kwargs)
+    except InvalidArguments as error:
+        raise InvalidArguments(f"{error} If they are some of the arguments, add partial=True.") from None
+
+
 def _one_by_one(signature: inspect.Signature, name: str, value: Any) -> dict[str, Any]:
     """Return an argument by its name; of ``*args`` and ``**kwargs`` each one, so that some of them can be compared."""
     kind = signature.parameters[name].kind
@@ -167,6 +184,16 @@ def require_findable(task: Task[..., Any]) -> None:
         raise LocoConfigurationError(
             f"TASKS[{task.backend!r}]['BACKEND'] is {type(backend).__module__}.{type(backend).__qualname__}. "
             "Only jobs of django_loco.backend.LocoBackend can be found."
+        )
+
+
+def _require_time(run_after: object) -> None:
+    """Raise ``LocoConfigurationError`` for what no ``run_after`` of a job could be."""
+    if run_after is None or isinstance(run_after, timedelta | AnyTime):
+        return
+    if not isinstance(run_after, datetime) or (settings.USE_TZ and timezone.is_naive(run_after)):
+        raise LocoConfigurationError(
+            f"run_after is {short(run_after)}; it must be a timedelta, an aware datetime or None."
         )
 
 

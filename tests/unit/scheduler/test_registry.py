@@ -30,6 +30,13 @@ def lenient(caplog):
     return Registry()
 
 
+@pytest.mark.parametrize("name", ["ticks", tick, 5])
+def test_a_schedule_that_does_not_exist(registry, name):
+    registry.hourly(tick, name="tick")
+    with pytest.raises(LocoConfigurationError, match=r"there is no schedule .* '?tick'?[.?]$"):
+        registry.entry(name)
+
+
 def test_grace_is_as_long_as_the_queue_remembers(registry):
     with override_settings(LOCO={"RESULT_TTL": 60}):
         registry.hourly(tick, grace=3600)

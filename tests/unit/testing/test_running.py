@@ -74,6 +74,30 @@ def test_a_project_without_a_list_of_queues_has_any(settings):
     assert drain("email") == {}
 
 
+@pytest.mark.parametrize("queue", [5, ["default"], True, ""])
+def test_what_is_no_queue(queue):
+    with pytest.raises(LocoConfigurationError, match=r"queue is .*; it must be the name of a queue\.$"):
+        drain(queue)
+
+
+def test_a_task_in_place_of_a_queue():
+    tasks.send.enqueue(1)
+    with pytest.raises(LocoConfigurationError, match=r"tests.unit.testing.tasks.send, a task; .* run_job\(\) runs"):
+        drain(tasks.send)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"scheduled": timedelta(days=2)}, {"recursive": None}, {"raise_errors": "no"}, {"limit": "5"}, {"limit": True}],
+)
+def test_options_of_another_type(option):
+    tasks.send.enqueue(1)
+    [(name, _)] = option.items()
+    with pytest.raises(LocoConfigurationError, match=f"{name} is .*; it must be"):
+        drain(**option)
+    assert drain() == {"successful": 1}
+
+
 def test_jobs_that_are_not_due_wait():
     tasks.send.using(run_after=HOUR).enqueue(1)
     tasks.send.enqueue(2)

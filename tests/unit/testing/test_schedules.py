@@ -62,6 +62,12 @@ def test_one_that_does_not_exist(registry):
         due("frist", (NEW_YEAR, NEW_YEAR + DAY))
 
 
+@pytest.mark.parametrize("given", [tasks.send, 5, ["night"], None])
+def test_what_is_no_schedule(given):
+    with pytest.raises(LocoConfigurationError, match=r"is not the name of a schedule\."):
+        due(given, (NEW_YEAR, NEW_YEAR + DAY))
+
+
 def test_too_many(registry, monkeypatch):
     monkeypatch.setattr(schedules, "MAX_TICKS", 5)
     registry.every(tasks.send, seconds=1, args=[1], name="often")

@@ -204,6 +204,43 @@ def test_mistakes_in_the_test_itself():
         refute_enqueued(tasks.send, queue="nowhere")
 
 
+@pytest.mark.parametrize(
+    ("description", "problem"),
+    [
+        ({"partial": [99]}, r"partial is \[99\]; it must be True, False or a dict of arguments"),
+        ({"partial": "b"}, "partial is 'b'"),
+        ({"partial": 1}, "partial is 1"),
+        ({"kwargs": [1]}, r"kwargs is \[1\]; it must be a dict"),
+        ({"queue": 5}, "queue is 5; it must be the name of a queue"),
+        ({"queue": ["default"]}, r"queue is \['default'\]"),
+        ({"run_after": 5}, "run_after is 5; it must be a timedelta, an aware datetime or None"),
+        ({"run_after": datetime(2030, 1, 1)}, r"run_after is datetime.datetime\(2030"),  # noqa: DTZ001 - as said
+        ({"run_after": "2030-01-01"}, "run_after is '2030"),
+    ],
+)
+def test_a_description_that_no_job_could_meet(description, problem, settings):
+    settings.TASKS = {"default": {**settings.TASKS["default"], "QUEUES": []}}
+    tasks.send.enqueue(1)
+    for function in (assert_enqueued, refute_enqueued):
+        with pytest.raises((LocoConfigurationError, InvalidArguments), match=problem):
+            function(tasks.send, **description)
+
+
+@pytest.mark.parametrize("times", [True, 1.0, "1", -1])
+def test_a_number_of_jobs_that_cannot_be(times):
+    tasks.send.enqueue(1)
+    with pytest.raises(LocoConfigurationError, match=f"times is {times!r}; it must be a whole number, 0 or more"):
+        assert_enqueued(tasks.send, times=times)
+
+
+def test_arguments_that_are_missing_may_be_meant_as_a_part():
+    with pytest.raises(InvalidArguments, match=r"'user_id'\. If they are some of the arguments, add partial=True"):
+        assert_enqueued(tasks.send, kwargs={"fast": True})
+    with pytest.raises(InvalidArguments) as caught:
+        assert_enqueued(tasks.send, kwargs={"fsat": True})
+    assert "partial" not in str(caught.value)
+
+
 def test_a_task_of_another_backend(settings):
     package = BaseTaskBackend.__module__.rpartition(".")[0]
     settings.TASKS = {**settings.TASKS, "other": {"BACKEND": f"{package}.dummy.DummyBackend"}}
