@@ -48,6 +48,10 @@ class JobResult(_Result[P, R]):  # type: ignore[misc]  # the stubs do not know t
     progress: JobProgress | None = None
     """How far the job is, from ``context.progress``; ``None`` if the job has not called it."""
 
+    def __repr__(self) -> str:
+        # With all fields it would be a page long, most of it options of the task, and show secrets among the arguments.
+        return f"<JobResult {self.id} of {self.task.module_path}: {self.status.name}>"
+
     def refresh(self) -> None:
         """Load the present state of the job.
 

@@ -32,6 +32,10 @@ def result():
     return add.enqueue(1, 2)
 
 
+def test_it_is_shown_in_a_line(result):
+    assert repr(result) == f"<JobResult {result.id} of tests.app.tasks.add: READY>"
+
+
 def end(status=SUCCESSFUL, **fields):
     """Run the waiting job."""
     queue = queue_for("default")
