@@ -44,11 +44,13 @@ def leave(code: int) -> None:
 def enforce(seconds: float) -> None:
     """Exit with code 1 in ``seconds`` from now, unless the process has ended by then. A later call replaces this one.
 
-    A thread of ``faulthandler`` does this, which needs neither the interpreter nor its lock.
+    A thread of ``faulthandler`` does this, which needs neither the interpreter nor its lock. If none can be started,
+    nothing is enforced.
     """
     global _enforced_at
     _enforced_at = time.monotonic() + seconds
-    faulthandler.dump_traceback_later(max(seconds, LATE_EXIT_SECONDS), exit=True, file=_NOWHERE)
+    with suppress(RuntimeError):  # no thread can be started any more; the shutdown must go on all the same
+        faulthandler.dump_traceback_later(max(seconds, LATE_EXIT_SECONDS), exit=True, file=_NOWHERE)
 
 
 def end_within(seconds: float, code: int) -> None:

@@ -184,7 +184,8 @@ class Reloader:
         self._child.send(name)
         killer = threading.Timer(self._kill_after_seconds, self._child.kill)
         killer.daemon = True
-        killer.start()
+        with suppress(RuntimeError):  # no thread can be started any more; the third signal still kills the child
+            killer.start()
 
     def _await_change(self) -> None:
         """Wait until a file changes or a signal arrives."""
