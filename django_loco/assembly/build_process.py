@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import count
 
 from ..conf import loco_settings
 from ..log.output.bounded import get_bounded_logger
@@ -76,9 +77,11 @@ def process_of(
 
 def _other_signals(run_options: RunOptions, supervisor: Supervisor) -> Mapping[signal.Signals, Callable[[], None]]:
     """Return the functions for further signals. With a web server, Ctrl-Z suspends the process as usual."""
+    calls = count()  # by the threads of two signals: Ctrl-Z reaches this process, and its parent passes it on
 
     def quiet() -> None:
-        logger.info("Quiet: this process takes no more jobs. SIGTERM ends it")
+        if next(calls) == 0:
+            logger.info("Quiet: this process takes no more jobs until it is started again. Ctrl-C or SIGTERM ends it")
         supervisor.quiet()
 
     return {signal.SIGTTIN: log_stacks} | ({} if run_options.server else {signal.SIGTSTP: quiet})

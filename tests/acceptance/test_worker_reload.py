@@ -10,6 +10,8 @@ import pytest
 
 from django_loco.shutdown import CLEAN
 
+from .servers import to_all
+
 CHANGED = r"\(the code has changed\)"
 
 
@@ -86,10 +88,12 @@ def test_signals_for_the_worker_reach_it(project):
     enqueue(project, "job")
     process = start(project, "loco_worker")
     process.wait_for("job job begins")  # a worker that has not started yet has no threads to show
-    process.signal(signal.SIGTSTP)
+    to_all(process, signal.SIGTSTP)
     process.wait_for("Quiet: this process takes no more jobs")
+    process.signal(signal.SIGTSTP)
     process.signal(signal.SIGTTIN)
     process.wait_for("Thread loco-worker-heartbeat")
+    assert process.output.count("Quiet: ") == 1
     project.open_gate("job")
     process.wait_for("job job ends")
     assert process.terminate() == CLEAN

@@ -144,7 +144,11 @@ class Parent:
                 log_stacks()
                 self._send_all(name)
             case "SIGTSTP":
-                logger.info("Quiet: no process takes another job. SIGHUP replaces the processes, SIGTERM ends them")
+                if not self._is_quiet:
+                    logger.info(
+                        "Quiet: no process takes another job. SIGHUP replaces the processes, Ctrl-C or SIGTERM ends "
+                        "them"
+                    )
                 self._is_quiet = True
                 self._send_all(name)
             case "SIGHUP" if not self._signals and _has_terminal() == self._had_terminal:

@@ -292,9 +292,12 @@ def test_a_change_comes_to_who_is_waiting_to_be_started(world):
     assert world.numbers == [1, 2, 3, 1, 2]
 
 
-def test_the_quiet_are_not_replaced_until_all_are(world):
+def test_the_quiet_are_not_replaced_until_all_are(world, caplog):
+    caplog.set_level("INFO")
     world.signal("SIGTSTP")
     assert [child.told for child in world.children] == [["SIGTSTP"]] * 3
+    world.signal("SIGTSTP")
+    assert caplog.text.count("Quiet: ") == 1
     world.end(world.children[0], REPLACE)
     world.later(100)
     assert len(world.children) == 3
