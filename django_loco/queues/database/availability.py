@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import Error, connections, router
 from django.db.migrations.executor import MigrationExecutor
 
+from ...core import test_environment
 from ..timeouts import apply_store_timeout, store_timeout
 
 APP = "django_loco"
@@ -23,6 +24,11 @@ REMEDIES = {
     "Connection refused": "Start it, or correct {setting}.",
     "couldn't get a connection after": "Start it, or if it runs, raise max_size of {setting}['OPTIONS']['pool'].",
 }
+#: A further remedy for SQLite. Which transactions other threads have open, Django does not tell.
+REMEDY_IN_TESTS = (
+    "A test in a transaction locks out its other threads, such as those of async tests in pytest: let it commit, with "
+    "TransactionTestCase or @pytest.mark.django_db(transaction=True)."
+)
 
 
 def migrate_remedy(database: str) -> str:
@@ -70,4 +76,6 @@ def unusable(where: str, database: str, error: Exception) -> str:
             end = "" if said.endswith((".", "?")) else "."
             said = f"{said}{end} {remedy.format(setting=f'DATABASES[{database!r}]')}"
             break
+    if " is locked" in said and test_environment.is_on():
+        said = f"{said.rstrip('.')}. {REMEDY_IN_TESTS}"
     return f"{where}, which cannot be used now: {said}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import DatabaseError, OperationalError
 
+from django_loco.core import test_environment
 from django_loco.queues.database.availability import unusable
 
 WHERE = "The jobs are in DATABASES['jobs']"
@@ -63,3 +64,10 @@ def test_missing_migrations():
     assert unusable(WHERE, "jobs", OperationalError("no such table: django_loco_job")) == (
         f"{WHERE}, where migrations of django_loco are missing: run manage.py migrate django_loco --database=jobs."
     )
+
+
+@pytest.mark.parametrize("said", ["database is locked", "database table is locked: django_loco_job"])
+def test_in_tests_their_own_transaction_may_lock(said, monkeypatch):
+    assert unusable(WHERE, "jobs", OperationalError(said)).endswith("@pytest.mark.django_db(transaction=True).")
+    monkeypatch.setattr(test_environment, "is_on", lambda: False)
+    assert "pytest" not in unusable(WHERE, "jobs", OperationalError(said))
