@@ -218,6 +218,7 @@ def test_each_alert_has_a_case_and_a_page_of_its_own():
     assert [rule["alert"] for rule in rules()] == list(CASES)
     headings = re.findall(r"^## (\w+)$", RUNBOOK.read_text(), re.MULTILINE)
     assert headings == list(CASES)
+    assert f"What to do about each is in {RUNBOOK.relative_to(ROOT)}." in ALERTS.read_text().partition("\n")[0]
     for rule in rules():
         assert rule["annotations"]["runbook"] == f"docs/how-to/alerts.md#{rule['alert'].lower()}"
         assert rule["annotations"]["summary"].strip()
