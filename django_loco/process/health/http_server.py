@@ -40,12 +40,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815 (http.server's name)
 
-    def _send(self, status: HTTPStatus, content_type: str, text: str) -> None:
+    def do_POST(self) -> None:
+        """Refuse it, as the pages of the site do."""
+        body = {"methods": ["GET", "HEAD"]}
+        self._send(HTTPStatus.METHOD_NOT_ALLOWED, "application/json", json.dumps(body), allow="GET, HEAD")
+
+    do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_POST  # noqa: N815 (http.server's names)
+
+    def _send(self, status: HTTPStatus, content_type: str, text: str, *, allow: str = "") -> None:
         content = text.encode()
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("Cache-Control", "no-store")
+        if allow:
+            self.send_header("Allow", allow)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)

@@ -7,6 +7,8 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+import pytest
+
 from django_loco.process.health import report
 from django_loco.process.health.http_server import HealthServer
 
@@ -36,3 +38,15 @@ def test_the_small_server_gives_the_same_answers():
         head = urllib.request.Request(f"http://127.0.0.1:{port}/_ping", method="HEAD")
         with urllib.request.urlopen(head, timeout=SECONDS) as response:  # noqa: S310 (the test's own URL)
             assert (response.status, response.read()) == (200, b"")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_the_small_server_refuses_methods_that_change_something(method: str):
+    with HealthServer("127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.server_address[1]}/_health"
+        request = urllib.request.Request(url, method=method)
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=SECONDS)  # noqa: S310
+    with refused.value as answer:
+        assert (answer.code, answer.headers["Allow"]) == (405, "GET, HEAD")
+        assert json.load(answer) == {"methods": ["GET", "HEAD"]}
