@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -18,6 +19,8 @@ from ..sources.mapping import entry_from
 
 #: The size limit of ``args``, ``kwargs`` and ``tags``, which each scheduler reads and the form shows.
 MAX_JSON_CHARACTERS = 100_000
+#: The character NUL in JSON. After an even number of backslashes, ``u0000`` is the text of these five characters.
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def validate_row(row: Any) -> ScheduleEntry:
@@ -50,7 +53,7 @@ def problem_of_json(value: Any) -> str:
         return _("It contains half of a surrogate pair, which is not a character.")
     except ValueError as error:
         return _("It cannot be stored as JSON: %(error)s.") % {"error": error}
-    if r"\u0000" in text:
+    if NUL.search(text):
         return _("It contains the character NUL, which PostgreSQL cannot store.")
     too_long = _("It is longer than %(count)s characters.") % {"count": MAX_JSON_CHARACTERS}
     return too_long if len(text) > MAX_JSON_CHARACTERS else ""
