@@ -76,7 +76,7 @@ def _converted(task: Row, schedules: Mapping[str, Mapping[Any, Row]]) -> Foreign
 def _json(task: Row, column: str, kind: type) -> Any:
     try:
         value = json.loads(task.get(column) or "null")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unconvertible(f"its {column} are not JSON: {error}.") from None
     if value is not None and not isinstance(value, kind):
         raise Unconvertible(f"its {column} are not a {kind.__name__}.")

@@ -56,17 +56,13 @@ def json_object(text: str) -> dict[str, Any]:
 
 def json_value(text: str) -> Any:
     """Parse any JSON value."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise ArgumentTypeError(f"{text!r} is not JSON. Text needs quotes: '\"yes\"'.") from None
+    return _json(text, object, "value. Text needs quotes: '\"yes\"'")
 
 
 def _json(text: str, kind: type[Any], words: str) -> Any:
     try:
-        value = json.loads(text)
-    except ValueError:
-        value = None
-    if not isinstance(value, kind):
-        raise ArgumentTypeError(f"{text!r} is not a JSON {words}.")
-    return value
+        if isinstance(value := json.loads(text), kind):
+            return value
+    except (ValueError, RecursionError):  # the last for one that is nested too deeply
+        pass
+    raise ArgumentTypeError(f"{text!r} is not a JSON {words}.")

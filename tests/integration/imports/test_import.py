@@ -147,6 +147,7 @@ def test_celery_beat(tables):
         ({}, "it has no schedule."),
         ({"interval_id": 9}, "its interval is not in the table."),
         ({"interval_id": 1, "args": "[1,"}, "its args are not JSON"),
+        ({"interval_id": 1, "args": "[" * 200_000}, "its args are not JSON"),
         ({"interval_id": 1, "kwargs": "[]"}, "its kwargs are not a dict."),
         ({"interval_id": 1, "args": "[1]"}, "missing a required argument: 'b'"),
         ({"interval_id": 1, "task": "celery.backend_cleanup"}, "is a task of Celery itself."),

@@ -8,7 +8,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from django_loco.management.loco_jobs.arguments import add_flags_of_django, json_list, json_object, moment, positive
+from django_loco.management.loco_jobs.arguments import (
+    add_flags_of_django,
+    json_list,
+    json_object,
+    json_value,
+    moment,
+    positive,
+)
 
 
 def test_flags_of_django_may_stand_on_both_sides_of_the_verb():
@@ -45,6 +52,18 @@ def test_json():
     for function, text in ((json_list, "{}"), (json_list, "["), (json_object, "[]"), (json_object, "")):
         with pytest.raises(ArgumentTypeError, match="is not a JSON"):
             function(text)
+
+
+def test_any_json():
+    assert [json_value("null"), json_value("[1]"), json_value('"yes"')] == [None, [1], "yes"]
+    with pytest.raises(ArgumentTypeError, match=r"'yes' is not a JSON value\. Text needs quotes: '\"yes\"'\."):
+        json_value("yes")
+
+
+@pytest.mark.parametrize("function", [json_list, json_object, json_value])
+def test_json_that_is_nested_too_deeply(function):
+    with pytest.raises(ArgumentTypeError, match="is not a JSON"):
+        function("[" * 200_000)
 
 
 def test_numbers():
