@@ -152,6 +152,8 @@ def _operate(operation: Operation, which: Jobs, backend: str | None) -> int:
         return _within(_not_all(which), backend).do(operation)
     if isinstance(which, str | UUID | Job | TaskResult):
         return _operate_on_one(operation, get(which, backend=backend), backend)
+    if not isinstance(which, Iterable):
+        raise TypeError(f"{which!r} is not a job, its id, a result, several of these, a search or a filter.")
     ids = [id_of(each) for each in which]
     return filter(id=ids, backend=backend).do(operation) if ids else 0
 

@@ -125,10 +125,13 @@ def other_holder(job: Job) -> Job | None:
 
 
 def id_of(reference: JobReference) -> str:
-    """Return the id of a job. Raises ``ValueError`` for a text that is none."""
+    """Return the id of a job. Raises ``ValueError`` for what is none."""
     if isinstance(reference, Job | TaskResult):
         return reference.id
-    return UUID(str(reference)).hex
+    try:
+        return UUID(str(reference)).hex
+    except ValueError:
+        raise ValueError(f"{reference!r} is not the id of a job: 32 hexadecimal digits.") from None
 
 
 def get(reference: JobReference, *, backend: str | None = None) -> Job:
@@ -144,8 +147,8 @@ def get(reference: JobReference, *, backend: str | None = None) -> Job:
     names = searched(backend)
     try:
         job_id = id_of(reference)
-    except ValueError:
-        raise TaskResultDoesNotExist(f"{reference!r} is not the id of a job: 32 hexadecimal digits.") from None
+    except ValueError as error:
+        raise TaskResultDoesNotExist(str(error)) from None
     unanswered: QueueUnavailable | None = None
     for alias in names:
         try:

@@ -180,3 +180,11 @@ def test_each_operation_has_its_states(stored, name):
 
 def test_the_module_has_what_it_says():
     assert all(hasattr(jobs, name) for name in jobs.__all__)
+
+
+def test_references_that_are_none_are_named():
+    with pytest.raises(ValueError, match=r"^'abc' is not the id of a job: 32 hexadecimal digits\.$"):
+        jobs.retry(["abc"])
+    for nothing in (None, 7):
+        with pytest.raises(TypeError, match=rf"^{nothing} is not a job, its id, a result, several of these"):
+            jobs.retry(nothing)
