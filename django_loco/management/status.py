@@ -72,6 +72,8 @@ class Status:
 
     limits: Sequence[jobs.LimitState] = ()
     schedulers: Sequence[jobs.AliasWorker] = ()
+    schedules: Sequence[scheduler.Upcoming] = ()
+    """Those that are due next, each with its next run."""
 
     def as_json(self) -> dict[str, Any]:
         """Return it as values for JSON. Ages are in seconds."""
@@ -89,8 +91,28 @@ class Status:
             "queues": queues,
             "pauses": [asdict(pause) for pause in self.pauses],
             "limits": [asdict(limit) for limit in self.limits],
+            "schedules": [schedule._asdict() for schedule in self.schedules],
             "failures": failures,
         }
+
+    def screen(self) -> Iterator[str]:
+        """Yield its lines for people."""
+        yield from (f"PROBLEM  {problem}" for problem in self.problems)
+        if self.problems:
+            yield ""
+        yield from _part("Workers", WORKER_HEADINGS, map(_worker_row, self.workers), "No worker is registered.")
+        yield from _part("Schedulers", SCHEDULER_HEADINGS, map(_scheduler_row, self.schedulers), "None is registered.")
+        queues = (stats_row(queue, self.rates) for queue in self.queues)
+        yield from _part("Queues", STATS_HEADINGS, queues, "There are no jobs.")
+        if self.pauses:
+            pauses = ((pause.backend, pause.kind, one_line(pause.name)) for pause in self.pauses)
+            yield from _part("Paused tasks and tags", PAUSE_HEADINGS, pauses, "")
+        if self.limits:
+            yield from _part("Limits", LIMIT_HEADINGS, map(limit_row, self.limits), "")
+        rows = ((each.name, each.words, clock(each.next_runs[0])) for each in self.schedules)
+        yield from _part("Schedules that are due next", ("NAME", "IN WORDS", "NEXT"), rows, "No schedule is due.")
+        failures = ((f"{each.count:,}", each.error, each.newest) for each in self.failures)
+        yield from _part("Failures of the last hour", ("JOBS", "ERROR", "NEWEST"), failures, "None.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +163,14 @@ def read(thresholds: Thresholds, backend: str | None = None) -> Status:
         pauses=paused_jobs(backend=backend),
         limits=jobs.limits(backend=backend),
         schedulers=schedulers,
+        schedules=_schedules(),
     )
+
+
+def _schedules() -> list[scheduler.Upcoming]:
+    """Return the schedules that are due next, the first one first."""
+    due = (each for each in scheduler.upcoming() if each.next_runs and not each.paused)
+    return sorted(due, key=attrgetter("next_runs"))[:SCHEDULES]
 
 
 def _queues(thresholds: Thresholds, backend: str | None) -> list[jobs.QueueStats]:
@@ -192,29 +221,6 @@ def _problems_of(queue: jobs.QueueStats, thresholds: Thresholds) -> Iterator[str
         yield f"{name}: the oldest due job has waited for {age(waited)}, more than {thresholds.max_age:g} s."
     if thresholds.max_waiting is not None and queue.ready > thresholds.max_waiting:
         yield f"{name}: {queue.ready.text} jobs wait, more than {thresholds.max_waiting:,}."
-
-
-def screen(status: Status) -> Iterator[str]:
-    """Yield the lines of ``status`` for people."""
-    yield from (f"PROBLEM  {problem}" for problem in status.problems)
-    if status.problems:
-        yield ""
-    yield from _part("Workers", WORKER_HEADINGS, map(_worker_row, status.workers), "No worker is registered.")
-    yield from _part("Schedulers", SCHEDULER_HEADINGS, map(_scheduler_row, status.schedulers), "None is registered.")
-    queues = (stats_row(queue, status.rates) for queue in status.queues)
-    yield from _part("Queues", STATS_HEADINGS, queues, "There are no jobs.")
-    if status.pauses:
-        pauses = ((pause.backend, pause.kind, one_line(pause.name)) for pause in status.pauses)
-        yield from _part("Paused tasks and tags", PAUSE_HEADINGS, pauses, "")
-    if status.limits:
-        yield from _part("Limits", LIMIT_HEADINGS, map(limit_row, status.limits), "")
-    upcoming = sorted(
-        (each for each in scheduler.upcoming() if each.next_runs and not each.paused), key=attrgetter("next_runs")
-    )
-    rows = ((each.name, each.words, clock(each.next_runs[0])) for each in upcoming[:SCHEDULES])
-    yield from _part("Schedules that are due next", ("NAME", "IN WORDS", "NEXT"), rows, "No schedule is due.")
-    failures = ((f"{each.count:,}", each.error, each.newest) for each in status.failures)
-    yield from _part("Failures of the last hour", ("JOBS", "ERROR", "NEWEST"), failures, "None.")
 
 
 def _part(title: str, headings: Sequence[str], rows: Any, nothing: str) -> Iterator[str]:

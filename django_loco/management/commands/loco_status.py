@@ -3,7 +3,7 @@
 import json
 import time
 from argparse import ArgumentTypeError
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import override
 
+from ...core.job import utcnow
 from ...exceptions import QueueError
 from .. import status
 from ..loco_jobs.arguments import positive
@@ -20,6 +21,8 @@ from ..output import OutputCommand, warning_of_memory
 CLEAR = "\x1b[H\x1b[2J"
 #: The time between two screens of ``--watch``.
 WATCH_SECONDS = 2.0
+#: The options that let the command fail, as ``status.Thresholds`` names them.
+THRESHOLDS = ("max_age", "max_waiting", "require_worker", "require_scheduler")
 
 
 def countable(text: str) -> int:
@@ -62,45 +65,60 @@ class Command(OutputCommand):
 
     @override("en")
     def handle(self, *args: Any, **options: Any) -> None:
+        refuse_contradictions(options)
+        try:
+            warning = warning_of_memory(options["backend"])
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        is_json = options["format"] == "json"
+        if warning and (is_json or not options["watch"]):
+            self.stderr.write(warning)
         if options["watch"]:
             with suppress(KeyboardInterrupt):
-                self.watch(options)
+                self.print_objects(options) if is_json else self.watch(options, warning)
             return
         now = self.read(options)
-        if warning := warning_of_memory(options["backend"]):
-            self.stderr.write(warning)
-        self.show(self.lines(now, options["format"]))
+        self.show([as_json(now.as_json(), indent=2)] if is_json else now.screen())
         if now.problems:
             raise CommandError(" ".join(now.problems))
 
     def read(self, options: Mapping[str, Any]) -> status.Status | status.HeldLocks:
-        thresholds = status.Thresholds(
-            max_age=options["max_age"],
-            max_waiting=options["max_waiting"],
-            require_worker=options["require_worker"],
-            require_scheduler=options["require_scheduler"],
-        )
         try:
             if options["locks"]:
                 return status.read_locks(options["backend"])
-            return status.read(thresholds, options["backend"])
+            return status.read(status.Thresholds(**{name: options[name] for name in THRESHOLDS}), options["backend"])
         except (QueueError, ValueError) as error:
             raise CommandError(str(error)) from error
 
-    def lines(self, now: status.Status | status.HeldLocks, form: str) -> Iterator[str]:
-        if form == "json":
-            yield json.dumps(now.as_json(), indent=2, default=datetime.isoformat)
-        else:
-            yield from now.screen() if isinstance(now, status.HeldLocks) else status.screen(now)
-
-    def watch(self, options: Mapping[str, Any]) -> None:
+    def watch(self, options: Mapping[str, Any], warning: str) -> None:
         """Show the status again and again. A queue that is away for a while does not end it."""
         while True:
             try:
-                now = self.read(options)
-                warning = warning_of_memory(options["backend"])
-                text = "\n".join([*([warning] if warning else []), *self.lines(now, options["format"])])
+                text = "\n".join([*([warning] if warning else []), *self.read(options).screen()])
             except CommandError as error:
                 text = str(error)
             self.show([f"{CLEAR}{text}"])
             time.sleep(WATCH_SECONDS)
+
+    def print_objects(self, options: Mapping[str, Any]) -> None:
+        """Print the status again and again, as one JSON object a line; an ``error`` if it cannot be read."""
+        while True:
+            try:
+                values = self.read(options).as_json()
+            except CommandError as error:
+                values = {"at": utcnow(), "error": str(error)}
+            self.show([as_json(values)])
+            time.sleep(WATCH_SECONDS)
+
+
+def refuse_contradictions(options: Mapping[str, Any]) -> None:
+    """Raise ``CommandError`` for thresholds where nothing is compared with them, or nothing can fail."""
+    for flag in ("locks", "watch"):
+        for name in THRESHOLDS:
+            if options[flag] and options[name]:
+                given = f"--{name.replace('_', '-')}"
+                raise CommandError(f"--{flag} and {given} contradict each other. Leave one of them out.")
+
+
+def as_json(values: Mapping[str, Any], indent: int | None = None) -> str:
+    return json.dumps(values, indent=indent, default=datetime.isoformat)

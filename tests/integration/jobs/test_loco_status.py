@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -175,8 +176,9 @@ def test_a_queue_that_is_away_is_an_error(queue: Queue, monkeypatch: Any):
         run("--backend", "defualt")
 
 
-def test_it_is_watched_until_it_is_interrupted(queue: Queue, monkeypatch: Any):
-    """Also while the queue is away."""
+@pytest.fixture
+def away_once(queue: Queue, monkeypatch: Any) -> None:
+    """A queue that does not answer the second of three times, after which the command is interrupted."""
     turns = iter([None, QueueUnavailable("the store is away"), None])
 
     def sometimes_away() -> Any:
@@ -193,10 +195,43 @@ def test_it_is_watched_until_it_is_interrupted(queue: Queue, monkeypatch: Any):
 
     monkeypatch.setattr(queue, "workers", sometimes_away)
     monkeypatch.setattr("django_loco.management.commands.loco_status.time.sleep", wait)
+
+
+@pytest.mark.usefixtures("away_once")
+def test_it_is_watched_until_it_is_interrupted(queue: Queue):
+    """Also while the queue is away."""
     queue.fetch(CLAIM)
     screens = run("--watch", "--backend", "default").split(loco_status.CLEAR)[1:]
     assert ["store is away" in screen for screen in screens] == [False, True, False]
     assert "There are no jobs." in screens[2]
+
+
+@pytest.mark.usefixtures("away_once")
+def test_programs_that_watch_get_one_object_per_line():
+    first, away, last = map(json.loads, run("--watch", "--format", "json", "--backend", "default").splitlines())
+    assert first["queues"] == last["queues"] == []
+    assert sorted(away) == ["at", "error"]
+    assert away["error"] == "the store is away"
+
+
+@pytest.mark.parametrize("flag", ["--locks", "--watch"])
+@pytest.mark.parametrize(
+    "threshold", [("--max-age", "1"), ("--max-waiting", "1"), ("--require-worker",), ("--require-scheduler",)]
+)
+def test_thresholds_that_could_not_fail_are_refused(flag, threshold):
+    with pytest.raises(CommandError, match=rf"^{flag} and {threshold[0]} contradict each other\."):
+        run(flag, *threshold)
+
+
+def test_programs_learn_which_schedules_are_due_next(monkeypatch):
+    at = utcnow()
+    due = scheduler.Upcoming("nightly", "0 3 * * *", "each night", "UTC", "shop.report", (at,), (), "settings")
+    later = due._replace(name="later", next_runs=(at + timedelta(hours=1),))
+    paused, never = due._replace(name="paused", paused=True), due._replace(name="never", next_runs=())
+    monkeypatch.setattr(scheduler, "upcoming", lambda: [later, paused, never, due])
+    found = json.loads(run("--format", "json"))["schedules"]
+    assert [each["name"] for each in found] == ["nightly", "later"]
+    assert (found[0]["next_runs"], found[0]["task"]) == ([at.isoformat()], "shop.report")
 
 
 @pytest.mark.parametrize("words", [(), ("--watch",), ("--locks",)])
