@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from argparse import ArgumentTypeError
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice, zip_longest
 
@@ -21,7 +21,7 @@ from ..scheduler.api.upcoming import Upcoming
 from ..scheduler.dispatch.due_heap import preview
 from ..scheduler.entry import ScheduleEntry
 
-#: The number of runs shown for each schedule, and the maximum of a preview.
+#: The number of runs shown for each schedule, and the maximum of a preview as a table.
 RUNS = 5
 MAX_RUNS = 1000
 HEADINGS = ("NAME", "SCHEDULE", "IN WORDS", "ZONE", "NEXT RUNS", "LAST RUN", "TAGS", "SOURCE")
@@ -66,16 +66,25 @@ def as_preview(period: timedelta, tags: Sequence[str], form: str) -> Iterator[st
     schedules = current()
     words = {row.name: row.words for row in schedules.upcoming(0, tags=tags) if not row.paused}
     entries = [entry for entry in schedules.registry.entries(tags) if entry.name in words]
-    ticks = list(islice(preview(entries, now, now + period), MAX_RUNS + 1))
+    found = preview(entries, now, now + period)
     if form == "json":
-        runs = [{"name": entry.name, "at": _there(tick, entry)} for tick, entry in ticks[:MAX_RUNS]]
-        yield json.dumps(runs, indent=2, default=datetime.isoformat)
+        yield from _json_list({"name": entry.name, "at": _there(tick, entry).isoformat()} for tick, entry in found)
         return
+    ticks = list(islice(found, MAX_RUNS + 1))
     yield from table((clock(_there(tick, entry)), entry.name, words[entry.name]) for tick, entry in ticks[:MAX_RUNS])
     if len(ticks) > MAX_RUNS:
         yield "... and more. To see all, use a shorter time or --tag."
     elif not ticks:
         yield "No schedule is due within this time."
+
+
+def _json_list(rows: Iterable[Mapping[str, str]]) -> Iterator[str]:
+    """Yield the lines of a JSON list. There may be a run each second for years: they are not collected first."""
+    before = "["
+    for row in rows:
+        yield f"{before} {json.dumps(row)}"
+        before = ","
+    yield "]" if before == "," else "[]"
 
 
 def _there(tick: datetime, entry: ScheduleEntry) -> datetime:

@@ -1,5 +1,6 @@
 """``manage.py loco_scheduler``. Runs a scheduler; or lists, runs and pauses schedules."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -69,19 +70,23 @@ class Command(LocoCommand):
             self.show(schedules.as_preview(options["preview"], tags, form))
             self.show_problems()
         elif options["run"] is not None:
-            self.show(self.run_now(options["run"]))
+            self.show(self.run_now(options["run"], form))
         elif options["pause"] is not None:
-            self.show(self.pause(options["pause"]))
+            self.show(self.pause(options["pause"], form))
         elif options["resume"] is not None:
-            self.show(self.resume(options["resume"]))
+            self.show(self.resume(options["resume"], form))
         elif options["history"] is not None:
             self.show(self.history(options["history"], form))
         elif options["check"]:
-            self.show(self.check_all())
+            self.show(self.check_all(form))
         else:
             self.run_on(RunOptions(scheduler=True, schedules=tuple(tags)), options)
 
     def run_on(self, run_options: RunOptions, options: Mapping[str, Any]) -> None:
+        if options["format"] == "json":
+            raise CommandError(
+                "--format is for what --list and the like show. For the log: LOCO['LOG_FORMAT'] = 'json'."
+            )
         self.set_up(run_options, options)
         reloads = self.reloads(options)
         if reloads and not is_child():
@@ -100,33 +105,44 @@ class Command(LocoCommand):
         except QueueError as error:
             raise CommandError(f"Cannot read the history of schedule {name!r}: {error}") from error
 
-    def run_now(self, name: str) -> Iterator[str]:
+    def run_now(self, name: str, form: str) -> Iterator[str]:
         try:
             result = scheduler.run(name)
         except QueueError as error:
             raise CommandError(f"Schedule {name!r} was not run: {error}") from error
-        yield f"Job {result.id} of schedule {name!r} is {result.status.name}."
+        text = f"Job {result.id} of schedule {name!r} is {result.status.name}."
+        yield said(text, form, schedule=name, job=result.id, status=result.status.name)
 
-    def pause(self, name: str) -> Iterator[str]:
+    def pause(self, name: str, form: str) -> Iterator[str]:
         try:
             changed = scheduler.pause(name, by="loco_scheduler --pause")
         except QueueError as error:
             raise CommandError(f"Schedule {name!r} was not paused: {error}") from error
-        yield f"Schedule {name!r} {'is paused' if changed else 'was paused already'}."
+        text = f"Schedule {name!r} {'is paused' if changed else 'was paused already'}."
+        yield said(text, form, schedule=name, paused=True, changed=changed)
 
-    def resume(self, name: str) -> Iterator[str]:
+    def resume(self, name: str, form: str) -> Iterator[str]:
         try:
             changed = scheduler.resume(name)
         except QueueError as error:
             raise CommandError(f"Schedule {name!r} was not resumed: {error}") from error
-        yield f"Schedule {name!r} {'runs again' if changed else 'was not paused'}."
+        text = f"Schedule {name!r} {'runs again' if changed else 'was not paused'}."
+        yield said(text, form, schedule=name, paused=False, changed=changed)
 
-    def check_all(self) -> Iterator[str]:
+    def check_all(self, form: str) -> Iterator[str]:
         self.show_problems()
-        if wrong := sum(problem.is_certain for problem in scheduler.problems()):
-            raise CommandError(f"{wrong} schedule{' is' if wrong == 1 else 's are'} wrong and off; the others run.")
-        found = current()
+        problems, found = scheduler.problems(), current()
         valid = len(found.upcoming(0))
+        if form == "json":
+            yield json.dumps({"valid": valid, "problems": [problem._asdict() for problem in problems]})
+        if wrong := sum(problem.is_certain for problem in problems):
+            raise CommandError(f"{wrong} schedule{' is' if wrong == 1 else 's are'} wrong and off; the others run.")
         if lost := len(found.registry.entries()) - valid:
             raise CommandError(f"{lost} schedule{'' if lost == 1 else 's'} cannot be shown; the log says why.")
-        yield "The only schedule is valid." if valid == 1 else f"All {valid} schedules are valid."
+        if form != "json":
+            yield "The only schedule is valid." if valid == 1 else f"All {valid} schedules are valid."
+
+
+def said(text: str, form: str, **values: object) -> str:
+    """Return ``text``, or ``values`` as JSON."""
+    return json.dumps(values) if form == "json" else text

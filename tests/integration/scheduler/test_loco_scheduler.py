@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 from django.db import connection
 from django.test import override_settings
 
-from django_loco import scheduler
+from django_loco import jobs, scheduler
 from django_loco.assembly.components import component_specs
 from django_loco.assembly.run_options import RunOptions
 from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
@@ -208,6 +208,36 @@ def test_a_preview_has_an_end(said):
     lines = said("--preview", "365d").out.splitlines()
     assert len(lines) == schedules.MAX_RUNS + 1
     assert lines[-1].startswith("... and more.")
+
+
+def test_a_preview_for_programs_lacks_no_run(said):
+    rows = json.loads(said("--preview", "10h", "--format", "json").out)
+    assert len([row for row in rows if row["name"] == "plain"]) == 10 * 60 * 4
+    assert json.loads(said("--preview", "5s", "--tag", "night", "--format", "json").out) == []
+
+
+def test_the_other_actions_for_programs(said, registry):
+    told = json.loads(said("--run", "often", "--format", "json").out)
+    assert (told["schedule"], told["status"]) == ("often", "READY")
+    assert jobs.get(told["job"]).task_path == "tests.unit.scheduler.tasks.send"
+    for flag, paused, changed in (("--pause", True, True), ("--pause", True, False), ("--resume", False, True)):
+        told = json.loads(said(flag, "often", "--format", "json").out)
+        assert told == {"schedule": "often", "paused": paused, "changed": changed}
+    assert json.loads(said("--check", "--format", "json").out) == {"valid": 3, "problems": []}
+
+
+def test_a_failed_check_for_programs(registry, capsys):
+    registry.hourly(tick, at=75, name="digest")
+    with pytest.raises(CommandError, match="1 schedule is wrong"):
+        call_command("loco_scheduler", "--check", "--format", "json")
+    told = json.loads(capsys.readouterr().out)
+    assert told["valid"] == 3
+    assert [(problem["schedule"], problem["is_certain"]) for problem in told["problems"]] == [("digest", True)]
+
+
+def test_a_scheduler_that_runs_has_no_format():
+    with pytest.raises(CommandError, match=r"LOCO\['LOG_FORMAT'\]"):
+        call_command("loco_scheduler", "--format", "json")
 
 
 @pytest.mark.parametrize("option", [["--list"], ["--list", "--format", "json"], ["--preview", "1h"]])
