@@ -18,6 +18,8 @@ from ..core.job import utcnow
 POLL_SECONDS = 0.7
 #: The age of a command that a fetch has read, up to which a worker goes by it.
 COMMAND_AGE_SECONDS = 1.0
+#: The part of its lease after which a heartbeat is late. Workers send one three times per lease.
+LATE_PART = 0.7
 
 
 class Role(StrEnum):
@@ -136,6 +138,11 @@ class WorkerInfo:
     def is_alive(self) -> bool:
         """Whether its last heartbeat is younger than its lease."""
         return self.heartbeat_age <= self.lease
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it is alive, and has missed a heartbeat."""
+        return self.is_alive and self.heartbeat_age > LATE_PART * self.lease
 
     @property
     def is_scheduler(self) -> bool:

@@ -15,8 +15,6 @@ from .site import Store
 
 #: The number of workers that are named.
 SHOWN = 5
-#: The part of its lease after which a heartbeat is late. Workers renew it at a third.
-LATE_PART = 0.7
 START = "Start loco_worker, or loco_start --worker."
 
 
@@ -43,8 +41,7 @@ def silent(store: Store) -> Iterator[Finding]:
             f"to others after {worker.lease:g} s.",
             "If nobody has ended it, its log, or that of the machine, says why: often kill -9 or a lack of memory.",
         )
-    late = (each for each in store.alive if each.heartbeat_age > LATE_PART * each.lease)
-    for worker in islice(late, SHOWN):
+    for worker in islice((each for each in store.alive if each.is_late), SHOWN):
         yield warning(
             "workers.silent",
             f"The last sign of life of the worker {_name(worker)} is {age(worker.heartbeat_age)} old: it loses its "
