@@ -53,7 +53,7 @@ def list_page(query: Mapping[str, Any], links: JobLinks, scope: Scope) -> ListPa
     if listing.is_unavailable:
         return shown
     try:
-        stats = scope.stats(ages=False)
+        stats = scope.stats()
     except UNAVAILABLE as error:
         shown.notes.append(_("Not all jobs could be counted: %(error)s") % {"error": error})
     else:

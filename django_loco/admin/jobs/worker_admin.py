@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,19 +14,28 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
 
 from ... import jobs
+from ...core.job import Job
 from ...exceptions import QueueError
 from ...jobs.control import KINDS, AliasPause, paused_jobs, workers_and_schedulers
 from ...jobs.page_parts.addresses import JobLinks, word
 from ...jobs.page_parts.available import UNAVAILABLE, notes
 from ...jobs.page_parts.rows import ago, local_text
-from ...jobs.page_parts.scope import COUNTED_ON_PAGES, scope_of
+from ...jobs.page_parts.scope import (
+    EVERYTHING,
+    SHOWN_QUEUES,
+    SHOWN_SCHEDULERS,
+    SHOWN_WORKERS,
+    ShownQueues,
+    scope_of,
+    shown_queues,
+)
 from ...jobs.presentation.age import age
 from ...log.plain_text import one_line
 from ...models import LocoWorker
 from .store_pages import StorePages
 
-#: The number of running jobs that are read, and of those that are shown for one worker.
-MOST_RUNNING, MOST_OF_WORKER = 500, 10
+#: The running jobs of one worker that are shown, and the queues whose oldest due job is looked up.
+MOST_OF_WORKER, AGES = 10, 20
 PAUSE = "django_loco.pause_queue"
 #: The messages after something was paused, and after it was resumed.
 _DONE = {
@@ -104,16 +112,9 @@ class WorkerAdmin(StorePages):
         if request.method == "POST":
             self.require(request, PAUSE)
             self._pause_or_resume(request)
-            return HttpResponseRedirect(request.path)
+            return HttpResponseRedirect(request.get_full_path())
         try:
-            workers, schedulers = workers_and_schedulers()
-            context: dict[str, Any] = {
-                "notes": notes(),
-                "workers": worker_rows(workers, self.links),
-                "schedulers": [_scheduler_row(each) for each in schedulers],
-                "queues": queue_rows(self.links),
-                "pauses": pause_rows(self.links),
-            }
+            context = self._read(shows_all="all" in request.GET)
         except UNAVAILABLE as error:
             context = {"problem": str(error)}
         status = 503 if "problem" in context else 200
@@ -123,6 +124,24 @@ class WorkerAdmin(StorePages):
             **(extra_context or {}),
         }
         return self.page(request, "workers.html", context, title=_("Workers and queues"), status=status)
+
+    def _read(self, *, shows_all: bool) -> dict[str, Any]:
+        """Return the context of the page, of many rows a part unless ``shows_all``. Raises ``QueueUnavailable``."""
+        found, schedulers = workers_and_schedulers()
+        workers = sorted(found, key=lambda worker: (worker.backend, worker.host, worker.worker_id))
+        queues = shown_queues(EVERYTHING.stats(), ages=AGES, most=None if shows_all else SHOWN_QUEUES)
+        shown = workers if shows_all else workers[:SHOWN_WORKERS]
+        beside = schedulers if shows_all else schedulers[:SHOWN_SCHEDULERS]
+        return {
+            "notes": notes(),
+            "workers": worker_rows(shown, self.links),
+            "more_workers": len(workers) - len(shown),
+            "schedulers": [_scheduler_row(each) for each in beside],
+            "more_schedulers": len(schedulers) - len(beside),
+            "queues": queue_rows(queues, self.links),
+            "more_queues": queues.more,
+            "pauses": pause_rows(self.links),
+        }
 
     def _pause_or_resume(self, request: HttpRequest) -> None:
         alias, pauses = request.POST.get("alias") or None, request.POST.get("pauses", "")
@@ -151,19 +170,11 @@ def pause_rows(links: JobLinks) -> list[tuple[AliasPause, str, str]]:
 
 def worker_rows(workers: Sequence[jobs.AliasWorker], links: JobLinks) -> list[WorkerRow]:
     """Return workers with what they run. Raises ``QueueUnavailable``."""
-    ordered = sorted(workers, key=lambda worker: (worker.backend, worker.host, worker.worker_id))
-    running = _running_by_worker(links) if workers else {}
-    return [_worker_row(worker, running.get(worker.worker_id, ()), links) for worker in ordered]
+    running = EVERYTHING.running_by_worker() if workers else {}
+    return [_worker_row(worker, running.get(worker.worker_id, ()), links) for worker in workers]
 
 
-def _running_by_worker(links: JobLinks) -> Mapping[str, Sequence[tuple[str, str]]]:
-    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for job in jobs.filter("status:running")[:MOST_RUNNING]:
-        found[job.worker_id or ""].append((one_line(job.task_path.rpartition(".")[2]), links.job_url(job.id)))
-    return found
-
-
-def _worker_row(worker: jobs.AliasWorker, running: Sequence[tuple[str, str]], links: JobLinks) -> WorkerRow:
+def _worker_row(worker: jobs.AliasWorker, running: Sequence[Job], links: JobLinks) -> WorkerRow:
     return WorkerRow(
         worker=worker,
         name=one_line(worker.worker_id),
@@ -172,7 +183,9 @@ def _worker_row(worker: jobs.AliasWorker, running: Sequence[tuple[str, str]], li
         tags=_tags(worker),
         started=local_text(worker.started_at),
         heartbeat=ago(worker.heartbeat_age),
-        running=running[:MOST_OF_WORKER],
+        running=[
+            (one_line(job.task_path.rpartition(".")[2]), links.job_url(job.id)) for job in running[:MOST_OF_WORKER]
+        ],
         url=links.list_url(f"status:running {word('worker', worker.worker_id)}"),
     )
 
@@ -194,14 +207,20 @@ def _tags(worker: jobs.AliasWorker) -> str:
     return one_line(", ".join(worker.tags)) or pgettext("tags", "none")
 
 
-def queue_rows(links: JobLinks) -> list[QueueRow]:
-    """Return the queues that have jobs or are paused. Raises ``QueueUnavailable``."""
+def queue_rows(queues: ShownQueues, links: JobLinks) -> list[QueueRow]:
+    """Return the queues as the page shows them."""
     return [
         QueueRow(
             stats=each,
             name=one_line(each.queue),
             url=links.list_url(f"{word('queue', each.queue)} {word('backend', each.backend)}"),
-            oldest="-" if each.oldest_due_age is None else age(each.oldest_due_age),
+            oldest=_oldest(each, is_read=(each.backend, each.queue) not in queues.unread),
         )
-        for each in jobs.stats(limit=COUNTED_ON_PAGES)
+        for each in queues.stats
     ]
+
+
+def _oldest(queue: jobs.QueueStats, *, is_read: bool) -> str:
+    if not is_read:
+        return _("not read")
+    return "-" if queue.oldest_due_age is None else age(queue.oldest_due_age)

@@ -12,10 +12,11 @@ All that pages read and change goes through the ``Scope`` of their request.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from inspect import iscoroutinefunction
-from typing import Final, Unpack
+from typing import Final, NamedTuple, Unpack
 
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
@@ -29,7 +30,7 @@ from ...queues.records.minutes import Minute
 from ..control import QueueStats, stats
 from ..language import Filter, Keywords, filter_of
 from ..search import Search
-from ..stores import JobReference, get, missing, searched
+from ..stores import JobReference, get, missing, queue_of, searched
 from .addresses import MOST_WORDS
 
 #: The words of filters by which limits and batches can be narrowed, a queue's numbers, and the statistics.
@@ -41,6 +42,8 @@ COUNTED_ON_PAGES: Final = 1_000
 #: The number of conditions that somebody may write on a page: more than there are words. A page applies them to up to
 #: 100,000 jobs, which takes about 0.2 seconds for each; ``MOST_WORDS`` alone would let there be 400.
 MOST_CONDITIONS: Final = 25
+#: How many queues, workers and schedulers a page shows, and how many of the running jobs it reads, the newest ones.
+SHOWN_QUEUES, SHOWN_WORKERS, SHOWN_SCHEDULERS, MOST_RUNNING = 100, 200, 100, 500
 #: The message to somebody of whom the site does not say which jobs they see. Its log says why.
 UNKNOWN_SCOPE: Final = gettext_lazy("The site does not say which jobs you may see. Its log tells why.")
 #: The attribute of a request that holds its scope.
@@ -108,14 +111,21 @@ class Scope:
         of_queues = [each for each in self.condition.conditions if each.token.word == "queue"]
         return all(each.matches(moved, now) for each in of_queues)
 
-    def stats(self, *, ages: bool = True) -> list[QueueStats]:
-        """Return the numbers of jobs of those queues of which it has all jobs; see ``jobs.stats``.
+    def running_by_worker(self) -> Mapping[str, Sequence[Job]]:
+        """Return its running jobs by the ids of their workers; see ``MOST_RUNNING``."""
+        found: dict[str, list[Job]] = defaultdict(list)
+        for job in self.filter("status:running")[:MOST_RUNNING]:
+            found[job.worker_id or ""].append(job)
+        return found
+
+    def stats(self) -> list[QueueStats]:
+        """Return the numbers of jobs, without ages, of those queues of which it has all jobs; see ``jobs.stats``.
 
         They are counted up to ``COUNTED_ON_PAGES``.
         """
         if not self.is_made_of(BY_QUEUE):
             return []
-        found = stats(limit=COUNTED_ON_PAGES, ages=ages)
+        found = stats(limit=COUNTED_ON_PAGES, ages=False)
         return [each for each in found if self.sees_queue(each.backend, each.queue)] if self.is_narrowed else found
 
     def minutes(self, backend: str, minutes: Sequence[Minute]) -> Sequence[Minute]:
@@ -125,6 +135,41 @@ class Scope:
         pairs = {(each.labels.queue_name, each.labels.task_path) for each in minutes}
         seen = {pair for pair in pairs if self.sees_task(backend, *pair)}
         return [each for each in minutes if (each.labels.queue_name, each.labels.task_path) in seen]
+
+
+class ShownQueues(NamedTuple):
+    """The queues that a page shows, those with the most jobs first."""
+
+    stats: Sequence[QueueStats]
+    unread: Collection[tuple[str, str]]
+    """The aliases and names of the queues with jobs that wait whose ages were not read."""
+
+    more: int
+    """How many queues are left out."""
+
+
+def shown_queues(found: Sequence[QueueStats], *, ages: int, most: int | None) -> ShownQueues:
+    """Return ``most`` of the queues: the paused ones and those with the most jobs. The first ``ages`` get their ages.
+
+    Each age is a call to the store. ``most``: ``None`` for all queues. Raises ``QueueUnavailable``.
+    """
+    ordered = sorted(found, key=_most_jobs_first)
+    shown = sorted(sorted(ordered, key=lambda each: not each.is_paused)[:most], key=_most_jobs_first)
+    return ShownQueues(
+        [*map(_with_age, shown[:ages]), *shown[ages:]],
+        {(each.backend, each.queue) for each in shown[ages:] if each.ready},
+        len(found) - len(shown),
+    )
+
+
+def _most_jobs_first(queue: QueueStats) -> tuple[int, int, int, str, str]:
+    return -queue.ready, -queue.running, -queue.failed, queue.queue, queue.backend
+
+
+def _with_age(queue: QueueStats) -> QueueStats:
+    since = queue_of(queue.backend).oldest_due((queue.queue,)) if queue.ready else None
+    age = None if since is None else max(0.0, (utcnow() - since).total_seconds())
+    return replace(queue, oldest_due_age=age)
 
 
 def _too_long(length: str, most: int) -> FilterError:

@@ -9,6 +9,7 @@ from django.contrib.admin.models import LogEntry
 from django.db import connection
 
 from django_loco import jobs
+from django_loco.admin.jobs import worker_admin
 from django_loco.core.job import utcnow
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import queue_for
@@ -133,3 +134,37 @@ def test_names_are_no_markup(client, queue):
     content = client.get(WORKERS).content.decode()
     assert "<script>a" not in content
     assert "<i>x" not in content
+
+
+def test_of_many_workers_and_queues_some_are_shown_until_all_are_asked_for(client, queue, stored, monkeypatch):
+    for number in range(6):
+        queue.register(worker(worker_id=f"worker-{number}"))
+        queue.register(worker(worker_id=f"app-{number}/0", role="scheduler", threads=0, coroutines=0))
+        stored(queue_name=f"tenant-{number}")
+    stored(queue_name="tenant-3")
+    jobs.pause(queue="tenant-5", backend="default")
+    for name in ("SHOWN_QUEUES", "SHOWN_WORKERS", "SHOWN_SCHEDULERS"):
+        monkeypatch.setattr(worker_admin, name, 2)
+    page = client.get(WORKERS)
+    shown = text(page)
+    assert re.findall(r"tenant-\d", shown) == ["tenant-3", "tenant-5"]
+    assert shown.count("and 4 more") == 3
+    assert page.content.decode().count('<a href="?all=1">and 4 more</a>') == 3
+    shown = text(client.get(f"{WORKERS}?all=1"))
+    assert sorted(re.findall(r"tenant-\d", shown)) == [f"tenant-{number}" for number in range(6)]
+    assert (shown.count("worker-"), shown.count("app-"), "more" in shown) == (6, 6, False)
+    answer = client.post(f"{WORKERS}?all=1", {"queue": "tenant-0", "alias": "default", "pauses": "yes"})
+    assert answer.url == f"{WORKERS}?all=1"
+
+
+def test_ages_cost_a_call_to_the_store_for_some_queues_only(client, queue, stored, monkeypatch):
+    for number in range(4):
+        stored(queue_name=f"tenant-{number}")
+    monkeypatch.setattr(worker_admin, "AGES", 3)
+    asked = []
+    oldest_due = queue.oldest_due
+    monkeypatch.setattr(queue, "oldest_due", lambda queues: (asked.append(queues), oldest_due(queues))[1])
+    shown = text(client.get(WORKERS))
+    assert asked == [("tenant-0",), ("tenant-1",), ("tenant-2",)]
+    assert re.search(r"tenant-2 default 1 0 0 0 \d s open", shown)
+    assert "tenant-3 default 1 0 0 0 not read open" in shown

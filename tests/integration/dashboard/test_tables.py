@@ -108,7 +108,7 @@ def test_who_sees_tasks_may_pause_them_and_tags_but_no_queues(queue):  # noqa: F
 
 
 def test_the_queues_with_the_most_jobs_come_first_and_the_others_are_counted(client, queue, stored, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(queue_facts, "QUEUES", 2)
+    monkeypatch.setattr(queue_facts, "SHOWN_QUEUES", 2)
     for name, number in (("few", 1), ("many", 3), ("some", 2)):
         for _ in range(number):
             stored("waiting", queue_name=name)

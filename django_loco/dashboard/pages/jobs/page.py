@@ -49,7 +49,7 @@ class JobsPage(LivePage[JobsRead]):
         if listing.is_unavailable:
             raise QueueUnavailable(listing.problem)
         try:
-            stats = scope.stats(ages=False)
+            stats = scope.stats()
             tabs = tabs_of(listing.words, stats, scope, may_read=is_script)
             return JobsRead(listing=listing, tabs=tabs, conditions=() if is_script else conditions(stats, scope))
         except UNAVAILABLE as error:

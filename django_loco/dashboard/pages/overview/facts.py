@@ -83,7 +83,7 @@ class Facts:
 def read(chosen: Range, scope: Scope) -> Facts:
     """Return the present facts about the jobs of ``scope``. Raises ``QueueError`` and ``LocoConfigurationError``."""
     now = utcnow()
-    queues = scope.stats(ages=False)
+    queues = scope.stats()
     workers, schedulers = workers_and_schedulers()
     alive = {worker.backend for worker in workers if worker.is_alive}
     aliases = tuple(jobs.aliases())

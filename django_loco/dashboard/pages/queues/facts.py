@@ -10,18 +10,18 @@ from typing import TypeAlias
 from .... import jobs
 from ....core.job import utcnow
 from ....jobs.control import AliasPause
-from ....jobs.page_parts.scope import Scope
+from ....jobs.page_parts.scope import SHOWN_QUEUES, Scope, ShownQueues, shown_queues
 from ....jobs.presentation.rates import FAILED_MINUTES, rates_in
 from ....jobs.presentation.unserved import unserved
-from ....jobs.stores import backend_of, queue_of
+from ....jobs.stores import backend_of
 from ....queues.records.minutes import minute_of
 from ...charts.activity import Range, minutes_in, minutes_since
 from ...charts.breakdown import Sums, by_key, most
 from ...pausing import pauses_for
 from ...recent import Recent
 
-#: How many queues, and tasks of one queue, are shown.
-QUEUES, TASKS = 100, 8
+#: How many tasks of one queue are shown.
+TASKS = 8
 #: The queues whose oldest due job is looked up, those with the most jobs.
 AGES = 5
 
@@ -45,16 +45,7 @@ class QueueSums:
 class QueuesRead:
     """The queues of all aliases at one moment."""
 
-    stats: Sequence[jobs.QueueStats]
-    more: int
-    """How many queues are left out."""
-
-    ages: Mapping[QueueKey, float]
-    """Seconds for which the oldest due job waits, of the queues with the most jobs."""
-
-    unread: frozenset[QueueKey]
-    """The queues with jobs that wait whose ages were not read."""
-
+    shown: ShownQueues
     unserved: frozenset[QueueKey]
     """Those with jobs that no worker takes."""
 
@@ -69,22 +60,11 @@ _sums: Recent[QueueSums] = Recent()
 def read(chosen: Range, scope: Scope) -> QueuesRead:
     """Return the present queues of ``scope``. Raises ``QueueError`` and ``LocoConfigurationError``."""
     now, aliases = utcnow(), tuple(jobs.aliases())
-    stats = scope.stats(ages=False)
+    stats = scope.stats()
     needs = {alias for alias in aliases if backend_of(alias).runs_stored_jobs}
     in_vain = unserved([each for each in stats if each.backend in needs], jobs.workers())
-    shown = sorted(stats, key=lambda each: (-each.ready, -each.running, -each.failed, each.queue, each.backend))[
-        :QUEUES
-    ]
-    ages = {}
-    for each in shown[:AGES]:
-        since = queue_of(each.backend).oldest_due((each.queue,)) if each.ready else None
-        if since is not None:
-            ages[each.backend, each.queue] = max(0.0, (now - since).total_seconds())
     return QueuesRead(
-        stats=shown,
-        more=len(stats) - len(shown),
-        ages=ages,
-        unread=frozenset((each.backend, each.queue) for each in shown[AGES:] if each.ready),
+        shown=shown_queues(stats, ages=AGES, most=SHOWN_QUEUES),
         pauses=pauses_for(scope),
         unserved=frozenset((each.backend, each.queue) for each in in_vain),
         sums=_sums.get(

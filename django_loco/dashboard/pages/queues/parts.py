@@ -23,8 +23,8 @@ def parts_of(read: QueuesRead, chosen: Range, *, may_pause: bool) -> dict[str, d
     return {
         "paused": paused_part(read.pauses, may_pause=may_pause),
         "list": {
-            "rows": [_row(each, read, chosen) for each in read.stats],
-            "more": read.more,
+            "rows": [_row(each, read, chosen) for each in read.shown.stats],
+            "more": read.shown.more,
             "has_aliases": len(jobs.aliases()) > 1,
             "may_pause": may_pause,
             "chosen": chosen,
@@ -46,7 +46,7 @@ def _row(stats: jobs.QueueStats, read: QueuesRead, chosen: Range) -> dict[str, A
         "url": list_url(*words),
         "running_url": list_url(("status", "running"), *words),
         "failed_url": list_url(("status", "failed"), *words),
-        "oldest": oldest(read.ages.get(key), is_read=key not in read.unread),
+        "oldest": oldest(stats.oldest_due_age, is_read=key not in read.shown.unread),
         "is_unserved": key in read.unserved,
         "rates": read.sums.rates.get(key, NONE),
         "ended": number_text(sums.runs),

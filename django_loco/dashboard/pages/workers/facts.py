@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,12 +9,9 @@ from datetime import datetime
 from .... import jobs
 from ....core.job import Job, utcnow
 from ....jobs.control import workers_and_schedulers
-from ....jobs.page_parts.scope import COUNTED_ON_PAGES
+from ....jobs.page_parts.scope import EVERYTHING
 from ....jobs.presentation.unserved import unserved
 from ....jobs.stores import backend_of
-
-#: The number of running jobs that are read.
-MOST_RUNNING = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,15 +34,12 @@ def read() -> WorkersRead:
     found, schedulers = workers_and_schedulers()
     now = utcnow()
     workers = sorted(found, key=lambda worker: (worker.backend, worker.host, worker.pid, worker.worker_id))
-    stats = jobs.stats(limit=COUNTED_ON_PAGES, ages=False)
+    stats = EVERYTHING.stats()
     needs = {alias for alias in jobs.aliases() if backend_of(alias).runs_stored_jobs}
-    running: dict[str, list[Job]] = defaultdict(list)
-    for job in jobs.filter("status:running")[:MOST_RUNNING] if workers else ():
-        running[job.worker_id or ""].append(job)
     return WorkersRead(
         at=now,
         workers=workers,
-        running=running,
+        running=EVERYTHING.running_by_worker() if workers else {},
         unserved=unserved([each for each in stats if each.backend in needs], workers),
         schedulers=schedulers,
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from .... import jobs
 from ....core.job import Job
+from ....jobs.page_parts.scope import SHOWN_SCHEDULERS, SHOWN_WORKERS
 from ....jobs.presentation.age import age
 from ....jobs.presentation.numbers import number_text
 from ....log.plain_text import one_line, plain
@@ -17,18 +18,16 @@ from ...charts.durations import coarse
 from ...links import job_url, list_url
 from .facts import WorkersRead
 
-#: The workers and the schedulers that are shown, and the running jobs of one worker.
-WORKERS, SCHEDULERS, SHOWN = 200, 100, 5
+#: The running jobs of one worker that are shown.
+SHOWN = 5
 #: The queues without a worker that are named.
 UNSERVED = 10
 MEGABYTE = 1024 * 1024
-#: The part of a lease after which a heartbeat is late. Workers send one three times per lease.
-LATE_PART = 0.7
 
 
 def parts_of(read: WorkersRead, *, may_control: bool) -> dict[str, dict[str, Any]]:
     """Return the context of each part by its name."""
-    shown = read.workers[:WORKERS]
+    shown = read.workers[:SHOWN_WORKERS]
     rows = [_row(worker, read.running.get(worker.worker_id, ()), may_control) for worker in shown]
     alive = [worker for worker in read.workers if worker.is_alive]
     return {
@@ -46,8 +45,8 @@ def parts_of(read: WorkersRead, *, may_control: bool) -> dict[str, dict[str, Any
             "slots": sum(worker.threads + worker.coroutines for worker in alive),
         },
         "schedulers": {
-            "rows": [_scheduler(each, read.at) for each in read.schedulers[:SCHEDULERS]],
-            "more": max(0, len(read.schedulers) - SCHEDULERS),
+            "rows": [_scheduler(each, read.at) for each in read.schedulers[:SHOWN_SCHEDULERS]],
+            "more": max(0, len(read.schedulers) - SHOWN_SCHEDULERS),
             "alive": sum(each.is_alive for each in read.schedulers),
         },
     }
@@ -102,7 +101,7 @@ def _process(worker: jobs.AliasWorker) -> dict[str, Any]:
         "release": one_line(worker.release),
         "tags": None if worker.tags is None else one_line(", ".join(worker.tags)),
         "state": _state(worker),
-        "is_late": worker.is_alive and worker.heartbeat_age > LATE_PART * worker.lease,
+        "is_late": worker.is_late,
         "silent": coarse(worker.heartbeat_age),
     }
 

@@ -9,6 +9,7 @@ from django_loco.dashboard.charts.breakdown import Sums
 from django_loco.dashboard.pages.queues.facts import QueuesRead, QueueSums
 from django_loco.dashboard.pages.queues.parts import parts_of
 from django_loco.jobs import Count, QueueStats
+from django_loco.jobs.page_parts.scope import ShownQueues
 
 KEY = ("default", "emails")
 HOUR = RANGES["1h"]
@@ -17,7 +18,7 @@ HOUR = RANGES["1h"]
 def row(**given):
     numbers = {name: Count(0, is_capped=False) for name in ("ready", "running", "failed", "done")}
     stats = QueueStats(backend=KEY[0], queue=KEY[1], oldest_due_age=None, is_paused=False, **numbers)
-    fields = {"stats": [stats], "more": 0, "ages": {}, "unread": frozenset(), "unserved": frozenset()}
+    fields = {"shown": ShownQueues([stats], frozenset(), 0), "unserved": frozenset()}
     fields["sums"] = QueueSums(by_queue={}, tasks={}, rates={})
     [found] = parts_of(QueuesRead(**fields | given), HOUR, may_pause=True)["list"]["rows"]
     return found

@@ -9,8 +9,9 @@ import pytest
 
 from django_loco.core.job import utcnow
 from django_loco.dashboard.pages.workers.facts import WorkersRead
-from django_loco.dashboard.pages.workers.parts import WORKERS, parts_of
+from django_loco.dashboard.pages.workers.parts import parts_of
 from django_loco.jobs import AliasWorker
+from django_loco.jobs.page_parts.scope import SHOWN_WORKERS
 
 
 def worker(**given):
@@ -62,9 +63,9 @@ def test_a_meter_is_never_wider_than_full():
 
 
 def test_of_many_workers_some_are_shown_and_all_count():
-    workers = [worker(worker_id=str(number)) for number in range(WORKERS + 2)]
+    workers = [worker(worker_id=str(number)) for number in range(SHOWN_WORKERS + 2)]
     context = parts_of(read_of(workers), may_control=True)["list"]
-    assert (len(context["rows"]), context["more"], context["alive"]) == (WORKERS, 2, WORKERS + 2)
+    assert (len(context["rows"]), context["more"], context["alive"]) == (SHOWN_WORKERS, 2, SHOWN_WORKERS + 2)
 
 
 def test_dead_workers_do_not_count():
