@@ -19,6 +19,7 @@ from ..schedules import clock, table
 from .arguments import positive
 from .bulk import by_user
 from .confirmation import jobs_in_words, may
+from .ids import batch_id_of
 
 HEADINGS = ("ID", "NAME", "STATE", "MADE", "JOBS", "DONE", "FAILED", "CANCELLED", "LEFT")
 #: The options that change something, and what is said then.
@@ -27,7 +28,9 @@ OPERATIONS: Mapping[str, str] = {"cancel": "Cancelled", "retry": "Retried"}
 
 def add_arguments(parser: CommandParser) -> None:
     """Add the arguments of ``loco_jobs batches``."""
-    parser.add_argument("id", nargs="?", help="The id of a batch: show it. Default: list batches.")
+    parser.add_argument(
+        "id", nargs="?", help="The id of a batch, or its last 8 digits: show it. Default: list batches."
+    )
     parser.add_argument("--limit", type=positive, default=50, help="Maximum number of batches. Default: 50.")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--cancel", action="store_true", help="Cancel the members of the batch that wait or run.")
@@ -57,7 +60,7 @@ def _operated(action: str, batch: Batch, options: Mapping[str, Any], stdout: Out
 
 def _batch(options: Mapping[str, Any]) -> Batch:
     try:
-        batch = Batch.get(options["id"], backend=options["backend"])
+        batch = Batch.get(batch_id_of(options["id"], options["backend"]), backend=options["backend"])
     except BatchDoesNotExist as error:
         raise CommandError(str(error)) from None
     if batch.record.kind == WORKFLOW:

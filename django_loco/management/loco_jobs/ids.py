@@ -1,14 +1,16 @@
-"""Finds the jobs that are named on the command line: by an id, or as the log names them, ``send#9f3a01bc/2``."""
+"""Finds jobs and batches by what the command line names: an id, or as in the log, ``send#9f3a01bc/2``."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 from uuid import UUID
 
 from django.core.management.base import CommandError
 
 from ... import jobs
+from ...jobs.operations.batches.batch import Batch
 
 #: The end of an id, with or without what stands around it in the log.
 _LABEL = re.compile(r"(?:[^\s#:]*#)?([0-9a-f]{8,31})(?:/\d+)?", re.IGNORECASE)
@@ -35,6 +37,19 @@ def id_of(word: str, backend: str | None = None) -> str:
     raise CommandError(f"{word!r} is not the id of a job: 32 hexadecimal digits, or the last 8.")
 
 
+def batch_id_of(word: str, backend: str | None = None) -> str:
+    """Return the id of a batch or workflow that ``word`` names, by its end too; ``word`` itself if it is no id.
+
+    Raises ``CommandError`` if none, or more than one, has an id with such an end.
+    """
+    if whole := _whole(word):
+        return whole
+    if not (label := _LABEL.fullmatch(word)):
+        return word
+    ids = (batch.id for batch in Batch.all(backend=backend, kind=None))
+    return _only([*islice((each for each in ids if each.endswith(label[1].lower())), 2)], label[1], "batch or workflow")
+
+
 def _whole(word: str) -> str:
     try:
         return UUID(word).hex
@@ -47,8 +62,12 @@ def _found(end: str, backend: str | None) -> str:
     ids = [job.id for job in page.jobs]
     if not ids and page.reached_window:
         raise CommandError(f"None of the newest {WINDOW:,} jobs has an id that ends with {end}. Give the whole id.")
+    return _only(ids, end, "job")
+
+
+def _only(ids: Sequence[str], end: str, noun: str) -> str:
     if not ids:
-        raise CommandError(f"No job has an id that ends with {end}.")
+        raise CommandError(f"No {noun} has an id that ends with {end}.")
     if len(ids) > 1:
-        raise CommandError(f"Several jobs have an id that ends with {end}, among them {' and '.join(ids)}.")
+        raise CommandError(f"More than one {noun} has an id that ends with {end}, such as {' and '.join(ids)}.")
     return ids[0]

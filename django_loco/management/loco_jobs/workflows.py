@@ -22,6 +22,7 @@ from ..schedules import clock, table
 from .arguments import positive
 from .bulk import by_user
 from .confirmation import may
+from .ids import batch_id_of
 
 HEADINGS = ("ID", "NAME", "STATE", "NODES", "DONE", "FAILED", "CANCELLED", "LEFT", "MADE")
 NODE_HEADINGS = ("NODE", "STATE", "JOB", "AFTER", "IF ONE FAILS")
@@ -31,7 +32,9 @@ NAMES = 5
 
 def add_arguments(parser: CommandParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("id", nargs="?", help="The id of a workflow: list its nodes. Default: list workflows.")
+    parser.add_argument(
+        "id", nargs="?", help="The id of a workflow, or its last 8 digits: list its nodes. Default: list workflows."
+    )
     parser.add_argument("--limit", type=positive, default=50, help="Maximum number of workflows. Default: 50.")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--cancel", action="store_true", help="Cancel the nodes of the workflow that wait or run.")
@@ -47,6 +50,7 @@ def lines(options: Mapping[str, Any], stdout: OutputWrapper) -> Iterator[str]:
     """
     workflow_id, backend, form = options["id"], options["backend"], options["format"]
     if workflow_id is not None:
+        workflow_id = batch_id_of(workflow_id, backend)
         if (batch := Batch.get(workflow_id, backend=backend)).record.kind == BATCH:
             raise ValueError(f"{batch.id} is a batch, not a workflow: loco_jobs batches {batch.id}")
         flow = jobs.workflow(workflow_id, backend=backend)

@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -156,6 +157,9 @@ def batches_of_command(world: World) -> None:
     assert (shown["name"], shown["state"], shown["total"], shown["left"]) == ("import", "sealed", 2, 2)
     assert shown["metadata"] == {"a": 1}
     assert "loco_jobs list batch:" in world.run("batches", own.id)
+    assert world.run("batches", own.id[-8:].upper()) == world.run("batches", str(UUID(own.id)))
+    with pytest.raises(CommandError, match=r"No batch or workflow has an id that ends with 99999999\."):
+        world.run("batches", "99999999")
     with pytest.raises(CommandError, match="Cancel would take up to 2 jobs"):
         world.run("batches", own.id, "--cancel")
     assert world.run("batches", own.id, "--cancel", "--yes") == "Cancelled 2 jobs.\n"
@@ -431,7 +435,7 @@ def command_of_workflows(world: World) -> None:
     flow.enqueue()
     row = world.run("workflows", "--backend", "default").splitlines()[1].split()
     assert row[:8] == [flow.id, "nightly", "running", "2", "0", "0", "0", "2"]
-    title, _, *nodes = world.run("workflows", flow.id).splitlines()
+    title, _, *nodes = world.run("workflows", flow.id[-8:]).splitlines()
     assert title == f"Workflow {flow.id} 'nightly' is running."
     assert [line.split() for line in nodes] == [
         ["extract", "waiting", first.id],

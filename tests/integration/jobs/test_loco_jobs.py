@@ -239,7 +239,7 @@ def test_the_end_of_an_id_as_in_the_log_is_enough(queue: Queue):
     with pytest.raises(CommandError, match=r"No job has an id that ends with 99999999\.$"):
         run("cancel", "99999999")
     queue.enqueue([Job(id=f"{digit * 24}{end}", task_path="tests.app.tasks.add", backend="default") for digit in "01"])
-    with pytest.raises(CommandError, match=f"Several jobs have an id that ends with {end}, among them "):
+    with pytest.raises(CommandError, match=f"More than one job has an id that ends with {end}, such as "):
         run("cancel", end)
 
 

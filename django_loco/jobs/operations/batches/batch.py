@@ -108,12 +108,15 @@ class Batch:
         return await sync_to_async(cls.get, thread_sensitive=True)(batch_id, backend=backend)
 
     @classmethod
-    def all(cls, *, backend: str | None = None, kind: str = BATCH) -> Iterator[Self]:
-        """Yield the batches of an alias, or of all, the newest first; without counts unless they have finished."""
+    def all(cls, *, backend: str | None = None, kind: str | None = BATCH) -> Iterator[Self]:
+        """Yield the batches of an alias, or of all, the newest first; without counts unless they have finished.
+
+        With another ``kind`` the workflows, with ``None`` both.
+        """
         for alias in searched(backend):
             before = None
             while page := backend_of(alias).queue.list_batches(before=before):
-                yield from (cls._of(record) for record in page if record.kind == kind)
+                yield from (cls._of(record) for record in page if kind in (None, record.kind))
                 before = page[-1].id
 
     @classmethod
