@@ -12,9 +12,8 @@ from ...core.job import JobSummary, utcnow
 from ...jobs.presentation.age import age
 from ...log.plain_text import one_line
 from ...scheduler import ScheduleEntry
-from ...scheduler.api.control import Current, current
+from ...scheduler.api.control import Current
 from ...scheduler.job_lookup import jobs_of, tick_of
-from ...scheduler.registry import default
 from ...scheduler.triggers.trigger import last_tick
 from ..schedules import clock
 from .finding import Finding, counted, error, info, warning
@@ -41,13 +40,11 @@ class Due(NamedTuple):
 
 @project_check("Schedules", "schedules.reachable", good="The schedules can be read.")
 def reachable(site: Site) -> Iterator[Finding]:
-    """Find that the database with the schedules cannot be reached."""
-    if (name := site.schedules_database) and (trouble := site.trouble_of(name)):
-        yield error(
-            "schedules.reachable",
-            f"The schedules and pauses in DATABASES[{name!r}] cannot be read: {trouble}",
-            remedy_of(trouble, f"DATABASES[{name!r}]"),
-        )
+    """Find that the schedules in the database cannot be read."""
+    if trouble := site.schedules_trouble:
+        setting = f"DATABASES[{site.schedules_database!r}]"
+        text = f"The schedules and pauses in {setting} cannot be read: {trouble}"
+        yield error("schedules.reachable", text, remedy_of(trouble, setting))
 
 
 def _any_store_answers(site: Site) -> bool:
@@ -55,20 +52,15 @@ def _any_store_answers(site: Site) -> bool:
     return any(store.trouble is None for store in site.stores)
 
 
-def _all_are_known(site: Site) -> bool:
-    """Return whether the schedules of the database are known, if there is one."""
-    return not ((name := site.schedules_database) and site.trouble_of(name))
-
-
 def _number(site: Site) -> int:
-    return sum(1 for _ in _current(site).registry.entries())
+    return sum(1 for _ in site.schedules.registry.entries())
 
 
 @project_check(
     "Schedules",
     "schedules.scheduler",
     good="A scheduler is alive, or there are no schedules.",
-    when=lambda site: _any_store_answers(site) if _number(site) else _all_are_known(site),
+    when=lambda site: _any_store_answers(site) if _number(site) else not site.schedules_trouble,
 )
 def scheduler_alive(site: Site) -> Iterator[Finding]:
     """Find that there are schedules and no scheduler that would fire them."""
@@ -97,11 +89,11 @@ def scheduler_unseen(site: Site) -> Iterator[Finding]:  # noqa: ARG001
     "Schedules",
     "schedules.fired",
     good="The schedules that were due have fired, or there are none.",
-    when=lambda site: _any_store_answers(site) and _all_are_known(site),
+    when=lambda site: _any_store_answers(site) and not site.schedules_trouble,
 )
 def fired(site: Site) -> Iterator[Finding]:
     """Compare the last tick of each schedule with its jobs."""
-    if not (due := list(_due(site, _current(site)))):
+    if not (due := list(_due(site, site.schedules))):
         return
     missed, late = [], []
     for each in due:
@@ -116,11 +108,6 @@ def fired(site: Site) -> Iterator[Finding]:
     else:
         yield from map(_not_fired, missed[:NAMED])
     yield from (_late(entry, delay) for entry, delay in late[:NAMED])
-
-
-def _current(site: Site) -> Current:
-    name = site.schedules_database
-    return Current(default, {}) if name is None or site.trouble_of(name) else current()
 
 
 def _due(site: Site, known: Current) -> Iterator[Due]:

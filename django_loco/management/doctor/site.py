@@ -33,6 +33,8 @@ from ...queues.database.availability import is_unmigrated, migrate_remedy
 from ...queues.database.sqlite.file_path import file_of
 from ...queues.examiner import Examiner
 from ...queues.timeouts import apply_store_timeout
+from ...scheduler.api.control import Current, read_current
+from ...scheduler.registry import default
 from ...scheduler.sources.database import database_alias, has_database
 from .finding import Finding, error, info
 
@@ -226,6 +228,28 @@ class Site:
     def schedules_database(self) -> str | None:
         """The database with the schedules, if the project has one."""
         return database_alias() if has_database() else None
+
+    @property
+    def schedules(self) -> Current:
+        """The schedules; without those of a database that cannot be read."""
+        return self._read_schedules[0]
+
+    @property
+    def schedules_trouble(self) -> str:
+        """Why the schedules of the database cannot be read; an empty text if they can, or there is none."""
+        return self._read_schedules[1]
+
+    @cached_property
+    def _read_schedules(self) -> tuple[Current, str]:
+        """Read them, as a connection says little: SQLite opens the file when it is first read."""
+        name = self.schedules_database
+        trouble = self.trouble_of(name) if name else ""
+        if name and not trouble:
+            try:
+                return read_current(), ""
+            except Error as failure:
+                trouble = said_by(failure)
+        return Current(default, {}), trouble
 
     def _connected(self, database: str) -> str:
         known: Any = connections[database]  # SQLite's has a method that its base class has not

@@ -43,11 +43,17 @@ class Current(NamedTuple):
 def current() -> Current:
     """Return all schedules; without those of a database that cannot be read."""
     try:
-        stored = _read(database.ScheduleReader.read)
-    except database.MissingTable:
-        stored = database.StoredSchedules()
+        return read_current()
     except DatabaseError as error:
         logger.warning("The schedules in the database cannot be read and are ignored: %s", error)
+        return Current(default.combined_with(()), {})
+
+
+def read_current() -> Current:
+    """Return all schedules. Raises the errors of the database, unless it only lacks the tables of schedules."""
+    try:
+        stored = _read(database.ScheduleReader.read)
+    except database.MissingTable:
         stored = database.StoredSchedules()
     return Current(default.combined_with(stored.rows), stored.pauses)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
+from django.db import OperationalError
 
 from django_loco import scheduler
 from django_loco.core.job import Job, utcnow
@@ -12,6 +13,7 @@ from django_loco.management.doctor import Site, schedules
 from django_loco.queues import Queue
 from django_loco.queues.workers import Role
 from django_loco.scheduler import Registry
+from django_loco.scheduler.api.control import Current
 from django_loco.scheduler.registry import default
 from django_loco.scheduler.triggers.trigger import last_tick
 from tests.app import tasks
@@ -154,3 +156,19 @@ def test_nothing_is_said_about_schedulers_while_the_store_or_the_schedules_canno
         assert ids() == ["schedules.reachable"]
     scheduler.every(tasks.add, minutes=7, args=[1, 2], name="sync")
     assert ids() == ["schedules.reachable"]
+
+
+def test_a_database_that_is_connected_and_cannot_be_read(queue: Queue, monkeypatch):
+    """SQLite opens a file when it is first read, which then fails, as on a read-only file system."""
+
+    def unreadable() -> Current:
+        raise OperationalError("unable to open database file")
+
+    scheduler.every(tasks.add, minutes=7, args=[1, 2], name="sync")
+    monkeypatch.setattr("django_loco.management.doctor.site.read_current", unreadable)
+    assert ids("ok") == ["schedules.scheduler"], "the scheduler that is alive is known from the jobs' store"
+    trouble = found("schedules.reachable")
+    assert (trouble.level, trouble.text) == (
+        "error",
+        "The schedules and pauses in DATABASES['default'] cannot be read: unable to open database file",
+    )

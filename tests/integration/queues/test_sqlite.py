@@ -1,5 +1,6 @@
 """How SQLite is set up, and that its lock is held no longer than it must be."""
 
+import os
 import sqlite3
 import sys
 import threading
@@ -146,7 +147,7 @@ def test_whose_connections_are_set_up(settings, backend, options, databases):
     assert sqlite_connections.served() == databases
 
 
-def test_a_file_that_cannot_be_switched_is_tried_again_later(caplog, tmp_path):
+def test_a_file_that_cannot_be_switched_is_tried_again_later(caplog, tmp_path, monkeypatch):
     path = tmp_path / "busy.sqlite3"
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("CREATE TABLE t (x)")
@@ -154,7 +155,13 @@ def test_a_file_that_cannot_be_switched_is_tried_again_later(caplog, tmp_path):
         busy = connections.create_connection("default")
         busy.settings_dict = busy.settings_dict | {"NAME": str(path), "OPTIONS": {"timeout": 0}}
         busy.connect()
-        assert f"{path} could not be switched to WAL" in caplog.text
+        assert f"{path} could not be switched to WAL; it will be tried again: database is locked" in caplog.text
+        assert "Traceback" not in caplog.text
+        busy.close()
+        read_only = os.statvfs_result((*os.statvfs(tmp_path)[:8], os.ST_RDONLY, 255))
+        monkeypatch.setattr("django_loco.queues.database.sqlite.file_path.os.statvfs", lambda folder: read_only)
+        busy.connect()
+        assert "it will be tried again: its file system is read-only" in caplog.text
         busy.close()
         other.execute("ROLLBACK")
     busy.connect()

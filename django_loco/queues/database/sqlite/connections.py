@@ -17,7 +17,7 @@ from ....log.safe import get_logger
 from ... import BUILT_IN, DEFAULT
 from ...timeouts import current_store_timeout, has_store_timeout
 from .clones import clone_whole
-from .file_path import file_of
+from .file_path import file_of, is_on_read_only_system
 
 BUSY_MILLISECONDS = 20_000
 #: The level of ``PRAGMA synchronous`` at which commits do not wait for the disk.
@@ -105,10 +105,10 @@ def _switch_to_wal(connection: Any) -> None:
     """Switch the file to WAL, permanently. This needs a moment in which no other process uses the file."""
     try:
         connection.connection.execute("PRAGMA journal_mode = WAL")
-    except connection.Database.OperationalError:
-        logger.warning(
-            "%s could not be switched to WAL; it will be tried again", connection.settings_dict["NAME"], exc_info=True
-        )
+    except connection.Database.OperationalError as error:
+        reason = "its file system is read-only" if is_on_read_only_system(file_of(connection)) else error
+        name = connection.settings_dict["NAME"]
+        logger.warning("%s could not be switched to WAL; it will be tried again: %s", name, reason)
     except connection.Database.DatabaseError as error:  # it is another file, as the next statement says, too
         logger.debug("%s cannot be switched to WAL: %s", connection.settings_dict["NAME"], error)
 
