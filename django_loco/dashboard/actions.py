@@ -19,6 +19,7 @@ from ..models import LocoWorker
 from ..queues.timeouts import store_timeout
 from .access import PAUSE, VIEW_JOB, VIEW_WORKER, refusal, refused, untold
 from .frame import sentence
+from .links import page_url
 from .live import STORE_SECONDS
 from .pausing import Pausing
 from .posted import posted
@@ -45,6 +46,14 @@ def pause(request: HttpRequest) -> HttpResponseBase:
         return untold(refused(str(error), HTTPStatus.SERVICE_UNAVAILABLE))
     log(request, LocoWorker(id=str(pausing)), _("Paused.") if name == "pause" else _("Resumed."))
     return HttpResponseRedirect(back(request))
+
+
+def not_done(request: HttpRequest, text: str, status: int, *, entry: str, address: str = "") -> HttpResponseBase:
+    """Return a page that says why nothing was done, with a link back: see ``back``.
+
+    Without one of the form it leads to ``address``, or to the page of ``entry``.
+    """
+    return sentence(request, text, entry=entry, status=status, back=back(request, address or page_url(entry)))
 
 
 def back(request: HttpRequest, otherwise: str | None = None) -> str:

@@ -20,8 +20,7 @@ from ....log.plain_text import one_line
 from ....models import LocoWorker
 from ....queues.timeouts import store_timeout
 from ...access import CHANGE_LIMIT, VIEW_JOB, refused
-from ...actions import log
-from ...frame import sentence
+from ...actions import log, not_done
 from ...links import page_url
 from ...live import STORE_SECONDS
 from ...posted import posted
@@ -48,11 +47,11 @@ def change_limit(request: HttpRequest) -> HttpResponseBase:
                 note = _reset(alias, name)
     except jobs.InvalidState as error:
         forget()
-        return _said(request, str(error), HTTPStatus.CONFLICT)
+        return not_done(request, str(error), HTTPStatus.CONFLICT, entry="limits")
     except (ValueError, TypeError, RecursionError) as error:  # the last for JSON that is nested too deeply
-        return _said(request, str(error), HTTPStatus.BAD_REQUEST)
+        return not_done(request, str(error), HTTPStatus.BAD_REQUEST, entry="limits")
     except UNAVAILABLE as error:
-        return _said(request, str(error), HTTPStatus.SERVICE_UNAVAILABLE)
+        return not_done(request, str(error), HTTPStatus.SERVICE_UNAVAILABLE, entry="limits")
     forget()
     log(request, LocoWorker(id=f"{alias}: limit {name}"), note)
     messages.success(request, f"{one_line(name)}: {note}", fail_silently=True)
@@ -91,8 +90,3 @@ def _change(alias: str, name: str, given: dict[str, Any], shown: str) -> str:
 def _reset(alias: str, name: str) -> str:
     jobs.reset_limit(name, backend=alias)
     return "Reset to what LOCO['LIMITS'] declares."
-
-
-def _said(request: HttpRequest, text: str, status: int) -> HttpResponseBase:
-    """Return a page that says why nothing was changed, with a link back."""
-    return sentence(request, text, entry="limits", status=status, back=page_url("limits"))

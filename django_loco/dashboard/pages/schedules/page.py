@@ -15,8 +15,7 @@ from ....models import Schedule, ScheduleState
 from ....queues.timeouts import store_timeout
 from ....scheduler.api.operating import ACTIONS
 from ...access import CHANGE_SCHEDULE, VIEW_SCHEDULE
-from ...actions import back, log
-from ...frame import sentence
+from ...actions import back, log, not_done
 from ...links import page_url
 from ...live import STORE_SECONDS, LivePage
 from ...posted import posted
@@ -79,24 +78,24 @@ def act(request: HttpRequest) -> HttpResponseBase:
     """Run, pause or resume a schedule: a field of ``ACTIONS`` is its name."""
     word = next((word for word in ACTIONS if word in request.POST), "")
     if not word:
-        return _said(request, "Name a schedule by one of the fields " + ", ".join(ACTIONS), HTTPStatus.BAD_REQUEST)
+        return not_done(
+            request,
+            "Name a schedule by one of the fields " + ", ".join(ACTIONS),
+            HTTPStatus.BAD_REQUEST,
+            entry="schedules",
+        )
     name = request.POST[word]
     try:
         with store_timeout(STORE_SECONDS):
             note = ACTIONS[word](name, request.user.get_username())
         forget_jobs()
     except (LocoConfigurationError, ValueError, DataError) as error:  # such as a NUL in the name
-        return _said(request, str(error), HTTPStatus.BAD_REQUEST)
+        return not_done(request, str(error), HTTPStatus.BAD_REQUEST, entry="schedules")
     except (QueueError, DatabaseError) as error:
-        return _said(request, str(error), HTTPStatus.SERVICE_UNAVAILABLE)
+        return not_done(request, str(error), HTTPStatus.SERVICE_UNAVAILABLE, entry="schedules")
     log(request, Schedule.objects.filter(name=name).only("pk", "name").first() or ScheduleState(name=name), note)
     _say(request, f"{name}: {note}")
     return HttpResponseRedirect(back(request, page_url("schedules")))
-
-
-def _said(request: HttpRequest, text: str, status: int) -> HttpResponseBase:
-    """Return a page that says why nothing was done, with a link back."""
-    return sentence(request, text, entry="schedules", status=status, back=back(request, page_url("schedules")))
 
 
 def _say(request: HttpRequest, text: str) -> None:

@@ -17,8 +17,7 @@ from ....jobs.page_parts.available import UNAVAILABLE
 from ....models import LocoWorker
 from ....queues.timeouts import store_timeout
 from ...access import CONTROL, VIEW_WORKER
-from ...actions import back, log
-from ...frame import sentence
+from ...actions import back, log, not_done
 from ...links import page_url
 from ...live import STORE_SECONDS, LivePage
 from ...posted import posted
@@ -68,17 +67,14 @@ def tell(request: HttpRequest) -> HttpResponseBase:
         with store_timeout(STORE_SECONDS):
             action(worker_id, backend=alias)
     except KeyError:
-        return _said(request, "Name a worker by one of the fields " + ", ".join(BUTTONS), HTTPStatus.BAD_REQUEST)
+        return not_done(
+            request, "Name a worker by one of the fields " + ", ".join(BUTTONS), HTTPStatus.BAD_REQUEST, entry="workers"
+        )
     except jobs.InvalidState as error:
-        return _said(request, str(error), HTTPStatus.CONFLICT)
+        return not_done(request, str(error), HTTPStatus.CONFLICT, entry="workers")
     except (ValueError, TypeError, RecursionError) as error:  # the last for JSON that is nested too deeply
-        return _said(request, str(error), HTTPStatus.BAD_REQUEST)
+        return not_done(request, str(error), HTTPStatus.BAD_REQUEST, entry="workers")
     except UNAVAILABLE as error:
-        return _said(request, str(error), HTTPStatus.SERVICE_UNAVAILABLE)
+        return not_done(request, str(error), HTTPStatus.SERVICE_UNAVAILABLE, entry="workers")
     log(request, LocoWorker(id=f"{alias}: {worker_id}"), str(text))
     return HttpResponseRedirect(back(request, page_url("workers")))
-
-
-def _said(request: HttpRequest, text: str, status: int) -> HttpResponseBase:
-    """Return a page that says why nothing was done, with a link back."""
-    return sentence(request, text, entry="workers", status=status, back=back(request, page_url("workers")))

@@ -22,9 +22,8 @@ from ....log.plain_text import one_line
 from ....models import LocoJob
 from ....queues.records.batches import WORKFLOW, BatchRecord
 from ...access import VIEW_JOB, refusal
-from ...actions import log
-from ...frame import sentence
-from ...links import batch_url, page_url
+from ...actions import log, not_done
+from ...links import batch_url
 from ...posted import posted
 from ...recent import forget_jobs
 from .page import record_of
@@ -37,7 +36,8 @@ def act_on_workflow(request: HttpRequest, batch_id: str) -> HttpResponseBase:
     """Do what the field ``do`` says: ``cancel`` or ``retry``."""
     name = request.POST.get("do", "")
     if name not in NAMES:
-        return _said(request, _("Choose an action first. Nothing was changed."), HTTPStatus.BAD_REQUEST, batch_id)
+        text = _("Choose an action first. Nothing was changed.")
+        return not_done(request, text, HTTPStatus.BAD_REQUEST, entry="workflows", address=batch_url(batch_id))
     if answer := refusal(request, OPERATIONS[name].permission):
         return answer
     try:
@@ -48,7 +48,8 @@ def act_on_workflow(request: HttpRequest, batch_id: str) -> HttpResponseBase:
         text, status = str(error), HTTPStatus.SERVICE_UNAVAILABLE
     except REFUSED as error:
         text, status = str(error), HTTPStatus.CONFLICT
-    return _said(request, text, status, "" if status == HTTPStatus.NOT_FOUND else batch_id)
+    address = "" if status == HTTPStatus.NOT_FOUND else batch_url(batch_id)
+    return not_done(request, text, status, entry="workflows", address=address)
 
 
 def _operated(request: HttpRequest, name: str, record: BatchRecord) -> HttpResponseBase:
@@ -87,8 +88,3 @@ def _do(name: str, record: BatchRecord, by: str) -> int:
     kind = Workflow if record.kind == WORKFLOW else Batch
     found = kind.get(record.id, backend=record.backend)
     return found.cancel(by=by) if name == "cancel" else found.retry()
-
-
-def _said(request: HttpRequest, text: str, status: int, batch_id: str) -> HttpResponseBase:
-    back = batch_url(batch_id) if batch_id else page_url("workflows")
-    return sentence(request, text, entry="workflows", status=status, back=back)
