@@ -21,7 +21,7 @@ from ..exceptions import LocoConfigurationError, QueueError
 from ..log.safe import get_logger
 from ..models import Schedule, ScheduleState
 from ..scheduler.api.control import current
-from ..scheduler.api.operating import ACTIONS
+from ..scheduler.api.operating import ACTIONS, operate
 from ..scheduler.api.row_validation import preview_entry
 from ..scheduler.entry import ScheduleEntry
 from ..scheduler.options import SECTIONS
@@ -199,7 +199,7 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def _act(self, request: HttpRequest, word: str, names: list[str]) -> None:
         for name in names:
             try:
-                note = ACTIONS[word](name, request.user.get_username())
+                note = operate(word, name, user=request.user.get_username())
             except (LocoConfigurationError, QueueError) as error:
                 text = _("Schedule %(name)s: %(error)s") % {"name": repr(name), "error": error}
                 self.message_user(request, text, messages.ERROR)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from typing import Final
 
 from django.conf import settings
 
@@ -11,30 +11,23 @@ from ..entry import Problem, ScheduleEntry
 from ..sources.targets import COMMAND, SHELL
 from .control import pause, resume, run
 
-#: Takes the name of a schedule and the name of the user; returns a note for the history.
-Action = Callable[[str, str], str]
+#: The actions on a schedule of any source: the names of their buttons.
+ACTIONS: Final = ("pause", "resume", "run")
 
 
-def pause_by(name: str, user: str) -> str:
-    """Pause a schedule; return a note for the history."""
-    pause(name, by=user)
-    return "paused."
+def operate(action: str, name: str, *, user: str) -> str:
+    """Do one of ``ACTIONS`` with a schedule; return a note for the history, where ``user`` is named as well.
 
-
-def resume_by(name: str, user: str) -> str:  # noqa: ARG001 - as ``pause_by``
-    """Resume a schedule; return a note for the history."""
-    resume(name)
-    return "runs again."
-
-
-def run_by(name: str, user: str) -> str:  # noqa: ARG001 - as ``pause_by``
-    """Run a schedule now; return a note for the history."""
+    Raises ``LocoConfigurationError`` and ``QueueError``.
+    """
+    match action:
+        case "pause":
+            pause(name, by=user)
+            return "paused."
+        case "resume":
+            resume(name)
+            return "runs again."
     return f"run now, as job {run(name).id}."
-
-
-#: The actions on a schedule of any source, by the names of their buttons. They raise ``LocoConfigurationError`` and
-#: ``QueueError``.
-ACTIONS: Mapping[str, Action] = {"pause": pause_by, "resume": resume_by, "run": run_by}
 
 
 def name_of(item: ScheduleEntry | Problem) -> str:

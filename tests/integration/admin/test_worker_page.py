@@ -14,7 +14,7 @@ from django_loco.core.job import utcnow
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import queue_for
 from django_loco.queues.workers import WorkerInfo
-from django_loco.scheduler.api.operating import ACTIONS
+from django_loco.scheduler.api import operating
 
 from .conftest import JOBS, WORKERS, text
 
@@ -64,7 +64,7 @@ def test_a_refusal_by_a_store_does_not_break_the_transaction_of_the_request(clie
 
     for each in ("pause", "resume", "get"):
         monkeypatch.setattr(type(queue), each, refused)
-    monkeypatch.setitem(ACTIONS, "resume", refused)
+    monkeypatch.setattr(operating, "resume", refused)
     form = {"queue": "emails", "operation": "retry", "job": "0" * 32, "resume": "nightly"}
     assert "The store is away." in text(client.post(address, form, follow=True))
     assert answers

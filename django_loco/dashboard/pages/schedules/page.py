@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from ....exceptions import LocoConfigurationError, QueueError, QueueUnavailable
 from ....models import Schedule, ScheduleState
 from ....queues.timeouts import store_timeout
-from ....scheduler.api.operating import ACTIONS
+from ....scheduler.api.operating import ACTIONS, operate
 from ...access import CHANGE_SCHEDULE, VIEW_SCHEDULE
 from ...actions import back, log, not_done
 from ...links import page_url
@@ -87,7 +87,7 @@ def act(request: HttpRequest) -> HttpResponseBase:
     name = request.POST[word]
     try:
         with store_timeout(STORE_SECONDS):
-            note = ACTIONS[word](name, request.user.get_username())
+            note = operate(word, name, user=request.user.get_username())
         forget_jobs()
     except (LocoConfigurationError, ValueError, DataError) as error:  # such as a NUL in the name
         return not_done(request, str(error), HTTPStatus.BAD_REQUEST, entry="schedules")
