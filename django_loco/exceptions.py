@@ -302,5 +302,5 @@ def _moment_of(until: object) -> datetime:
     if timezone.is_naive(until):
         if settings.USE_TZ:
             raise ValueError(f"Snooze(until=...) takes an aware datetime, such as timezone.now() gives, not {until}.")
-        until = timezone.make_aware(until)
+        until = timezone.make_aware(until, timezone.get_default_timezone())
     return until

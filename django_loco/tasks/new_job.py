@@ -18,7 +18,7 @@ from django.utils import timezone
 from ..carry import captured
 from ..conf import loco_settings
 from ..core.compat import BaseTaskBackend, InvalidTask, Task
-from ..core.job import CARRY, PARENT, REQUEST, RERUN, RETENTION, Job, utcnow
+from ..core.job import CARRY, PARENT, REQUEST, RERUN, RETENTION, Job, aware, utcnow
 from ..core.serialization import encode_call, encode_exact, require_result_size
 from ..core.uniqueness import rule_of
 from ..core.validation import FIRST_YEAR, LAST_YEAR, NAME_REQUIREMENT, is_name, is_number, retention_by_end, short
@@ -106,7 +106,7 @@ class JobTemplate:
             "queue_name": task.queue_name,
             "priority": int(task.priority),
             "is_async": inspect.iscoroutinefunction(task.func),
-            "run_after": _aware(task.run_after),
+            "run_after": task.run_after and aware(task.run_after),
             "tags": tuple(merged_option(task, "tags") or ()),
             "metadata": _metadata(task),
         }
@@ -228,7 +228,7 @@ def _expiry(job: Job, expires: float | timedelta | datetime) -> datetime:
     if isinstance(expires, datetime):
         if settings.USE_TZ and timezone.is_naive(expires):
             raise InvalidTask(f"expires is {expires}; it must be an aware datetime.")
-        moment = timezone.make_aware(expires) if timezone.is_naive(expires) else expires
+        moment = aware(expires)
     else:
         moment = job.enqueued_at + (expires if isinstance(expires, timedelta) else timedelta(seconds=expires))
     if moment.year > LAST_YEAR:
@@ -237,8 +237,3 @@ def _expiry(job: Job, expires: float | timedelta | datetime) -> datetime:
         due = "run_after, when the job may run" if job.run_after else "now"
         raise InvalidTask(f"expires is {short(expires)}: the job would expire at {moment}, and not after {due}.")
     return moment
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    """Return an aware datetime. A project without ``USE_TZ`` passes naive local ones."""
-    return timezone.make_aware(moment) if moment is not None and timezone.is_naive(moment) else moment

@@ -265,7 +265,7 @@ def _local(moment: datetime | None) -> datetime | None:
     """Return a time of a job, which is in UTC, as the project expects it: without ``USE_TZ`` naive and local."""
     if moment is None or settings.USE_TZ:
         return moment
-    return timezone.make_naive(moment)
+    return timezone.make_naive(moment, timezone.get_default_timezone())
 
 
 def _as_enqueued(task: Task[..., Any], job: Job) -> Task[..., Any]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar, dataclass_transform
 
+from django.utils import timezone
+
 from .. import test_environment
 from ..compat import TaskError, TaskResultStatus
 
@@ -47,6 +49,14 @@ def utcnow() -> datetime:
     """Return the time now, aware and in UTC regardless of ``USE_TZ``, like all times of a job."""
     now, shift = datetime.now(UTC), test_environment.clock_shift
     return now if shift is None else now + shift
+
+
+def aware(moment: datetime) -> datetime:
+    """Return ``moment`` in the time zone of the site if it has none: without ``USE_TZ`` code and databases have such.
+
+    It is not the zone of the reader of a page, which may be another one.
+    """
+    return timezone.make_aware(moment, timezone.get_default_timezone()) if timezone.is_naive(moment) else moment
 
 
 def new_id() -> str:

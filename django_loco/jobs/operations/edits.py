@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.utils import timezone
-
 from ...conf import loco_settings
-from ...core.job import Job, utcnow
+from ...core.job import Job, aware, utcnow
 from ...core.serialization import decode_call, encode_call
 from ...core.task_options import STORED_OPTIONS
 from ...core.validation import FIRST_YEAR, LAST_YEAR, NAME_REQUIREMENT, did_you_mean, is_name, is_whole, short
@@ -104,8 +102,7 @@ def update_of(
 
 def _moment(name: str, given: datetime | timedelta) -> datetime:
     try:
-        moment = utcnow() + given if isinstance(given, timedelta) else given
-        moment = timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+        moment = utcnow() + given if isinstance(given, timedelta) else aware(given)
         if FIRST_YEAR <= moment.year <= LAST_YEAR:
             return moment
     except (OverflowError, AttributeError, TypeError):

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ...conf import loco_settings
-from ...core.job import FOREVER, RETENTION, SUCCESSFUL, Job, pending_wait, utcnow
+from ...core.job import FOREVER, RETENTION, SUCCESSFUL, Job, aware, pending_wait, utcnow
 from ...core.job.ageing import aged_priority
 from ...core.job.limits import keys_of, name_of
 from ...core.job.retention import kept_until
@@ -140,14 +140,9 @@ def entries_of(job: Job) -> list[tuple[datetime, str]]:
     content_type = types.objects.get_for_model(LocoJob, for_concrete_model=False)
     found = entries.objects.filter(content_type=content_type, object_id=job.id).select_related("user")
     return [
-        (_aware(entry.action_time), plain(f"{entry.user}: {entry.get_change_message()}"))
+        (aware(entry.action_time), plain(f"{entry.user}: {entry.get_change_message()}"))
         for entry in found.order_by("-action_time")[:MOST_ENTRIES]
     ]
-
-
-def _aware(moment: datetime) -> datetime:
-    """Return a time of the database, which is naive without ``USE_TZ``."""
-    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
 
 
 def _facts(job: Job, links: JobLinks) -> Iterator[Fact]:

@@ -14,7 +14,7 @@ from django.db import DatabaseError, connections, router
 from django.db.models import Q
 from django.utils import timezone
 
-from ...core.job import utcnow
+from ...core.job import aware, utcnow
 from ...exceptions import LocoConfigurationError
 from ...log.safe import get_logger
 from ..entry import Problem, ScheduleEntry, SourceLocation
@@ -202,11 +202,6 @@ def item_of(row: Row) -> dict[str, Any]:
         for key in COLUMNS
         if row[key] not in (None, "", [], {}, OPTIONS[key].default)
     }
-
-
-def aware(moment: datetime) -> datetime:
-    """Return ``moment`` with the time zone of the site if it has none, as without ``USE_TZ``."""
-    return timezone.make_aware(moment, timezone.get_default_timezone()) if timezone.is_naive(moment) else moment
 
 
 def pauses() -> dict[str, Pause]:

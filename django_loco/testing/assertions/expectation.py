@@ -13,6 +13,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from ...core.compat import Task, TaskResult
+from ...core.job import aware
 from ...core.serialization import decode_call, encode_call
 from ...core.validation import short
 from ...exceptions import InvalidArguments, LocoConfigurationError
@@ -119,8 +120,8 @@ class Expectation:
             return actual is wanted
         if isinstance(wanted, timedelta):
             assert result.enqueued_at is not None  # noqa: S101 - it is in a queue
-            return _aware(actual) - _aware(result.enqueued_at) == wanted
-        return abs(_aware(actual) - _aware(wanted)) <= TOLERANCE
+            return aware(actual) - aware(result.enqueued_at) == wanted
+        return abs(aware(actual) - aware(wanted)) <= TOLERANCE
 
 
 def by_name(task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, is_partial: bool = False) -> Any:
@@ -195,10 +196,6 @@ def _require_time(run_after: object) -> None:
         raise LocoConfigurationError(
             f"run_after is {short(run_after)}; it must be a timedelta, an aware datetime or None."
         )
-
-
-def _aware(moment: datetime) -> datetime:
-    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
 
 
 def _time_text(moment: datetime | timedelta | AnyTime | None) -> str:

@@ -406,7 +406,8 @@ class Attempt:
         # Django's own backends change their frozen results in the same way.
         change = partial(object.__setattr__, self.result)
         change("status", outcome.status)
-        change("finished_at", outcome.at if settings.USE_TZ else timezone.make_naive(outcome.at))
+        at = outcome.at if settings.USE_TZ else timezone.make_naive(outcome.at, timezone.get_default_timezone())
+        change("finished_at", at)
         if outcome.error is not None:
             change("errors", [*self.result.errors, outcome.error])
         if outcome.return_value not in (None, "null"):
