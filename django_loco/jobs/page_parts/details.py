@@ -27,7 +27,7 @@ from ..presentation.logs import logs_of
 from ..presentation.numbers import number_text
 from ..presentation.progress import JobProgress, progress_of
 from ..presentation.reason import Reason
-from ..presentation.shown import shown_traceback
+from ..presentation.shown import shown_traceback, summary_of
 from ..presentation.why import why
 from ..stores import aliases, backend_of
 from .addresses import JobLinks, word
@@ -69,7 +69,7 @@ class ShownError:
     number: int
     kind: str
     summary: str
-    """The last line of its traceback."""
+    """Its class, and the first line of its message."""
 
     traceback: str
 
@@ -271,6 +271,6 @@ def _error(number: int, error: Any) -> ShownError:
     return ShownError(
         number=number,
         kind=one_line(error.exception_class_path),
-        summary=one_line(traceback.rpartition("\n")[2])[:200],
+        summary=summary_of(error),
         traceback=plain(cut(traceback, MOST_BYTES, _("a page shows no more"))),
     )

@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from ...conf import loco_settings
+from ...core.compat import TaskError
 from ...core.job import CARRY, FOREVER, RETENTION, SUCCESSFUL, Job
 from ...core.job.ageing import aged_priority
 from ...core.job.retention import kept_until
 from ...core.serialization import decode, decode_call
 from ...core.validation import FOR_EVER
+from ...log.plain_text import one_line
 from ...log.redaction import MARK, shown_value
 from ...queues.unreadable import NOT_OURS
 from ..operations.workflows.nodes import waits_for_nodes
@@ -23,6 +25,8 @@ from .progress import progress_of
 
 #: Stands for JSON that cannot be read.
 BROKEN = "(unreadable)"
+#: The number of characters of the message of an error that are shown in a line, and compared.
+MOST_MESSAGE = 300
 #: A frame in the text of a traceback that belongs to the worker: its line, and the indented lines of code below it.
 _WORKER_FRAME = re.compile(
     r'^  File "[^"\n]*[/\\]django_loco[/\\]worker[/\\][^"\n]*", line .*\n(?:    .*\n)*', re.MULTILINE
@@ -96,6 +100,28 @@ def shown_arguments(
 def shown_traceback(traceback: str) -> str:
     """Return the text of a traceback without the frames of the worker, which called the task."""
     return _WORKER_FRAME.sub("", traceback)
+
+
+def summary_of(error: TaskError) -> str:
+    """Return the class of ``error`` and the first line of its message, in one line."""
+    path = error.exception_class_path.removeprefix("builtins.")
+    message = message_of(error)
+    return one_line(f"{path}: {message}" if message else path)
+
+
+def message_of(error: TaskError) -> str:
+    """Return the first line of the message of ``error``, without the name of its class; empty if it has none.
+
+    It is not the last line of the traceback: databases add lines of details, and ``add_note`` adds notes.
+    """
+    path = error.exception_class_path
+    names = {path, path.removeprefix("builtins."), path.rpartition(".")[2]}
+    lines = error.traceback.strip().splitlines()
+    for line in reversed(lines):
+        name, colon, text = line.strip(" |").partition(":")
+        if name in names:
+            return text.strip()[:MOST_MESSAGE] if colon else ""
+    return lines[-1].strip()[:MOST_MESSAGE] if lines else ""
 
 
 def _waits(job: Job) -> dict[str, Any]:

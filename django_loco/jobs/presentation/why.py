@@ -14,6 +14,7 @@ from ...core.job import FOREVER, READY, Job, pending_waits, utcnow
 from ...core.job.ageing import aged_priority
 from ...core.job.retention import kept_until
 from ...core.job.waits import Wait
+from ...log.plain_text import one_line
 from ...queues import Queue
 from ...queues.records.pauses import is_paused
 from ...queues.workers import WorkerInfo
@@ -28,6 +29,7 @@ from .nodes import waiting_reason
 from .numbers import number_text
 from .progress import progress_of
 from .reason import Reason
+from .shown import summary_of
 
 
 def why(which: JobReference, /, *, backend: str | None = None) -> list[Reason]:
@@ -112,13 +114,13 @@ def _reasons(job: Job, queue: Queue, now: datetime) -> Iterator[Reason]:
 def _pauses(job: Job, queue: Queue) -> Iterator[Reason]:
     if job.queue_name in queue.paused():
         text = _("Its queue %(queue)s is paused.") % {"queue": repr(job.queue_name)}
-        yield Reason("paused", text, f"loco_jobs resume {job.queue_name}")
+        yield Reason("paused", text, f"loco_jobs resume {one_line(job.queue_name)}")
     for kind, name in sorted(pause for pause in queue.paused_jobs() if is_paused(job, [pause])):
         text = _("Its task %(name)s is paused.") if kind == "task" else _("Its tag %(name)s is paused.")
         yield Reason(
             f"{kind} paused",
-            text % {"name": name if kind == "task" else repr(name)},
-            f"loco_jobs resume --{kind} {shlex.quote(name)}",
+            text % {"name": one_line(name) if kind == "task" else repr(name)},
+            f"loco_jobs resume --{kind} {one_line(shlex.quote(name))}",
         )
     yield from limits_in_the_way(job, queue)
 
@@ -131,7 +133,10 @@ def limits_in_the_way(job: Job, queue: Queue) -> Iterator[Reason]:
 
 def _pending(job: Job, wait: Wait) -> Reason:
     """Return what ``job`` sleeps or waits for."""
-    names = {"name": f"{wait.name:.100}", "time": "" if wait.until is None else f"{wait.until:%Y-%m-%d %H:%M:%S %Z}"}
+    names = {
+        "name": one_line(f"{wait.name:.100}"),
+        "time": "" if wait.until is None else f"{wait.until:%Y-%m-%d %H:%M:%S %Z}",
+    }
     if not wait.is_signal:
         return Reason("sleeping", _("It sleeps until %(time)s (step %(name)s).") % names)
     return Reason(
@@ -139,7 +144,7 @@ def _pending(job: Job, wait: Wait) -> Reason:
         _("It waits for the signal %(name)s, however long that takes.") % names
         if wait.until is None
         else _("It waits for the signal %(name)s until %(time)s.") % names,
-        _("To send it: %(command)s") % {"command": f"loco_jobs signal {job.id} {shlex.quote(wait.name)}"},
+        _("To send it: %(command)s") % {"command": f"loco_jobs signal {job.id} {one_line(shlex.quote(wait.name))}"},
     )
 
 
@@ -157,7 +162,7 @@ def _put_off(job: Job, due: datetime, now: datetime) -> Reason:
         return Reason("put off", f"{text} {before}")
     if not job.errors:
         return Reason("scheduled", text)
-    before = _("It has been tried before; the last error was %(error)s") % {"error": _last_line(job)}
+    before = _("It has been tried before; the last error was %(error)s") % {"error": _last_error(job)}
     remedy = _("To run it now: %(command)s") % {"command": f"loco_jobs update {job.id} --run-after now"}
     return Reason("retrying", f"{text} {before}", remedy)
 
@@ -197,18 +202,19 @@ def missing_workers(job: Job, workers: Sequence[WorkerInfo]) -> Iterator[Reason]
 
 def _filters(job: Job) -> Iterator[tuple[str, str, str, Callable[[WorkerInfo], bool]]]:
     name, tags = job.queue_name, set(job.tags)
+    shown_tags = [*map(one_line, sorted(tags))]
     yield (
         "no worker for its queue",
         _("No living worker takes jobs of the queue %(queue)s.") % {"queue": repr(name)},
-        _("Start one without --queues, or with --queues %(queue)s.") % {"queue": name},
+        _("Start one without --queues, or with --queues %(queue)s.") % {"queue": one_line(name)},
         lambda worker: worker.serves(name),
     )
     yield (
         "no worker for its tags",
-        _("No living worker takes jobs with the tags %(tags)s.") % {"tags": ", ".join(sorted(tags))}
+        _("No living worker takes jobs with the tags %(tags)s.") % {"tags": ", ".join(shown_tags)}
         if tags
         else _("No living worker takes jobs with no tags."),
-        _("Start one without --tags, or with --tags %(tag)s.") % {"tag": min(tags)}
+        _("Start one without --tags, or with --tags %(tag)s.") % {"tag": shown_tags[0]}
         if tags
         else _("Start one without --tags."),
         lambda worker: worker.tags is None or (not tags if not worker.tags else not tags.isdisjoint(worker.tags)),
@@ -233,7 +239,7 @@ def _running(job: Job) -> Reason:
     worker = workers.get(job.worker_id or "")
     since = job.last_attempted_at
     text = _("The worker %(worker)s runs it since %(time)s.") if since else _("The worker %(worker)s runs it.")
-    text %= {"worker": job.worker_id, "time": _time(since)}
+    text %= {"worker": one_line(job.worker_id), "time": _time(since)}
     if progress := progress_of(job):
         text = f"{text} {_('It has done %(progress)s.') % {'progress': progress}}"
     if worker is None or worker.is_alive:
@@ -260,14 +266,14 @@ def _failed(job: Job) -> Reason:
         else _("When the cause is mended: %(command)s")
     )
     remedy %= {"holder": holder.id if holder else "", "command": f"loco_jobs retry {job.id}"}
-    return Reason("failed", text % {"count": attempts, "error": _last_line(job)}, remedy)
+    return Reason("failed", text % {"count": attempts, "error": _last_error(job)}, remedy)
 
 
 def _cancelled(job: Job) -> Reason:
     target = ends_of(job)[1]
     if target and is_gone(job, target):
         there = _("See it there: %(command)s") % {"command": f"loco_jobs show {job.id} --backend {target}"}
-        return Reason("cancelled", _last_line(job), there)
+        return Reason("cancelled", _last_error(job), there)
     holder = other_holder(job)
     remedy = (
         _("To run it all the same (and job %(holder)s, which has its unique key, has ended): %(command)s")
@@ -275,7 +281,7 @@ def _cancelled(job: Job) -> Reason:
         else _("To run it all the same: %(command)s")
     )
     remedy %= {"holder": holder.id if holder else "", "command": f"loco_jobs retry {job.id}"}
-    return Reason("cancelled", _last_line(job), remedy)
+    return Reason("cancelled", _last_error(job), remedy)
 
 
 def _done(job: Job) -> Reason:
@@ -289,8 +295,8 @@ def _time(moment: datetime | None) -> str:
     return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S %Z}"
 
 
-def _last_line(job: Job) -> str:
-    return job.errors[-1].traceback.strip().rpartition("\n")[2] if job.errors else _("no error is stored.")
+def _last_error(job: Job) -> str:
+    return summary_of(job.errors[-1]) if job.errors else _("no error is stored.")
 
 
 _ENDS: dict[str, Callable[[Job], Reason]] = {

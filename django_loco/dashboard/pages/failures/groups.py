@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from .... import jobs
 from ....core.job import Job, utcnow
 from ....jobs.page_parts.scope import Scope
+from ....jobs.presentation.shown import message_of
 from ...recent import Recent
-from .messages import message_of, normalized
+from .messages import normalized
 
 #: The failed jobs that are read, the newest first.
 WINDOW = 1_000

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import re
 
-from ....core.compat import TaskError
-
-#: The number of characters of a message that are compared, and shown.
-MOST = 300
 #: The parts of a message that differ from job to job, each with its replacement. The first that matches is taken.
 _VARYING = re.compile(
     r"(?P<uuid>\b[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b)"
@@ -18,18 +14,6 @@ _VARYING = re.compile(
     re.IGNORECASE,
 )
 _MARKS = {"uuid": "UUID", "double": '"…"', "single": "'…'", "hex": "HEX", "number": "#"}
-
-
-def message_of(error: TaskError) -> str:
-    """Return the first line of the message of ``error``, without the name of its class; empty if it has none."""
-    path = error.exception_class_path
-    names = {path, path.removeprefix("builtins."), path.rpartition(".")[2]}
-    lines = error.traceback.strip().splitlines()
-    for line in reversed(lines):
-        name, colon, text = line.strip(" |").partition(":")
-        if name in names:
-            return text.strip()[:MOST] if colon else ""
-    return lines[-1].strip()[:MOST] if lines else ""
 
 
 def normalized(message: str) -> str:

@@ -14,6 +14,7 @@ from ....jobs.page_parts.available import UNAVAILABLE
 from ....jobs.page_parts.operations import OPERATIONS, ChosenJobs, permitted
 from ....jobs.page_parts.scope import Scope, scope_of
 from ....jobs.presentation.numbers import number_text
+from ....jobs.presentation.shown import message_of
 from ....log.plain_text import one_line
 from ...access import VIEW_JOB, refusal
 from ...actions import back
@@ -24,7 +25,6 @@ from ...live import LivePage
 from ...posted import posted
 from ..jobs.operate import DashboardOperatePage
 from .groups import DEFAULT, PERIODS, WINDOW, FailureGroup, Failures, failures_in, read
-from .messages import message_of
 
 #: The number of groups that are shown, and of the tasks of one.
 MOST, TASKS = 50, 3

@@ -12,6 +12,7 @@ from ....core.job import Job
 from ....jobs.page_parts.scope import BY_QUEUE, Scope
 from ....jobs.presentation.numbers import number_text
 from ....jobs.presentation.rates import WRITTEN_AFTER_MINUTES
+from ....jobs.presentation.shown import summary_of
 from ....log.plain_text import one_line
 from ...charts.activity import RANGES, Range, releases
 from ...charts.chart import chart, clock_of, sparkline, top_of
@@ -123,14 +124,12 @@ def _worker(worker: jobs.AliasWorker) -> dict[str, Any]:
 
 
 def _failure(job: Job) -> dict[str, Any]:
-    error = job.errors[-1] if job.errors else None
-    last = error.traceback.strip().rpartition("\n")[2] if error else ""
     return {
         "id": f"failure-{job.id}",
         "url": job_url(job.id),
         "task": one_line(job.task_path),
         "queue": one_line(job.queue_name),
-        "text": one_line(last.removeprefix("builtins."))[:MOST_TEXT],
+        "text": summary_of(job.errors[-1])[:MOST_TEXT] if job.errors else "",
         "at": job.finished_at,
     }
 

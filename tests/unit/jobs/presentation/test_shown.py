@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from django_loco import jobs
+from django_loco.core.compat import TaskError
 from django_loco.core.job import Job, utcnow
-from django_loco.jobs.presentation.shown import BROKEN, shown_arguments, shown_traceback
+from django_loco.jobs.presentation.shown import BROKEN, message_of, shown_arguments, shown_traceback, summary_of
 from django_loco.log.redaction import MARK
 
 
@@ -85,3 +86,36 @@ def test_a_traceback_begins_in_the_task():
     assert "begin()" not in shown
     assert shown.endswith("ValueError: no user\n  of several lines\n")
     assert shown_traceback("ValueError: no frames\n") == "ValueError: no frames\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "traceback", "message"),
+    [
+        ("builtins.ValueError", 'Traceback\n  File "a"\nValueError: no price\nin line two\n', "no price"),
+        ("shop.NoPrice", "shop.NoPrice: of 7\n", "of 7"),
+        ("shop.NoPrice", "Traceback\nshop.NoPrice\n", ""),
+        ("builtins.KeyError", "KeyError: 'a: b'", "'a: b'"),
+        ("builtins.ExceptionGroup", "  | ExceptionGroup: two (2)\n    | ValueError: a\n", "two (2)"),
+        ("shop.Other", "what somebody wrote into the store", "what somebody wrote into the store"),
+        ("shop.Other", "", ""),
+    ],
+)
+def test_the_message_is_that_of_the_error(path, traceback, message):
+    assert message_of(TaskError(exception_class_path=path, traceback=traceback)) == message
+
+
+@pytest.mark.parametrize(
+    ("path", "traceback", "summary"),
+    [
+        (
+            "django.db.utils.IntegrityError",
+            "Traceback\ndjango.db.utils.IntegrityError: duplicate key value\nDETAIL:  Key (id)=(1) exists.\n",
+            "django.db.utils.IntegrityError: duplicate key value",
+        ),
+        ("builtins.ValueError", "ValueError: no price\na note of add_note", "ValueError: no price"),
+        ("builtins.TimeoutError", "TimeoutError\n", "TimeoutError"),
+        ("shop.NoPrice", "shop.NoPrice: of \u202e7\x1b\n", "shop.NoPrice: of \\u202e7\\x1b"),
+    ],
+)
+def test_an_error_in_one_line(path, traceback, summary):
+    assert summary_of(TaskError(exception_class_path=path, traceback=traceback)) == summary

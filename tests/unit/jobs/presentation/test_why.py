@@ -10,6 +10,7 @@ import pytest
 
 from django_loco import jobs
 from django_loco.backend import LocoBackend
+from django_loco.core.compat import TaskError
 from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Outcome, error_of, new_id, utcnow
 from django_loco.exceptions import Discard
 from django_loco.jobs.operations.workflows.nodes import Place, placed
@@ -183,3 +184,21 @@ def test_a_job_that_has_gone_to_another_store_is_not_offered_again(queue, stored
     assert reason.code == "cancelled"
     assert reason.text.endswith("moved from TASKS['default'] to TASKS['other']")
     assert reason.remedy == f"See it there: loco_jobs show {job.id} --backend other"
+
+
+def test_an_error_of_several_lines_is_named_and_moves_no_text(queue, stored):
+    held = stored("running")
+    error = TaskError(exception_class_path="shop.NoPrice", traceback="shop.NoPrice: of \u202eseven\nDETAIL: none\n")
+    queue.finish([Outcome(job=held, status=FAILED, error=error)])
+    [reason] = jobs.why(held)
+    assert reason.text == "It has failed for good after 1 attempt: shop.NoPrice: of \\u202eseven"
+
+
+def test_names_in_reasons_move_no_text(queue, stored):
+    job = stored(queue_name="a\u202eb", tags=("c\u202ed",))
+    queue.pause(job.queue_name)
+    queue.register(worker(tags=()))
+    shown = "".join(reason.text + reason.remedy for reason in jobs.why(job))
+    assert "a\\u202eb" in shown
+    assert "c\\u202ed" in shown
+    assert "\u202e" not in shown

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from django_loco.core.compat import TaskError
-from django_loco.dashboard.pages.failures.messages import MOST, message_of, normalized
+from django_loco.dashboard.pages.failures.messages import normalized
+from django_loco.jobs.presentation.shown import MOST_MESSAGE, message_of
 
 
 @pytest.mark.parametrize(
@@ -32,24 +33,8 @@ def test_what_differs_from_job_to_job_is_left_out(message, result):
     assert normalized(result) == result
 
 
-@pytest.mark.parametrize(
-    ("path", "traceback", "message"),
-    [
-        ("builtins.ValueError", 'Traceback\n  File "a"\nValueError: no price\nin line two\n', "no price"),
-        ("shop.NoPrice", "shop.NoPrice: of 7\n", "of 7"),
-        ("shop.NoPrice", "Traceback\nshop.NoPrice\n", ""),
-        ("builtins.KeyError", "KeyError: 'a: b'", "'a: b'"),
-        ("builtins.ExceptionGroup", "  | ExceptionGroup: two (2)\n    | ValueError: a\n", "two (2)"),
-        ("shop.Other", "what somebody wrote into the store", "what somebody wrote into the store"),
-        ("shop.Other", "", ""),
-    ],
-)
-def test_the_message_is_that_of_the_error(path, traceback, message):
-    assert message_of(TaskError(exception_class_path=path, traceback=traceback)) == message
-
-
 def test_a_long_message_takes_no_long_time():
     hostile = TaskError(exception_class_path="a.B", traceback=f"B: {'0a' * 500_000}'{'-' * 500_000}")
     start = time.process_time()
-    assert len(normalized(message_of(hostile))) <= MOST
+    assert len(normalized(message_of(hostile))) <= MOST_MESSAGE
     assert time.process_time() - start < 5
