@@ -70,11 +70,17 @@ def hidden(value: Any) -> Any:
 
 def pretty(value: Any) -> str:
     """Return ``value`` as indented JSON text, not too long for a page."""
+    parts: list[str] = []
+    left = MOST_BYTES
     try:
-        text = editable(value)
+        for part in _lines(value, ""):
+            if left < 0:  # a long value has more to come: to format all of it would take seconds
+                return f"{''.join(parts)[:MOST_BYTES]}\n[... {_('a page shows no more')} ...]"
+            parts.append(part)
+            left -= len(part)
     except RecursionError:
         return BROKEN
-    return cut(text, MOST_BYTES, _("a page shows no more"))
+    return cut("".join(parts), MOST_BYTES, _("a page shows no more"))
 
 
 def editable(value: Any) -> str:
@@ -99,8 +105,10 @@ def short(job: Job) -> str:
 
 def _lines(value: Any, indent: str) -> Iterator[str]:
     """Yield the parts of the text of ``value``, whose further lines begin with ``indent``."""
-    line = in_one_line(value)
-    if len(line) <= LINE or not isinstance(value, dict | list):
+    if not isinstance(value, dict | list):
+        yield _scalar(value)
+        return
+    if (line := _short_line(value)) is not None:
         yield line
         return
     deeper = f"{indent}  "
@@ -119,14 +127,41 @@ def _lines(value: Any, indent: str) -> Iterator[str]:
 
 def in_one_line(value: Any) -> str:
     """Return ``value`` as JSON text in one line. Raises ``RecursionError`` as well."""
+    return "".join(_tokens(value))
+
+
+def _short_line(value: Any) -> str | None:
+    """Return ``value`` in one line; ``None`` if that is longer than ``LINE``, which is known without the rest of it."""
+    line = ""
+    for token in _tokens(value):
+        line += token
+        if len(line) > LINE:
+            return None
+    return line
+
+
+def _tokens(value: Any) -> Iterator[str]:
+    """Yield the parts of ``value`` in one line."""
     match value:
-        case Verbatim():
-            return str(value)
         case dict():
-            return f"{{{', '.join(f'{_text(key)}: {in_one_line(inner)}' for key, inner in value.items())}}}"
+            yield "{"
+            for number, (key, inner) in enumerate(value.items()):
+                yield f"{', ' if number else ''}{_text(key)}: "
+                yield from _tokens(inner)
+            yield "}"
         case list():
-            return f"[{', '.join(map(in_one_line, value))}]"
-    return _text(value)
+            yield "["
+            for number, inner in enumerate(value):
+                if number:
+                    yield ", "
+                yield from _tokens(inner)
+            yield "]"
+        case _:
+            yield _scalar(value)
+
+
+def _scalar(value: Any) -> str:
+    return str(value) if isinstance(value, Verbatim) else _text(value)
 
 
 def _text(value: Any) -> str:

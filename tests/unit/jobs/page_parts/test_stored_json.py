@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
+from typing import Any
 
 import pytest
 
 from django_loco.core.job import Job
-from django_loco.jobs.page_parts.stored_json import arguments_of, decoded, pretty, short
+from django_loco.jobs.page_parts.stored_json import MOST_BYTES, arguments_of, decoded, editable, pretty, short
 from django_loco.jobs.presentation.shown import BROKEN
 
 
@@ -32,9 +34,36 @@ def test_characters_that_mislead_are_escaped_and_still_json():
     assert json.loads(shown) == json.loads(stored)
 
 
-@pytest.mark.parametrize("text", ["{", "[" * 100_000, '{"a":' * 5_000 + "1" + "}" * 5_000])
+def test_a_long_value_is_formatted_as_far_as_it_is_shown():
+    rows = [{"name": "n" * 50, "deep": [[[[[{"a": [1, 2]}]]]]]}] * 10_000
+    start = time.process_time()
+    shown = pretty(rows)
+    took = time.process_time() - start
+    assert shown.startswith('[\n  {\n    "name": "nnn')
+    assert shown.endswith("\n[... a page shows no more ...]")
+    assert len(shown) <= MOST_BYTES + 100
+    start = time.process_time()
+    editable(rows)
+    assert took < (time.process_time() - start) / 3
+    assert pretty(["x" * 60, "y" * MOST_BYTES, 7]).endswith("a page shows no more ...]")
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000])
 def test_what_cannot_be_read_says_so(text):
     assert pretty(decoded(text)) == BROKEN
+
+
+def test_what_is_nested_deeply_is_shown_as_far_as_it_fits():
+    value: Any = 1
+    for _ in range(5_000):
+        value = {"a": value}
+    assert pretty(value).startswith('{\n  "a": {\n    "a": {')
+    short_keys: Any = 1
+    for _ in range(100_000):
+        short_keys = [short_keys]
+    assert pretty([short_keys]).startswith("[\n  [")
+    with pytest.raises(RecursionError):
+        editable(value)
 
 
 @pytest.mark.parametrize("arguments", ["7", "[7, 8]", '["ab", "cd"]', "{", "[[]]"])
