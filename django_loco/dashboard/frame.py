@@ -88,9 +88,19 @@ def sentence(request: HttpRequest, text: str, *, entry: str, status: int, back: 
     return framed(request, "sentence.html", {"sentence": text, "back": back}, entry=entry, status=status)
 
 
+def open_pages(request: HttpRequest) -> dict[str, str]:
+    """Return the addresses of the pages that the user may see, by the names of their entries."""
+    return {
+        entry.name: address
+        for entry in ENTRIES
+        if (address := page_url(entry.name))
+        and (entry.words is None or scope_of(request).is_made_of(entry.words))
+        and request.user.has_perms(entry.permissions)
+    }
+
+
 def _navigation(request: HttpRequest, current: str) -> Iterator[dict[str, Any]]:
+    addresses = open_pages(request)
     for entry in ENTRIES:
-        address = page_url(entry.name)
-        is_within = entry.words is None or scope_of(request).is_made_of(entry.words)
-        if address and is_within and request.user.has_perms(entry.permissions):
-            yield {"label": entry.label, "url": address, "is_current": entry.name == current}
+        if entry.name in addresses:
+            yield {"label": entry.label, "url": addresses[entry.name], "is_current": entry.name == current}

@@ -1,48 +1,74 @@
-"""Says in one sentence and one colour whether jobs fare well, and why not."""
+"""Says in one word and one colour whether jobs fare well, and all that is wrong."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ....jobs.page_parts.scope import BY_QUEUE
 from ....jobs.presentation.numbers import number_text
+from ....jobs.presentation.rates import FAILED_MINUTES
+from ....jobs.search import Count
 from ....log.plain_text import one_line
 from ...charts.durations import coarse
-from .facts import Facts
+from ...links import list_url
+from .facts import FAILURES, Facts
 
+#: The names of queues, tasks and tags that a sentence has.
+NAMES = 3
 #: The seconds after which a due job has waited for long, and for too long.
 LONG, TOO_LONG = 60, 300
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """Something that is wrong."""
+
+    sentence: str
+    page: str
+    """The name of the page that shows it."""
+
+    remedy: str
+    is_bad: bool = False
+    url: str = ""
+    """The address of the page, if the user may see it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
-    """The worst that there is to say."""
+    """How jobs fare."""
 
     level: str
     """``"good"``, ``"warning"`` or ``"bad"``: the name of a colour."""
 
     word: str
-    sentence: str
+    conditions: Sequence[Condition]
+    """The worst first. If all is well, the only one says so."""
+
+    @property
+    def sentence(self) -> str:
+        """All sentences."""
+        return " ".join(each.sentence for each in self.conditions)
 
 
-def health_of(facts: Facts) -> Health:
-    """Return the first that is true: nobody works, or fires schedules; a long wait; failures; dead workers; pauses."""
-    for level, sentence in (
-        ("bad", _no_worker(facts)),
-        ("bad", _no_scheduler(facts)),
-        _wait(facts),
-        ("warning", _failures(facts)),
-        ("warning", _off(facts)),
-        ("warning", _dead(facts)),
-        ("warning", _paused(facts)),
-        ("warning", _paused_jobs(facts)),
-    ):
-        if sentence:
-            return Health(level, _("Trouble") if level == "bad" else _("Attention"), sentence)
-    return Health("good", _("Healthy"), _all_is_well(facts))
+def health_of(facts: Facts, pages: Mapping[str, str]) -> Health:
+    """Return all that is wrong; ``pages`` are the addresses of those that the user may see, by their names."""
+    found = sorted(_conditions(facts, pages), key=lambda each: not each.is_bad)
+    if not found:
+        return Health("good", _("Healthy"), [Condition(_all_is_well(facts), "", "")])
+    if found[0].is_bad:
+        return Health("bad", _("Trouble"), found)
+    return Health("warning", _("Attention"), found)
+
+
+def _conditions(facts: Facts, pages: Mapping[str, str]) -> Iterator[Condition]:
+    for of_kind in (_no_worker, _no_scheduler, _wait, _failures, _off, _dead, _paused, _paused_jobs):
+        for each in of_kind(facts):
+            yield replace(each, url=each.url or pages.get(each.page, ""))
 
 
 def _all_is_well(facts: Facts) -> str:
@@ -59,66 +85,95 @@ def _all_is_well(facts: Facts) -> str:
     return text % {"count": alive}
 
 
-def _no_worker(facts: Facts) -> str:
+def _no_worker(facts: Facts) -> Iterator[Condition]:
     waiting = [each for each in facts.queues if each.ready and each.backend in facts.workerless]
-    if not waiting:
-        return ""
     number = sum(each.ready for each in waiting)
     more = "+" if any(each.ready.is_capped for each in waiting) else ""
-    return ngettext(
+    text = ngettext(
         "No worker is alive, and %(count)s job waits.", "No worker is alive, and %(count)s jobs wait.", number
-    ) % {"count": f"{number_text(number)}{more}"}
+    )
+    if number:
+        remedy = _("Start one: manage.py loco_worker, or loco_start --worker.")
+        yield Condition(text % {"count": f"{number_text(number)}{more}"}, "workers", remedy, is_bad=True)
 
 
-def _no_scheduler(facts: Facts) -> str:
+def _no_scheduler(facts: Facts) -> Iterator[Condition]:
     number = facts.schedules.waiting if facts.is_scheduler_missing else 0
     text = ngettext(
-        "No scheduler is alive, and %(count)s schedule waits. Start one: manage.py loco_scheduler, or "
-        "loco_start --scheduler.",
-        "No scheduler is alive, and %(count)s schedules wait. Start one: manage.py loco_scheduler, or "
-        "loco_start --scheduler.",
+        "No scheduler is alive, and %(count)s schedule waits.",
+        "No scheduler is alive, and %(count)s schedules wait.",
         number,
     )
-    return text % {"count": number_text(number)} if number else ""
+    if number:
+        remedy = _("Start one: manage.py loco_scheduler, or loco_start --scheduler.")
+        yield Condition(text % {"count": number_text(number)}, "schedules", remedy, is_bad=True)
 
 
-def _wait(facts: Facts) -> tuple[str, str]:
-    paused = {(each.backend, each.queue) for each in facts.queues if each.is_paused}
-    seconds, name = max(((s, key[1]) for key, s in facts.ages.items() if key not in paused), default=(0.0, ""))
+def _wait(facts: Facts) -> Iterator[Condition]:
+    """Yield the longest wait in a queue that is not paused and has workers: the others wait for another reason."""
+    queues = {(each.backend, each.queue): each.is_paused for each in facts.queues}
+    ages = [
+        (seconds, key) for key, seconds in facts.ages.items() if not queues.get(key) and key[0] not in facts.workerless
+    ]
+    seconds, key = max(ages, default=(0.0, ("", "")))
     if seconds < LONG:
-        return "warning", ""
-    level = "bad" if seconds >= TOO_LONG else "warning"
+        return
     text = _("The oldest job of %(queue)s has waited for %(age)s.")
-    return level, text % {"queue": one_line(name), "age": coarse(seconds)}
+    words = ("status", "waiting"), ("queue", key[1]), ("backend", key[0])
+    yield Condition(
+        text % {"queue": one_line(key[1]), "age": coarse(seconds)},
+        "queues",
+        _("The page of each job says why it waits."),
+        is_bad=seconds >= TOO_LONG,
+        url=list_url(*words) if key in queues else "",
+    )
 
 
-def _failures(facts: Facts) -> str:
-    number = sum(each.failed_last_hour for each in facts.rates.values())
+def _failures(facts: Facts) -> Iterator[Condition]:
+    """Yield how many failed: those of the statistics, which are late by two minutes, or of the newest failed jobs."""
+    since = facts.at - timedelta(minutes=FAILED_MINUTES)
+    newest = sum(job.finished_at is not None and job.finished_at >= since for job in facts.failures)
+    counted = sum(each.failed_last_hour for each in facts.rates.values())
+    number = Count(max(counted, newest), is_capped=newest > counted and newest >= FAILURES)
     text = ngettext("%(count)s job failed in the last hour.", "%(count)s jobs failed in the last hour.", number)
-    return text % {"count": number_text(number)} if number else ""
+    if number:
+        yield Condition(text % {"count": number.text}, "failures", _("Correct the cause, then retry them there."))
 
 
-def _off(facts: Facts) -> str:
+def _off(facts: Facts) -> Iterator[Condition]:
     number = len(facts.schedules.off)
     text = ngettext(
         "%(count)s schedule is off, because of a mistake in it.",
         "%(count)s schedules are off, because of mistakes in them.",
         number,
     )
-    return text % {"count": number} if number else ""
+    if number:
+        yield Condition(
+            text % {"count": number_text(number)}, "schedules", _("The page of schedules names the mistake.")
+        )
 
 
-def _dead(facts: Facts) -> str:
+def _dead(facts: Facts) -> Iterator[Condition]:
     number = sum(not worker.is_alive for worker in facts.workers)
     text = ngettext("%(count)s worker has stopped responding.", "%(count)s workers have stopped responding.", number)
-    return text % {"count": number} if number else ""
+    if number:
+        remedy = _("Other workers take over its jobs when their leases have run out.")
+        yield Condition(text % {"count": number_text(number)}, "workers", remedy)
 
 
-def _paused(facts: Facts) -> str:
+def _paused(facts: Facts) -> Iterator[Condition]:
     names = [one_line(each.queue) for each in facts.queues if each.is_paused and each.ready]
-    return _("Jobs wait in paused queues: %(names)s.") % {"names": ", ".join(names[:3])} if names else ""
+    if names:
+        text = _("Jobs wait in paused queues: %(names)s.") % {"names": _some(names)}
+        yield Condition(text, "queues", _("Resume them there."))
 
 
-def _paused_jobs(facts: Facts) -> str:
+def _paused_jobs(facts: Facts) -> Iterator[Condition]:
     names = [*dict.fromkeys(one_line(each.name) for each in facts.pauses)]
-    return _("Tasks or tags are paused: %(names)s.") % {"names": ", ".join(names[:3])} if names else ""
+    if names:
+        text = _("Tasks or tags are paused: %(names)s.") % {"names": _some(names)}
+        yield Condition(text, "tasks", _("Resume them there."))
+
+
+def _some(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:NAMES])}{', …' if len(names) > NAMES else ''}"

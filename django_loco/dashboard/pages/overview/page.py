@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from ....jobs.page_parts.scope import BY_TASK, scope_of
 from ...access import PAUSE, VIEW_JOB, VIEW_WORKER
 from ...charts.activity import range_of
+from ...frame import open_pages
 from ...live import LivePage
 from .facts import Facts, read
 from .parts import parts_of
@@ -33,8 +34,8 @@ class Overview(LivePage[Facts]):
         return read(range_of(request), scope_of(request))
 
     def parts(self, request: HttpRequest, read: Facts) -> Mapping[str, Mapping[str, Any]]:
-        """Return the parts, with buttons for those who may pause."""
-        return parts_of(read, range_of(request), may_pause=request.user.has_perm(PAUSE))
+        """Return the parts, with links to the pages that the user may see, and buttons for those who may pause."""
+        return parts_of(read, range_of(request), open_pages(request), may_pause=request.user.has_perm(PAUSE))
 
 
 overview = Overview()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .... import jobs
@@ -18,7 +18,7 @@ from ...charts.activity import RANGES, Range, releases
 from ...charts.chart import chart, clock_of, sparkline, top_of
 from ...charts.durations import coarse, estimated, oldest
 from ...frame import is_elsewhere
-from ...links import job_url, list_url, page_url
+from ...links import job_url, list_url
 from ...pausing import paused_part
 from .facts import Facts
 from .health import health_of
@@ -34,24 +34,25 @@ WORKERS = 20
 QUEUES = 30
 
 
-def parts_of(facts: Facts, chosen: Range, *, may_pause: bool) -> dict[str, dict[str, Any]]:
-    """Return the context of each part by its name."""
+def parts_of(facts: Facts, chosen: Range, pages: Mapping[str, str], *, may_pause: bool) -> dict[str, dict[str, Any]]:
+    """Return the context of each part by its name; ``pages`` as of ``health_of``."""
     context = {
         "has_aliases": len(jobs.aliases()) > 1,
         "may_pause": may_pause,
-        "workers_url": page_url("workers"),
+        "workers_url": pages.get("workers", ""),
+        "schedules_url": pages.get("schedules", ""),
         "more_workers": max(0, len(facts.workers) - WORKERS),
-        "health": health_of(facts),
+        "health": health_of(facts, pages),
         "queues": _queues(facts),
         "other_queues": max(0, len(facts.queues) - QUEUES),
-        "queues_url": page_url("queues"),
+        "queues_url": pages.get("queues", ""),
         "workers": [_worker(each) for each in facts.workers[:WORKERS]],
         "schedules": [(each, bool(each.zone) and is_elsewhere(each.next_runs[0])) for each in facts.schedules.upcoming],
         "off": facts.schedules.off,
         "newest": [_failure(job) for job in facts.failures[:NEWEST]],
         "groups": _groups(facts.failures),
         "read": len(facts.failures),
-        "all_failures_url": page_url("failures"),
+        "all_failures_url": pages.get("failures", ""),
         **_activity(facts, chosen),
     }
     parts = dict.fromkeys([name for name in PARTS if _is_seen(name, facts.scope)], context)

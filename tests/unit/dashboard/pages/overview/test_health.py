@@ -1,16 +1,17 @@
-"""The sentence about all jobs: the worst first."""
+"""The sentences about all jobs: the worst first."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 
 from django_loco import jobs
-from django_loco.core.job import utcnow
+from django_loco.core.job import Job, utcnow
 from django_loco.dashboard.charts.activity import Activity
-from django_loco.dashboard.pages.overview.facts import Facts, ScheduleFacts
+from django_loco.dashboard.pages.overview.facts import FAILURES, Facts, ScheduleFacts
 from django_loco.dashboard.pages.overview.health import health_of
 from django_loco.jobs.control import AliasPause
 from django_loco.scheduler import Problem
@@ -44,50 +45,111 @@ def queue(ready, *, paused=False):
     )
 
 
-START = "Start one: manage.py loco_scheduler, or loco_start --scheduler."
+PAGES = {name: f"/{name}" for name in ("workers", "schedules", "queues", "failures", "tasks")}
+NO_WORKER = {"queues": [queue(1)], "workerless": ["default"]}
 NO_SCHEDULER = {"schedules": ScheduleFacts(waiting=2), "is_scheduler_missing": True}
 WRONG = Problem("It is wrong.", "", "nightly")
 FAILED = {"rates": {("default", "emails"): jobs.QueueRates(failed_last_hour=2)}}
+TWO_FAILED = ("2 jobs failed in the last hour.", "/failures")
+HALF_AN_HOUR_AGO = EMPTY.at - timedelta(minutes=30)
+
+
+def failed_job(at=HALF_AN_HOUR_AGO):
+    return Job(task_path="a.b", backend="default", arguments="[[], {}]", finished_at=at)
 
 
 @pytest.mark.parametrize(
-    ("given", "level", "sentence"),
+    ("given", "level", "sentences"),
     [
-        ({}, "good", "0 workers are alive, no job waits for long, and none failed in the last hour."),
-        ({"queues": [queue(10_000)], "workerless": ["default"]}, "bad", "No worker is alive, and 10,000+ jobs wait."),
-        ({"queues": [queue(0)], "workerless": ["default"], **FAILED}, "warning", "2 jobs failed in the last hour."),
+        (
+            {},
+            "good",
+            [("0 workers are alive, no job waits for long, and none failed in the last hour.", "")],
+        ),
+        (
+            {**NO_WORKER, "queues": [queue(10_000)]},
+            "bad",
+            [("No worker is alive, and 10,000+ jobs wait.", "/workers")],
+        ),
+        ({"queues": [queue(0)], "workerless": ["default"], **FAILED}, "warning", [TWO_FAILED]),
         (
             {**NO_SCHEDULER, **FAILED},
             "bad",
-            f"No scheduler is alive, and 2 schedules wait. {START}",
+            [("No scheduler is alive, and 2 schedules wait.", "/schedules"), TWO_FAILED],
         ),
-        ({**NO_SCHEDULER, "is_scheduler_missing": False, **FAILED}, "warning", "2 jobs failed in the last hour."),
-        ({**NO_SCHEDULER, "schedules": ScheduleFacts(), **FAILED}, "warning", "2 jobs failed in the last hour."),
+        ({**NO_SCHEDULER, "is_scheduler_missing": False, **FAILED}, "warning", [TWO_FAILED]),
+        ({**NO_SCHEDULER, "schedules": ScheduleFacts(), **FAILED}, "warning", [TWO_FAILED]),
         (
-            {**NO_SCHEDULER, "queues": [queue(1)], "workerless": ["default"]},
+            {**NO_SCHEDULER, **NO_WORKER, "ages": {("default", "emails"): 900.0}},
             "bad",
-            "No worker is alive, and 1 job waits.",
+            [
+                ("No worker is alive, and 1 job waits.", "/workers"),
+                ("No scheduler is alive, and 2 schedules wait.", "/schedules"),
+            ],
         ),
         (
-            {"ages": {("default", "emails"): 90.0}, **FAILED},
+            {"ages": {("default", "emails"): 90.0}, "queues": [queue(1)], **FAILED},
             "warning",
-            "The oldest job of emails has waited for 1 min.",
+            [
+                (
+                    "The oldest job of emails has waited for 1 min.",
+                    "/jobs/jobs/?q=status%3Awaiting+queue%3Aemails+backend%3Adefault",
+                ),
+                TWO_FAILED,
+            ],
+        ),
+        (
+            {"ages": {("default", "a, b, c"): 300.0}, **FAILED},
+            "bad",
+            [("The oldest job of a, b, c has waited for 5 min.", "/queues"), TWO_FAILED],
         ),
         (
             {"pauses": [AliasPause(backend=alias, kind="task", name="shop.pay") for alias in "ab"]},
             "warning",
-            "Tasks or tags are paused: shop.pay.",
+            [("Tasks or tags are paused: shop.pay.", "/tasks")],
         ),
-        ({"ages": {("default", "emails"): 300.0}}, "bad", "The oldest job of emails has waited for 5 min."),
+        (
+            {"pauses": [AliasPause(backend="a", kind="tag", name=name) for name in "abcd"]},
+            "warning",
+            [("Tasks or tags are paused: a, b, c, ….", "/tasks")],
+        ),
         (
             {"ages": {("default", "emails"): 900.0}, "queues": [queue(3, paused=True)]},
             "warning",
-            "Jobs wait in paused queues: emails.",
+            [("Jobs wait in paused queues: emails.", "/queues")],
         ),
-        ({"schedules": ScheduleFacts(off=[WRONG])}, "warning", "1 schedule is off, because of a mistake in it."),
-        ({"workers": [SimpleNamespace(is_alive=False)]}, "warning", "1 worker has stopped responding."),
+        (
+            {"schedules": ScheduleFacts(off=[WRONG])},
+            "warning",
+            [("1 schedule is off, because of a mistake in it.", "/schedules")],
+        ),
+        (
+            {"workers": [SimpleNamespace(is_alive=False)]},
+            "warning",
+            [("1 worker has stopped responding.", "/workers")],
+        ),
     ],
 )
-def test_the_worst_is_said(given, level, sentence):
-    health = health_of(replace(EMPTY, **given))
-    assert (health.level, health.sentence) == (level, sentence)
+def test_all_that_is_wrong_is_said_the_worst_first(given, level, sentences):
+    health = health_of(replace(EMPTY, **given), PAGES)
+    assert (health.level, [(each.sentence, each.url) for each in health.conditions]) == (level, sentences)
+    assert all(each.remedy for each in health.conditions if health.level != "good")
+
+
+@pytest.mark.parametrize(
+    ("failures", "rates", "sentence"),
+    [
+        ([failed_job()] * 34, {}, "34 jobs failed in the last hour."),
+        ([failed_job()], FAILED, "2 jobs failed in the last hour."),
+        ([failed_job()] * FAILURES, {}, "50+ jobs failed in the last hour."),
+        ([failed_job(EMPTY.at - timedelta(minutes=61)), failed_job(None)], {}, None),
+    ],
+)
+def test_failures_count_that_the_statistics_do_not_have_yet(failures, rates, sentence):
+    health = health_of(replace(EMPTY, failures=failures, **rates), PAGES)
+    assert (health.sentence if sentence else health.level) == (sentence or "good")
+
+
+def test_a_page_that_the_user_does_not_see_has_no_link():
+    [condition] = health_of(replace(EMPTY, **NO_WORKER), {}).conditions
+    assert condition.url == ""
