@@ -14,7 +14,7 @@ from ... import jobs
 from ...jobs.page_parts.available import UNAVAILABLE, notes
 from ...jobs.page_parts.details import details_of
 from ...jobs.page_parts.operate import REFUSED
-from ...jobs.page_parts.operations import OPERATIONS, ChosenJobs, permitted
+from ...jobs.page_parts.operations import OPERATIONS, ChosenJobs, offered, permitted
 from ...jobs.page_parts.run_again import TOO_LONG, RunAgainForm
 from ...jobs.page_parts.scope import scope_of
 from ...models import LocoJob
@@ -59,7 +59,7 @@ class JobAdmin(StorePages):
             context = {"shown": shown, "notes": notes(), "is_below": True}
         except (jobs.TaskResultDoesNotExist, *UNAVAILABLE) as error:
             return self.without_job(request, error)
-        context["operations"] = [each for each in permitted(request) if shown.row.state in each.states]
+        context["operations"] = offered(request, shown.row.job, shown.row.state)
         job = shown.row.job
         if request.user.has_perm(RUN_AGAIN) and job.is_readable and not job.is_moving:
             context["run_again"] = run_again_url(self.admin_site.name, job.id)

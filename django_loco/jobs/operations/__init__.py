@@ -12,6 +12,9 @@
     A node of a workflow waits for its nodes again, see ``workflows.retrying``.
 ``delete``
     Deletes what waits and what has finished.
+``run_now``
+    Makes what waits for a later time due at the time of the operation. Of pages only: ``update(run_after=...)`` does
+    the same, and takes more.
 ``move``, ``update``
     Change what waits, or has failed and may be retried.
 """
@@ -24,12 +27,12 @@ from datetime import datetime
 from typing import Protocol
 
 from ...conf import loco_settings
-from ...core.job import FAILED, READY, RUNNING, Job, Outcome, error_of, utcnow
+from ...core.job import FAILED, READY, RERUN, RUNNING, Job, Outcome, error_of, pending_wait, utcnow
 from ...exceptions import InvalidState, JobCancelled
 from ...queues.base import Change
 from ..states import State, state_of
 from ..stores import backend_of
-from .workflows.nodes import again
+from .workflows.nodes import again, waits_for_nodes
 
 UNFINISHED: Collection[State] = ("waiting", "scheduled", "retrying")
 #: The states of jobs that are neither running nor done.
@@ -85,7 +88,14 @@ def _hindrance(operation: Operation, job: Job) -> str:
         return "cannot be read as it is stored, so it can only be deleted"
     if job.is_moving and not isinstance(operation, Cancel):
         return MOVES
+    if isinstance(operation, RunNow) and waits_for_more(job):
+        return "waits for a signal, for the end of a sleep, or for other jobs, so it cannot be made due"
     return ""
+
+
+def waits_for_more(job: Job) -> bool:
+    """Return whether ``job`` would wait again if it were due, or miss what it waits for."""
+    return waits_for_nodes(job) or pending_wait(job) is not None or RERUN in job.options
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +158,23 @@ class Retry:
         """Return the change."""
         ready = replace(job, status=READY, run_after=self.at, expires_at=None, finished_at=None)
         return Change(before=job, after=again(ready))
+
+
+@dataclass(frozen=True, slots=True)
+class RunNow:
+    """Makes jobs due that wait for a later time."""
+
+    at: datetime = field(default_factory=utcnow)
+    name: str = "run_now"
+    past: str = "made due"
+    states: Collection[State] = ("scheduled", "retrying")
+
+    def require_backend(self, alias: str) -> None:
+        """Do nothing."""
+
+    def of(self, job: Job) -> Change:
+        """Return the change."""
+        return Change(before=job, after=replace(job, run_after=self.at))
 
 
 @dataclass(frozen=True, slots=True)

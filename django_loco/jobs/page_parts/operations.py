@@ -9,8 +9,10 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, QueryDict
 
+from ...core.job import Job
 from ...exceptions import FilterError
 from .. import api
+from ..operations import RunNow, require, waits_for_more
 from ..search import Count, Search
 from ..states import State
 from .addresses import word
@@ -38,6 +40,9 @@ class PageOperation:
     is_asked: bool = True
     """Whether one job is enough for a question."""
 
+    may: str = ""
+    """The name of the operation whose permission it needs; empty: its own."""
+
     @property
     def label(self) -> str:
         """The text of its button."""
@@ -51,17 +56,25 @@ class PageOperation:
     @property
     def permission(self) -> str:
         """The permission that it needs."""
-        return f"django_loco.{self.name}_job"
+        return f"django_loco.{self.may or self.name}_job"
 
     @property
     def states(self) -> Collection[State]:
         """The states of the jobs that it takes."""
-        return api.OPERATIONS[self.name]
+        return RunNow().states if self.name == "run_now" else api.OPERATIONS[self.name]
 
     @property
     def needs_queue(self) -> bool:
         """Whether it needs the name of a queue."""
         return self.name == "move"
+
+
+def _run_now(which: Job | Search) -> int:
+    operation = RunNow()
+    if isinstance(which, Search):
+        return which.do(operation)
+    require(operation, which)
+    return api.filter(id=which.id, backend=which.backend).do(operation)
 
 
 OPERATIONS = {
@@ -72,6 +85,13 @@ OPERATIONS = {
             past="retried",
             do=lambda which, _by, _queue: api.retry(which),
             is_asked=False,
+        ),
+        PageOperation(
+            name="run_now",
+            past="made due",
+            do=lambda which, _by, _queue: _run_now(which),
+            is_asked=False,
+            may="retry",
         ),
         PageOperation(
             name="cancel",
@@ -95,6 +115,15 @@ OPERATIONS = {
         ),
     )
 }
+
+
+def offered(request: HttpRequest, job: Job, state: State) -> list[PageOperation]:
+    """Return the operations that the user may use with ``job``, which is in ``state``."""
+    return [
+        each
+        for each in permitted(request)
+        if state in each.states and not (each.name == "run_now" and waits_for_more(job))
+    ]
 
 
 def permitted(request: HttpRequest) -> list[PageOperation]:

@@ -70,6 +70,15 @@ PHRASES: Mapping[str, Phrases] = {
         result=ngettext_lazy("%(count)s job was retried.", "%(count)s jobs were retried.", "number"),
         refusal=_("None of these jobs can be retried: that takes jobs that are %(states)s."),
     ),
+    "run_now": Phrases(
+        label=_("Run now"),
+        title=_("Run jobs now"),
+        yes=_("Yes, run now"),
+        text=_("They are due now and not at a later time. Attempts and errors so far stay."),
+        question=ngettext_lazy("Run %(count)s job now?", "Run %(count)s jobs now?", "number"),
+        result=ngettext_lazy("%(count)s job was made due.", "%(count)s jobs were made due.", "number"),
+        refusal=_("None of these jobs can be run now: that takes jobs that are %(states)s, until a time."),
+    ),
     "cancel": Phrases(
         label=pgettext_lazy("operation with jobs", "Cancel"),
         title=_("Cancel jobs"),

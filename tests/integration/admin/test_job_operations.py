@@ -10,8 +10,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from django_loco import jobs
-from django_loco.core.job import utcnow
+from django_loco.core.job import FOREVER, RERUN, Job, new_id, utcnow
+from django_loco.core.job.waits import SLEEP, Wait, text_of_waits
 from django_loco.exceptions import QueueUnavailable
+from django_loco.jobs.operations.workflows.nodes import Place, placed
 from django_loco.jobs.page_parts import operations
 from django_loco.jobs.page_parts.operations import OPERATIONS
 from django_loco.jobs.transfer.parking import parked
@@ -26,6 +28,7 @@ OPERATE = f"{JOBS}operate/"
 #: A state in which each operation is possible, and the state after it.
 EXAMPLES = {
     "retry": ("failed", "waiting"),
+    "run_now": ("retrying", "waiting"),
     "cancel": ("waiting", "cancelled"),
     "discard": ("failed", "cancelled"),
     "move": ("waiting", "waiting"),
@@ -39,6 +42,10 @@ def again(job):
 
 def form_of(operation, *chosen, **fields):
     return {"operation": operation, "which": "chosen", "job": [job.id for job in chosen], "queue": "emails"} | fields
+
+
+def asked_for(operation, number):
+    return f"Run {number} jobs now?" if operation == "run_now" else f"{operation.capitalize()} {number} jobs?"
 
 
 def state_now(job):
@@ -57,7 +64,7 @@ def test_chosen_jobs_after_a_question(client, stored, operation):
     other = running if operation != "cancel" else stored("done")
     form = form_of(operation, *chosen, other)
     asked = client.post(OPERATE, form)
-    assert f"{operation.capitalize()} 2 jobs?" in text(asked)
+    assert asked_for(operation, 2) in text(asked)
     assert "1 other of those chosen is in another state, and is left alone." in text(asked)
     assert [state_now(job) for job in chosen] == [before, before]
     done = client.post(OPERATE, form | {"confirmed": "yes"}, follow=True)
@@ -78,7 +85,7 @@ def test_everything_that_matches(client, stored, operation):
     matching, other = [stored(before, tags=("bulk",)) for _ in range(3)], stored(before)
     form = form_of(operation, which="everything", q="tag:bulk", job=[])
     asked = text(client.post(OPERATE, form))
-    assert f"{operation.capitalize()} 3 jobs?" in asked
+    assert asked_for(operation, 3) in asked
     assert "These are all that match tag:bulk" in asked
     done = client.post(OPERATE, form | {"confirmed": "yes"}, follow=True)
     assert done.redirect_chain == [(f"{JOBS}?q=tag%3Abulk", 302)]
@@ -113,6 +120,34 @@ def test_a_retry_of_one_job_asks_nothing(client, stored):
     assert "is waiting, so it cannot be retried" in text(client.post(OPERATE, form_of("retry", job), follow=True))
 
 
+def test_what_waits_for_more_than_a_time_is_not_run_now(client, stored, queue):
+    later = stored("scheduled")
+    asleep = {"waits": text_of_waits({"nap": Wait("nap", SLEEP, later.run_after)}), "run_after": later.run_after}
+    others = [
+        stored("waiting", **asleep),
+        stored("waiting", waits='{"approved":["signal",null]}', run_after=FOREVER),
+        placed(
+            Job(task_path="tests.app.tasks.add", backend="default", arguments="[[1, 2], {}]"),
+            new_id(),
+            Place("a", ("b",)),
+        ),
+        stored("scheduled", options={RERUN: {"key": "k", "until": "finished", "run_after": None}}),
+    ]
+    queue.restore([others[2]])
+    for job in others:
+        assert 'value="run_now"' not in client.get(change(job)).content.decode()
+        done = text(client.post(OPERATE, form_of("run_now", job), follow=True))
+        assert "waits for a signal, for the end of a sleep, or for other jobs" in done
+    before = [jobs.get(job.id) for job in others]
+    assert 'value="run_now"' in client.get(change(later)).content.decode()
+    form = form_of("run_now", which="everything", q="", confirmed="yes")
+    assert "1 job was made due." in text(client.post(OPERATE, form, follow=True))
+    assert state_now(later) == "waiting"
+    assert [jobs.get(job.id) for job in others] == before
+    done = text(client.post(OPERATE, form_of("run_now", stored("failed")), follow=True))
+    assert "is failed, so it cannot be made due" in done
+
+
 def test_a_running_job_is_cancelled_in_the_name_of_the_user(client, stored):
     job = stored("running")
     client.post(OPERATE, form_of("cancel", job, confirmed="yes"))
@@ -132,14 +167,15 @@ def test_a_deleted_job_leads_to_the_list(client, stored):
 def test_each_operation_needs_its_permission(stored, state):
     operation, (before, after) = state, EXAMPLES[state]
     job = stored(before)
-    others = [f"{name}_job" for name in (*OPERATIONS, "run_again", "view") if name != operation]
+    own = OPERATIONS[operation].permission.removeprefix("django_loco.")
+    others = {*(f"{name}_job" for name in ("run_again", "view", *OPERATIONS) if name != "run_now")} - {own}
     form = form_of(operation, job, confirmed="yes")
-    for client in (client_of(*others), client_of(f"{operation}_job"), client_of()):
+    for client in (client_of(*others), client_of(own), client_of()):
         assert client.post(OPERATE, form).status_code == 403
         assert client.post(OPERATE, form | {"which": "everything"}).status_code == 403
     assert state_now(job) == before
     assert entries() == []
-    allowed = client_of("view_job", f"{operation}_job")
+    allowed = client_of("view_job", own)
     assert f'<option value="{operation}">' in allowed.get(JOBS).content.decode()
     assert allowed.post(OPERATE, form).status_code == 302
     assert state_now(job) == after

@@ -18,6 +18,7 @@ from django_loco import jobs
 from django_loco.core.job import FAILED, Job, Outcome, error_of, new_id, utcnow
 from django_loco.core.job.waits import SIGNAL, SLEEP, Wait, text_of_waits
 from django_loco.exceptions import QueueUnavailable
+from django_loco.jobs.page_parts.operations import OPERATIONS
 from django_loco.jobs.presentation.progress import progress_text
 from django_loco.jobs.transfer.parking import parked
 from django_loco.log.redaction import MARK
@@ -41,9 +42,8 @@ def test_each_state_has_its_buttons(client, stored, state):
     shown = text(page)
     assert f"add tests.app.tasks {state}" in shown
     content = page.content.decode()
-    for name, states in jobs.OPERATIONS.items():
-        if name != "update":
-            assert (f'name="operation" value="{name}"' in content) == (state in states)
+    for name, operation in OPERATIONS.items():
+        assert (f'name="operation" value="{name}"' in content) == (state in operation.states)
     assert f'href="{page_of(job)}again"' in content
     for link in (f"{LIST}?q=task%3Atests.app.tasks.add", f"{LIST}?q=queue%3Adefault"):
         assert f'href="{link}"' in content

@@ -263,14 +263,16 @@ def test_a_page_takes_few_queries(client, stored):
     assert len(queries) <= 14, "\n".join(" ".join(each["sql"].split())[:150] for each in queries)
 
 
-@pytest.mark.parametrize("operation", ["retry", "cancel", "discard", "move", "delete"])
+@pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_selection_is_asked_for_and_changed(client, stored, queue, operation):
-    chosen = [stored("waiting" if operation in ("cancel", "move") else "failed").id for _ in range(2)]
+    state = {"cancel": "waiting", "move": "waiting", "run_now": "scheduled"}.get(operation, "failed")
+    chosen = [stored(state).id for _ in range(2)]
     other = stored("done" if operation == "cancel" else "running").id
     form = {"operation": operation, "job": [*chosen, other], "which": "chosen", "q": "task:add", "ask": "yes"}
     asked = client.post(OPERATE, form)
     shown = text(asked)
-    assert f"{operation.capitalize()} 2 jobs?" in shown
+    asks = "Run 2 jobs now?" if operation == "run_now" else f"{operation.capitalize()} 2 jobs?"
+    assert asks in shown
     assert "1 other of those chosen is in another state" in shown
     assert [queue.get(each).worker_id for each in chosen] == [None, None]
     answer = client.post(OPERATE, {**form, "confirmed": "yes", "queue": "emails"}, follow=True)

@@ -13,7 +13,7 @@ from ....core.job.limits import name_of
 from ....core.serialization import cut
 from ....jobs.page_parts.addresses import JobLinks
 from ....jobs.page_parts.details import Details, details_of
-from ....jobs.page_parts.operations import permitted
+from ....jobs.page_parts.operations import offered
 from ....jobs.page_parts.scope import scope_of
 from ....jobs.page_parts.stored_json import MOST_BYTES
 from ....log.plain_text import one_line, plain
@@ -49,7 +49,7 @@ class DetailsPage(LivePage[Details]):
                 "details": read,
                 "row": read.row,
                 "steps": life_of(job),
-                "operations": [each for each in permitted(request) if read.row.state in each.states],
+                "operations": offered(request, job, read.row.state),
                 "run_again": page_url("run_again", job.id) if may_run_again else "",
                 "reasons": [(each, *_elsewhere(each.code, job, links_for(request))) for each in read.reasons],
             },

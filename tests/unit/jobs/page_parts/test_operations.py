@@ -14,9 +14,13 @@ from django_loco.models import LocoJob
 
 def test_each_operation_has_a_permission_and_its_states():
     permissions = {name for name, _ in LocoJob._meta.permissions}
-    assert permissions == {"view_job", "run_again_job", *(f"{name}_job" for name in OPERATIONS)}
-    assert set(OPERATIONS) == set(jobs.OPERATIONS) - {"update"}
-    assert all(each.states == jobs.OPERATIONS[name] for name, each in OPERATIONS.items())
+    assert permissions == {
+        "view_job",
+        "run_again_job",
+        *(f"{each.may or name}_job" for name, each in OPERATIONS.items()),
+    }
+    assert set(OPERATIONS) - {"run_now"} == set(jobs.OPERATIONS) - {"update"}
+    assert all(each.states == jobs.OPERATIONS[name] for name, each in OPERATIONS.items() if name != "run_now")
 
 
 @pytest.mark.parametrize(
