@@ -166,7 +166,7 @@ def _facts(job: Job, links: JobLinks) -> Iterator[Fact]:
         yield Fact(label=_("Parent"), text=one_line(job.parent), url=_parent_url(job, links))
     if job.started_at:
         url = links.list_url(word("parent", job.id))
-        yield Fact(label=_("Children"), text=_("the jobs that it has enqueued"), url=url)
+        yield Fact(label=_("Children"), text=_("jobs that it has enqueued, if any"), url=url)
     yield Fact(label=_("Priority"), text=_priority(job))
     yield Fact(label=_("Kind"), text="async" if job.is_async else "sync")
     for name, option in _options(job).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +18,17 @@ class Reason:
 
     remedy: str = ""
     """A sentence; empty if nothing is wrong."""
+
+    command: str = ""
+    """The shell command in ``remedy``."""
+
+    operation: str = ""
+    """The operation of pages that does what ``command`` does: ``"retry"``."""
+
+    at: datetime | None = None
+    """The time in ``text``, which has it as of ``time_text``."""
+
+
+def time_text(moment: datetime | None) -> str:
+    """Return ``moment`` as reasons have it; nothing if it was not stored."""
+    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S %Z}"

@@ -24,11 +24,12 @@ from ..signing import is_genuine
 from ..states import state_of
 from ..stores import JobReference, backend_of, get, other_holder
 from ..transfer.parking import ends_of, is_gone, is_parked
+from .age import age
 from .limits import sentences
 from .nodes import waiting_reason
 from .numbers import number_text
 from .progress import progress_of
-from .reason import Reason
+from .reason import Reason, time_text
 from .shown import summary_of
 
 
@@ -53,7 +54,7 @@ def _retention(job: Job) -> Iterator[Reason]:
     if until == FOREVER:
         yield Reason("kept", _("It is kept forever."))
     elif until is not None:
-        yield Reason("kept", _("It is kept until %(time)s.") % {"time": _time(until)})
+        yield Reason("kept", _("It is kept until %(time)s.") % {"time": time_text(until)}, at=until)
 
 
 def _ageing(job: Job, now: datetime) -> Iterator[Reason]:
@@ -67,8 +68,8 @@ def _ageing(job: Job, now: datetime) -> Iterator[Reason]:
 def _expiry(job: Job, now: datetime) -> Iterator[Reason]:
     """Yield until when a job has to begin that has not begun."""
     if job.expires_at is not None and job.expires_at > now and not job.is_known_to_have_begun:
-        text = _("It expires in %(seconds)s s: if it has not begun by then, it never runs.")
-        yield Reason("expires", text % {"seconds": _seconds(job.expires_at, now)})
+        text = _("It expires in %(time)s: if it has not begun by then, it never runs.")
+        yield Reason("expires", text % {"time": _until(job.expires_at, now)})
 
 
 def _reasons(job: Job, queue: Queue, now: datetime) -> Iterator[Reason]:
@@ -90,8 +91,9 @@ def _reasons(job: Job, queue: Queue, now: datetime) -> Iterator[Reason]:
         yield Reason(
             "expired",
             _("It has expired at %(time)s: the worker that takes it will not run it.")
-            % {"time": _time(job.expires_at)},
+            % {"time": time_text(job.expires_at)},
             _("To run it all the same: %(command)s") % {"command": f"loco_jobs update {job.id} --expires 1h"},
+            at=job.expires_at,
         )
     if loco_settings().SIGN and not is_genuine(job):
         yield Reason(
@@ -135,16 +137,17 @@ def _pending(job: Job, wait: Wait) -> Reason:
     """Return what ``job`` sleeps or waits for."""
     names = {
         "name": one_line(f"{wait.name:.100}"),
-        "time": "" if wait.until is None else f"{wait.until:%Y-%m-%d %H:%M:%S %Z}",
+        "time": time_text(wait.until),
     }
     if not wait.is_signal:
-        return Reason("sleeping", _("It sleeps until %(time)s (step %(name)s).") % names)
+        return Reason("sleeping", _("It sleeps until %(time)s (step %(name)s).") % names, at=wait.until)
     return Reason(
         "waiting for signal",
         _("It waits for the signal %(name)s, however long that takes.") % names
         if wait.until is None
         else _("It waits for the signal %(name)s until %(time)s.") % names,
         _("To send it: %(command)s") % {"command": f"loco_jobs signal {job.id} {one_line(shlex.quote(wait.name))}"},
+        at=wait.until,
     )
 
 
@@ -156,19 +159,20 @@ def _not_due(job: Job, due: datetime, now: datetime) -> list[Reason]:
 def _put_off(job: Job, due: datetime, now: datetime) -> Reason:
     if follows(job):
         return Reason("follows", _("It runs when the job with its unique key that has begun before has ended."))
-    text = _("It is not due yet: it may run in %(seconds)s s.") % {"seconds": _seconds(due, now)}
-    if not job.errors and job.last_attempted_at:
-        before = _("It ran before, at %(time)s, and was put off.") % {"time": _time(job.last_attempted_at)}
-        return Reason("put off", f"{text} {before}")
-    if not job.errors:
-        return Reason("scheduled", text)
-    before = _("It has been tried before; the last error was %(error)s") % {"error": _last_error(job)}
-    remedy = _("To run it now: %(command)s") % {"command": f"loco_jobs update {job.id} --run-after now"}
-    return Reason("retrying", f"{text} {before}", remedy)
+    text = _("It is not due yet: it may run in %(time)s.") % {"time": _until(due, now)}
+    command = f"loco_jobs update {job.id} --run-after now"
+    remedy = _("To run it now: %(command)s") % {"command": command}
+    if job.errors:
+        before = _("It has failed before: %(error)s") % {"error": _last_error(job)}
+        return Reason("retrying", f"{text} {before}", remedy, command, "run_now")
+    if job.last_attempted_at:
+        before = _("It ran before, at %(time)s, and was put off.") % {"time": time_text(job.last_attempted_at)}
+        return Reason("put off", f"{text} {before}", remedy, command, "run_now", job.last_attempted_at)
+    return Reason("scheduled", text, remedy, command, "run_now")
 
 
-def _seconds(later: datetime, now: datetime) -> str:
-    return number_text(round((later - now).total_seconds()))
+def _until(later: datetime, now: datetime) -> str:
+    return age((later - now).total_seconds())
 
 
 def missing_workers(job: Job, workers: Sequence[WorkerInfo]) -> Iterator[Reason]:
@@ -239,16 +243,17 @@ def _running(job: Job) -> Reason:
     worker = workers.get(job.worker_id or "")
     since = job.last_attempted_at
     text = _("The worker %(worker)s runs it since %(time)s.") if since else _("The worker %(worker)s runs it.")
-    text %= {"worker": one_line(job.worker_id), "time": _time(since)}
+    text %= {"worker": one_line(job.worker_id), "time": time_text(since)}
     if progress := progress_of(job):
         text = f"{text} {_('It has done %(progress)s.') % {'progress': progress}}"
     if worker is None or worker.is_alive:
-        return Reason("running", text)
-    silent = _("That worker has not shown that it lives for %(seconds)s s.")
+        return Reason("running", text, at=since)
+    silent = _("That worker has not shown that it lives for %(time)s.")
     return Reason(
         "lost",
-        f"{text} {silent % {'seconds': number_text(round(worker.heartbeat_age))}}",
+        f"{text} {silent % {'time': age(worker.heartbeat_age)}}",
         _("Nothing to do: another worker takes the job back when its lease has run out."),
+        at=since,
     )
 
 
@@ -261,12 +266,12 @@ def _failed(job: Job) -> Reason:
     )
     holder = other_holder(job)
     remedy = (
-        _("When the cause is mended (and job %(holder)s, which has its unique key, has ended): %(command)s")
+        _("When the cause is corrected (and job %(holder)s, which has its unique key, has ended): %(command)s")
         if holder
-        else _("When the cause is mended: %(command)s")
+        else _("When the cause is corrected: %(command)s")
     )
-    remedy %= {"holder": holder.id if holder else "", "command": f"loco_jobs retry {job.id}"}
-    return Reason("failed", text % {"count": attempts, "error": _last_error(job)}, remedy)
+    remedy %= {"holder": holder.id if holder else "", "command": (command := f"loco_jobs retry {job.id}")}
+    return Reason("failed", text % {"count": attempts, "error": _last_error(job)}, remedy, command, "retry")
 
 
 def _cancelled(job: Job) -> Reason:
@@ -280,19 +285,15 @@ def _cancelled(job: Job) -> Reason:
         if holder
         else _("To run it all the same: %(command)s")
     )
-    remedy %= {"holder": holder.id if holder else "", "command": f"loco_jobs retry {job.id}"}
-    return Reason("cancelled", _last_error(job), remedy)
+    remedy %= {"holder": holder.id if holder else "", "command": (command := f"loco_jobs retry {job.id}")}
+    return Reason("cancelled", _last_error(job), remedy, command, "retry")
 
 
 def _done(job: Job) -> Reason:
     if job.finished_at is None:
-        return Reason("done", _("It has run, and ended well."))
-    return Reason("done", _("It has run, and ended well at %(time)s.") % {"time": _time(job.finished_at)})
-
-
-def _time(moment: datetime | None) -> str:
-    """Return ``moment``; nothing if it was not stored."""
-    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S %Z}"
+        return Reason("done", _("It has succeeded."))
+    text = _("It succeeded at %(time)s.") % {"time": time_text(job.finished_at)}
+    return Reason("done", text, at=job.finished_at)
 
 
 def _last_error(job: Job) -> str:

@@ -61,7 +61,7 @@ def lost(store: Store) -> Iterator[Finding]:
             "jobs.lost",
             f"{counted(number, 'job has', 'jobs have')} failed because three workers died with it (LostJob), "
             f"as {_name(search.first())}.",
-            "When the cause is mended: loco_jobs retry status:failed error:LostJob.",
+            "When the cause is corrected: loco_jobs retry status:failed error:LostJob.",
         )
 
 

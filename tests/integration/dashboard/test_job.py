@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -97,8 +98,41 @@ def test_why_it_does_not_run(client, stored):
     job = stored("waiting")
     jobs.pause(queue="default", backend="default")
     shown = text(client.get(page_of(job)))
-    assert "Why it does not run now Its queue 'default' is paused. loco_jobs resume default" in shown
+    assert "Why it does not run now Its queue 'default' is paused. Resume it there No worker" in shown
+    reader = text(client_of("view_job").get(page_of(job)))
+    assert "Its queue 'default' is paused. loco_jobs resume default" in reader
     assert "No worker of TASKS['default'] is alive." in shown
+
+
+@pytest.mark.parametrize(
+    ("state", "remedy", "command"),
+    [
+        ("failed", "When the cause is corrected: Retry", "loco_jobs retry"),
+        ("cancelled", "To run it all the same: Retry", "loco_jobs retry"),
+        ("retrying", "To run it now: Run now", "loco_jobs update"),
+        ("scheduled", "To run it now: Run now", "loco_jobs update"),
+    ],
+)
+def test_a_remedy_names_the_button_where_there_is_one(client, stored, state, remedy, command):
+    job = stored(state)
+    shown = text(client.get(page_of(job)))
+    assert remedy in shown
+    assert command not in shown
+    assert command in text(client_of("view_job").get(page_of(job)))
+
+
+def test_attempts_are_counted_of_those_that_it_has(client, stored):
+    assert "attempt 2 of 5" in text(client.get(page_of(stored("retrying", options={"max_attempts": 5}))))
+    assert "attempt 2 of" not in text(client.get(page_of(stored("retrying", options={"max_attempts": 1}))))
+    assert "attempt 2 " in text(client.get(page_of(stored("retrying", task_path="gone.tasks.old"))))
+
+
+def test_times_in_reasons_are_in_the_zone_of_the_reader(client, stored):
+    job = stored("done")
+    client.cookies["loco_zone"] = "Asia/Tokyo"
+    local = job.finished_at.astimezone(ZoneInfo("Asia/Tokyo"))
+    content = client.get(page_of(job)).content.decode()
+    assert re.search(rf"It succeeded at <time [^>]*>{local:%Y-%m-%d %H:%M:%S}</time>\.</li>", content)
 
 
 def test_hidden_arguments_stay_hidden(client, queue, settings):

@@ -64,7 +64,7 @@ def test_jobs_that_killed_their_workers(queue: Queue, worker):
     queue.rescue()
     lost = found("jobs.lost")
     assert "1 job has failed because three workers died with it (LostJob)" in lost.text
-    assert lost.remedy.startswith("When the cause is mended: loco_jobs retry")
+    assert lost.remedy.startswith("When the cause is corrected: loco_jobs retry")
     jobs.retry("status:failed error:LostJob")
 
 

@@ -6,23 +6,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest
-from django.utils.translation import gettext as _
 
 from ....core.job import TRACE, Job
-from ....core.job.limits import name_of
 from ....core.serialization import cut
-from ....jobs.page_parts.addresses import JobLinks
 from ....jobs.page_parts.details import Details, details_of
 from ....jobs.page_parts.operations import offered
 from ....jobs.page_parts.scope import scope_of
 from ....jobs.page_parts.stored_json import MOST_BYTES
 from ....log.plain_text import one_line, plain
+from ....log.safe import get_logger
+from ....tasks.results import load_task, policy_of
 from ...access import VIEW_JOB
 from ...links import links_for, page_url
 from ...live import LivePage
 from .life import life_of
 from .python import python_of
+from .reasons import shown_reason
 from .tracebacks import pieces_of
+
+logger = get_logger("django_loco.dashboard")
 
 RUN_AGAIN = "django_loco.run_again_job"
 
@@ -44,14 +46,16 @@ class DetailsPage(LivePage[Details]):
         may_run_again = request.user.has_perm(RUN_AGAIN) and job.is_readable and not job.is_moving
         trace = job.options.get(TRACE)
         trace = trace.get("traceparent") if isinstance(trace, dict) else trace
+        operations = offered(request, job, read.row.state)
         return {
             "head": {
                 "details": read,
                 "row": read.row,
                 "steps": life_of(job),
-                "operations": offered(request, job, read.row.state),
+                "operations": operations,
+                "most_attempts": _most_attempts(job),
                 "run_again": page_url("run_again", job.id) if may_run_again else "",
-                "reasons": [(each, *_elsewhere(each.code, job, links_for(request))) for each in read.reasons],
+                "reasons": [shown_reason(each, request, job, operations) for each in read.reasons],
             },
             "facts": {"details": read, "trace": one_line(trace) if trace else ""},
             "data": {"details": read, "python": python_of(job)},
@@ -69,13 +73,14 @@ class DetailsPage(LivePage[Details]):
         return pieces_of(cut(traceback, MOST_BYTES, "a page shows no more"))
 
 
-def _elsewhere(code: str, job: Job, links: JobLinks) -> tuple[str, str]:
-    """Return the address of the page that says more about a reason, and the text of its link."""
-    if code == "limited":
-        return links.limit_url(job.backend, name_of(str(job.limit_key))), _("See the limit")
-    if code in ("waits", "not started"):
-        return links.batch_url(str(job.batch)), _("See the workflow")
-    return "", ""
+def _most_attempts(job: Job) -> int:
+    """Return how many attempts ``job`` has at most; 0 if its task cannot be loaded, or it has had more by retries."""
+    try:
+        most = policy_of(load_task(job.task_path), job).max_attempts
+    except Exception as error:  # noqa: BLE001 - importing its module runs any code
+        logger.debug("The attempts of %s are not known here: %s", one_line(job.task_path), one_line(error))
+        return 0
+    return most if most >= job.attempt else 0
 
 
 job_page = DetailsPage()
