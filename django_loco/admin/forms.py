@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, tzinfo
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.admin.widgets import AdminTextInputWidget
 from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
+from ..exceptions import LocoConfigurationError
 from ..models import Schedule
 from ..scheduler.api.row_validation import problem_of_json
 from ..scheduler.options import COLUMNS, OPTIONS, options_in
 from ..scheduler.registry import default
+from ..scheduler.sources.database import aware
+from ..scheduler.triggers.parsing import zone_of
 
 NOTHING_EXPOSED = gettext_lazy(
     "The code does not expose anything yet: put @scheduler.expose above a task, or call scheduler.expose() with the "
     "name of a management command in a schedules.py."
 )
+
+#: The fields that are moments.
+MOMENTS = ("at", "start", "end")
 
 Choices = list[tuple[str, Any]]
 
@@ -112,7 +121,42 @@ def offered(chosen: str) -> Choices:
     return groups
 
 
-class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
+class ZonedForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A form whose moments are on the wall clock of its time zone, if it names one; else on that of the site.
+
+    A time that this clock skips, or shows twice, is an error of its field.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        zone = _zone_named(self.initial.get("timezone"))
+        for name in MOMENTS if zone else ():
+            if isinstance(moment := self.initial.get(name), datetime):
+                self.initial[name] = aware(moment).astimezone(zone).replace(tzinfo=None)
+
+    def _clean_fields(self) -> None:
+        zone = _zone_named(self.data.get(self.add_prefix("timezone")))
+        if zone is None:
+            super()._clean_fields()  # type: ignore[misc]
+            return
+        with timezone.override(zone):
+            super()._clean_fields()  # type: ignore[misc]
+        for name in () if settings.USE_TZ else MOMENTS:
+            if moment := self.cleaned_data.get(name):
+                self.cleaned_data[name] = timezone.make_naive(
+                    moment.replace(tzinfo=zone), timezone.get_default_timezone()
+                )
+
+
+def _zone_named(name: Any) -> tzinfo | None:
+    """Return the time zone; ``None`` if there is no such, which is an error of its own field."""
+    try:
+        return zone_of(str(name).strip()) if name else None
+    except LocoConfigurationError:
+        return None
+
+
+class ScheduleForm(ZonedForm):
     """A schedule. Errors appear at their field: see ``scheduler.api.row_validation``."""
 
     run = RunField(label=pgettext_lazy("what a schedule runs", "Run"))
@@ -140,8 +184,16 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
         if "run" in self.fields and not default.allow_list.tasks | default.allow_list.commands:
             self.fields["run"].help_text = NOTHING_EXPOSED
 
+    def _update_errors(self, errors: Any) -> None:
+        """Add the errors of the row, but for those of fields that have an error already."""
+        if hasattr(errors, "error_dict"):
+            errors = ValidationError(
+                {name: told for name, told in errors.error_dict.items() if name not in self.errors}
+            )
+        super()._update_errors(errors)  # type: ignore[misc]
 
-class WhenForm(forms.ModelForm):  # type: ignore[type-arg]
+
+class WhenForm(ZonedForm):
     """The fields that say when a schedule runs, for the preview."""
 
     class Meta:

@@ -208,7 +208,7 @@ class DataOptions(ZonedOptions, total=False):
         ScheduleOption(
             help="instead of `schedule`: the moment of a single run",
             label=_("Or once at"),
-            form_help=_("For a single run. Like start and end, on the wall clock of the site."),
+            form_help=_("For a single run. Like start and end, on the wall clock of the time zone below."),
         ),
     ]
     after: Annotated[

@@ -263,6 +263,41 @@ def test_a_request_from_elsewhere_is_refused(row):
     assert not ScheduleState.objects.exists()
 
 
+@pytest.mark.parametrize("use_tz", [True, False])
+def test_moments_are_on_the_wall_clock_of_the_time_zone(client, settings, use_tz):
+    settings.USE_TZ = use_tz
+    moments = {"at_0": "2027-07-01", "at_1": "02:30:00", "end_0": "2027-12-24", "end_1": "18:00:00"}
+    fields = form(schedule="", timezone="Europe/Berlin", **moments)
+    assert client.post(ADD, fields).status_code == 302
+    row = Schedule.objects.get(name="new")
+    assert [f"{each:%m-%d %H:%M}" for each in (row.at, row.end)] == ["07-01 00:30", "12-24 17:00"]
+    page = client.get(f"{LIST}{row.pk}/change/").content.decode()
+    for value in moments.values():
+        assert f'value="{value}"' in page
+    assert client.post(f"{LIST}{row.pk}/change/", fields).status_code == 302
+    assert Schedule.objects.get(name="new").at == row.at
+    said = LogEntry.objects.latest("pk").get_change_message()
+    assert "Or once at" not in said
+    assert "End" not in said
+
+
+def test_a_time_that_the_clock_of_the_zone_skips_is_refused(client):
+    fields = form(schedule="", at_0="2027-03-28", at_1="02:30", timezone="Europe/Berlin")
+    told = "t be interpreted in time zone Europe/Berlin; it may be ambiguous or it may not exist."
+    assert told in html.unescape(text(client.post(ADD, fields)))
+    assert told in json.loads(client.get(PREVIEW, fields).content)["error"]
+    assert not Schedule.objects.exists()
+    assert "Did you mean" in text(client.post(ADD, fields | {"timezone": "Europe/Berln"}))
+
+
+def test_a_field_that_is_empty_has_one_error(client):
+    page = client.post(ADD, form(run_0="", name=""))
+    assert {name: len(errors) for name, errors in page.context["adminform"].form.errors.items()} == {
+        "run": 1,
+        "name": 1,
+    }
+
+
 def test_a_name_is_text_and_no_markup(client):
     Schedule.objects.create(name="<b>bold</b>", run=TICK, schedule="every hour", description="x")
     for page in (LIST, ALL):
