@@ -166,7 +166,10 @@ def get(reference: JobReference, *, backend: str | None = None) -> Job:
 def missing(job_id: str, names: Sequence[str]) -> TaskResultDoesNotExist:
     """Return the error about a job that none of the aliases ``names`` has."""
     places = " or ".join(f"TASKS[{alias!r}]" for alias in names)
-    text = f"There is no job {job_id} in {places}. Finished jobs are deleted after LOCO['RESULT_TTL'] seconds."
+    text = (
+        f"There is no job {job_id} in {places}. Somebody may have deleted it, or it has ended more than "
+        "LOCO['RESULT_TTL'] seconds ago."
+    )
     return TaskResultDoesNotExist(f"{text}{_hint_of_memory(names)}")
 
 

@@ -34,8 +34,14 @@ def test_the_login_leads_to_the_page_and_nothing_is_done(client, queue, address)
     [leads_to] = parse_qs(urlsplit(login["Location"]).query)["next"]
     answer = client.get(leads_to)
     assert answer["Location"] == page
-    assert "You had to log in first, so nothing was done." in text(client.get("/jobs/jobs/"))
+    assert "Nothing was done. If you had to log in first, do it again." in text(client.get("/jobs/jobs/"))
     assert jobs.paused() == {}
+
+
+def test_a_browser_may_keep_a_question_to_go_back_to_it(client, queue, stored):
+    asked = client.post(OPERATE, {"operation": "retry", "job": stored("failed").id, "ask": "yes"})
+    assert "Retry 1 job?" in text(asked)
+    assert asked["Cache-Control"] == "private, no-cache"
 
 
 @pytest.mark.parametrize("address", FORMS)

@@ -78,7 +78,9 @@ def _activity(facts: Facts, chosen: Range) -> dict[str, Any]:
         "runs": number_text(sum(bar.runs for bar in bars)),
         "failed": number_text(sum(bar.failed for bar in bars)),
         "percentiles": [
-            (each.percent, estimated(each.wait), estimated(each.run)) for each in facts.activity.percentiles
+            (each.percent, estimated(each.wait), estimated(each.run))
+            for each in facts.activity.percentiles
+            if each.wait is not None or each.run is not None
         ],
     }
 

@@ -14,6 +14,7 @@ from django.utils.translation import ngettext
 
 from ....core.job import FAILED, RUNNING, SUCCESSFUL
 from ....jobs.presentation.age import age
+from ....jobs.presentation.numbers import number_text
 from ....log.plain_text import one_line
 from ....scheduler import Tick
 from ....scheduler.api.operating import source_of, target_of
@@ -38,7 +39,8 @@ def parts_of(read: SchedulesRead, span: Span, words: str, *, may_change: bool) -
         "unserved": {"is_scheduler_missing": read.is_scheduler_missing},
         "list": {
             "rows": [_row(each, span, read.at, may_change=may_change) for each in read.schedules],
-            "total": read.total,
+            "heading": ngettext("%(total)s schedule", "%(total)s schedules", read.total)
+            % {"total": number_text(read.total)},
             "words": words,
             "may_change": may_change,
             "chosen": span,

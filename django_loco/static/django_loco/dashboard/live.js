@@ -92,6 +92,7 @@
         // A part that could not be replaced is asked for again.
         etag = take(known) ? answer.headers.get("ETag") || "" : "";
       } else if (answer.status >= 400 && answer.status < 500) {
+        if (answer.status === 404) for (const each of document.querySelectorAll("main button")) each.disabled = true;  // what it shows is gone
         throw new Error(await answer.text());
       } else if (answer.status === 304) {
         etag &&= answer.headers.get("ETag") || etag;

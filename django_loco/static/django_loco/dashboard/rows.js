@@ -3,6 +3,7 @@
 (() => {
   const which = document.getElementById("which"), help = document.getElementById("keys");
   const form = document.getElementById("operate-form");
+  const none = which?.options[0].textContent;
   const boxes = () => [...document.querySelectorAll("[data-row] input[type=checkbox]")];
   const rows = () => [...document.querySelectorAll("[data-row]")];
 
@@ -15,7 +16,8 @@
     }
     if (which) {
       const [option] = which.options;
-      option.textContent = option.dataset.text.replace("%s", String(chosen));
+      option.textContent = chosen ? option.dataset.text.replace("%s", String(chosen)) : none;
+      for (const each of form.querySelectorAll("button")) each.disabled = !chosen && which.value === "chosen";
     }
   }
 
@@ -38,7 +40,7 @@
     j: () => go(1),
     k: () => go(-1),
     x: select,
-    r: () => { if (which) which.value = "chosen"; (document.activeElement.closest("[data-row]")?.querySelector("[data-key=r]") || document.querySelector("[data-key=r]"))?.click(); },
+    r: () => { if (which) { which.value = "chosen"; count(); } (document.activeElement.closest("[data-row]")?.querySelector("[data-key=r]") || document.querySelector("[data-key=r]"))?.click(); },
     "?": () => help?.showModal(),
   };
 
@@ -51,7 +53,7 @@
   });
   document.addEventListener("change", (event) => {
     if (event.target.id === "all") for (const each of boxes()) each.checked = event.target.checked;
-    if (event.target.type === "checkbox") count();
+    if (event.target.type === "checkbox" || event.target === which) count();
   });
   document.addEventListener("loco:changed", count);
   form?.addEventListener("reset", () => setTimeout(count));
