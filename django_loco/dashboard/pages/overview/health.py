@@ -25,7 +25,7 @@ LONG, TOO_LONG = 60, 300
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class HealthMessage:
     """Something that is wrong."""
 
     sentence: str
@@ -46,26 +46,26 @@ class Health:
     """``"good"``, ``"warning"`` or ``"bad"``: the name of a colour."""
 
     word: str
-    conditions: Sequence[Condition]
+    messages: Sequence[HealthMessage]
     """The worst first. If all is well, the only one says so."""
 
     @property
     def sentence(self) -> str:
         """All sentences."""
-        return " ".join(each.sentence for each in self.conditions)
+        return " ".join(each.sentence for each in self.messages)
 
 
 def health_of(facts: Facts, pages: Mapping[str, str]) -> Health:
     """Return all that is wrong; ``pages`` are the addresses of those that the user may see, by their names."""
-    found = sorted(_conditions(facts, pages), key=lambda each: not each.is_bad)
+    found = sorted(_messages(facts, pages), key=lambda each: not each.is_bad)
     if not found:
-        return Health("good", _("Healthy"), [Condition(_all_is_well(facts), "", "")])
+        return Health("good", _("Healthy"), [HealthMessage(_all_is_well(facts), "", "")])
     if found[0].is_bad:
         return Health("bad", _("Trouble"), found)
     return Health("warning", _("Attention"), found)
 
 
-def _conditions(facts: Facts, pages: Mapping[str, str]) -> Iterator[Condition]:
+def _messages(facts: Facts, pages: Mapping[str, str]) -> Iterator[HealthMessage]:
     for of_kind in (_no_worker, _no_scheduler, _wait, _failures, _off, _dead, _paused, _paused_jobs):
         for each in of_kind(facts):
             yield replace(each, url=each.url or pages.get(each.page, ""))
@@ -85,7 +85,7 @@ def _all_is_well(facts: Facts) -> str:
     return text % {"count": alive}
 
 
-def _no_worker(facts: Facts) -> Iterator[Condition]:
+def _no_worker(facts: Facts) -> Iterator[HealthMessage]:
     waiting = [each for each in facts.queues if each.ready and each.backend in facts.workerless]
     number = sum(each.ready for each in waiting)
     more = "+" if any(each.ready.is_capped for each in waiting) else ""
@@ -94,10 +94,10 @@ def _no_worker(facts: Facts) -> Iterator[Condition]:
     )
     if number:
         remedy = _("Start one: manage.py loco_worker, or loco_start --worker.")
-        yield Condition(text % {"count": f"{number_text(number)}{more}"}, "workers", remedy, is_bad=True)
+        yield HealthMessage(text % {"count": f"{number_text(number)}{more}"}, "workers", remedy, is_bad=True)
 
 
-def _no_scheduler(facts: Facts) -> Iterator[Condition]:
+def _no_scheduler(facts: Facts) -> Iterator[HealthMessage]:
     number = facts.schedules.waiting if facts.is_scheduler_missing else 0
     text = ngettext(
         "No scheduler is alive, and %(count)s schedule waits.",
@@ -106,10 +106,10 @@ def _no_scheduler(facts: Facts) -> Iterator[Condition]:
     )
     if number:
         remedy = _("Start one: manage.py loco_scheduler, or loco_start --scheduler.")
-        yield Condition(text % {"count": number_text(number)}, "schedules", remedy, is_bad=True)
+        yield HealthMessage(text % {"count": number_text(number)}, "schedules", remedy, is_bad=True)
 
 
-def _wait(facts: Facts) -> Iterator[Condition]:
+def _wait(facts: Facts) -> Iterator[HealthMessage]:
     """Yield the longest wait in a queue that is not paused and has workers: the others wait for another reason."""
     queues = {(each.backend, each.queue): each.is_paused for each in facts.queues}
     ages = [
@@ -120,7 +120,7 @@ def _wait(facts: Facts) -> Iterator[Condition]:
         return
     text = _("The oldest job of %(queue)s has waited for %(age)s.")
     words = ("status", "waiting"), ("queue", key[1]), ("backend", key[0])
-    yield Condition(
+    yield HealthMessage(
         text % {"queue": one_line(key[1]), "age": coarse(seconds)},
         "queues",
         _("The page of each job says why it waits."),
@@ -129,7 +129,7 @@ def _wait(facts: Facts) -> Iterator[Condition]:
     )
 
 
-def _failures(facts: Facts) -> Iterator[Condition]:
+def _failures(facts: Facts) -> Iterator[HealthMessage]:
     """Yield how many failed: those of the statistics, which are late by two minutes, or of the newest failed jobs."""
     since = facts.at - timedelta(minutes=FAILED_MINUTES)
     newest = sum(job.finished_at is not None and job.finished_at >= since for job in facts.failures)
@@ -137,10 +137,10 @@ def _failures(facts: Facts) -> Iterator[Condition]:
     number = Count(max(counted, newest), is_capped=newest > counted and newest >= FAILURES)
     text = ngettext("%(count)s job failed in the last hour.", "%(count)s jobs failed in the last hour.", number)
     if number:
-        yield Condition(text % {"count": number.text}, "failures", _("Correct the cause, then retry them there."))
+        yield HealthMessage(text % {"count": number.text}, "failures", _("Correct the cause, then retry them there."))
 
 
-def _off(facts: Facts) -> Iterator[Condition]:
+def _off(facts: Facts) -> Iterator[HealthMessage]:
     number = len(facts.schedules.off)
     text = ngettext(
         "%(count)s schedule is off, because of a mistake in it.",
@@ -148,31 +148,31 @@ def _off(facts: Facts) -> Iterator[Condition]:
         number,
     )
     if number:
-        yield Condition(
+        yield HealthMessage(
             text % {"count": number_text(number)}, "schedules", _("The page of schedules names the mistake.")
         )
 
 
-def _dead(facts: Facts) -> Iterator[Condition]:
+def _dead(facts: Facts) -> Iterator[HealthMessage]:
     number = sum(not worker.is_alive for worker in facts.workers)
     text = ngettext("%(count)s worker has stopped responding.", "%(count)s workers have stopped responding.", number)
     if number:
         remedy = _("Other workers take over its jobs when their leases have run out.")
-        yield Condition(text % {"count": number_text(number)}, "workers", remedy)
+        yield HealthMessage(text % {"count": number_text(number)}, "workers", remedy)
 
 
-def _paused(facts: Facts) -> Iterator[Condition]:
+def _paused(facts: Facts) -> Iterator[HealthMessage]:
     names = [one_line(each.queue) for each in facts.queues if each.is_paused and each.ready]
     if names:
         text = _("Jobs wait in paused queues: %(names)s.") % {"names": _some(names)}
-        yield Condition(text, "queues", _("Resume them there."))
+        yield HealthMessage(text, "queues", _("Resume them there."))
 
 
-def _paused_jobs(facts: Facts) -> Iterator[Condition]:
+def _paused_jobs(facts: Facts) -> Iterator[HealthMessage]:
     names = [*dict.fromkeys(one_line(each.name) for each in facts.pauses)]
     if names:
         text = _("Tasks or tags are paused: %(names)s.") % {"names": _some(names)}
-        yield Condition(text, "tasks", _("Resume them there."))
+        yield HealthMessage(text, "tasks", _("Resume them there."))
 
 
 def _some(names: Sequence[str]) -> str:

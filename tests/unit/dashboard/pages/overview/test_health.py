@@ -132,8 +132,8 @@ def failed_job(at=HALF_AN_HOUR_AGO):
 )
 def test_all_that_is_wrong_is_said_the_worst_first(given, level, sentences):
     health = health_of(replace(EMPTY, **given), PAGES)
-    assert (health.level, [(each.sentence, each.url) for each in health.conditions]) == (level, sentences)
-    assert all(each.remedy for each in health.conditions if health.level != "good")
+    assert (health.level, [(each.sentence, each.url) for each in health.messages]) == (level, sentences)
+    assert all(each.remedy for each in health.messages if health.level != "good")
 
 
 @pytest.mark.parametrize(
@@ -151,5 +151,5 @@ def test_failures_count_that_the_statistics_do_not_have_yet(failures, rates, sen
 
 
 def test_a_page_that_the_user_does_not_see_has_no_link():
-    [condition] = health_of(replace(EMPTY, **NO_WORKER), {}).conditions
-    assert condition.url == ""
+    [message] = health_of(replace(EMPTY, **NO_WORKER), {}).messages
+    assert message.url == ""
