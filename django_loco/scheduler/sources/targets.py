@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,8 @@ from ..triggers.invalid import invalid
 
 COMMAND = "django_loco.scheduler.actions.command"
 SHELL = "django_loco.scheduler.actions.shell"
+#: A text that is one word, as all dotted paths are.
+ONE_WORD = re.compile(r"[\w.]+")
 
 
 def target_of(run: object, *, is_shell: bool) -> tuple[Task[..., Any], list[str]]:
@@ -48,8 +51,11 @@ def app_of_command(name: str) -> str | BaseCommand:
 
 def words_of_run(run: object) -> list[str]:
     """Return the words of ``run``, one or more. Raises ``LocoConfigurationError`` if there are none."""
+    text = _text(run)
+    if ONE_WORD.fullmatch(text):  # as most are; a page may read ten thousand of them
+        return [text]
     try:
-        return shlex.split(_text(run))
+        return shlex.split(text)
     except ValueError as error:
         raise _error(f"run is {run!r}, which cannot be split into words: {error}.") from None
 
