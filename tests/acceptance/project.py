@@ -145,7 +145,8 @@ class Answer(threading.Thread):
         try:
             self._body = get(self._url)
         except OSError as error:
-            self._body = error
+            # Its frames have the response, and through it the socket: in a cycle Python would warn that it is open.
+            self._body = error.with_traceback(None)
 
     def body(self) -> str | Exception:
         self.join(SECONDS)

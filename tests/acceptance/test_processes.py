@@ -99,7 +99,7 @@ def test_a_third_signal_waits_for_nothing(project):
     process.signal(signal.SIGTERM)
     process.wait_for("hook stuck")
     process.signal(signal.SIGINT)
-    process.signal(signal.SIGHUP)
+    process.signal(signal.SIGTERM)
     assert process.wait() == FORCED
     assert "took too long" not in process.output
 
