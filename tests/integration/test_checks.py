@@ -195,7 +195,8 @@ def test_a_pool_that_is_smaller_than_a_worker():
             (warning,) = check_queues(asks_stores=False)
         with override_settings(LOCO={"NUM_WORKERS": 9}):
             assert check_queues(asks_stores=False) == []
-    assert (warning.id, warning.hint) == ("loco.W002", "Set max_size to 16 or more, or LOCO['NUM_WORKERS'] to 9.")
+    hint = "Set OPTIONS['pool'] to {'max_size': 16} or more, or LOCO['NUM_WORKERS'] to 9."
+    assert (warning.id, warning.hint) == ("loco.W002", hint)
     assert "up to 16 (NUM_WORKERS + 6), and more if async jobs use the database" in warning.msg
 
 

@@ -112,12 +112,13 @@ def _lines(value: Any, indent: str) -> Iterator[str]:
         yield line
         return
     deeper = f"{indent}  "
+    parts: Iterator[tuple[str, Any]]
     if isinstance(value, dict):
         start, end = "{", "}"
-        parts = [(f"{_text(key)}: ", inner) for key, inner in value.items()]
+        parts = ((f"{_text(key)}: ", inner) for key, inner in value.items())
     else:
         start, end = "[", "]"
-        parts = [("", each) for each in value]
+        parts = (("", each) for each in value)
     yield start
     for number, (label, inner) in enumerate(parts):
         yield f"{',' if number else ''}\n{deeper}{label}"
