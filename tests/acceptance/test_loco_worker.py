@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+import threading
 
 import pytest
 
+from django_loco.process.signals.escalation import ONE_SIGNAL_SECONDS
 from django_loco.shutdown import CLEAN, FORCED
 
 BACKEND = {"BACKEND": "django_loco.backend.LocoBackend"}
@@ -32,6 +34,23 @@ def test_a_signal_lets_jobs_end(project, number):
     project.open_gate("job")
     assert process.wait() == CLEAN
     assert "job job ends" in process.lines
+
+
+@pytest.mark.parametrize("arguments", [(), ("--reload",)])
+def test_a_terminal_that_closes_lets_jobs_end_though_it_sends_several_signals(project, arguments):
+    enqueue(project, "job")
+    process = start(project, *arguments)
+    process.wait_for("job job begins")
+    process.signal(signal.SIGHUP)
+    process.wait_for(r"Stopping \(SIGHUP\)")
+    threading.Event().wait(2 * ONE_SIGNAL_SECONDS)
+    process.signal(signal.SIGHUP)
+    process.signal(signal.SIGTTIN)  # when this has an effect, the one before has been handled
+    process.wait_for("Stacks of all threads")
+    project.open_gate("job")
+    assert process.wait() == CLEAN
+    assert "job job ends" in process.lines
+    assert "Second signal" not in process.output
 
 
 def test_a_second_signal_hands_jobs_back_to_other_workers(project):

@@ -24,6 +24,15 @@ class Level(IntEnum):
     KILL = 3
 
 
+def counted(name: str, count: int) -> int:
+    """Return how often the end was asked for, after ``count`` signals and the signal ``name``.
+
+    SIGHUP counts only if it is the first. When a terminal is closed, its shell sends one to each process and the kernel
+    one to all of them, at any time.
+    """
+    return count if name == "SIGHUP" and count else count + 1
+
+
 def handle_signal(shutdown: Shutdown, level: int, name: str) -> None:
     """Do what the signal ``name`` asks for at this level."""
     if level >= Level.KILL:
@@ -35,12 +44,7 @@ def handle_signal(shutdown: Shutdown, level: int, name: str) -> None:
 
 
 class Escalation:
-    """Counts signals in a process that we own.
-
-    - The same signal within ``ONE_SIGNAL_SECONDS`` counts once.
-    - SIGHUP counts only if it is the first: when a terminal is closed, its shell sends one to each process and the
-      kernel one to all of them, in any order and at any time.
-    """
+    """Counts signals in a process that we own: the same signal within ``ONE_SIGNAL_SECONDS`` counts once."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.level = 0
@@ -51,8 +55,6 @@ class Escalation:
         """Take note of a signal; return whether it counts."""
         now = self._clock()
         counts = name != self._last or now - self._at > ONE_SIGNAL_SECONDS
-        if name == "SIGHUP" and self.level:
-            return False
         self._last, self._at = name, now
         self.level += counts
         return counts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_loco.process.signals.escalation import ONE_SIGNAL_SECONDS, EmbeddedEscalation, Escalation
+from django_loco.process.signals.escalation import ONE_SIGNAL_SECONDS, EmbeddedEscalation, Escalation, counted
 
 
 def level(kind, signals):
@@ -24,9 +24,6 @@ def level(kind, signals):
         ([("SIGTERM", 0), ("SIGTERM", 9)], 2),
         ([("SIGTERM", 0), ("SIGINT", ONE_SIGNAL_SECONDS / 2)], 2),
         ([("SIGINT", 0), ("SIGINT", 9), ("SIGINT", 18)], 3),
-        ([("SIGHUP", 0), ("SIGHUP", 0.5), ("SIGHUP", 9)], 1),
-        ([("SIGINT", 0), ("SIGHUP", 9)], 1),
-        ([("SIGHUP", 0), ("SIGINT", 9)], 2),
     ],
 )
 def test_in_a_process_of_ours(signals, expected):
@@ -49,3 +46,18 @@ def test_in_a_process_of_ours(signals, expected):
 )
 def test_in_a_process_of_another_server(signals, expected):
     assert level(EmbeddedEscalation, signals) == expected
+
+
+@pytest.mark.parametrize(
+    ("signals", "expected"),
+    [
+        (["SIGHUP", "SIGHUP", "SIGHUP"], 1),
+        (["SIGINT", "SIGHUP"], 1),
+        (["SIGHUP", "SIGINT", "SIGHUP", "SIGTERM"], 3),
+    ],
+)
+def test_a_terminal_that_closes_counts_once(signals, expected):
+    count = 0
+    for name in signals:
+        count = counted(name, count)
+    assert count == expected

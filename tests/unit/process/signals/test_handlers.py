@@ -22,7 +22,7 @@ def arrived():
 
 def test_each_signal_is_told_by_name_in_another_thread(arrived):
     with SignalHandlers(lambda name: arrived.put((name, threading.current_thread()))):
-        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):  # after another one SIGHUP would not count
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             os.kill(os.getpid(), number)
             name, thread = arrived.get(timeout=SECONDS)
             assert name == number.name
