@@ -201,6 +201,7 @@ def test_closing_keeps_an_open_transaction(queue):
 def test_a_thread_of_a_worker_keeps_no_connection_of_a_pool(queue, monkeypatch):
     closed = []
     queue.paused()
+    monkeypatch.setattr(type(connections["default"]), "pool", None, raising=False)  # only ours looks at the option
     monkeypatch.setitem(connections["default"].settings_dict["OPTIONS"], "pool", True)
     monkeypatch.setattr(connections["default"], "close", lambda: closed.append(True))
     queue.paused()  # as a view does
