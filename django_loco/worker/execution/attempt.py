@@ -47,7 +47,6 @@ from ...log.redaction import scrubbed, secrets_of
 from ...log.safe import get_logger
 from ...tasks.results import load_task, policy_of, result_of, stand_in
 from ..claimed_job import ClaimedJob
-from .announcements import announce_unfinished
 from .context import JobContext
 from .kept_log import KeptLog
 from .steps.waits import beside_suspension, outcome_of, require_running
@@ -112,45 +111,10 @@ def too_long(timeout: float) -> str:
     return f"the job ran longer than its timeout of {timeout:g} s"
 
 
-def unstoppable(claimed: ClaimedJob, timeout: float | None) -> JobTimeout | JobCancelled:
-    """Return the error of a job that has reached its ``timeout``, or was cancelled, and could not be interrupted."""
-    if claimed.cancelled:
-        return JobCancelled("the job was cancelled and could not be interrupted")
-    return JobTimeout(f"{too_long(timeout or 0)} and could not be interrupted")
-
-
-def unfinished(claimed: ClaimedJob, error: BaseException) -> Outcome:
-    """Return the outcome of a job that has none, because of an error outside of the job.
-
-    If its function was not called, it is put off and spends no attempt. Otherwise the attempt has failed: the same may
-    happen in each run.
-    """
-    job, has_begun = claimed.job, claimed.began_at is not None
-    again = not has_begun or job.attempt < _max_attempts(job)
-    return Outcome(
-        job=job,
-        status=READY if again else FAILED,
-        spent=has_begun,
-        run_after=utcnow() + NOT_BEGUN_DELAY if again else None,
-        error=record_of(error),
-        errors_kept=loco_settings().ERRORS_KEPT,
-    )
-
-
-def end_unfinished(claimed: ClaimedJob, error: BaseException) -> Outcome | None:
-    """Return the outcome that was decided on, or else ``unfinished``; ``None`` as in ``ClaimedJob.outcome_or``."""
-    own = unfinished(claimed, error)
-    outcome = claimed.outcome_or(own)
-    if outcome is own and own.status == FAILED:
-        claimed.announcement = partial(announce_unfinished, own.applied())
-    return outcome
-
-
-def _max_attempts(job: Job) -> int:
-    try:
-        return policy_of(load_task(job.task_path), job).max_attempts
-    except Exception:  # noqa: BLE001 - as in ``prepare``
-        return 1
+def put_off_unstarted(job: Job, error: BaseException) -> Outcome:
+    """Return the outcome of a job that could not be started for a reason outside of the job. It spends no attempt."""
+    released = Outcome.released(job, run_after=utcnow() + NOT_BEGUN_DELAY, error=record_of(error))
+    return replace(released, errors_kept=loco_settings().ERRORS_KEPT)
 
 
 def told_by(error: BaseException) -> BaseException:
@@ -370,7 +334,7 @@ class Attempt:
         if not isinstance(error, CannotBegin) or not self.claimed.started:
             return None
         logger.error("Job %s could not be run", self.job.id, exc_info=error)
-        return unfinished(self.claimed, error)
+        return put_off_unstarted(self.job, error)
 
     def _cancelled(self) -> Outcome:
         """Return the outcome of a job that somebody cancelled: the one that the queue has stored already."""

@@ -14,7 +14,7 @@ from ...core.threads import new_context
 from ...core.threads.stacks import stack_of_thread
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
-from ..execution.attempt import GRACE_SECONDS, Attempt, end_unfinished, unstoppable
+from ..execution.attempt import GRACE_SECONDS, Attempt
 from ..execution.connections import drop_all, tidy
 from ..execution.executor import context_for_jobs, execute, give_up
 from ..execution.interrupter import InterruptibleCall, ThreadInterrupter
@@ -22,6 +22,7 @@ from .interpreter_monitor import InterpreterMonitor
 from .job_thread import JobThread
 from .request_priority import RequestPriority
 from .thread_limit import ThreadLimit
+from .unfinished import end_unfinished, unstoppable
 from .work_queue import WorkQueue
 
 logger = get_logger("django_loco.worker")

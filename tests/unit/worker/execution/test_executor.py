@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from dataclasses import replace
@@ -21,7 +20,6 @@ from django_loco.core.compat import TASKS_LOGGER, TaskResult, task_finished, tas
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome, utcnow
 from django_loco.log import labels as log
 from django_loco.worker.claimed_job import ClaimedJob
-from django_loco.worker.execution.attempt import NOT_BEGUN_DELAY, unfinished
 from django_loco.worker.execution.executor import aexecute, execute
 from django_loco.worker.execution.unknown_task import SHORTEST_SECONDS
 
@@ -268,22 +266,6 @@ def test_what_cannot_be_stored_beside_the_outcome_does_not_change_it(kind, caplo
 
 def broken_update(*args: Any) -> bool:
     raise SystemExit("the connection is broken")
-
-
-def test_what_could_not_be_begun_waits_for_a_minute_and_costs_no_attempt():
-    before = utcnow()
-    outcome = unfinished(claimed_of("nothing"), MemoryError("no thread"))
-    assert (outcome.status, outcome.spent) == (READY, False)
-    assert before + NOT_BEGUN_DELAY <= outcome.run_after <= utcnow() + NOT_BEGUN_DELAY
-    assert outcome.error.exception_class is MemoryError
-
-
-@pytest.mark.parametrize(("name", "status"), [("fail_often", READY), ("fail", FAILED), ("unknown", FAILED)])
-def test_an_attempt_that_has_begun_and_has_no_outcome_is_spent(name, status):
-    claimed = claimed_of(name)
-    claimed.began_at = time.monotonic()
-    outcome = unfinished(claimed, MemoryError("no memory"))
-    assert (outcome.status, outcome.spent, outcome.run_after is None) == (status, True, status == FAILED)
 
 
 # Signals

@@ -1,0 +1,51 @@
+"""The ends of jobs that a pool cannot run to their own end."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ...conf import loco_settings
+from ...core.job import FAILED, READY, Job, Outcome, utcnow
+from ...exceptions import JobCancelled, JobTimeout
+from ...tasks.results import load_task, policy_of
+from ..claimed_job import ClaimedJob
+from ..execution.announcements import announce_unfinished
+from ..execution.attempt import CANCELLED, NOT_BEGUN_DELAY, put_off_unstarted, record_of, too_long
+
+
+def unstoppable(claimed: ClaimedJob, timeout: float | None) -> JobTimeout | JobCancelled:
+    """Return the error of a job that has reached its ``timeout``, or was cancelled, and could not be interrupted."""
+    if claimed.cancelled:
+        return JobCancelled(f"{CANCELLED} and could not be interrupted")
+    return JobTimeout(f"{too_long(timeout or 0)} and could not be interrupted")
+
+
+def end_unfinished(claimed: ClaimedJob, error: BaseException) -> Outcome | None:
+    """Return the outcome that was decided on, or else one for ``error``, which is outside of the job.
+
+    ``None`` as in ``ClaimedJob.outcome_or``. If the function of the job was not called, the job is put off and spends
+    no attempt. Otherwise the attempt has failed: the same may happen in each run.
+    """
+    own = put_off_unstarted(claimed.job, error) if claimed.began_at is None else _failed(claimed.job, error)
+    outcome = claimed.outcome_or(own)
+    if outcome is own and own.status == FAILED:
+        claimed.announcement = partial(announce_unfinished, own.applied())
+    return outcome
+
+
+def _failed(job: Job, error: BaseException) -> Outcome:
+    again = job.attempt < _max_attempts(job)
+    return Outcome(
+        job=job,
+        status=READY if again else FAILED,
+        run_after=utcnow() + NOT_BEGUN_DELAY if again else None,
+        error=record_of(error),
+        errors_kept=loco_settings().ERRORS_KEPT,
+    )
+
+
+def _max_attempts(job: Job) -> int:
+    try:
+        return policy_of(load_task(job.task_path), job).max_attempts
+    except Exception:  # noqa: BLE001 - a module may raise anything when it is imported
+        return 1
