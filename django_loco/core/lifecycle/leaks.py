@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import thread as executor
 from contextlib import suppress
 from pathlib import Path
+
+from ..threads.frames import frames
 
 #: Helper processes of Python itself, which end with the process that started them.
 _PYTHONS_OWN = (b"multiprocessing.resource_tracker", b"multiprocessing.forkserver")
@@ -17,10 +18,10 @@ _TASKS = Path("/proc/self/task")
 
 def left() -> Iterator[str]:
     """Yield descriptions such as ``thread 'feed'`` and ``child process 4711 (ffmpeg)``; arguments may be secret."""
-    frames = sys._current_frames()  # noqa: SLF001 (Python's documented way)
+    innermost = frames()
     for thread in threading.enumerate():
         if not (thread.daemon or thread in (threading.main_thread(), threading.current_thread())):
-            frame = frames.get(thread.ident or 0)
+            frame = innermost.get(thread.ident or 0)
             # An executor's thread that waits for work ends with the interpreter.
             if frame is None or frame.f_code.co_filename != executor.__file__:
                 yield f"thread {thread.name!r}"

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 import threading
 import traceback
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+from .frames import frames, safe_look
+
 
 def stacks() -> Iterator[str]:
     """Yield the stack of each thread and then of each asyncio task, as text of several lines."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
-    for ident in sys._current_frames():  # noqa: SLF001 - Python documents it
+    for ident in frames():
         yield f"Thread {names.get(ident, ident)}\n{stack_of_thread(ident)}"
     for task in tasks():
         yield f"Task {task.get_name()} in {getattr(task.get_coro(), '__qualname__', task)}\n{stack_of_task(task)}"
@@ -29,8 +30,9 @@ def tasks() -> list[asyncio.Task[Any]]:
 
 def stack_of_thread(ident: int | None) -> str:
     """Return the stack of the thread with that ``ident``; empty if it does not run."""
-    frame = sys._current_frames().get(ident or 0)  # noqa: SLF001 - public for this purpose, says its documentation
-    return "".join(traceback.format_stack(frame)) if frame else ""
+    with safe_look():
+        frame = frames().get(ident or 0)
+        return "".join(traceback.format_stack(frame)) if frame else ""
 
 
 def stack_of_task(task: asyncio.Task[Any]) -> str:

@@ -45,12 +45,12 @@ from __future__ import annotations
 import ctypes
 import logging
 import math
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from ...core.backoff import LoggedBackoff
+from ...core.threads.frames import exception_of, frames, safe_look
 from ...core.threads.monotonic import monotonic
 from ...core.threads.periodic_thread import PeriodicThread
 from ...exceptions import RAISED_INTO_JOBS, JobCancelled, JobTimeout
@@ -230,16 +230,16 @@ class ThreadInterrupter(PeriodicThread):
 
 
 def _is_logging(thread_id: int | None) -> bool:
-    frame = sys._current_frames().get(thread_id or 0)  # noqa: SLF001 - its documented name
-    while frame is not None and not (frame.f_globals is vars(logging) and frame.f_code.co_name in _SPARED):
-        frame = frame.f_back
-    return frame is not None
+    with safe_look():
+        frame = frames().get(thread_id or 0)
+        while frame is not None and not (frame.f_globals is vars(logging) and frame.f_code.co_name in _SPARED):
+            frame = frame.f_back
+        return frame is not None
 
 
 def _is_handling(thread_id: int | None) -> bool:
     """Whether the thread is in an ``except`` or ``finally`` block for an interruption, or in what that calls."""
-    found: Any = sys._current_exceptions().get(thread_id or 0)  # noqa: SLF001 - its documented name
-    error: BaseException | None = found[1] if isinstance(found, tuple) else found  # a tuple on Python 3.11
+    error = exception_of(thread_id)
     seen = set[int]()
     while error is not None and id(error) not in seen:  # a chain that the job has made by hand may be a ring
         if isinstance(error, RAISED_INTO_JOBS):
