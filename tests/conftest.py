@@ -33,6 +33,8 @@ UNIT_TESTS = Path(__file__).parent / "unit"
 INTEGRATION_TESTS = Path(__file__).parent / "integration"
 #: Fixtures with which a test does not depend on the database.
 BRING_THEIR_OWN = frozenset(("project", "migrated_file", "redis_server", "redis_site"))
+#: Python ignores an exception that is raised in a callback of its garbage collector, and Hypothesis has one there.
+MAY_STRIKE_ANYWHERE = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 def pytest_configure() -> None:
@@ -64,6 +66,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item for item in items if _share_of(item, count) != number or (ON_POSTGRES and _needs_no_database(item))
     ]
     config.hook.pytest_deselected(items=left_out)
+    for item in items:
+        if item.get_closest_marker("interrupts"):
+            item.add_marker(MAY_STRIKE_ANYWHERE)
     gone = set(left_out)
     items[:] = [item for item in items if item not in gone]
 

@@ -19,6 +19,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -37,6 +38,8 @@ TOGETHER = ("tests/contract", "tests/integration")
 MEMORY_QUEUE = "tests/contract/test_memory_queue.py"
 #: Fails if less of the package is covered, in percent: a point below what these tests reach.
 COVERED = (UNIT, MEMORY_QUEUE, "--cov=django_loco", "--cov-report=", "--cov-fail-under=75")
+#: How long each run of a part took, itself and the processes it waited for: where to look when CI grows slow.
+TIMES: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,15 @@ class Part:
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         cache = ["-o", f"cache_dir={Path(os.environ.get('TOX_ENV_DIR', '.cache')) / 'pytest' / self.name}"]
         command = [sys.executable, "-m", "pytest", *cache, "--durations=8", *self.arguments, *more]
-        errors = subprocess.STDOUT if output else None
-        return subprocess.run(command, env=environment, stdout=output, stderr=errors, check=False).returncode
+        began = time.monotonic()
+        process = subprocess.Popen(
+            command, env=environment, stdout=output, stderr=subprocess.STDOUT if output else None
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        took, computed = time.monotonic() - began, used.ru_utime + used.ru_stime
+        TIMES.append(f"{took:5.0f} s, {computed:5.0f} s of a processor: {self.name}")
+        return process.returncode
 
 
 def acceptance(name: str, database: str, *chosen: str) -> Part:
@@ -87,6 +97,7 @@ def main(arguments: Sequence[str]) -> int:
             codes[part] = part.run("--last-failed")
             if not codes[part]:
                 print(f"\nOf {part.name} something failed and then passed: look into it.", flush=True)
+    print("\n" + "\n".join(TIMES), flush=True)
     return next(filter(None, codes.values()), 0)
 
 
