@@ -258,15 +258,23 @@ def _round_trip(pool: ConnectionPool, command: bytes) -> Any:
     The pool checks the connection, and the connection has the retries that the project has configured.
     """
     connection: Any = pool.get_connection(*_COMMAND_NAME)
+    is_answered = False
 
     def send_and_read() -> Any:
         connection.send_packed_command([command])
         return connection.read_response(disable_decoding=True)
 
     try:
-        return connection.retry.call_with_retry(send_and_read, lambda _: connection.disconnect())
+        answer = connection.retry.call_with_retry(send_and_read, lambda _: connection.disconnect())
+        is_answered = True
+    except exceptions.ResponseError:
+        is_answered = True
+        raise
     finally:
+        if not is_answered:  # after a Ctrl-C, say: the next command would get the answer of this one
+            connection.disconnect()
         pool.release(connection)
+    return answer
 
 
 class _closing_named:  # noqa: N801 - a context manager, which as a class takes a third of the time

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.checks import run_checks
-from redis import exceptions
+from redis import connection, exceptions
 
 from django_loco.core.job import RUNNING, SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
@@ -86,6 +86,21 @@ def test_a_server_that_comes_back(queue, server):
     assert len(queue.fetch(CLAIM)) == 1
     assert queue.wait(0.01) in (True, False)
     queue.close()
+
+
+def test_an_interrupted_call_leaves_its_answer_to_nobody_else(queue, monkeypatch):
+    first, second = queue.enqueue([job(), job()])
+    read = connection.AbstractConnection.read_response
+
+    def interrupted(*_args, **_kwargs):
+        monkeypatch.setattr(connection.AbstractConnection, "read_response", read)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(connection.AbstractConnection, "can_read", lambda *_args, **_kwargs: False)  # it is far away
+    monkeypatch.setattr(connection.AbstractConnection, "read_response", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        queue.get(first.id)
+    assert queue.get(second.id).id == second.id
 
 
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
