@@ -200,8 +200,12 @@ class JobExpired(LocoError):
     """The job had not begun by the time that ``expires`` sets, and never runs. Its state is ``cancelled``."""
 
 
-class JobTimeout(LocoError, TimeoutError):
-    """The job ran longer than its ``timeout`` in seconds."""
+class JobTimeout(LocoError):
+    """The job ran longer than its ``timeout`` in seconds.
+
+    It is no ``TimeoutError``, which is an ``OSError``: clients of HTTP and Redis take that for a fault of the network,
+    and send their request again.
+    """
 
 
 #: What is raised at any point of a job's code, so that it ends. Code of ours that a job calls, and that catches all
