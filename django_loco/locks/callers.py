@@ -40,7 +40,7 @@ class Held(NamedTuple):
 
 
 _held: dict[tuple[str, str], list[Held]] = {}
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def here() -> Held:
@@ -100,7 +100,7 @@ def drop(key: tuple[str, str], held: Held) -> None:
 
 def _after_fork() -> None:
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _held.clear()
 
 

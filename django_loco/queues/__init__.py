@@ -35,7 +35,7 @@ DEFAULT = "database"
 _queues: dict[tuple[str, Testing | None], Queue] = {}
 #: The queues in memory of the present test, whose jobs outlast an override of settings.
 _of_test: list[Queue] = []
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def queue_for(alias: str) -> Queue:
@@ -50,7 +50,7 @@ def queue_for(alias: str) -> Queue:
         with _lock:
             queue = _queues.get(key)
             if queue is None:
-                queue = _queues[key] = _made(*key)
+                queue = _queues.setdefault(key, _made(*key))
     return queue
 
 
@@ -123,7 +123,7 @@ def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
 def _after_fork() -> None:
     """Make new queues after a fork: a child cannot share connections, and another thread may have held the lock."""
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     forget()
 
 

@@ -56,7 +56,10 @@ class MemoryQueue(
         """Raises ``LocoConfigurationError`` if a limit is not a number."""
         super().__init__(alias, options)
         self._max_waiting = self.limit("max_waiting", None)
-        self._changed, self._seen = threading.Condition(threading.Lock()), threading.local()
+        # ``with`` takes the lock itself, not the condition, whose ``__enter__`` and ``__exit__`` are written in Python:
+        # a Ctrl-C in them would leave the lock taken. It is reentrant because a finalizer may ask the queue anywhere.
+        self._lock = threading.RLock()
+        self._changed, self._seen = threading.Condition(self._lock), threading.local()
         self.keys, self._minutes, self._batches = Keys(), MinuteTable(), BatchTable()
         self._graphs: dict[str, Graph] = {}
         self._keys = KeyTable()
@@ -82,7 +85,7 @@ class MemoryQueue(
 
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
         """Store new jobs. Raises ``QueueFull`` if they would not all fit."""
-        with self._changed:
+        with self._lock:
             added = list(self._jobs.unique.free(self.keys.unknown(jobs)))
             self._batches.require_open(jobs)
             self._require_room(len(added))
@@ -90,7 +93,7 @@ class MemoryQueue(
                 self._add(added)
                 return added
         won = self.keys.reserve(added)
-        with self._changed:
+        with self._lock:
             added = list(self._jobs.unique.free(self.keys.unknown(won)))
             self._add(added)
             unused = self.keys.unused(won, added)
@@ -99,16 +102,16 @@ class MemoryQueue(
 
     def holders(self, keys: Collection[str]) -> Mapping[str, Job]:
         """Return the jobs that hold unique keys."""
-        with self._changed:
+        with self._lock:
             now = utcnow()
             return {key: job for key in keys if (job := self._jobs.unique.holder(key, now))}
 
     def restore(self, jobs: Sequence[Job], logs: Mapping[str, str] = NO_LOGS) -> set[str]:
         """Store jobs as they are; return the ids of those that are new."""
-        with self._changed:
+        with self._lock:
             unknown = list(self.keys.unknown({job.id: job for job in jobs if not self._jobs.get(job.id)}.values()))
         won = self.keys.reserve(unknown)
-        with self._changed:
+        with self._lock:
             new = (job for job in self.keys.unknown(won) if self._jobs.get(job.id) is None)
             added = list(self._jobs.unique.free(new))
             self._store(added)
@@ -119,7 +122,7 @@ class MemoryQueue(
 
     def fetch(self, claim: Claim) -> list[Job]:
         """Hand over jobs that are due, best first."""
-        with self._changed:
+        with self._lock:
             now = self._promote(claim.ahead)
             ledger = self._ledger(claim.limits, now)
             jobs = [
@@ -136,12 +139,12 @@ class MemoryQueue(
 
         For a job that is already held, this begins the next attempt.
         """
-        with self._changed:
+        with self._lock:
             is_new = job.id not in self._jobs.held
             self._batches.require_open([job] * is_new)
         if is_new and not self.keys.reserve([job]):
             return None
-        with self._changed:
+        with self._lock:
             if not is_new or list(self._jobs.unique.free(self.keys.unknown([job]))):
                 return self._hold(job, worker_id, lease)
             unused = self.keys.unused([job], ())
@@ -158,7 +161,7 @@ class MemoryQueue(
 
     def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
         """Store how jobs ended; return the ids refused."""
-        with self._changed:
+        with self._lock:
             held = [outcome for outcome in outcomes if self._jobs.is_held(outcome.job)]
             accepted = {outcome.job.id: self._jobs.with_signals(outcome) for outcome in held}
             self._finish(accepted.values())
@@ -166,7 +169,7 @@ class MemoryQueue(
 
     def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases; return the ids no longer held."""
-        with self._changed:
+        with self._lock:
             held = [job for job in jobs if self._jobs.is_held(job)]
             for job in held:
                 self._jobs.hold(self._jobs.held[job.id].job, lease)
@@ -174,14 +177,14 @@ class MemoryQueue(
 
     def rescue(self, limit: int = 100) -> list[Job]:
         """Free jobs whose lease has run out."""
-        with self._changed:
+        with self._lock:
             now = time.monotonic()
             expired = (hold.job for hold in self._jobs.held.values() if hold.until <= now)
             return [*self._finish([Outcome.of_dead_worker(job) for job in itertools.islice(expired, limit)])]
 
     def update(self, job: Job, field: str, text: str) -> bool:
         """Store a field of a held job; return whether it is still held."""
-        with self._changed:
+        with self._lock:
             if not self._jobs.is_held(job):
                 return False
             hold, changes = self._jobs.held[job.id], cast("dict[str, Any]", {field: text})
@@ -190,7 +193,7 @@ class MemoryQueue(
 
     def signal(self, job: Job, text: str | None) -> bool:
         """Store the signals of a running job, if they are as they were read; return whether they are stored."""
-        with self._changed:
+        with self._lock:
             hold = self._jobs.held.get(job.id)
             if hold is None or hold.job.signals != job.signals:
                 return False
@@ -199,7 +202,7 @@ class MemoryQueue(
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is still known."""
-        with self._changed:
+        with self._lock:
             return self._jobs.get(job_id)
 
     def _stored(self, job_id: str) -> Job | None:
@@ -207,12 +210,12 @@ class MemoryQueue(
 
     def logs(self, ids: Sequence[str]) -> Mapping[str, str]:
         """Return the kept logs of jobs."""
-        with self._changed:
+        with self._lock:
             return {job_id: self._jobs.logs[job_id] for job_id in ids if job_id in self._jobs.logs}
 
     def series(self, name: str, limit: int = 100) -> list[JobSummary]:
         """Return jobs of a series, the newest first."""
-        with self._changed:
+        with self._lock:
             jobs = map(self._jobs.get, self._jobs.series.newest(name, limit))
             return [JobSummary.of(job) for job in jobs if job]
 
@@ -226,14 +229,14 @@ class MemoryQueue(
     ) -> list[Job]:
         """Return jobs, the newest first."""
         status = status_of(status)
-        with self._changed:
+        with self._lock:
             return self._jobs.newest(status, queue_name, before, limit)
 
     def change(self, changes: Sequence[Change]) -> set[str]:
         """Make changes to jobs that no worker holds; return the ids refused."""
         last = {change.before.id: change for change in changes}
         won = self._reserved([change for change in last.values() if change.takes_once_key])
-        with self._changed:
+        with self._lock:
             keyed = {job.id for job in self.keys.unknown(won)}
             asked = [each for job_id, each in last.items() if job_id in keyed or not each.takes_once_key]
             possible = [change for change in asked if self._jobs.is_unchanged(change.before)]
@@ -253,14 +256,14 @@ class MemoryQueue(
 
     def _reserved(self, takers: Sequence[Change]) -> Sequence[Job]:
         """Reserve the once-keys that jobs are to get; return the jobs that may have theirs."""
-        with self._changed:
+        with self._lock:
             unchanged = [each.after for each in takers if each.after and self._jobs.is_unchanged(each.before)]
             wanted = list(self.keys.unknown(unchanged))
         return self.keys.reserve(wanted)
 
     def lost(self, jobs: Sequence[Job]) -> set[str]:
         """Return the ids of the jobs that are no longer held."""
-        with self._changed:
+        with self._lock:
             return {job.id for job in jobs if not self._jobs.is_held(job)}
 
     def pause(self, queue_name: str) -> None:
@@ -269,7 +272,7 @@ class MemoryQueue(
 
     def resume(self, queue_name: str) -> bool:
         """Let workers fetch jobs of a queue again; return whether it was paused."""
-        with self._changed:
+        with self._lock:
             was_paused = queue_name in self._paused
             self._paused.discard(queue_name)
             self._arrivals += was_paused
@@ -282,20 +285,20 @@ class MemoryQueue(
 
     def counts(self, limit: int | None = None) -> dict[tuple[str, TaskResultStatus], int]:
         """Return the number of jobs per queue name and status, at most ``limit`` each."""
-        with self._changed:
+        with self._lock:
             counts = self._jobs.counts()
         return dict(counts) if limit is None else {of: min(number, limit) for of, number in counts.items()}
 
     def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
         """Return when the job that has been due longest became due."""
-        with self._changed:
+        with self._lock:
             self._promote()
             return self._jobs.waiting.oldest_due(queues)
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
         """Delete finished jobs; their once-keys are remembered."""
         self._minutes.prune()
-        with self._changed:
+        with self._lock:
             self._batches.prune((now := utcnow()) - timedelta(seconds=older_than))
             old = (job.id for job in self._jobs.finished.values() if self._is_old(job, now, older_than))
             pruned = list(itertools.islice(old, limit))
@@ -311,7 +314,7 @@ class MemoryQueue(
 
     def clear(self) -> None:
         """Delete everything, also once-keys."""
-        with self._changed:
+        with self._lock:
             parts = (self._jobs, self.keys, self._keys, self._workers, self._commands, self._paused, self._minutes)
             for known in (*parts, self._graphs):
                 known.clear()

@@ -17,7 +17,7 @@ class MemorySpool:
     """Saves and loads the waiting jobs of a queue."""
 
     alias: str
-    _changed: threading.Condition
+    _lock: threading.RLock
     _jobs: JobTable
 
     @abstractmethod
@@ -29,7 +29,7 @@ class MemorySpool:
 
         Jobs that are held stay. If the file cannot be written (``OSError``), all stay.
         """
-        with self._changed:
+        with self._lock:
             jobs = self._jobs.waiting.take_all()
             logs = {job.id: self._jobs.logs[job.id] for job in jobs if job.id in self._jobs.logs}
             for job in jobs:
@@ -49,7 +49,7 @@ class MemorySpool:
         return read_spool(folder, self.alias, self._restore)
 
     def _restore(self, jobs: Sequence[Job], logs: Mapping[str, str]) -> None:
-        with self._changed:
+        with self._lock:
             free = {job.id for job in self._jobs.unique.free(jobs)}
             self._add([job if job.id in free else replace(job, unique_key=None) for job in jobs])
             self._jobs.logs |= logs

@@ -18,9 +18,11 @@ Code that the job calls may catch the exception: a library that guards a callbac
 itself in ``__del__``. So a job that has not ended after a part of that time, and is not in an ``except`` or ``finally``
 block for the exception, gets it once more.
 
-A job is not interrupted while ``logging`` handles a line of it, for up to ``LOGGING_SECONDS``. Handlers catch every
+A job is not interrupted while ``logging`` handles a line of it, for up to ``SPARED_SECONDS``. Handlers catch every
 exception, so the job would go on as if nothing had happened; or they would keep their lock, for which every other
-thread that logs would wait.
+thread that logs would wait. The same holds for ``__enter__`` and ``__exit__`` of any context manager, for
+``asgiref.local``, which each query and request needs, and for imports: they may have taken a lock that nobody would
+give back. And for our own stores: a connection would go back to its pool while an answer is still to come.
 
 A job may catch the exception and clean up for ``GRACE_SECONDS``. A job that has not ended by then is given up: the
 attempt fails with that error, another thread or task takes its place, and the code that still runs is left alone,
@@ -47,6 +49,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from ...core.backoff import LoggedBackoff
@@ -68,10 +71,13 @@ _NOTHING = ctypes.py_object()
 _RETRY_SECONDS = 0.01
 #: The part of the grace after which a job that goes on is interrupted once more.
 _AGAIN_AFTER = 0.8
-#: For how long a job is spared while a line of it is handled.
-LOGGING_SECONDS = 3.0
+#: For how long a job is spared in code that must not break.
+SPARED_SECONDS = 3.0
 #: The functions of ``logging`` that call filters and handlers, or take a lock.
 _SPARED = frozenset({"handle", "isEnabledFor", "getLogger"})
+_CONTEXT_MANAGERS = frozenset({"__enter__", "__exit__"})
+#: Modules that take locks without ``with``, and those that talk to a store.
+_FRAGILE = ("asgiref.local", "importlib._bootstrap", "django_loco.queues.", "django_loco.locks.stores.")
 
 
 class InterruptibleCall:
@@ -89,20 +95,20 @@ class InterruptibleCall:
         self.over_at = math.inf
         """When the call is reported as stuck, once it is interrupted (``time.monotonic()``)."""
         self.spared_until: float | None = None
-        """Until when it is not interrupted because it is logging (``time.monotonic()``), if that was so."""
+        """Until when it is not interrupted because it is in such code (``time.monotonic()``), if that was so."""
         self.thread = threading.current_thread()
         self.gate = threading.RLock()
         self.gate.acquire()
 
     def is_spared(self, now: float) -> bool:
-        """Whether the interruption has to wait because the job is logging.
+        """Whether the interruption has to wait because the job is in code that must not break.
 
         The answer holds until another thread runs. The interrupter interrupts at once, so it does not wait in between.
         """
-        if not _is_logging(self.thread.ident):
+        if not _must_not_break(self.thread.ident):
             return False
         if self.spared_until is None:
-            self.spared_until = now + LOGGING_SECONDS
+            self.spared_until = now + SPARED_SECONDS
         return now < self.spared_until
 
     def interrupt(self) -> None:
@@ -229,12 +235,19 @@ class ThreadInterrupter(PeriodicThread):
             call.gate.release()
 
 
-def _is_logging(thread_id: int | None) -> bool:
+def _must_not_break(thread_id: int | None) -> bool:
+    """Whether an exception between two instructions could leave something of others in an unknown state."""
     with safe_look():
         frame = frames().get(thread_id or 0)
-        while frame is not None and not (frame.f_globals is vars(logging) and frame.f_code.co_name in _SPARED):
+        while frame is not None and not _is_spared(frame):
             frame = frame.f_back
         return frame is not None
+
+
+def _is_spared(frame: FrameType) -> bool:
+    if frame.f_globals is vars(logging):
+        return frame.f_code.co_name in _SPARED
+    return frame.f_code.co_name in _CONTEXT_MANAGERS or str(frame.f_globals.get("__name__")).startswith(_FRAGILE)
 
 
 def _is_handling(thread_id: int | None) -> bool:

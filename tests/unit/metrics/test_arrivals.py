@@ -58,6 +58,14 @@ def test_jobs_are_counted_by_minute_queue_and_task(queue):
     assert [each.durations[-1] for each in queue.minutes(0)] == [0] * 4
 
 
+def test_a_signal_handler_may_enqueue_while_its_thread_counts(queue):
+    arrivals = Arrivals(lambda _alias: queue)
+    with arrivals._lock:
+        arrivals.count("default", [job()])
+    arrivals.close()
+    assert sum(recorded(queue).values()) == 1
+
+
 def test_each_alias_has_its_own():
     queues = {"default": Noting(), "other": Noting("other")}
     arrivals = Arrivals(queues.__getitem__)

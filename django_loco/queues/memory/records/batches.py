@@ -127,33 +127,33 @@ class MemoryBatches(Batches):
     """The batches of ``MemoryQueue``."""
 
     _batches: BatchTable
-    _changed: threading.Condition
+    _lock: threading.RLock
 
     def open_batch(self, batch: BatchRecord) -> None:
         """Store a new batch."""
-        with self._changed:
+        with self._lock:
             self._batches.open(batch)
 
     def get_batch(self, batch_id: str) -> BatchRecord | None:
         """Return a batch with its counts."""
-        with self._changed:
+        with self._lock:
             return self._batches.get(digits_of(batch_id) or "")
 
     def list_batches(self, *, before: str | None = None, limit: int = 100) -> Sequence[BatchRecord]:
         """Return batches, the newest first."""
-        with self._changed:
+        with self._lock:
             known = sorted(self._batches.records.values(), key=lambda record: record.id, reverse=True)
         return [record for record in known if before is None or record.id < before][:limit]
 
     def batch_members(self, batch_id: str, kind: str, *, after: str = "", limit: int = 1000) -> Sequence[str]:
         """Return the ids of members."""
         kinds = ("failed", "cancelled") if kind == "failed" else (kind,)
-        with self._changed:
+        with self._lock:
             return [job_id for job_id in self._batches.members(batch_id, kinds) if job_id > after][:limit]
 
     def seal_batch(self, batch_id: str, *, is_cancelled: bool = False) -> bool:
         """Note that a batch is filled."""
-        with self._changed:
+        with self._lock:
             record = self._batches.records.get(batch_id)
             if record is None or record.finished_at is not None:
                 return False
@@ -164,13 +164,13 @@ class MemoryBatches(Batches):
 
     def settle_batches(self, ids: Sequence[str] | None = None, members: Sequence[Job] = ()) -> Sequence[BatchRecord]:  # noqa: ARG002
         """Finish batches of which no member is left."""
-        with self._changed:
+        with self._lock:
             found = map(self._batches.settle, [*self._batches.records] if ids is None else ids)
             return [record for record in found if record is not None]
 
     def note_called(self, batch: BatchRecord) -> bool:
         """Note that the callbacks of a batch are enqueued."""
-        with self._changed:
+        with self._lock:
             record = self._batches.records.get(batch.id)
             if record is None or record.round != batch.round or record.called_at is not None:
                 return False

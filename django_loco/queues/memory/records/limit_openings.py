@@ -14,6 +14,7 @@ from .limits import KeyTable
 class MemoryWaits:
     """The waits of ``MemoryQueue``."""
 
+    _lock: threading.RLock
     _changed: threading.Condition
     _seen: threading.local
     _jobs: JobTable
@@ -24,7 +25,7 @@ class MemoryWaits:
     def wait(self, timeout: float) -> bool:
         """Block until jobs have become due since this thread's last ``wait``, deferred ones too."""
         deadline = time.monotonic() + timeout
-        with self._changed:
+        with self._lock:
             while True:
                 now = self._promote()
                 seen, self._seen.value = getattr(self._seen, "value", (0, 0)), (self._arrivals, self._interrupts)
@@ -36,7 +37,7 @@ class MemoryWaits:
 
     def interrupt(self) -> None:
         """End every ``wait``, and the next one of a thread that is about to wait."""
-        with self._changed:
+        with self._lock:
             self._interrupts += 1
             self._changed.notify_all()
 

@@ -51,6 +51,7 @@ class KeyTable:
 class MemoryLimits(Limiting):
     """The limits of ``MemoryQueue``."""
 
+    _lock: threading.RLock
     _changed: threading.Condition
     _jobs: JobTable
     _keys: KeyTable
@@ -59,7 +60,7 @@ class MemoryLimits(Limiting):
 
     def limit_use(self, keys: Collection[str] | None = None) -> LimitUse:  # noqa: ARG002 - all are at hand
         """Return how limits are used."""
-        with self._changed:
+        with self._lock:
             waiting = self._jobs.waiting.limit_keys()
             numbers = {key: number for key, (number, _) in waiting.items()}
             oldest = {key: moment for key, (_, moment) in waiting.items()}
@@ -67,13 +68,13 @@ class MemoryLimits(Limiting):
 
     def limited_waiting(self, claim: Claim) -> Mapping[str, int]:
         """Return how many limited jobs are due."""
-        with self._changed:
+        with self._lock:
             waiting = self._jobs.waiting.limit_keys(claim, self._paused)
         return {key: number for key, (number, _) in waiting.items()}
 
     def set_limit(self, name: str, limit: Limit | None) -> None:
         """Change a limit, or let it be as declared."""
-        with self._changed:
+        with self._lock:
             self._keys.changed.pop(name, None)
             if limit is not None:
                 self._keys.changed[name] = limit

@@ -82,14 +82,14 @@ class MemoryWorkflows(MemoryBatches, Workflows):
 
     def add_edges(self, workflow: str, edges: Sequence[Edge]) -> None:
         """Store edges."""
-        with self._changed:
+        with self._lock:
             graph = self._graphs.setdefault(workflow, Graph())
             for edge in edges:
                 graph.add(edge)
 
     def note_ends(self, workflow: str, upstream: Sequence[str] | None) -> Sequence[Decidable]:
         """Mark edges; return the nodes that can be decided."""
-        with self._changed:
+        with self._lock:
             if (graph := self._graphs.get(workflow)) is None:
                 return []
             found: dict[str, None] = {}
@@ -106,24 +106,24 @@ class MemoryWorkflows(MemoryBatches, Workflows):
 
     def close_nodes(self, workflow: str, downstream: Sequence[str]) -> None:
         """Delete the edges to these nodes."""
-        with self._changed:
+        with self._lock:
             for job_id in downstream if workflow in self._graphs else ():
                 self._graphs[workflow].close(job_id)
 
     def drop_edges(self, workflow: str) -> None:
         """Delete all edges of a workflow."""
-        with self._changed:
+        with self._lock:
             self._graphs.pop(workflow, None)
 
     def drop_batch(self, batch_id: str) -> None:
         """Delete a batch without members."""
-        with self._changed:
+        with self._lock:
             self._graphs.pop(batch_id, None)
             self._batches.drop(batch_id)
 
     def waiting_workflows(self) -> Sequence[str]:
         """Return the workflows that have edges."""
-        with self._changed:
+        with self._lock:
             records = (
                 (batch_id, self._batches.records.get(batch_id))
                 for batch_id, graph in self._graphs.items()
@@ -133,5 +133,5 @@ class MemoryWorkflows(MemoryBatches, Workflows):
 
     def get_many(self, ids: Sequence[str]) -> Sequence[Job]:
         """Return some jobs."""
-        with self._changed:
+        with self._lock:
             return [job for job_id in ids if (job := self._stored(job_id)) is not None]

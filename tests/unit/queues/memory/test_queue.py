@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -23,6 +25,42 @@ def run(queue, **given):
     held = queue.fetch(Claim(worker_id="w", lease=30, threads=10_000))
     queue.finish([Outcome(job=each, status=SUCCESSFUL, return_value="1", **given) for each in held])
     return held
+
+
+#: Interrupts calls by real signals. Each call after that would wait forever if one had left the lock taken.
+INTERRUPTED = """
+import random, signal
+from django_loco.core.job import Job
+from django_loco.queues.memory import MemoryQueue
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+queue = MemoryQueue("default", {})
+[job] = queue.enqueue([Job(task_path="a.b", backend="default")])
+signal.signal(signal.SIGALRM, interrupt)
+interrupted = 0
+while interrupted < 400:
+    try:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(2e-5, 2e-4))
+        while True:
+            queue.get(job.id)
+    except KeyboardInterrupt:
+        interrupted += 1
+    queue.get(job.id)
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_no_lock_taken():
+    subprocess.run([sys.executable, "-c", INTERRUPTED], check=True, timeout=60)
+
+
+def test_a_finalizer_may_use_the_queue_while_its_thread_does():
+    queue = MemoryQueue("default", {})
+    with queue._lock:
+        [enqueued] = queue.enqueue([job()])
+    assert run(queue)[0].id == enqueued.id
 
 
 def test_it_is_not_shared():

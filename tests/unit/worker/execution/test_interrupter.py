@@ -176,10 +176,58 @@ def test_a_job_that_is_logging_is_interrupted_when_the_line_is_done(watch, slow,
 
 
 def test_a_handler_that_blocks_does_not_put_the_interruption_off_for_long(watch, slow, monkeypatch):
-    monkeypatch.setattr(interrupter, "LOGGING_SECONDS", 0.05)
+    monkeypatch.setattr(interrupter, "SPARED_SECONDS", 0.05)
     slow.seconds = 20
     watch.call(call_of(0.02, lambda: logging.getLogger("shop").warning("row 1")))
     assert slow.ends == ["interrupted"]
+
+
+class Door:
+    """A context manager that takes its time where a lock would be taken, or given back."""
+
+    def __init__(self, enter: float = 0, leave: float = 0) -> None:
+        self.enter, self.leave = enter, leave
+        self.done: list[str] = []
+
+    def __enter__(self) -> None:
+        spin(self.enter)
+        self.done.append("entered")
+
+    def __exit__(self, *_error: object) -> None:
+        spin(self.leave)
+        self.done.append("left")
+
+
+@pytest.mark.parametrize("seconds", [{"enter": 0.3}, {"leave": 0.3}], ids=str)
+def test_a_context_manager_is_entered_and_left_before_a_job_is_interrupted(watch, stuck, seconds):
+    door = Door(**seconds)
+
+    def job() -> None:
+        with door:
+            pass
+        spin()
+
+    with pytest.raises(JobTimeout):
+        watch.call(call_of(0.02, job))
+    assert (door.done, stuck) == (["entered", "left"], [])
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["asgiref.local", "importlib._bootstrap", "django_loco.queues.redis.server", "django_loco.locks.stores.redis"],
+)
+def test_code_that_must_not_break_is_left_before_a_job_is_interrupted(watch, stuck, module):
+    done: list[str] = []
+    code: dict[str, Any] = {"__name__": module, "spin": spin, "done": done}
+    exec("def ask(): spin(0.3); done.append('answered')", code)  # noqa: S102 - a function of another module
+
+    def job() -> None:
+        code["ask"]()
+        spin()
+
+    with pytest.raises(JobTimeout):
+        watch.call(call_of(0.02, job))
+    assert (done, stuck) == (["answered"], [])
 
 
 def test_one_that_swallows_it_is_reported_as_stuck_once(watch, stuck):
