@@ -20,6 +20,8 @@ from .site import Site, Store, said_by
 
 #: The headings of the checks of the project: those before the stores, and those after them.
 FIRST, LAST = ("Settings",), ("Schedules", "Servers")
+#: The remedy for an error of a check.
+MEND = "Fix what the error names, and run this again."
 #: The columns of the level, and of a line.
 LEVEL_WIDTH, INDENT = 9, "  "
 #: The space between a number and its unit.
@@ -107,11 +109,10 @@ def _found(check: Check[Any], subject: Any) -> list[Finding]:
     except LocoConfigurationError as failure:
         found.append(info("doctor.skipped", f"{check.id} was not looked at: {said_by(failure)}"))
     except QueueUnavailable as failure:
-        remedy = "Run this again, when the store is back."
-        found.append(error("store.gone", f"The store did not answer {check.id}: {said_by(failure)}", remedy))
+        found.append(error("store.gone", f"The store did not answer {check.id}: {said_by(failure)}", MEND))
     except (Exception, SystemExit) as failure:  # noqa: BLE001 - a wrong check must not hide the findings of others
         text = f"The check {check.id} failed: {type(failure).__name__}: {said_by(failure)}"
-        found.append(error("doctor.failed", text, "Fix what the error names, and run this again."))
+        found.append(error("doctor.failed", text, MEND))
     if not found and check.good:
         return [Finding(level="ok", id=check.id, text=check.good)]
     return [finding for finding in found if not finding.is_silenced]

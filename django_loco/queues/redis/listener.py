@@ -33,7 +33,7 @@ from ..claim import Claim
 from ..listener import QueueListener
 from .client import REPLY_SECONDS
 from .job_lists import word
-from .server import RedisServer
+from .server import RedisServer, refusal_suppressed
 
 logger = get_logger("django_loco.queues")
 
@@ -196,10 +196,9 @@ class RedisListener(QueueListener):
 
     def _own_id(self) -> int | None:
         self._connection.send_command("CLIENT", "ID")
-        try:
+        with refusal_suppressed():
             return int(self._connection.read_response())
-        except exceptions.NoPermissionError:
-            return None
+        return None
 
     def _listen(self, deadline: float) -> bytes:
         """Sleep until an answer arrives, a job is due, or another thread sends signals; return the signals."""
@@ -223,12 +222,11 @@ class RedisListener(QueueListener):
     def _unblock(self) -> None:
         """End the pending pop now. The timeout of the server is up to 100 ms late."""
         try:
-            if self._client_id is not None:
+            with refusal_suppressed():
                 # The server may not have read the pop from the other connection yet.
-                while not self._node.client_unblock(self._client_id) and not self._connection.can_read(UNBLOCK_SECONDS):
-                    pass
-                return
-        except exceptions.NoPermissionError:
+                while self._client_id is not None:
+                    if self._node.client_unblock(self._client_id) or self._connection.can_read(UNBLOCK_SECONDS):
+                        return
             self._client_id = None
         except exceptions.ConnectionError as error:  # the pool is exhausted, or the server is gone
             logger.debug("Ending a wait without CLIENT UNBLOCK: %s", error)

@@ -29,6 +29,7 @@ ERRORS = (exceptions.RedisError, exceptions.RedisClusterException, exceptions.Ch
 _CLOSED_TYPES = (AttributeError, TypeError, ValueError)
 CLOSED = ("'NoneType' object", "closed file", "file descriptor cannot be", "fileno() method")
 REPLICA = "read only replica"
+UNKNOWN_COMMAND = "unknown command"
 #: Parts of the errors of Redis, and their remedies. In a script the part is within a longer text.
 REMEDIES = {
     "'maxmemory'": "It is full: loco_jobs delete status:successful --yes frees memory at once; a shorter RESULT_TTL "
@@ -52,8 +53,6 @@ REMEDIES = {
     "of a Cluster sends": "Name it in OPTIONS['url'], and set OPTIONS['cluster'] to True.",
     "Cluster mode is not enabled": "Remove 'cluster' from OPTIONS.",
     "No master found": "Correct the name of the service or SENTINELS; or there is no primary at present.",
-    "unknown command": "It is a Sentinel (name a cache with SentinelClient in OPTIONS['cache']), or this command "
-    "is disabled.",
     "CERTIFICATE_VERIFY_FAILED": "Give ssl_ca_certs, the file of the CA that has signed the server's certificate, and "
     "address the server by a name in that.",
     "CERTIFICATE_REQUIRED": "It wants a certificate of this client: give ssl_certfile and ssl_keyfile.",
@@ -119,8 +118,8 @@ class RedisServer:
             return self._send(command[:1], command[1:])
 
     def info(self, section: str) -> Mapping[str, Any]:
-        """Return a section of INFO; an empty one if the user may not ask for it. Raises ``QueueUnavailable``."""
-        with self.explained(), suppress(exceptions.NoPermissionError), _closing_named():
+        """Return a section of INFO; an empty one if the server refuses that. Raises ``QueueUnavailable``."""
+        with self.explained(), refusal_suppressed(), _closing_named():
             return cast("Mapping[str, Any]", self.node.info(section))
         return {}
 
@@ -185,7 +184,8 @@ class RedisServer:
         said = _text_of(error)
         remedy = next((f" {remedy}" for sign, remedy in REMEDIES.items() if sign in said), "").format(name=self.name)
         where = f"The jobs of TASKS[{self._alias!r}] are in Redis ({self.name}), "
-        return f"{where}which cannot be used now: {said}.{remedy or self._correction(said) or self._permit(said)}"
+        remedy = remedy or self._correction(said) or self._permit(said) or self._enable(said)
+        return f"{where}which cannot be used now: {said}.{remedy}"
 
     def _correction(self, said: str) -> str:
         """Return what to correct in the setting, for an error of making a connection."""
@@ -214,6 +214,29 @@ class RedisServer:
             return f" Its ACL must allow this user {refused or 'the commands that scripts use: +@read +@write'}."
         return ""
 
+    def _enable(self, said: str) -> str:
+        """Return the remedy for the error of a server that does not know a command."""
+        if UNKNOWN_COMMAND not in said:
+            return ""
+        with suppress(QueueUnavailable):
+            if self.info("server").get("redis_mode") == "sentinel":
+                return " It is a Sentinel: name a cache with SentinelClient in OPTIONS['cache']."
+        return (
+            " django-loco needs this command, and the server has it disabled or renamed (rename-command): enable it "
+            "there."
+        )
+
+
+class refusal_suppressed:  # noqa: N801 - like contextlib.suppress
+    """Go on if the server refuses a command that is not needed: its ACL does, or the command is disabled or renamed."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> bool:
+        return isinstance(error, exceptions.NoPermissionError) or (
+            isinstance(error, exceptions.ResponseError) and UNKNOWN_COMMAND in str(error)
+        )
+
 
 def _text_of(error: Exception) -> str:
     said = str(error).strip()
@@ -221,6 +244,8 @@ def _text_of(error: Exception) -> str:
         return f"this member of a Cluster sends us to {said}"
     if isinstance(error, MasterNotFoundError):
         said = said.partition(" : ")[0]  # the others are the clients of the Sentinels
+    if UNKNOWN_COMMAND in said:
+        said = said.partition(", with args beginning with")[0]  # which may be a whole script
     return said.rstrip(".") or type(error).__name__
 
 

@@ -313,6 +313,36 @@ def test_the_error_names_all_that_a_user_needs(shop, server):
     queue.close()
 
 
+@pytest.mark.parametrize("command", ["INFO", "CLIENT", "CONFIG"])
+def test_a_disabled_command_that_is_not_needed(command):
+    with RedisServer(*IN_MEMORY, "--rename-command", command, "") as server:
+        queue = RedisQueue("default", {"url": server.url})
+        queue.enqueue([job()])
+        assert queue.wait(1)
+        assert len(queue.fetch(CLAIM)) == 1
+        assert not any(message.id == "loco.W005" for message in queue.check())
+        queue.enqueue([job(run_after=utcnow() + timedelta(seconds=0.3))])
+        queue.fetch(CLAIM)
+        assert queue.wait(5), "it becomes due"
+        queue.close()
+
+
+@pytest.mark.parametrize("also", [(), ("--rename-command", "INFO", "")])
+@pytest.mark.parametrize("command", ["EVAL", "EVALSHA"])
+def test_a_disabled_command_that_is_needed(command, also):
+    with RedisServer(*IN_MEMORY, "--rename-command", command, "", *also) as server:
+        queue = RedisQueue("default", {"url": server.url})
+        with pytest.raises(QueueUnavailable) as caught:
+            queue.enqueue([job()])
+        said = str(caught.value).partition("now: ")[2]
+        assert said == (
+            f"unknown command '{command}'. django-loco needs this command, and the server has it disabled or renamed "
+            "(rename-command): enable it there."
+        )
+        [message] = queue.check()
+        assert said in message.msg
+
+
 @pytest.fixture
 def shop(client, server):
     """Return a queue of a user who may do what the test says."""
@@ -582,7 +612,7 @@ def test_a_sentinel_is_no_server_of_jobs(tmp_path):
     file.touch()
     with (
         RedisServer("--sentinel", configuration=file) as sentinel,
-        unavailable("unknown command.*It is a Sentinel"),
+        unavailable(r"unknown command 'EVALSHA'\. It is a Sentinel: name a cache with SentinelClient in"),
     ):
         RedisQueue("default", {"url": sentinel.url}).enqueue([job()])
 
