@@ -146,6 +146,16 @@ class RedisExaminer(Examiner):
             )
             text = f"The Redis of {server.name} uses {used >> 20} of {limit >> 20} MiB. {effect}."
             yield kind(text, hint=ROOM, id="redis.memory")
+        # No system check: an error there would keep the site from starting, for what is past.
+        evicted = server.info("stats").get("evicted_keys", 0)
+        if evicted and memory.get("maxmemory_policy", "").startswith("allkeys"):
+            yield checks.Error(
+                f"The Redis of {server.name} has deleted {evicted:,} key{'s' * (evicted != 1)} since it started, to "
+                "free memory: jobs may be gone.",
+                hint="Set maxmemory-policy to noeviction. Jobs that have lost their text fail, with the reason: "
+                "loco_jobs list status:failed.",
+                id="redis.evicted",
+            )
         if server.info("replication").get("role") == "slave":
             yield checks.Error(
                 f"The Redis of {server.name} is a replica, so it takes no jobs.",

@@ -48,6 +48,8 @@ LIMITED = 4
 HIGHEST = 500
 #: It has sixteen digits for the time. Jobs due before 1970 or after 2286 are treated as due at these limits.
 LATEST = 10**16 - 1
+#: The error of a job whose text is empty.
+GONE = LookupError("its text is gone; Redis may have evicted it (maxmemory-policy)")
 
 
 def micros_in(seconds: float) -> int:
@@ -316,7 +318,7 @@ def _unreadable(alias: str, stored: JobTexts, error: Exception) -> Job:
     except NOT_OURS:
         past = {"status": READY, "errors": ()}
     if stored.held or past["status"] == READY:
-        past["errors"] = (*past["errors"], record_of(error, "Redis"))
+        past["errors"] = (*past["errors"], record_of(error if stored.fixed else GONE, "Redis"))
     if stored.held:
         past |= _claim(past.get("started_at"), stored.held)
         past["queue_name"] = json_value(stored.held.rpartition("\t")[2])

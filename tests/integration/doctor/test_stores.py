@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -86,6 +87,27 @@ def test_redis_that_may_delete_jobs(server: RedisServer, on_redis):
         finally:
             client.config_set("maxmemory-policy", "noeviction")
     assert "loco.W006" not in problems()
+
+
+def test_redis_that_has_deleted_keys(server: RedisServer, on_redis):
+    tasks.add.enqueue(1, 2)
+    with server.client() as client:
+        client.mset({f"page:{number}": "x" * 1_000 for number in range(100)})
+        assert "redis.evicted" not in problems()
+        client.config_set("maxmemory-policy", "allkeys-random")
+        client.config_set("maxmemory", "1")
+        try:
+            client.get("page:1")
+            client.config_set("maxmemory", "0")
+            gone = found("redis.evicted")
+            assert gone.level == "error"
+            assert re.search(r"has deleted \d+ keys since it started, to free memory: jobs may be gone\.$", gone.text)
+            client.config_set("maxmemory-policy", "volatile-lru")
+            assert "redis.evicted" not in problems()
+        finally:
+            client.config_set("maxmemory", "0")
+            client.config_set("maxmemory-policy", "noeviction")
+            client.config_resetstat()
 
 
 def test_redis_without_persistence_is_worth_to_know(on_redis):

@@ -88,6 +88,15 @@ def test_a_job_that_cannot_be_read_fails_and_holds_up_nobody(queue, caplog, key,
     assert statuses(queue) == {RUNNING: 1}
 
 
+def test_the_error_of_a_job_whose_text_is_gone_names_the_cause(queue):
+    bad = job()
+    queue.enqueue([bad])
+    queue.server.client.delete(queue.server.key("jobs"))
+    queue.fetch(CLAIM)
+    said = queue.get(bad.id).errors[-1].traceback
+    assert said.endswith("in Redis: its text is gone; Redis may have evicted it (maxmemory-policy)\n")
+
+
 def test_so_does_one_of_which_nothing_can_be_read_and_that_seems_to_have_ended(queue):
     bad, good = job(), job()
     queue.enqueue([bad, good])
