@@ -20,7 +20,8 @@ REMEDIES = {
     "database or disk is full": "Free some space on the disk of {setting}.",
     "database is locked": "Another process writes to the file: let it end, or raise {setting}['OPTIONS']['timeout'].",
     "unable to open database file": "Make its folder, let the user of this process write there (its file system may be "
-    "read-only), or correct {setting}.",
+    "read-only), or correct {setting}. If the process has no file descriptors left (Too many open files), raise its "
+    "limit: ulimit -n, or LimitNOFILE of systemd.",
     "file is not a database": "It is another file, or damaged: correct {setting}, or restore the file.",
     "Connection refused": "Start it, or correct {setting}.",
     "couldn't get a connection after": "Start it, or if it runs, raise max_size of {setting}['OPTIONS']['pool'].",

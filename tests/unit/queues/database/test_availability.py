@@ -27,6 +27,10 @@ WHERE = "The jobs are in DATABASES['jobs']"
             "database is locked. Another process writes to the file: let it end, or raise DATABASES['jobs']['OPT",
         ),
         (
+            OperationalError("unable to open database file"),
+            "unable to open database file. Make its folder, let the user of this process write there (its file system",
+        ),
+        (
             OperationalError("database or disk is full"),
             "database or disk is full. Free some space on the disk of DATABASES['jobs'].",
         ),
@@ -38,6 +42,13 @@ WHERE = "The jobs are in DATABASES['jobs']"
 )
 def test_the_error_and_its_remedy(error, said):
     assert unusable(WHERE, "jobs", error).startswith(f"{WHERE}, which cannot be used now: {said}")
+
+
+def test_a_file_that_cannot_be_opened_may_be_one_too_many():
+    assert unusable(WHERE, "jobs", OperationalError("unable to open database file")).endswith(
+        "If the process has no file descriptors left (Too many open files), raise its limit: ulimit -n, or LimitNOFILE "
+        "of systemd."
+    )
 
 
 def test_other_errors_are_told_as_they_are():
