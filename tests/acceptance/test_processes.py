@@ -83,6 +83,18 @@ def test_each_process_runs_jobs_and_all_end_in_order(project):
     assert len([line for line in process.lines if "stop " in line]) == 1  # one banner for all
 
 
+def test_the_warnings_of_system_checks_are_shown_once_and_their_errors_stop_each_process(project):
+    check = (
+        "from django.core import checks\n@checks.register\ndef odd(**_): return [checks.Warning('odd', id='site.X')]\n"
+    )
+    project.change("pages/hooks.py", "import os\n", f"import os\n{check}")
+    process = start(project, count=3)
+    assert process.output.count("site.X") == 1
+    project.change("pages/hooks.py", "checks.Warning", "checks.Error")
+    process.signal(signal.SIGHUP)
+    process.wait_for("SystemCheckError")
+
+
 def test_a_second_signal_hands_jobs_back_and_a_third_one_ends_all(project):
     process = start(project)
     enqueue(project, "one")

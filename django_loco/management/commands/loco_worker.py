@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from io import StringIO
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser, OutputWrapper
 from django.db import connections
 
 from ...assembly.arguments import add_health_port, positive_integer
@@ -73,6 +74,16 @@ class Command(LocoCommand):
         """Skip the checks in a parent, as its children run them, and in an isolated worker, as its parent ran them."""
         is_checked = self.is_parent(options) or (self.identity and self.identity.is_isolated)
         return {"tags": set()} if is_checked else super().get_check_kwargs(options)
+
+    def check(self, *args: Any, **options: Any) -> None:
+        """Run the checks; of several processes, the first one shows their warnings."""
+        shown = self.stderr
+        if self.identity is not None and self.identity.number > 1:
+            self.stderr = OutputWrapper(StringIO())
+        try:
+            super().check(*args, **options)
+        finally:
+            self.stderr = shown
 
     def handle(self, *args: Any, **options: Any) -> None:
         if self.is_parent(options):
