@@ -74,7 +74,7 @@ test: .venv/installed-dev
 
 # The pairs run in parallel: these tests mostly wait for processes.
 test-pairs: .venv/installed-dev
-	.venv/bin/tox run-parallel --parallel all --parallel-no-spinner \
+	LOCO_TEST_AT_ONCE=2 .venv/bin/tox run-parallel --parallel all --parallel-no-spinner \
 		-e $(PAIRS) --skip-missing-interpreters $(MISSING) -- $(PYTEST_ARGS)
 
 unit: .venv/installed-dev

@@ -2,11 +2,11 @@
 
 Without arguments the tests are split into parts, of which ``LOCO_TEST_PARTS`` may name some, such as ``unit storms``.
 ``make test`` runs them on the oldest pair of Python and Django, with SQLite, but for the storms. ``make test-pairs``
-runs the storms and the tests of PostgreSQL on newer pairs, where it repeats the unit tests and half of those with
-SQLite.
+runs the storms and the tests of PostgreSQL on newer pairs, where it repeats the unit tests.
 
-Three parts run at a time: with more, a test waits for the processor rather than for what it tests. Small parts end at
-about the same time. The output of the first part is shown as it comes, that of the others after it.
+Three parts run at a time, or ``LOCO_TEST_AT_ONCE``: with more, a test waits for the processor rather than for what it
+tests. Small parts end at about the same time. The output of the first part is shown as it comes, that of the others
+after it.
 
 An acceptance test that fails is run once more, by itself: all parts at once are more than a small machine can do in the
 time that a test gives a process. It is shown both times, and what passes the second time is named last of all: some
@@ -30,8 +30,7 @@ from typing import IO
 
 import pytest
 
-#: So many parts run at a time.
-AT_ONCE = 3
+AT_ONCE = int(os.environ.get("LOCO_TEST_AT_ONCE", "3"))
 UNIT, ACCEPTANCE = "tests/unit", "tests/acceptance"
 TOGETHER = ("tests/contract", "tests/integration")
 #: Runs the contract of queues, which is a part of the package, in seconds.
