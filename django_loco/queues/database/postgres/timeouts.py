@@ -1,4 +1,4 @@
-"""Applies the store timeout of a thread to its connection to PostgreSQL.
+"""Applies the store timeout of a thread to its connection to PostgreSQL, and replaces the connection if it was cut.
 
 The timeouts of libpq are not enough. ``tcp_user_timeout`` and keepalives detect a machine that is gone. But if only the
 server process hangs, the kernel of its machine still acknowledges. ``statement_timeout`` is enforced by the server
@@ -6,24 +6,34 @@ itself. So ``Connection.wait``, where psycopg waits for its socket, gets a time 
 
 A statement that is given up may still wait for a lock on the server. So the server is asked to cancel it; otherwise
 each new try would add another one. This needs libpq 17: older versions wait for the answer without a limit.
+
+Threads sleep between their turns. Meanwhile a server or a pooler may cut the connection: it restarts, or has a timeout
+for idle sessions. Each thread would notice that only by its next statement, and log an outage that is over. So a thread
+looks at the socket before it uses an idle connection outside of a transaction, and connects again. That takes no query,
+and as no statement was sent, none is in doubt.
 """
 
 from __future__ import annotations
 
 import math
 import selectors
+import time
 from collections.abc import Callable
 from typing import Any
 
 import psycopg
 
 from ....log.safe import get_logger
-from ...timeouts import current_store_timeout
+from ...timeouts import current_store_timeout, has_store_timeout
 
 #: The ``connect_timeout`` of a thread without a store timeout: psycopg's default.
 LONGEST_CONNECT_SECONDS = 130
 #: The time that the server has to confirm the cancellation of a statement.
 CANCEL_SECONDS = 1.0
+#: How long nobody must have used a connection before a look at its socket, which a busy thread need not take.
+IDLE_SECONDS = 0.5
+#: The number of times that a socket is read to find its end: before that come an error and perhaps notices.
+READS = 4
 #: The selector that is cheapest to create, because each statement creates one.
 Selector: Callable[[], selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
@@ -34,16 +44,46 @@ def apply(wrapper: Any) -> None:
     """Let ``wrapper``, a thread's connection in Django, obey the store timeout, also after it has connected again."""
     if "get_new_connection" in vars(wrapper):
         return
-    connect = wrapper.get_new_connection
+    used_at = -math.inf
+    connect, check = wrapper.get_new_connection, wrapper.close_if_health_check_failed
 
     def connect_with_limits(parameters: dict[str, Any]) -> psycopg.Connection[Any]:
         if wrapper.pool:
             _bound(wrapper.pool)
-        return watched(connect(with_limit(parameters)))
+        connection = connect(with_limit(parameters))
+        while wrapper.pool and is_cut(connection):
+            wrapper.pool.putconn(connection)  # which discards it
+            connection = connect(with_limit(parameters))
+        return watched(connection)
+
+    def close_if_cut() -> None:
+        """Django calls this before it makes a cursor or begins a transaction."""
+        nonlocal used_at
+        slept, used_at = time.monotonic() - used_at, time.monotonic()
+        may_close = has_store_timeout() and wrapper.connection is not None and wrapper.autocommit
+        if slept >= IDLE_SECONDS and may_close and is_cut(wrapper.connection):
+            logger.debug("A connection to DATABASES[%r] was cut; connecting again", wrapper.alias)
+            wrapper.close()
+        check()
 
     wrapper.get_new_connection = connect_with_limits
+    wrapper.close_if_health_check_failed = close_if_cut
     if wrapper.connection is not None:
         watched(wrapper.connection)
+
+
+def is_cut(connection: psycopg.Connection[Any]) -> bool:
+    """Return whether the server has ended the session of an idle connection, as far as its words have arrived."""
+    try:
+        with Selector() as selector:
+            selector.register(connection.pgconn.socket, selectors.EVENT_READ)
+            for _ in range(READS):
+                if not selector.select(0):
+                    return False
+                connection.pgconn.consume_input()  # raises at the end
+    except psycopg.Error:
+        return True
+    return False
 
 
 def with_limit(parameters: dict[str, Any]) -> dict[str, Any]:
