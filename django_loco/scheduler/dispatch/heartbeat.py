@@ -17,7 +17,8 @@ from ...exceptions import QueueUnavailable
 from ...jobs.stores import aliases, backend_of
 from ...log.safe import get_logger
 from ...queues import Queue, queue_for
-from ...queues.timeouts import set_store_timeout
+from ...queues.base import PROBE_SECONDS
+from ...queues.timeouts import set_store_timeout, store_timeout
 from ...queues.workers import ENTRY, Role, WorkerInfo, WorkerState
 
 logger = get_logger("django_loco.scheduler")
@@ -59,9 +60,9 @@ class SchedulerHeartbeat(PeriodicThread):
         return super().failed(error)
 
     def close(self) -> None:
-        """Remove it from the registry, unless the queue cannot be reached."""
+        """Remove it from the registry. A queue that was away is asked as well, because it may be back."""
         try:
-            if not self.backoff.failures:
+            with store_timeout(PROBE_SECONDS):  # it must not delay the shutdown
                 self._queue.unregister(self._info.worker_id)
         except QueueUnavailable as error:  # it is presumed dead in a while
             logger.info("The scheduler could not take itself off the registry: %s", error)

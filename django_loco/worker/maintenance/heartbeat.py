@@ -15,6 +15,8 @@ from ...exceptions import QueueUnavailable
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues import Claim, Queue
+from ...queues.base import PROBE_SECONDS
+from ...queues.timeouts import store_timeout
 from ...queues.workers import WorkerInfo, WorkerState
 from ..claimed_job import ClaimedJob
 from .memory_limit import MEGABYTE, resident
@@ -99,10 +101,14 @@ class Heartbeat(QueueThread):
             self._in_registry(lambda: self.queue.register(info))
 
     def close(self) -> None:
-        """Remove the worker from the registry, unless the queue cannot be reached, which would delay the shutdown."""
-        if self._worker is not None and not self.backoff.reason:
-            worker_id = self._worker.worker_id
-            self._in_registry(lambda: self.queue.unregister(worker_id))
+        """Remove the worker from the registry. A queue that was away is asked as well, because it may be back."""
+        if self._worker is None:
+            return
+        try:
+            with store_timeout(PROBE_SECONDS):  # it must not delay the shutdown
+                self.queue.unregister(self._worker.worker_id)
+        except QueueUnavailable as error:  # it is presumed dead in a while
+            logger.info("The worker could not take itself off the registry: %s", error)
 
     def _in_registry(self, action: Callable[[], object]) -> None:
         """Call ``action``. The registry is only shown to people, so an error is logged once and changes nothing."""

@@ -24,6 +24,10 @@ def until(condition):
         time.sleep(0.01)
 
 
+def refuse_all(queue, worker):
+    raise QueueUnavailable("it is away")
+
+
 @pytest.fixture
 def scheduler(any_queue):
     """The scheduler of a project with a schedule for it, and one for another scheduler."""
@@ -85,6 +89,20 @@ def test_a_queue_that_does_not_answer_is_no_trouble_for_ticks(any_queue, schedul
     until(jobs.schedulers)
     until(lambda: any(" can show that it lives again" in text for text in caplog.messages))
     assert sum("cannot show that it lives" in text for text in caplog.messages) == 1
+
+
+def test_one_that_ends_before_it_has_noticed_that_the_queue_is_back_is_not_left_behind(
+    any_queue, scheduler, monkeypatch, caplog
+):
+    scheduler.start()
+    until(jobs.schedulers)
+    with monkeypatch.context() as outage:
+        outage.setattr(type(any_queue), "register", refuse_all)
+        scheduler.quiet()
+        until(lambda: any("cannot show that it lives" in text for text in caplog.messages))
+    scheduler.stop(time.monotonic())
+    assert scheduler.join(SECONDS)
+    assert jobs.schedulers() == []
 
 
 def test_one_that_was_killed_is_dead_after_its_lease(any_queue, scheduler, settings):

@@ -45,6 +45,11 @@ class TroubledQueue(MemoryQueue):
             raise self.trouble
         super().register(worker)
 
+    def unregister(self, worker_id: str) -> bool:
+        if self.trouble:
+            raise self.trouble
+        return super().unregister(worker_id)
+
     def workers(self) -> Sequence[WorkerInfo]:
         self.asked += 1
         return super().workers()
@@ -85,12 +90,25 @@ def test_a_worker_that_ends_is_no_longer_listed(queue, clock):
     assert known(queue) == []
 
 
-def test_a_queue_that_is_away_is_not_asked_at_the_end(queue, clock):
+def test_a_queue_that_was_away_is_asked_at_the_end(queue, clock):
     beat = heartbeat(queue, clock)
     beat.turn()
     beat.backoff.failed(QueueUnavailable("gone"))
     beat.close()
-    assert known(queue) == ["host:1:a"]
+    assert known(queue) == []
+
+
+def test_a_queue_that_is_away_at_the_end_is_no_trouble(queue, clock, caplog):
+    caplog.set_level("INFO", "django_loco")
+    beat = heartbeat(queue, clock)
+    beat.turn()
+    queue.trouble = QueueUnavailable("gone")
+    beat.close()
+    [record] = caplog.records
+    assert (record.levelname, record.getMessage()) == (
+        "INFO",
+        "The worker could not take itself off the registry: gone",
+    )
 
 
 def test_trouble_with_the_list_is_logged_once_and_costs_no_heartbeat(queue, clock, caplog):
