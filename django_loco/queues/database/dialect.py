@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime
@@ -225,16 +225,17 @@ class Dialect(LimitDialect):
         """Return the seconds since 1970 on the clock that judges leases."""
         return utcnow().timestamp()
 
-    def take(self, claim: Claim) -> list[Row]:
-        """``claim``, and claim again if jobs were delayed because a clock was put back and there is room for them."""
-        if claim.suspects:
-            return self.claim_suspect(claim)
+    def take(self, claim: Claim) -> Iterator[list[Row]]:
+        """``claim``, and claim again if jobs were delayed because a clock was put back and there is room for them.
+
+        Yields the rows of each claim before anything else is tried that may fail.
+        """
         rows = self.claim(claim)
+        yield rows
         if len(rows) < claim.threads + claim.coroutines and self._make_due_now_and_then():
             coroutines = sum(bool(row[IS_ASYNC]) for row in rows)
             threads = claim.threads - len(rows) + coroutines
-            rows += self.claim(replace(claim, threads=threads, coroutines=claim.coroutines - coroutines))
-        return rows
+            yield self.claim(replace(claim, threads=threads, coroutines=claim.coroutines - coroutines))
 
     def make_due(self, limit: int) -> int:
         """Make up to ``limit`` jobs due that should run at once but seem to be of the future; return how many."""

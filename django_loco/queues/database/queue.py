@@ -19,7 +19,7 @@ from django.db.transaction import TransactionManagementError, atomic, mark_for_r
 
 from ...core.compat import TaskResultStatus
 from ...core.job import Job, JobCall, JobSummary, Outcome
-from ...exceptions import JobsLocked, QueueRefused, QueueUnavailable
+from ...exceptions import JobsLocked, QueueError, QueueRefused, QueueUnavailable
 from ...log.safe import get_logger
 from ..base import NO_LOGS, PROBE_SECONDS, Change, Which
 from ..claim import Claim
@@ -113,10 +113,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
 
     def fetch(self, claim: Claim) -> list[Job]:
         """Hand over jobs that are due, best first."""
-        with self._reached():
-            self.hold_back(claim.worker_id)
-            rows = self.take(claim)
-            self.let_waits_end()
+        rows = self._taken(claim)
         jobs, unreadable = split(in_order(rows, claim))
         if unreadable:
             self._fail(unreadable)
@@ -311,11 +308,32 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
             message = f"{self._where}, where a transaction that is still open has locked {len(locked)} of them."
             raise JobsLocked(message, locked=locked, refused=gone)
 
+    def _taken(self, claim: Claim) -> Sequence[Row]:
+        """Return the rows of jobs that are now under leases of ``claim``.
+
+        A fetch has several statements. Once jobs are claimed, an error of a later one must not drop them: they would
+        count as lost by a dead worker. If the error lasts, the next fetch raises it. In a transaction, the claims are
+        rolled back.
+        """
+        rows: list[Row] = []
+        try:
+            with self._reached():
+                self.hold_back(claim.worker_id)
+                for part in self.take(claim):
+                    rows += part
+                self.let_waits_end()
+        except Exception:
+            if not rows or not connections[self.database].autocommit:
+                raise
+            text = "TASKS[%r]: a fetch ended early; the %d jobs that it had claimed before are handed over"
+            logger.warning(text, self.alias, len(rows), exc_info=True)
+        return rows
+
     def _fail(self, unreadable: Sequence[Job]) -> None:
         """Fail fetched jobs that cannot be read. If that cannot be stored now, ``rescue`` does it later."""
         try:
             self.finish(outcomes_of(self.alias, unreadable))
-        except QueueUnavailable:
+        except QueueError:
             text = "TASKS[%r]: the failure of %d unreadable jobs could not be stored yet"
             logger.warning(text, self.alias, len(unreadable), exc_info=True)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from functools import cached_property, partial
@@ -118,11 +118,13 @@ class StoredLimits(Limiting):
                     levels.open_all()
         return {**limits, **self._changed_limits} if self._changed_limits else limits
 
-    def take(self, claim: Claim) -> list[Row]:
-        """Hand jobs to a worker, limited ones and others."""
+    def take(self, claim: Claim) -> Iterator[list[Row]]:
+        """Hand jobs to a worker, limited ones and others. Yields the rows of each claim, as ``Dialect.take`` does."""
         limited = self.take_limited(claim)
+        yield limited
         rest = rest_of(claim, limited)
-        return limited + (self._dialect.take(rest) if rest.threads > 0 or rest.coroutines > 0 else [])
+        if rest.threads > 0 or rest.coroutines > 0:
+            yield from self._dialect.take(rest)
 
     def take_limited(self, claim: Claim) -> list[Row]:
         """Hand limited jobs to a worker, those that come before the plain jobs for which there would be room."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ....core.job.limits import Ledger, keys_of
@@ -27,11 +27,12 @@ class LimitedSuspects(StoredLimits):
                 number += sum(waiting for limit_key, waiting in limited.items() if ledger.room(limit_key) > 0)
         return number
 
-    def take(self, claim: Claim) -> list[Row]:
+    def take(self, claim: Claim) -> Iterator[list[Row]]:
         """Hand jobs to a worker; a limited suspect if no other one is due."""
-        if not claim.suspects:
-            return super().take(claim)
-        return self._dialect.take(claim) or self._take_limited_suspect(claim)
+        if claim.suspects:
+            yield self._dialect.claim_suspect(claim) or self._take_limited_suspect(claim)
+        else:
+            yield from super().take(claim)
 
     def _take_limited_suspect(self, claim: Claim) -> list[Row]:
         rows: Mapping[Any, str] = dict(self._suspects(sql.FIND_SUSPECTS, claim, most=MOST))
