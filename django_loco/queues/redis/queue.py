@@ -149,7 +149,9 @@ class RedisQueue(
 
     def fetch(self, claim: Claim) -> list[Job]:
         """Hand over jobs that are due, best first."""
-        return [*self._exchange((), claim)[1]]
+        _, jobs = self._exchange((), claim)
+        self._local.nonce = None
+        return [*jobs]
 
     def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
         """Store how jobs ended; return the ids refused. An outcome that is stored already is not refused."""
@@ -159,6 +161,7 @@ class RedisQueue(
         """Finish and fetch in one round trip."""
         refused, jobs = self._exchange(outcomes, claim)
         stored(self._woken(outcomes, refused))
+        self._local.nonce = None  # if this call fails before, the next fetch gets the same jobs
         return [*jobs]
 
     def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:
@@ -283,7 +286,6 @@ class RedisQueue(
         if claim and jobs and jobs[0].is_async != jobs[-1].is_async:  # the sync ones come first
             jobs.sort(key=lambda job: (*claim.rank(job.priority, job.due_at), job.id))
         if claim:
-            self._local.nonce = None
             if claimed[-1]:
                 self._note_command(claim.worker_id, decoded(command))
             self._note(claim, jobs, next_due / 1e6 if next_due >= 0 else float("inf"))

@@ -8,10 +8,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
+from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.queues.redis import RedisQueue
 from django_loco.tasks.results import result_of
@@ -245,6 +247,20 @@ def test_a_fetch_whose_reply_came_after_its_leases_is_answered_again(queue, clie
     assert queue.fetch(CLAIM) == [held]
     assert queue.rescue() == []
     assert queue.finish([done(held)]) == set()
+
+
+def test_an_exchange_whose_outcomes_are_in_doubt_drops_no_jobs(queue, monkeypatch):
+    """A job was woken while it ended, and the second call that stores this fails: the first one has fetched."""
+    queue.enqueue([job()])
+    [held] = queue.fetch(CLAIM)
+    queue.signal(held, "{}")
+    [waiting] = queue.enqueue([job()])
+    with monkeypatch.context() as broken:
+        broken.setattr(queue, "finish", Mock(side_effect=QueueUnavailable("No answer.")))
+        with pytest.raises(QueueUnavailable):
+            queue.exchange([Outcome(job=held, status=READY, run_after=utcnow(), waits=True)], CLAIM, Mock())
+    assert [one.id for one in queue.fetch(CLAIM)] == [waiting.id]
+    assert queue.fetch(CLAIM) == []
 
 
 def test_deferred_jobs_with_tags_become_ready_with_them(queue):
