@@ -17,6 +17,8 @@ BROKEN_TRANSACTION = "25P02"
 REMEDIES = {
     "readonly database": "Let the user of this process write to the file and its folder, or correct {setting}.",
     "read-only transaction": "It is a replica, or set to be read only: correct {setting}.",
+    "permission denied for table": "GRANT SELECT, INSERT, UPDATE and DELETE on the tables of django_loco to its user, "
+    "or correct {setting}['USER'].",
     "database or disk is full": "Free some space on the disk of {setting}.",
     "database is locked": "Another process writes to the file: let it end, or raise {setting}['OPTIONS']['timeout'].",
     "unable to open database file": "Make its folder, let the user of this process write there (its file system may be "

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.core import checks
 from django.core.checks import CheckMessage
 from django.db import connections
@@ -16,6 +17,7 @@ from django.db import connections
 from ...core.job import Job
 from ..examiner import Examiner, skew_of
 from ..timeouts import apply_store_timeout
+from .availability import APP
 from .engines import engine_of
 from .shown_rows import TABLE, shown_job_of
 from .sql import statements
@@ -32,6 +34,13 @@ CONNECTIONS = """
         (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
         pg_is_in_recovery(), current_setting('transaction_read_only')::bool
 """
+#: The rights on tables that the user lacks, and the user. A table that does not exist is none of them.
+LACKING = """
+    SELECT name, privilege, quote_ident(current_user)
+    FROM unnest(%s::text[]) AS name, unnest(%s::text[]) WITH ORDINALITY AS privileges (privilege, number)
+    WHERE NOT has_table_privilege(to_regclass(name), privilege) ORDER BY number, name
+"""
+RIGHTS = ["SELECT", "INSERT", "UPDATE", "DELETE"]
 
 
 class DatabaseExaminer(Examiner):
@@ -96,12 +105,22 @@ class DatabaseExaminer(Examiner):
         with connections[self.queue.database].cursor() as cursor:
             cursor.execute(CONNECTIONS)
             most, reserved, used, is_replica, is_read_only = cursor.fetchone()
+            tables = [model._meta.db_table for model in apps.get_app_config(APP).get_models()]  # noqa: SLF001
+            cursor.execute(LACKING, [tables, RIGHTS])
+            lacking = cursor.fetchall()
         if is_replica or is_read_only:
             why = "is a replica" if is_replica else "lets this user only read (default_transaction_read_only)"
             yield checks.Error(
                 f"{self.address} {why}, so no job can be stored or fetched.",
                 hint=f"Set {self.setting} to the server that is written to, or let the user of the site write.",
                 id="postgres.read-only",
+            )
+        if lacking:
+            names, rights, user = (", ".join(dict.fromkeys(column)) for column in zip(*lacking, strict=True))
+            yield checks.Error(
+                f"{self.address} does not let the user {user} {rights} in all tables of django_loco.",
+                hint=f"Run GRANT {rights} ON {names} TO {user}; or correct {self.setting}['USER'].",
+                id="postgres.rights",
             )
         usable = most - reserved
         allows = f"PostgreSQL allows {usable} connections (max_connections is {most}, {reserved} of them reserved)"

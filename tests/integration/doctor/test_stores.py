@@ -16,6 +16,7 @@ from django.db import connections
 from django.test import override_settings
 
 from django_loco.core.job import Job
+from django_loco.exceptions import QueueUnavailable
 from django_loco.management.doctor.report import Report
 from django_loco.queues import Queue, queue_for
 from django_loco.queues.database import examiner
@@ -299,6 +300,21 @@ class TestPostgres:
                 assert "lets this user only read" in found("postgres.read-only").text
             finally:
                 cursor.execute("SET default_transaction_read_only = off")
+
+    def test_a_user_without_rights(self):
+        with connections["default"].cursor() as cursor:
+            cursor.execute('CREATE ROLE "Reader"; GRANT SELECT ON ALL TABLES IN SCHEMA public TO "Reader"')
+            cursor.execute('GRANT INSERT, UPDATE ON django_loco_job TO "Reader"; SET ROLE "Reader"')
+            try:
+                error = found("postgres.rights")
+                with pytest.raises(QueueUnavailable, match=r"permission denied for table.*GRANT SELECT"):
+                    queue_for("default").pause("default")
+                cursor.execute(f'RESET ROLE; {error.remedy.split(";")[0].removeprefix("Run ")}; SET ROLE "Reader"')
+                assert "postgres.rights" not in problems()
+                queue_for("default").pause("default")
+            finally:
+                cursor.execute('RESET ROLE; DROP OWNED BY "Reader"; DROP ROLE "Reader"')
+        assert error.text.endswith('let the user "Reader" INSERT, UPDATE, DELETE in all tables of django_loco.')
 
     def test_nearly_all_connections_are_in_use(self, monkeypatch):
         monkeypatch.setattr(examiner, "FULL", 0.0)

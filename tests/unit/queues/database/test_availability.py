@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from django.db import DatabaseError, OperationalError
+from django.db import DatabaseError, OperationalError, ProgrammingError
 
 from django_loco.core import test_environment
 from django_loco.queues.database.availability import unusable
@@ -21,6 +21,10 @@ WHERE = "The jobs are in DATABASES['jobs']"
         (
             OperationalError("port 1 failed: Connection refused\n\tIs the server running there?"),
             "port 1 failed: Connection refused Is the server running there? Start it, or correct DATABASES['jobs'].",
+        ),
+        (
+            ProgrammingError("permission denied for table django_loco_job\n"),
+            "permission denied for table django_loco_job. GRANT SELECT, INSERT, UPDATE and DELETE on the tables of dj",
         ),
         (
             OperationalError("database is locked"),
