@@ -131,6 +131,23 @@ def test_a_skipped_announcement_that_takes_too_long_is_made_up_for(queue, listen
     assert heard(listener, 0.1) == 1
 
 
+def test_an_announcement_that_cannot_be_made_up_for_is_no_failure(queue, listener, monkeypatch):
+    """The job is stored; whoever got an error would enqueue it once more."""
+
+    def fail_to_notify(execute, sql, params, many, context):
+        if sql.startswith("SELECT pg_notify"):
+            raise OperationalError("out of order")
+        return execute(sql, params, many, context)
+
+    answers = iter([0.0, 0.005, 0.005])
+    monkeypatch.setattr(queue._dialect._debounce, "begin", lambda: next(answers))
+    with connection.execute_wrapper(fail_to_notify):
+        assert len(queue.enqueue([job()])) == 1
+    queue.enqueue([job()])
+    assert heard(listener, 0.1) == 1
+    assert len(fetch(queue)) == 2
+
+
 def test_an_announcement_that_was_not_sent_opens_no_window(queue, listener):
     with connection.execute_wrapper(_fail), pytest.raises(QueueUnavailable):
         queue.enqueue([job()])

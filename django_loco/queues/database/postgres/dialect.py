@@ -21,11 +21,12 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar, cast
 
-from django.db import OperationalError
+from django.db import Error, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ....core import test_environment
 from ....core.job import READY, Job
+from ....log.safe import get_logger
 from ...claim import Claim
 from ...rows import COLUMNS, REQUIRED, Row, has_only_required, required_row_of, row_of
 from ...timeouts import apply_store_timeout, has_store_timeout
@@ -36,6 +37,8 @@ from .index_ranges import BY_RANK, CLAIM_BEST, FEW, IN_ORDER, LEVEL, MORE, MORE_
 from .limits import NEW_DUE_AT, PostgresLimits
 from .listener import Debounce, channel_of, text_of
 from .prepared import PreparedStatements
+
+logger = get_logger("django_loco.queues")
 
 #: PostgreSQL's codes for ``serialization_failure`` and ``deadlock_detected``.
 CONFLICT = ("40001", "40P01")
@@ -224,7 +227,11 @@ class PostgresDialect(PostgresLimits):
             return rows
         rows = self.execute(sql, **parameters)
         if window := self._debounce.begin():  # the window ended while the statement ran
-            self._notify(NOTIFY, window)
+            try:
+                self._notify(NOTIFY, window)
+            except Error as error:  # the statement is committed; workers look each second in any case
+                self._debounce.forget()
+                logger.debug("TASKS[%r]: workers could not be notified: %s", self.alias, error)
         return rows
 
     def execute(self, sql: str, **parameters: Any) -> list[Row]:
