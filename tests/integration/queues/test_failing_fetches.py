@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 from django.db import OperationalError, connection, transaction
 
 from django_loco.core.job import RUNNING, Job, first_id, new_id, utcnow
 from django_loco.core.job.limits import Limit
-from django_loco.exceptions import QueueUnavailable
+from django_loco.exceptions import QueueRefused, QueueUnavailable
 from django_loco.models import StoredJob
 from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
@@ -112,6 +113,14 @@ def test_what_is_claimed_is_handed_over(queue, prepare, caplog):
         pytest.fail("it has more statements")
     assert ("a fetch ended early" in caplog.text) == (handed_over > 0)
     assert handed_over or prepare is prepare_suspects
+
+
+def test_an_unreadable_job_whose_failure_is_refused_keeps_no_other(queue, monkeypatch, caplog):
+    broken, sound = queue.enqueue([job(), job()])
+    StoredJob.objects.filter(id=broken.id).update(tags="[")
+    monkeypatch.setattr(queue, "finish", Mock(side_effect=QueueRefused("no such text")))
+    assert [each.id for each in queue.fetch(claim_of())] == [sound.id]
+    assert "the failure of 1 unreadable jobs could not be stored yet" in caplog.text
 
 
 def test_an_error_within_a_transaction_is_raised(queue):
