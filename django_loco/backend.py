@@ -209,9 +209,12 @@ class LocoBackend(stored_jobs.StoredTasks):
         return self._enqueued(task, [new], [(args, kwargs)], duplicates.KEEP)[0]
 
     def add_jobs(self, jobs: list[Job]) -> set[str]:
-        """Store jobs of any tasks, without running them."""
-        self._announce(map(result_of, jobs), stored := self._add(jobs, worker_mode(self.alias, self.options)))
-        return stored
+        """Store jobs of any tasks, without running or announcing them."""
+        return self._add(jobs, worker_mode(self.alias, self.options))
+
+    def announce_added(self, jobs: Sequence[Job]) -> None:
+        """Send ``task_enqueued`` for jobs that ``add_jobs`` has stored."""
+        self._announce(map(result_of, jobs), {job.id for job in jobs})
 
     def store_keyed(self, jobs: list[Job]) -> None:
         """Store signed jobs with once-keys, or run them."""

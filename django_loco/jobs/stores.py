@@ -70,7 +70,11 @@ class JobBackend(BaseTaskBackend):
 
     @abstractmethod
     def add_jobs(self, jobs: list[Job]) -> set[str]:
-        """Store jobs of any tasks, without running them; return the ids of those stored."""
+        """Store jobs of any tasks, without running or announcing them; return the ids of those stored."""
+
+    @abstractmethod
+    def announce_added(self, jobs: Sequence[Job]) -> None:
+        """Send ``task_enqueued`` for jobs that ``add_jobs`` has stored. Does not raise."""
 
     @abstractmethod
     def store_keyed(self, jobs: list[Job]) -> None:

@@ -39,7 +39,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, TypedDict, Unpack
+from typing import Any, ClassVar, TypedDict, TypeVar, Unpack
 
 from django.core.checks import CheckMessage
 
@@ -55,6 +55,8 @@ from .timeouts import store_timeout
 from .workers import WorkerRegistry
 
 logger = get_logger("django_loco.queues")
+
+T = TypeVar("T")
 
 #: The logs of no job.
 NO_LOGS: Mapping[str, str] = MappingProxyType({})
@@ -161,6 +163,13 @@ class Queue(Records, WorkerRegistry, ABC):
     def clock(self) -> float:
         """Return the time of the clock that judges leases, in seconds since any moment; by default this machine's."""
         return time.time()
+
+    def together(self, act: Callable[[], T]) -> T:
+        """Return what ``act`` returns. In a database all that it does is stored in one transaction.
+
+        After a conflict with other transactions it is run again, so it must change nothing but the queue.
+        """
+        return act()
 
     @abstractmethod
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:

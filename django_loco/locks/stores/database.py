@@ -11,14 +11,12 @@ from typing import Any, ClassVar
 from django.db import DatabaseError, InterfaceError
 
 from ...exceptions import QueueUnavailable
-from ...queues.database.availability import unusable
+from ...queues.database.availability import is_conflict, unusable
 from ...queues.database.sqlite.connections import was_busy
 from ..state import MICROS, TOKEN_MEMORY_SECONDS, LockState
 from .base import LockStore, Stored
 from .own_connections import OwnConnections
 
-#: PostgreSQL's codes for ``serialization_failure`` and ``deadlock_detected``: somebody else was faster.
-CONFLICT = ("40001", "40P01")
 #: The time between two searches for locks that nobody uses any more.
 SWEEP_SECONDS = 600.0
 
@@ -60,9 +58,9 @@ class DatabaseLocks(LockStore):
                 else:
                     changed = self._write(UPDATE, (*values, self._alias, name, before), wake)
             except DatabaseError as error:
-                if getattr(error.__cause__, "sqlstate", None) not in CONFLICT:
+                if not is_conflict(error):
                     raise
-                changed = 0
+                changed = 0  # somebody else was faster
         self._sweep_now_and_then(now)
         return changed == 1
 

@@ -13,6 +13,8 @@ APP = "django_loco"
 NO_TABLE = ("42P01", "42703", "no such table", "no such column", "has no column", "no such index")
 #: PostgreSQL's code for a statement in a transaction in which another one has failed.
 BROKEN_TRANSACTION = "25P02"
+#: PostgreSQL's codes for ``serialization_failure`` and ``deadlock_detected``.
+CONFLICT = ("40001", "40P01")
 #: Parts of the errors of engines, and their remedies.
 REMEDIES = {
     "readonly database": "Let the user of this process write to the file and its folder, or correct {setting}.",
@@ -59,6 +61,16 @@ def is_of_broken_transaction(error: Exception) -> bool:
     return getattr(error.__cause__, "sqlstate", None) == BROKEN_TRANSACTION
 
 
+def is_conflict(error: BaseException | None) -> bool:
+    """Return whether PostgreSQL has rolled a transaction back because of others, so that it can be run again.
+
+    ``error`` is that of the database, or one that was raised from it.
+    """
+    while error is not None and getattr(error, "sqlstate", None) not in CONFLICT:
+        error = error.__cause__
+    return error is not None
+
+
 def is_unmigrated(database: str) -> bool:
     """Return whether migrations of the app are missing; ``False`` if the database cannot be reached."""
     try:
@@ -75,6 +87,8 @@ def unusable(where: str, database: str, error: Exception) -> str:
     if is_of_missing_migration(error):
         return f"{where}, where migrations of django_loco are missing: {migrate_remedy(database)}."
     said = " ".join(str(error).split()) or type(error).__name__
+    if is_conflict(error):
+        return f"{where}, which has rolled this transaction back in favour of others: run it again. It said: {said}"
     for sign, remedy in REMEDIES.items():
         if sign in said:
             end = "" if said.endswith((".", "?")) else "."

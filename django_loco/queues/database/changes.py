@@ -23,10 +23,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 
 from ...core.job import READY, RETENTION, Job, utcnow
 from ...core.job.retention import KEY_MEMORY_SECONDS
@@ -88,8 +89,8 @@ def _take_keys(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
     made: set[str] = set()
     for batch in ([*free.values()], *([each] for each in free.values())):
         try:
-            with transaction.atomic(using=dialect.database):
-                made |= _change_unchanged(dialect, batch) if batch else set()
+            if batch:
+                made |= dialect.together(partial(_change_unchanged, dialect, batch), savepoint=True)
         except IntegrityError:
             continue
         if len(batch) == len(free):
@@ -100,8 +101,7 @@ def _take_keys(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
 def _change_alone(dialect: Dialect, asked: Change) -> set[str]:
     """Make one change; return the id of its job. Nothing changes if the database has its key already."""
     try:
-        with transaction.atomic(using=dialect.database):
-            return _change_unchanged(dialect, [asked])
+        return dialect.together(lambda: _change_unchanged(dialect, [asked]), savepoint=True)
     except IntegrityError:
         return set()
 
@@ -186,14 +186,17 @@ def _restore(dialect: Dialect, jobs: Sequence[Job], logs: Mapping[str, str]) -> 
     kept = {job.id: until for job in jobs if (until := stored_kept_until(job))}
     if not logs and not kept:
         return dialect.restore(jobs)
-    with transaction.atomic(using=dialect.database, savepoint=False):
+
+    def act() -> set[str]:
         stored = dialect.restore(jobs)
         for name, values in (("log", logs), ("kept_until", kept)):
             payload = json.dumps([{"id": job_id, name: values[job_id]} for job_id in stored & values.keys()])
             listed = dialect.listed(["id", name])
             sql = dialect.sql(RESTORE_FIELD, field=dialect.names[name], name=name, listed=listed)
             dialect.write(sql, payload=payload)
-    return stored
+        return stored
+
+    return dialect.together(act)
 
 
 class _Batch:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import time
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from django.apps import apps
-from django.db import OperationalError, connections
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.transaction import atomic
 
 from ...core.job import READY, SUMMARY, Job, Outcome, first_id, utcnow
 from ...exceptions import LocoConfigurationError
@@ -24,6 +25,8 @@ from .shown_rows import ids
 from .sql import statements
 from .sql.index_ranges import DUE_RANGES, MAX_RANGES, condition_of, range_fragments_of
 from .sql.limit_dialect import LimitDialect
+
+T = TypeVar("T")
 
 #: The fields that prove a claim, and the fields that an outcome stores.
 CLAIM_COLUMNS = ("id", "token")
@@ -265,9 +268,14 @@ class Dialect(LimitDialect):
         """``execute`` a statement that changes nothing and may return many texts."""
         return self.execute(sql, **parameters)
 
-    def is_conflict(self, error: OperationalError) -> bool:  # noqa: ARG002 - SQLite's writers wait for each other
-        """Return whether the engine has rolled back a transaction because of others, so that it can be retried."""
-        return False
+    def together(self, act: Callable[[], T], *, savepoint: bool = False) -> T:
+        """Return what ``act`` returns, which runs in the caller's transaction, or in one of its own.
+
+        In one of its own it may be run again, so it must change nothing but the database. ``savepoint``: after an error
+        the caller's transaction can go on.
+        """
+        with atomic(using=self.database, savepoint=savepoint):
+            return act()
 
     def sql(self, template: str, **fragments: str) -> str:
         """Return ``text``, and remember it."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
+from functools import partial
 from typing import Any, Unpack
 
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, connections
@@ -28,9 +29,9 @@ from ..records.batches import refusal
 from ..rows import Row, digits_of
 from ..timeouts import current_store_timeout, has_store_timeout, return_to_pool, store_timeout
 from ..unreadable import outcomes_of, readable, split
-from .availability import is_of_broken_transaction, unusable
+from .availability import is_conflict, is_of_broken_transaction, unusable
 from .changes import holders, logs_of, lost, restore
-from .dialect import Dialect
+from .dialect import Dialect, T
 from .engines import engine_of
 from .examiner import DatabaseExaminer
 from .overview import counts_by_queue, newest, newest_of_each, oldest_due_times, page_of
@@ -153,21 +154,22 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         would succeed even if the disk is full. It also renews the lease of no job, which has to wait while somebody
         has locked the table of jobs: to make an index, for example.
         """
-        probe = f"probe:{secrets.token_hex(8)}"
         try:
             with (
                 self._explained(),
                 store_timeout(PROBE_SECONDS),
                 self._dialect.hurried(),
-                atomic(using=self.database),
             ):
-                self._run(statements.REGISTER, worker_id=probe, info="", now=0)
-                self._run(statements.UNREGISTER, worker_id=probe)
-                self._dialect.extend([Job(task_path="", backend=self.alias, token="")], 1.0)
+                self._dialect.together(partial(self._probe, f"probe:{secrets.token_hex(8)}"), savepoint=True)
         except QueueUnavailable as error:
             logger.debug("TASKS[%r] does not answer: %s", self.alias, error)
             return False
         return True
+
+    def together(self, act: Callable[[], T]) -> T:
+        """Return what ``act`` returns, in one transaction. After an error the caller's transaction can go on."""
+        with self._explained():
+            return self._dialect.together(act, savepoint=True)
 
     def rescue(self, limit: int = 100) -> list[Job]:
         """Free jobs whose lease has run out."""
@@ -177,7 +179,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
             try:
                 jobs = self._rescue(limit)
             except OperationalError as error:
-                if self._dialect.is_conflict(error):
+                if is_conflict(error):
                     return []  # other processes rescue them
                 raise
         return readable(self.alias, jobs)
@@ -300,6 +302,11 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
                 return []
             freed = self._dialect.finish(outcomes, statements.FINISH_EXPIRED)
         return [outcome.applied() for outcome in outcomes if outcome.job.id in freed]
+
+    def _probe(self, worker_id: str) -> None:
+        self._run(statements.REGISTER, worker_id=worker_id, info="", now=0)
+        self._run(statements.UNREGISTER, worker_id=worker_id)
+        self._dialect.extend([Job(task_path="", backend=self.alias, token="")], 1.0)
 
     def _check_locks(self, refused: Sequence[Job]) -> None:
         """Raise ``JobsLocked`` if some of the jobs ``refused`` are held with their tokens."""

@@ -11,13 +11,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-
-from django.db import transaction
 
 from ....core.job import Job
 from ....exceptions import InvalidArguments, QueueRefused, QueueUnavailable
-from ....queues import Queue
 from ....queues.records.batches import BatchRecord
 from ....queues.records.workflows import START
 from ...stores import JobBackend
@@ -29,11 +25,16 @@ from .releasing import advance
 def store(backend: JobBackend, record: BatchRecord, jobs: list[Job]) -> list[str]:
     """Store a workflow and its nodes, and start it; return the ids of the nodes that may run. Raises what queues do."""
     queue = backend.queue
-    with _transaction(queue):
+
+    def act() -> list[str]:
         if _stored(backend, record, jobs) < len(jobs):
             raise QueueRefused(f"Workflow {record.id} is stored already, or a part of it.")
         queue.seal_batch(record.id)
         return advance(queue, record.id, [START])
+
+    ready = queue.together(act)
+    backend.announce_added(jobs)
+    return ready
 
 
 def _stored(backend: JobBackend, record: BatchRecord, jobs: list[Job]) -> int:
@@ -65,10 +66,15 @@ def add_stored(backend: JobBackend, job: Job, place: Place) -> list[str]:
             return []
         raise InvalidArguments(f"The workflow has another node {place.name!r} already. Give this one another name=.")
     upstream = [node_id(str(job.batch), name) for name in place.after] or [START]
-    with _transaction(queue):
+
+    def act() -> set[str]:
         queue.add_edges(str(job.batch), edges_to([job]))
-        backend.add_jobs([job])
-        return advance(queue, str(job.batch), upstream)  # they may have ended before their edges were there
+        return backend.add_jobs([job])
+
+    if queue.together(act):
+        backend.announce_added([job])
+    # They may have ended before their edges were there. It announces nodes that it cancels, so it is not repeated.
+    return advance(queue, str(job.batch), upstream)
 
 
 def run_inline(backend: JobBackend, workflow: str, freed: Sequence[str]) -> None:
@@ -81,7 +87,3 @@ def run_inline(backend: JobBackend, workflow: str, freed: Sequence[str]) -> None
             waiting += advance(queue, workflow, [job.id])
     if not backend.runs_stored_jobs:
         settle(queue, [workflow], store_jobs=backend.store_keyed)
-
-
-def _transaction(queue: Queue) -> AbstractContextManager[object]:
-    return nullcontext() if queue.database is None else transaction.atomic(using=queue.database)

@@ -17,8 +17,9 @@ import json
 import random
 import threading
 import time
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
+from itertools import count
 from typing import Any, ClassVar, cast
 
 from django.db import Error, OperationalError
@@ -26,11 +27,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ....core import test_environment
 from ....core.job import READY, Job
+from ....exceptions import QueueUnavailable
 from ....log.safe import get_logger
 from ...claim import Claim
 from ...rows import COLUMNS, REQUIRED, Row, has_only_required, required_row_of, row_of
 from ...timeouts import apply_store_timeout, has_store_timeout
-from ..dialect import CLAIM_COLUMNS, IS_ASYNC, is_due
+from ..availability import is_conflict
+from ..dialect import CLAIM_COLUMNS, IS_ASYNC, T, is_due
 from ..shown_rows import ids
 from ..sql.index_ranges import best_of
 from .index_ranges import BY_RANK, CLAIM_BEST, FEW, IN_ORDER, LEVEL, MORE, MORE_OF_RANGE, NEWEST
@@ -40,9 +43,7 @@ from .prepared import PreparedStatements
 
 logger = get_logger("django_loco.queues")
 
-#: PostgreSQL's codes for ``serialization_failure`` and ``deadlock_detected``.
-CONFLICT = ("40001", "40P01")
-#: The number of retries after such an error, and the pause before the second one in seconds, which then doubles.
+#: The number of retries after a conflict, and the pause before the second one in seconds, which then doubles.
 CONFLICTS, CONFLICT_PAUSE_SECONDS = 8, 0.005
 
 #: The PostgreSQL types of columns that are not text, by their Django field types.
@@ -113,6 +114,7 @@ EXTEND = """
     {held}
 """
 NOTIFYING = "WITH changed (id) AS ({sql}) SELECT id, (SELECT pg_notify(%(channel)s, %(window)s)) FROM changed"
+READ_COMMITTED = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
 NOTIFY = "SELECT pg_notify(%(channel)s, %(window)s)"
 
 
@@ -239,14 +241,31 @@ class PostgresDialect(PostgresLimits):
 
         Conflicts happen in projects that use ``REPEATABLE READ`` or ``SERIALIZABLE``.
         """
+        return self._repeated(partial(self._execute_once, sql, **parameters))
+
+    def together(self, act: Callable[[], T], *, savepoint: bool = False) -> T:
+        """Run ``act`` in a transaction. If that is its own, run it again after a conflict, also of the commit.
+
+        The next time it has PostgreSQL's default level of isolation, in which only a deadlock is a conflict.
+        """
+        tries = count()
+
+        def begun() -> T:
+            if next(tries):
+                self._execute_once(READ_COMMITTED)
+            return act()
+
+        return self._repeated(partial(super().together, begun, savepoint=savepoint))
+
+    def _repeated(self, act: Callable[[], T]) -> T:
         for number in range(CONFLICTS):
             try:
-                return self._execute_once(sql, **parameters)
-            except OperationalError as error:
-                if not self.is_conflict(error) or not self.connection.get_autocommit():
+                return act()
+            except (OperationalError, QueueUnavailable) as error:
+                if not is_conflict(error) or not self.connection.get_autocommit():
                     raise
             time.sleep(random.random() * CONFLICT_PAUSE_SECONDS * 2**number)  # noqa: S311 - jitter
-        return self._execute_once(sql, **parameters)
+        return act()
 
     def _execute_once(self, sql: str, **parameters: Any) -> list[Row]:
         prepares = getattr(self._idle, "prepares", False) and test_environment.clock_shift is None
@@ -255,10 +274,6 @@ class PostgresDialect(PostgresLimits):
                 if self._prepared.run(cursor, sql, {"alias": self.alias, **parameters}):
                     return cast("list[Row]", cursor.fetchall())
         return super().execute(sql, **parameters)
-
-    def is_conflict(self, error: OperationalError) -> bool:
-        """Return whether PostgreSQL has rolled a transaction back because of others, so that it can be tried again."""
-        return getattr(error.__cause__, "sqlstate", None) in CONFLICT
 
     def listed(self, fields: Sequence[str]) -> str:
         """Return a row for each object in the list."""

@@ -13,10 +13,9 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
-
-from django.db import transaction
 
 from ....core.job import FAILED, GIVEN_UP, Job
 from ...base import Change
@@ -105,12 +104,15 @@ def insert_counted(dialect: Dialect, jobs: Sequence[Job]) -> tuple[set[str], str
     """
     if not any([job.batch is not None for job in jobs]):
         return insert(dialect, jobs), None
-    with transaction.atomic(using=dialect.database, savepoint=False):
+
+    def act() -> tuple[set[str], str | None]:
         if (closed := _count_in(dialect, batches_of(jobs))) is not None:
             return set(), closed
         stored = insert(dialect, jobs)
         _take_back(dialect, batches_of([job for job in jobs if job.id not in stored]))
-    return stored, None
+        return stored, None
+
+    return dialect.together(act)
 
 
 def _count_in(dialect: Dialect, numbers: Mapping[str, int]) -> str | None:
@@ -134,14 +136,17 @@ def change_members(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
     ready = {each.before.id: batch_id for each in changes if (batch_id := reopened_by(each.before, each.after))}
     if not ready:
         return change(dialect, changes)
-    with transaction.atomic(using=dialect.database, savepoint=False):
+
+    def act() -> set[str]:
         rows = {batch_id: _run(dialect, HOLD, batch=batch_id) for batch_id in sorted({*ready.values()})}
         changed = change(dialect, changes)
         for batch_id in sorted({batch_id for job_id, batch_id in ready.items() if job_id in changed}):
             if any(finished_at for (finished_at,) in rows[batch_id]):
                 total = sum(_by_status(dialect, [batch_id])[batch_id].values())
                 _run(dialect, REOPEN, batch=batch_id, total=total)
-    return changed
+        return changed
+
+    return dialect.together(act)
 
 
 def prune_batches(dialect: Dialect, older_than: float) -> None:
@@ -202,6 +207,24 @@ def _with_counts(record: BatchRecord, by_status: Mapping[str, int], cancelled: i
     return replace(record, counts=BatchCounts(total, succeeded, failed - cancelled, cancelled + gone))
 
 
+def _settled(dialect: Dialect, batch_id: str) -> BatchRecord | None:
+    """Return a batch that has finished, now or before; ``None`` if members are left, or somebody adds some."""
+    if not _run(dialect, LOCK, batch=batch_id):
+        return None
+    [record] = _counted(dialect, [_record_of(_run(dialect, READ_ONE, batch=batch_id)[0])])
+    if record.called_at is not None or record.counts.left:
+        return None
+    if record.finished_at is None:
+        counts = record.counts
+        ways: dict[str, Any] = {
+            "succeeded": counts.succeeded,
+            "failed": counts.failed,
+            "cancelled": counts.cancelled,
+        }
+        _run(dialect, FINISH, batch=batch_id, **ways)
+    return record
+
+
 class StoredBatches(Batches):
     """The batches of ``DatabaseQueue``."""
 
@@ -257,27 +280,13 @@ class StoredBatches(Batches):
         among = "" if ids is None else f"AND mine.id IN ({fragments['ids']})"
         with self._reached():
             rows = _run(self._dialect, TO_SETTLE, fragments={"among": among}, limit=LIMIT, **given)
-            return [record for (batch_id,) in rows if (record := self._settled(batch_id))]
+            return [
+                record
+                for (batch_id,) in rows
+                if (record := self._dialect.together(partial(_settled, self._dialect, batch_id)))
+            ]
 
     def note_called(self, batch: BatchRecord) -> bool:
         """Note that the callbacks of a batch are enqueued."""
         with self._reached():
             return bool(_run(self._dialect, CALLED, batch=batch.id, round=batch.round))
-
-    def _settled(self, batch_id: str) -> BatchRecord | None:
-        """Return a batch that has finished, now or before; ``None`` if members are left, or somebody adds some."""
-        with transaction.atomic(using=self.database, savepoint=False):
-            if not _run(self._dialect, LOCK, batch=batch_id):
-                return None
-            [record] = _counted(self._dialect, [_record_of(_run(self._dialect, READ_ONE, batch=batch_id)[0])])
-            if record.called_at is not None or record.counts.left:
-                return None
-            if record.finished_at is None:
-                counts = record.counts
-                ways: dict[str, Any] = {
-                    "succeeded": counts.succeeded,
-                    "failed": counts.failed,
-                    "cancelled": counts.cancelled,
-                }
-                _run(self._dialect, FINISH, batch=batch_id, **ways)
-            return record

@@ -30,6 +30,7 @@ from ...claim import Claim, declared_limits
 from ...records.limits import Limiting, LimitUse, note_ends
 from ...rows import COLUMNS, Row
 from ...unreadable import EPOCH
+from ..availability import is_conflict
 from ..dialect import IS_ASYNC, Dialect
 from ..shown_rows import readable_time
 from ..sql import limits as sql
@@ -145,17 +146,20 @@ class StoredLimits(Limiting):
         All in one transaction, in which no claim decides.
         """
         limits = self._with_changes(declared_limits())
-        with atomic(using=self.database, savepoint=False):
-            now = self._dialect.enter_limits()
-            stored = finish(self._dialect, outcomes)
-            ended = [outcome for outcome in outcomes if outcome.job.id in stored]
-            keys = {key for outcome in ended for key in (*outcome.closes, *outcome.gives_back)}
-            ledger = Ledger(limits, now, running=tuple, times=self._times_of(keys))
-            note_ends(ledger, ended)
-            self._store(ledger.changed)
-        given_back = {key for outcome in ended for key in outcome.gives_back}
+        stored = self._dialect.together(lambda: self._finish_alone(outcomes, limits))
+        given_back = {key for outcome in outcomes if outcome.job.id in stored for key in outcome.gives_back}
         for levels in tuple(self._limited.values()) if given_back else ():
             levels.open(given_back)
+        return stored
+
+    def _finish_alone(self, outcomes: Sequence[Outcome], limits: Limits) -> set[str]:
+        now = self._dialect.enter_limits()
+        stored = finish(self._dialect, outcomes)
+        ended = [outcome for outcome in outcomes if outcome.job.id in stored]
+        keys = {key for outcome in ended for key in (*outcome.closes, *outcome.gives_back)}
+        ledger = Ledger(limits, now, running=tuple, times=self._times_of(keys))
+        note_ends(ledger, ended)
+        self._store(ledger.changed)
         return stored
 
     def prune_limits(self) -> None:
@@ -197,7 +201,7 @@ class StoredLimits(Limiting):
             with self._dialect.relaxed(), atomic(using=self.database, savepoint=False):
                 return decide()
         except OperationalError as error:
-            if self._dialect.is_conflict(error):
+            if is_conflict(error):
                 return []  # another process takes them
             raise
 

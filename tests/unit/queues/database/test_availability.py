@@ -6,7 +6,8 @@ import pytest
 from django.db import DatabaseError, OperationalError, ProgrammingError
 
 from django_loco.core import test_environment
-from django_loco.queues.database.availability import unusable
+from django_loco.exceptions import QueueUnavailable
+from django_loco.queues.database.availability import is_conflict, unusable
 
 WHERE = "The jobs are in DATABASES['jobs']"
 
@@ -58,6 +59,22 @@ def test_a_file_that_cannot_be_opened_may_be_one_too_many():
 def test_other_errors_are_told_as_they_are():
     for error, said in ((OperationalError("disk error"), "disk error"), (OperationalError(), "OperationalError")):
         assert unusable(WHERE, "jobs", error) == f"{WHERE}, which cannot be used now: {said}"
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01"])
+def test_a_conflict_is_told_as_no_outage(code):
+    cause = Exception("could not serialize access")
+    cause.sqlstate = code
+    error = OperationalError("could not\nserialize access")
+    error.__cause__ = cause
+    assert unusable(WHERE, "jobs", error) == (
+        f"{WHERE}, which has rolled this transaction back in favour of others: run it again. It said: could not "
+        "serialize access"
+    )
+    refused = QueueUnavailable("said so")
+    refused.__cause__ = error
+    assert is_conflict(refused)
+    assert not is_conflict(OperationalError("could not serialize access"))
 
 
 class SecondHasJobs:
