@@ -24,6 +24,7 @@ loco.W014  migrations of the app are missing in a database that it uses (--datab
 loco.W015  NUM_WORKERS is very high
 loco.W016  a setting of LOCO stands beside it, where nothing reads it
 loco.W017  locks hold within one process only, in production (--deploy)
+loco.W018  jobs in memory cannot be kept when their process stops (--deploy)
 
 Queues add checks of their store, such as ``queues.redis.check``.
 """

@@ -20,6 +20,7 @@ from ..jobs import COUNTED
 from ..queues import mistakes, queue_for
 from ..queues.database.availability import is_unmigrated, migrate_remedy
 from ..queues.database.overview import unfinished_jobs
+from ..queues.memory import spool
 from ..scheduler.sources.database import database_alias
 from ..worker.in_process import loco_aliases
 from .settings import if_settings_are_valid
@@ -124,6 +125,12 @@ def _check_workers(alias: str, asks_store: bool) -> Iterator[CheckMessage]:
             hint='Set WORKER_MODE = "BackgroundQueue" and run manage.py loco_worker.',
             id="loco.W004",
         )
+        if (folder := spool.folder_for(alias)) is not None and (problem := spool.problem_of(folder)):
+            yield checks.Warning(
+                f"The jobs of TASKS[{alias!r}] that wait in memory are lost when their process stops: {problem}.",
+                hint=spool.REMEDY,
+                id="loco.W018",
+            )
         return
     if not asks_store:
         return

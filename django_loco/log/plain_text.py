@@ -1,4 +1,7 @@
-"""Escapes text from a store or an exception, so that in the log it cannot pass for another line or move the cursor."""
+"""Texts of log lines and messages: numbers with their words, and text from elsewhere.
+
+Text from a store or an exception is escaped, so that it cannot pass for another line or move the cursor.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,11 @@ def plain(text: str) -> str:
 def indented(text: str) -> str:
     """Return ``text`` with all lines but the first indented."""
     return text.replace("\n", f"\n{INDENT}")
+
+
+def counted(number: int, one: str, several: str, *, text: str = "") -> str:
+    """Return ``1 job waits`` or ``2 jobs wait``. ``text``: the number, if it is not written as usual."""
+    return f"{text or f'{number:,}'} {one if number == 1 else several}"
 
 
 def _escaped(match: re.Match[str]) -> str:

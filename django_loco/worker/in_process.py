@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from django.core.signals import setting_changed
@@ -33,6 +34,7 @@ from ..core.job import READY, Job
 from ..core.job.retention import KEY_MEMORY_SECONDS
 from ..exceptions import LocoConfigurationError
 from ..jobs.stores import aliases
+from ..log.plain_text import counted, one_line
 from ..log.safe import get_logger
 from ..queues import Claim, Queue, queue_for
 from ..queues.memory import spool
@@ -50,6 +52,8 @@ logger = get_logger("django_loco.runtime")
 #: Python 3.12.0 and 3.12.1 cannot start threads while the interpreter is ending and jobs still run
 #: (python/cpython#113964).
 _NO_LATE_THREADS = (3, 12, 0) <= sys.version_info[:3] < (3, 12, 2)
+#: The number of lost jobs that a log line names.
+MOST_LOST = 20
 
 _lock = threading.RLock()
 _workers: dict[str, Worker] = {}
@@ -59,6 +63,8 @@ _starts = LoggedBackoff(logger, "The worker of this process", "start and run its
 _supervised: set[str] = set()
 #: The aliases whose kept jobs this process has loaded.
 _loaded: set[str] = set()
+#: The ids of the jobs that could not be kept, as far as they are logged.
+_lost: set[str] = set()
 #: Whether this process is ending.
 _closing = False
 #: The seconds that running jobs have at the end of a process that serves requests; ``None``: it does not serve.
@@ -218,7 +224,7 @@ def load_jobs(alias: str, queue: Queue) -> None:
         return
     _loaded.add(alias)
     if count := queue.load(folder):
-        logger.info("%d jobs that an earlier process kept in %s are back in the queue", count, folder)
+        logger.info("Loaded %s that an earlier process kept in %s", counted(count, "job", "jobs"), folder)
 
 
 def save_jobs(alias: str, queue: Queue) -> None:
@@ -228,12 +234,31 @@ def save_jobs(alias: str, queue: Queue) -> None:
         return
     try:
         count = queue.save(folder)
-    except OSError:
-        waiting = sum(count for (_, status), count in queue.counts().items() if status == READY)
-        logger.exception("%d jobs that wait in memory could not be kept in %s and are lost", waiting, folder)
+    except OSError as error:
+        _log_lost(queue, folder, error)
         return
     if count:
-        logger.info("%d jobs that were waiting are kept in %s for the next start", count, folder)
+        logger.info("Kept %s in %s for the next start", counted(count, "waiting job", "waiting jobs"), folder)
+
+
+def _log_lost(queue: Queue, folder: Path, error: OSError) -> None:
+    """Log the waiting jobs, once although a process that ends tries several times to keep them."""
+    waiting = sum(count for (_, status), count in queue.counts().items() if status == READY)
+    lost = [job for job in queue.list(status=READY, limit=waiting) if job.id not in _lost]
+    if not lost:
+        return
+    _lost.update(job.id for job in lost)
+    names = [f"{job.id} ({one_line(job.task_path)})" for job in lost[:MOST_LOST]]
+    if len(lost) > MOST_LOST:
+        names.append(f"and {len(lost) - MOST_LOST:,} more")
+    logger.error(
+        "%s lost, because %s cannot be written: %s. %s Lost: %s",
+        counted(len(lost), "job that waits in memory is", "jobs that wait in memory are"),
+        folder,
+        error,
+        spool.REMEDY,
+        ", ".join(names),
+    )
 
 
 def share_keys(alias: str) -> None:
@@ -308,7 +333,7 @@ def _after_fork() -> None:
     """Forget the workers of the parent: a forked process has neither its threads nor its jobs."""
     global _lock, _closing, _serving
     _lock, _closing, _serving = threading.RLock(), False, None
-    for registry in (_workers, _supervised, _loaded):
+    for registry in (_workers, _supervised, _loaded, _lost):
         registry.clear()
 
 

@@ -16,6 +16,7 @@ from django_loco.assembly.components import missing_tables
 from django_loco.checks import queues as queues_checks
 from django_loco.checks import stored_jobs
 from django_loco.checks.queues import check_queues
+from django_loco.core import test_environment
 from django_loco.core.compat import task_backends
 from django_loco.core.job import Job
 from django_loco.exceptions import LocoConfigurationError
@@ -150,6 +151,19 @@ def test_schedules_are_not_checked_without_a_backend_that_could_run_them(monkeyp
 
 def test_jobs_in_memory_in_production():
     assert "kill -9 loses them" in found(WORKER_MODE="BackgroundAsync")["loco.W004"]
+
+
+def test_jobs_in_memory_that_cannot_be_kept(monkeypatch, tmp_path):
+    monkeypatch.setattr(test_environment, "is_on", lambda: False)
+    options = {"spool": tmp_path / "jobs"}
+    tasks = {"default": {"BACKEND": LOCO, "OPTIONS": options}}
+    assert "loco.W018" not in found(WORKER_MODE="BackgroundAsync", TASKS=tasks)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    lost = found(WORKER_MODE="BackgroundAsync", TASKS=tasks)["loco.W018"]
+    assert f"this process may not write to {tmp_path}. Name a folder" in lost
+    options["spool"] = None
+    assert "loco.W018" not in found(WORKER_MODE="BackgroundAsync", TASKS=tasks)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_locks_in_memory_in_production():

@@ -103,9 +103,19 @@ def test_without_any_folder_jobs_run_and_their_loss_at_the_end_is_logged(monkeyp
     settings.BASE_DIR = tmp_path / "read-only"
     queue = MemoryQueue("default", {})
     in_process.load_jobs("default", queue)
-    queue.enqueue([Job(task_path="a.b", backend="default")])
-    in_process.save_jobs("default", queue)
-    assert "1 jobs that wait in memory could not be kept" in caplog.text
+    [early] = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "neither kept nor taken up: this process may not write to" in early.getMessage()
+    caplog.clear()
+    jobs = queue.enqueue([Job(task_path="a.b", backend="default") for _ in range(in_process.MOST_LOST + 2)])
+    for _ in range(3):  # as a process does that ends
+        in_process.save_jobs("default", queue)
+    [record] = caplog.records
+    assert record.exc_info is None
+    for text in (early.getMessage(), record.getMessage()):
+        assert "Name a folder in OPTIONS['spool']" in text
+    assert record.getMessage().startswith("22 jobs that wait in memory are lost")
+    assert record.getMessage().endswith("(a.b), and 2 more")
+    assert f"{jobs[-1].id} (a.b)" in record.getMessage()
     forget()
 
 

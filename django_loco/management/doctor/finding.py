@@ -59,8 +59,3 @@ def of_messages(messages: Iterable[CheckMessage]) -> Iterator[Finding]:
         about = "" if message.obj is None else f"{message.obj}: "
         remedy = str(message.hint or "")  # both may be lazy translations
         yield Finding(level=level, id=message.id or "unnamed", text=f"{about}{message.msg}", remedy=remedy)
-
-
-def counted(number: int, one: str, several: str, *, text: str = "") -> str:
-    """Return ``1 job waits`` or ``2 jobs wait``. ``text``: the number, if it is not written as usual."""
-    return f"{text or f'{number:,}'} {one if number == 1 else several}"

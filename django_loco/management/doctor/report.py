@@ -12,9 +12,9 @@ from typing import Any
 
 from ...core.job import utcnow
 from ...exceptions import LocoConfigurationError, QueueUnavailable
-from ...log.plain_text import one_line
+from ...log.plain_text import counted, one_line
 from ...queues.timeouts import store_timeout
-from .finding import LEVELS, Finding, Level, counted, error, info
+from .finding import LEVELS, Finding, Level, error, info
 from .registry import PROJECT_CHECKS, STORE_CHECKS, Check
 from .site import Site, Store, said_by
 

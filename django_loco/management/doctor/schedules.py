@@ -10,13 +10,13 @@ from typing import NamedTuple
 from ...conf import loco_settings
 from ...core.job import JobSummary, utcnow
 from ...jobs.presentation.age import age
-from ...log.plain_text import one_line
+from ...log.plain_text import counted, one_line
 from ...scheduler import ScheduleEntry
 from ...scheduler.api.control import Current
 from ...scheduler.job_lookup import jobs_of, tick_of
 from ...scheduler.triggers.trigger import last_tick
 from ..schedules import clock
-from .finding import Finding, counted, error, info, warning
+from .finding import Finding, error, info, warning
 from .registry import project_check
 from .site import Site, remedy_of
 

@@ -15,10 +15,10 @@ from ...jobs.presentation.age import age
 from ...jobs.presentation.reason import Reason
 from ...jobs.presentation.unserved import is_served as served
 from ...jobs.presentation.why import missing_workers
-from ...log.plain_text import one_line
+from ...log.plain_text import counted, one_line
 from ...queues import Claim
 from ...tasks.results import load_task
-from .finding import Finding, counted, error, info, warning
+from .finding import Finding, error, info, warning
 from .registry import store_check
 from .site import FAILURES_READ, SAMPLED, Store
 

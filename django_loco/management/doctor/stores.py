@@ -8,8 +8,9 @@ from typing import Any
 from django.conf import settings
 
 from ...exceptions import LocoConfigurationError, QueueError
+from ...log.plain_text import counted
 from ...queues import build
-from .finding import Finding, counted, info, of_messages, warning
+from .finding import Finding, info, of_messages, warning
 from .registry import store_check
 from .site import Store, said_by
 

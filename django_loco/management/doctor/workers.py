@@ -8,8 +8,8 @@ from itertools import islice
 
 from ... import __version__
 from ...jobs.presentation.age import age
-from ...log.plain_text import one_line
-from .finding import Finding, counted, error, warning
+from ...log.plain_text import counted, one_line
+from .finding import Finding, error, warning
 from .registry import store_check
 from .site import Store
 

@@ -33,6 +33,15 @@ def make_folder(folder: Path) -> None:
     require_folder(folder)
 
 
+def require_usable(folder: Path) -> None:
+    """Raise ``NotPrivate``, or another ``OSError``, if files could not be made in ``folder``, which may be missing."""
+    nearest = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if nearest == folder:
+        require_folder(folder)
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise PermissionError(f"this process may not write to {nearest}")
+
+
 def require_folder(folder: Path) -> None:
     """Raise ``NotPrivate`` unless ``folder`` belongs to this user, and close it to others if it is open to them.
 

@@ -29,7 +29,7 @@ from ...log.safe import get_logger
 from ..base import NO_LOGS
 from ..rows import COLUMNS, OPTIONAL, job_of, row_of
 from ..unreadable import NOT_OURS
-from .private_files import NotPrivate, create_file, make_folder, open_file, require_folder
+from .private_files import create_file, make_folder, open_file, require_usable
 
 logger = get_logger(__name__)
 
@@ -39,7 +39,9 @@ LOG = "log"
 Take = Callable[[Sequence[Job], Mapping[str, str]], Any]
 #: The machine's folder for temporary files, where none can be written to.
 TEMPORARY = Path("/tmp")  # noqa: S108 - nothing is written there
-REMEDY = "Name a folder of this user's own in OPTIONS['spool']."
+REMEDY = (
+    "Name a folder in OPTIONS['spool'] that belongs to this user and can be written to, or None if jobs may be lost."
+)
 
 
 def folder_for(alias: str) -> Path | None:
@@ -88,10 +90,7 @@ def write_spool(folder: Path, alias: str, jobs: Sequence[Job], logs: Mapping[str
     """
     if not jobs:
         return
-    try:
-        make_folder(folder)
-    except NotPrivate as error:
-        raise NotPrivate(f"{error}. {REMEDY}") from None
+    make_folder(folder)
     path = folder / _name(new_id(), alias)
     unfinished = path.with_suffix(".unfinished")
     try:
@@ -115,6 +114,15 @@ def _line(job: Job, log: str | None) -> bytes | None:
         return None
 
 
+def problem_of(folder: Path) -> str:
+    """Return why this process cannot keep jobs in ``folder``, or an empty text if it can. Makes no folder."""
+    try:
+        require_usable(folder)
+    except OSError as error:
+        return str(error)
+    return ""
+
+
 def has_jobs(folder: Path, alias: str) -> bool:
     """Return whether there are files of ``alias`` to read."""
     return any(folder.glob(_name("?" * 32, alias)))
@@ -124,14 +132,10 @@ def read_spool(folder: Path, alias: str, take: Take) -> int:
     """Call ``take`` with the jobs and logs in each file of ``alias``, the oldest first; return the number of jobs.
 
     A file with a line that cannot be read is kept as ``*.damaged``; its other lines are used. If the folder is not this
-    user's own, logs that and takes nothing.
+    user's own, or cannot be written to, logs that and takes nothing: the end of the process is too late for a remedy.
     """
-    if not os.path.lexists(folder):
-        return 0
-    try:
-        require_folder(folder)
-    except OSError as error:
-        logger.warning("Jobs that wait in memory are neither kept nor taken up: %s. %s", error, REMEDY)
+    if problem := problem_of(folder):
+        logger.warning("Jobs that wait in memory are neither kept nor taken up: %s. %s", problem, REMEDY)
         return 0
     return sum(_tried(path, take) for path in sorted(folder.glob(_name("?" * 32, alias))))
 

@@ -7,7 +7,7 @@ import pytest
 from django_loco.core.compat import TASKS_LOGGER
 from django_loco.exceptions import UnknownTask
 from django_loco.log.labels import JSONFormatter, LabelFormatter, PlainFormatter, bind, unbind
-from django_loco.log.plain_text import one_line, plain
+from django_loco.log.plain_text import counted, one_line, plain
 from django_loco.tasks.results import load_task
 
 FORGED = "[worker]    [27/Nov/2026 12:00:00] ERROR: forged"
@@ -125,3 +125,12 @@ def test_what_is_escaped():
     assert one_line("a\nb\tü\x1b\u2028\ud800") == "a\\nb\tü\\x1b\\u2028\\ud800"
     assert plain("a\nb\r") == "a\nb\\r"
     assert one_line(ValueError("a\r\nb")) == "a\\r\\nb"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [((1, "job", "jobs"), "1 job"), ((0, "job", "jobs"), "0 jobs"), ((1_200, "job", "jobs"), "1,200 jobs")],
+)
+def test_numbers_in_words(given, words):
+    assert counted(*given) == words
+    assert counted(1_000, "job", "jobs", text="1,000+") == "1,000+ jobs"

@@ -7,7 +7,7 @@ import pytest
 from django.core import checks
 from django.utils.translation import gettext_lazy
 
-from django_loco.management.doctor.finding import LEVELS, Finding, counted, error, info, of_messages, warning
+from django_loco.management.doctor.finding import LEVELS, Finding, error, info, of_messages, warning
 
 
 def test_each_level_has_its_function():
@@ -45,12 +45,3 @@ def test_findings_are_silenced_like_messages(settings):
     assert not error("jobs.stuck", "b", "c").is_silenced
     settings.SILENCED_SYSTEM_CHECKS = ["jobs.stuck"]
     assert error("jobs.stuck", "b", "c").is_silenced
-
-
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [((1, "job", "jobs"), "1 job"), ((0, "job", "jobs"), "0 jobs"), ((1_200, "job", "jobs"), "1,200 jobs")],
-)
-def test_numbers_in_words(given, words):
-    assert counted(*given) == words
-    assert counted(1_000, "job", "jobs", text="1,000+") == "1,000+ jobs"
