@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import threading
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -18,8 +19,6 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-from django_loco.core.threads import DaemonThread
 
 from .postgres import Server
 from .processes import Site
@@ -121,15 +120,15 @@ def no_thread(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], AbstractContex
 
     @contextmanager
     def refuse(name: str) -> Iterator[None]:
-        start = DaemonThread.start
+        start = threading.Thread.start
 
-        def refused(thread: DaemonThread) -> None:
+        def refused(thread: threading.Thread) -> None:
             if thread.name.startswith(name):
                 raise RuntimeError("can't start new thread")
             start(thread)
 
         with monkeypatch.context() as patch:
-            patch.setattr(DaemonThread, "start", refused)
+            patch.setattr(threading.Thread, "start", refused)
             yield
 
     return refuse

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..exceptions import QueueUnavailable
 from ..log.safe import SafeLogger
+from .threads import NoThread
 
 
 def exponential_delay(
@@ -116,6 +117,8 @@ class LoggedBackoff(Backoff):
             cause = "the same error" if is_known else cause
         else:
             self._unavailable.discard(self)  # the next outage is not this one's
+            if isinstance(error, NoThread):
+                traceback = None  # the message has the remedy
         self._logger.log(level, "%s cannot %s for now: %s", self._subject, self._duty, cause, exc_info=traceback)
 
 

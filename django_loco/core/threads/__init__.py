@@ -11,6 +11,12 @@ from django.conf import settings
 from django.urls import set_script_prefix
 
 
+class NoThread(RuntimeError):
+    """The system allows no more threads."""
+
+    REMEDY = "raise `ulimit -u`, the pids limit of the container or TasksMax of systemd, or lower LOCO['NUM_WORKERS']"
+
+
 class DaemonThread(threading.Thread):  # noqa: TID251 - the only subclass
     """A daemon thread that inherits no ``contextvars`` from the thread that starts it.
 
@@ -24,8 +30,13 @@ class DaemonThread(threading.Thread):  # noqa: TID251 - the only subclass
         super().__init__(**options, daemon=True)
 
     def start(self) -> None:
-        """Start it. Raises ``RuntimeError`` if the system allows no more threads."""
-        Context().run(super().start)
+        """Start it. Raises ``NoThread`` if the system allows no more, or ``RuntimeError`` as the interpreter ends."""
+        try:
+            Context().run(super().start)
+        except RuntimeError as error:
+            if str(error) != "can't start new thread":
+                raise
+            raise NoThread(f"{error}: {NoThread.REMEDY}") from None
 
 
 def use_script_prefix() -> None:

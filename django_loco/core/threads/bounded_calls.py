@@ -72,8 +72,8 @@ class BoundedCall(DaemonThread):
         self._function, self._arguments = function, arguments
         try:
             self.start()
-        except RuntimeError:  # the system has no more threads; the caller waits without a limit, but the call is made
-            logger.warning("%s has no time limit, because no thread can be started", label)
+        except RuntimeError as error:  # the caller waits without a limit, but the call is made
+            logger.warning("%s has no time limit, because no thread can be started: %s", label, error)
             self.run()
 
     def run(self) -> None:

@@ -198,7 +198,7 @@ class ThreadInterrupter(PeriodicThread):
         try:
             self.start()
         except RuntimeError as error:
-            text = f"the system has no thread that could enforce the job's timeout of {timeout:g} s"
+            text = f"the system has no thread that could enforce the job's timeout of {timeout:g} s ({error})"
             raise CannotBegin(text) from error
 
     def turn(self) -> float:

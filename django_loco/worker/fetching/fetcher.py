@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
+from ...core.backoff import LoggedBackoff
 from ...core.job import Job, Outcome
 from ...core.threads.queries import forget_queries
 from ...log.labels import bind
@@ -94,6 +95,7 @@ class Fetcher:
             clock: ``time.monotonic``.
         """
         self.backoff = QueueBackoff("fetch and finish jobs", queue)
+        self._replacements = LoggedBackoff(logger, "The worker", "replace a thread that has died", 0.0, 0.0)
         self.last_turn = clock()
         """When the queue last answered, or need not be asked, by ``clock``."""
         self.last_try = clock()
@@ -227,8 +229,10 @@ class Fetcher:
         try:
             for pool in self._pools:
                 pool.replace_dead()
-        except BaseException:  # the system has no more threads, which may be different at the next check
-            logger.exception("A thread for jobs that has died could not be replaced")
+        except BaseException as error:  # noqa: BLE001 - it may be different at the next check
+            self._replacements.failed(error)
+        else:
+            self._replacements.succeeded()
 
     def _collect(self) -> None:
         self.jobs.collect(self._inbox.take())

@@ -14,6 +14,7 @@ from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 
+from ...core.backoff import LoggedBackoff
 from ...core.job import Outcome
 from ...core.threads import DaemonThread, new_context
 from ...core.threads.stacks import stack_of_task
@@ -53,6 +54,7 @@ class EventLoopPool:
         self._calls: dict[ClaimedJob, tuple[Attempt, JobLane]] = {}
         self._abandoned: dict[asyncio.Task[None], SyncLane | None] = {}
         self._lanes = SyncLanes(lanes)
+        self._starts = LoggedBackoff(logger, "The worker", "start the event loop for jobs", 0.0, 0.0)
         self._beat = 0.0
         self._closed = self._is_quiet = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -78,12 +80,13 @@ class EventLoopPool:
             thread = DaemonThread(target=self._run, args=(loop,), name="loco-worker-loop")
             self._loop = loop  # before jobs begin in the thread: other threads may cancel them at once
             thread.start()
-        except BaseException:  # the system has no more threads; jobs that do not begin are handed back in a second
-            logger.exception("The event loop for jobs could not be started")
+        except BaseException as error:  # noqa: BLE001 - jobs that do not begin are handed back in a second
+            self._starts.failed(error)
             self._loop = None
             if loop is not None:
                 loop.close()
             return None
+        self._starts.succeeded()
         self._thread = thread
         return loop
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+from ...core.backoff import LoggedBackoff
 from ...core.threads import DaemonThread
 from ...log.labels import bind
 from ...log.safe import get_logger
@@ -123,6 +124,7 @@ class SyncLanes:
         self._size = size
         self._lanes: list[SyncLane] = []
         self._retired: list[SyncLane] = []
+        self._starts = LoggedBackoff(logger, "The worker", "start another thread for calls of async jobs", 0.0, 0.0)
 
     def take(self) -> SyncLane:
         """Return the lane with the lowest load. Raises ``RuntimeError`` if the system has no thread for the first."""
@@ -172,11 +174,12 @@ class SyncLanes:
         """Return a new lane, or ``otherwise`` if the system has no more threads."""
         try:
             lane = SyncLane(f"loco-worker-lane-{len(self._lanes) + 1}")
-        except RuntimeError:
+        except RuntimeError as error:
             if otherwise is None:
                 raise
-            logger.exception("An async job shares the thread of another one")
+            self._starts.failed(error)
             return otherwise
+        self._starts.succeeded()
         self._lanes.append(lane)
         return lane
 

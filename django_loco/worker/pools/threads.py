@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextvars import Context
 from functools import partial
 
+from ...core.backoff import LoggedBackoff
 from ...core.job import Outcome
 from ...core.threads import new_context
 from ...core.threads.stacks import stack_of_thread
@@ -85,6 +86,7 @@ class ThreadPool:
         self._monitor = InterpreterMonitor(
             lambda late: self._work.adapt(tuple(self._threads), late), self._work.has_backlog
         )
+        self._monitor_starts = LoggedBackoff(logger, "The worker", "start the monitor of its threads", 0.0, 0.0)
 
     def submit(self, claimed_jobs: Sequence[ClaimedJob]) -> None:
         """Run jobs as soon as there are threads for them."""
@@ -92,9 +94,10 @@ class ThreadPool:
         if self._work and self.size > 1 and not self._monitor.wake.is_set():
             try:
                 self._monitor.start()
-            except RuntimeError:  # the system has no more threads; it is tried again with the next jobs
-                logger.exception("The monitor of the threads for jobs could not be started")
+            except RuntimeError as error:  # the system has no more threads; it is tried again with the next jobs
+                self._monitor_starts.failed(error)
             else:
+                self._monitor_starts.succeeded()
                 self._monitor.wake.set()
 
     @property

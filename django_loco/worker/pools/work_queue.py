@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 
+from ...core.backoff import LoggedBackoff
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
 from .job_thread import JobThread
@@ -21,8 +22,6 @@ IDLE_CORE = 0.3
 #: A job waits, though the interpreter is busy, if it has computed for less than this share of the last so many seconds,
 #: and if the monitor got the interpreter this many times in them.
 COMPUTING_SHARE, WAIT_SECONDS, LATE_FACTOR = 0.05, 0.01, 3
-#: The shortest time between two log lines that no thread could be started.
-REFUSED_SECONDS = 1.0
 
 
 class WorkQueue:
@@ -64,8 +63,10 @@ class WorkQueue:
         """The threads that count towards the limit."""
         self._waking: set[JobThread] = set()
         """The threads that were woken or started, and have not asked for a job yet: one at a time, as a rule."""
-        self._woken_at = self._refused_at = -math.inf
-        """When a thread was last woken or started, and when it was last logged that none could be started."""
+        self._woken_at = -math.inf
+        """When a thread was last woken or started."""
+        self._starts = LoggedBackoff(logger, "The worker", "start another thread for jobs", 0.0, 0.0)
+        """Logs that threads cannot be started. Its delays are not used."""
         self._clock = clock
         self._has_idle_core = has_idle_core or CpuShare().has_idle_core
 
@@ -125,16 +126,18 @@ class WorkQueue:
 
         ``is_patient``: start none if a thread has just ended its job, since that will take this one.
         """
+        has_started = False
         try:
             with self._lock:
                 if not self._waking and not self._is_closed and self._may_begin():
-                    self._wake_one(is_patient)
-                return bool(self._waking)
-        except BaseException:  # the system has no more threads; jobs that do not begin are handed back in a second
-            if self._clock() - self._refused_at >= REFUSED_SECONDS:
-                logger.exception("A thread for jobs could not be started")
-                self._refused_at = self._clock()
+                    has_started = self._wake_one(is_patient)
+                is_on_its_way = bool(self._waking)
+        except BaseException as error:  # noqa: BLE001 - jobs that do not begin are handed back in a second
+            self._starts.failed(error)
             return False
+        if has_started:
+            self._starts.succeeded()
+        return is_on_its_way
 
     def adapt(self, threads: Collection[JobThread], late: float) -> bool:
         """Adapt the limit, and hand off places; return whether a thread was woken for more jobs.
@@ -177,17 +180,21 @@ class WorkQueue:
             return False
         return len(self._counted) < self.limit.now or self.limit.waits(self._jobs[0].job.task_path)
 
-    def _wake_one(self, is_patient: bool) -> None:
-        if self._asleep:
+    def _wake_one(self, is_patient: bool) -> bool:
+        """Wake or start a thread; return whether one was started."""
+        has_to_start = not self._asleep
+        if has_to_start:
+            started = self._start_thread(is_patient=is_patient)
+            if started is None:
+                return False
+            thread = started
+        else:
             thread = next(reversed(self._asleep))
             thread.wake()
             del self._asleep[thread]
-        elif (started := self._start_thread(is_patient=is_patient)) is not None:
-            thread = started
-        else:
-            return
         self._waking.add(thread)
         self._woken_at = self._clock()
+        return has_to_start
 
     def _leave(self, thread: JobThread) -> None:
         self._counted.discard(thread)

@@ -29,9 +29,12 @@ def test_the_first_job_starts_it():
 def test_jobs_wait_while_the_system_has_no_threads_for_it(no_thread, caplog):
     with no_thread("loco-worker-fetcher"):
         waiting = [tasks.add.enqueue(1, number) for number in range(3)]
-    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
-        "The worker of this process cannot start and run its jobs for now: can't start new thread"
-    ]
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.getMessage() == (
+        "The worker of this process cannot start and run its jobs for now: can't start new thread: raise `ulimit -u`, "
+        "the pids limit of the container or TasksMax of systemd, or lower LOCO['NUM_WORKERS']"
+    )
+    assert record.exc_info is None
     assert not in_process.started()["default"].is_alive
     tasks.add.enqueue(1, 3)
     until = time.monotonic() + 10

@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from django_loco.core.backoff import Backoff, LoggedBackoff, exponential_delay, log_as_one
+from django_loco.core.threads import NoThread
 from django_loco.exceptions import QueueUnavailable
 from django_loco.log.safe import get_logger
 
@@ -70,6 +71,12 @@ def test_an_outage_is_logged_once_and_so_is_its_end(logged, caplog):
 def test_an_unexpected_error_is_logged_with_its_traceback(logged, caplog):
     logged.failed(ZeroDivisionError("oops"))
     assert caplog.records[0].exc_info
+
+
+def test_a_system_without_more_threads_needs_no_traceback(logged, caplog):
+    logged.failed(NoThread("there are none"))
+    [record] = caplog.records
+    assert (record.getMessage(), record.exc_info) == ("The clerk cannot file letters for now: there are none", None)
 
 
 def test_an_error_that_follows_an_outage_is_logged_once_with_its_traceback(logged, caplog):

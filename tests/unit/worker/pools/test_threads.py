@@ -305,7 +305,7 @@ def test_no_thread_can_be_started(finished, monkeypatch, caplog):
     pool = ThreadPool(2, "default", finished.add, active=2)
     claimed = claimed_of("nothing")
     pool.submit([claimed])
-    assert "A thread for jobs could not be started" in caplog.text
+    assert "The worker cannot start another thread for jobs for now" in caplog.text
     assert pool.withdraw(10) == [claimed]
     monkeypatch.undo()
     pool.submit([claimed])
@@ -350,7 +350,7 @@ def test_jobs_run_without_a_monitor(finished, monkeypatch, caplog):
     pool = ThreadPool(2, "default", finished.add)
     claimed_jobs = [claimed_of("wait_for", name) for name in "ab"]
     pool.submit(claimed_jobs)
-    assert "The monitor of the threads for jobs could not be started" in caplog.text
+    assert "The worker cannot start the monitor of its threads for now" in caplog.text
     for name in "ab":
         tasks.events[name].set()
     assert outcomes(finished, 2) == dict.fromkeys(claimed_jobs, SUCCESSFUL)

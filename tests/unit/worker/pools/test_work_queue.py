@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from django_loco.core.threads import NoThread
 from django_loco.worker.pools.thread_limit import LONG_SECONDS, ThreadLimit
-from django_loco.worker.pools.work_queue import REFUSED_SECONDS, WorkQueue
+from django_loco.worker.pools.work_queue import WorkQueue
 
 from ..support import Clock, claimed_of
 from .simulation import Interpreter, SimulatedThread, Work
@@ -160,12 +161,22 @@ def test_the_interpreter_is_not_called_busy_after_the_last_job_was_taken(clock):
 
 
 def test_a_system_without_more_threads_does_not_fill_the_log(clock, caplog):
-    def refuse(**options: Any) -> Any:
-        raise RuntimeError("can't start new thread")
+    caplog.set_level("INFO")
+    is_full = True
 
-    work = queue_of(clock, refuse)
+    def start(**options: Any) -> Any:
+        if is_full:
+            raise NoThread("there are none")
+        return SimulatedThread(is_asleep=False)
+
+    work = queue_of(clock, start)
     work.put([claimed_of("nothing")])
     for _ in range(110):
-        clock.now += REFUSED_SECONDS / 100
+        clock.now += 1
         work.adapt([], FREE)
-    assert caplog.text.count("A thread for jobs could not be started") == 2
+    is_full = False
+    assert work.adapt([], FREE)
+    assert [(record.getMessage(), record.exc_info) for record in caplog.records] == [
+        ("The worker cannot start another thread for jobs for now: there are none", None),
+        ("The worker can start another thread for jobs again, after 111 tries", None),
+    ]
