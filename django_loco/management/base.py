@@ -19,7 +19,7 @@ from ..assembly.run_options import RunOptions
 from ..checks.settings import WRONG_SCHEDULE
 from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
-from ..log.console import open_standard_streams, set_up_console, wants_colour
+from ..log.console import set_up_console, wants_colour
 from ..log.output.streams import nonblocking
 from ..log.safe import get_logger
 from ..process.exit import leave
@@ -40,10 +40,6 @@ class LocoCommand(OutputCommand):
     Called by ``call_command``, from a script or a test, it leaves the process as it was: it does not change logging,
     and returns at its end.
     """
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        open_standard_streams()
-        super().__init__(*args, **options)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run the command. Raises ``CommandError`` for a wrong setting, also for one that it would read later."""

@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 
 from ..exceptions import LocoConfigurationError
 from ..jobs.stores import backend_of, queue_of, searched
+from ..log.console import open_standard_streams
 from ..process.exit_codes import shell_code
 
 
@@ -22,6 +23,10 @@ class OutputCommand(BaseCommand):
 
     If the process was started for it, what is wrong with stdout does not show a traceback either.
     """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        open_standard_streams()
+        super().__init__(*args, **options)
 
     @property
     def owns_process(self) -> bool:

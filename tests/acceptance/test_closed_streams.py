@@ -39,6 +39,18 @@ def test_it_runs_and_ends_as_ever(project, streams, arguments):
     assert "Traceback" not in process.output
 
 
+@pytest.mark.parametrize("streams", ["1", "012"])
+@pytest.mark.parametrize(
+    "words",
+    [("loco_jobs", "list"), ("loco_jobs", "dump"), ("loco_status",), ("loco_scheduler", "--list"), ("loco_doctor",)],
+    ids=" ".join,
+)
+def test_a_command_that_says_something_ends_as_ever(project, streams, words):
+    project.write("manage.py", CLOSE + FILES["manage.py"])
+    process = project.start(*words, CLOSE=streams)
+    assert (process.wait(), process.output) == (CLEAN, "")
+
+
 def runs(port: int) -> bool:
     """Whether it answers, and its worker runs: until then a signal just ends it."""
     try:
