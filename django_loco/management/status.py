@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 from operator import attrgetter
 from typing import Any
+from unicodedata import east_asian_width
 
 from .. import jobs, locks, scheduler
 from ..core.job import utcnow
 from ..jobs.control import AliasPause, paused_jobs, workers_and_schedulers
 from ..jobs.presentation.age import age
-from ..log.plain_text import one_line
+from ..log.plain_text import counted, one_line
 from .loco_jobs.limits import LIMIT_HEADINGS, limit_row
 from .loco_jobs.listing import STATS_HEADINGS, Rates, rates_of, stats_row
 from .schedules import clock, table
@@ -142,6 +145,21 @@ class HeldLocks:
             for lock in self.locks
         )
         yield from _part("Locks", LOCK_HEADINGS, rows, "No lock is held.")
+
+
+def fitting(lines: Sequence[str], size: os.terminal_size) -> list[str]:
+    """Return ``lines`` cut to a terminal of ``size``, whose last row is the cursor's; the last line counts the rest."""
+    height = max(1, size.lines - 1)
+    if len(lines) > height:
+        rest = counted(len(lines) - height + 1, "more line", "more lines")
+        lines = [*lines[: height - 1], f"… {rest}"]
+    return [_cut(line, size.columns) for line in lines]
+
+
+def _cut(line: str, width: int) -> str:
+    """Return the start of ``line`` that takes at most ``width`` columns; some characters of East Asia take two."""
+    ends = accumulate(2 if east_asian_width(character) in "WF" else 1 for character in line)
+    return line[: sum(end <= width for end in ends)]
 
 
 def read_locks(backend: str | None = None) -> HeldLocks:

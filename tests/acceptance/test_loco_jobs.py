@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
 import pytest
 
+from django_loco.management.commands.loco_status import CLEAR
 from django_loco.process.exit_codes import shell_code
 from django_loco.shutdown import CLEAN
 
@@ -103,6 +106,31 @@ def test_a_full_disk_is_a_clear_error_of_a_command_that_says_one_line(project: P
         )
     assert done.returncode == 1
     assert done.stderr.startswith("CommandError: The output cannot be written")
+
+
+def test_a_small_terminal_keeps_the_top_of_what_is_watched(project: Project):
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (8, 40))
+    environment = {key: value for key, value in project.environment.items() if key not in ("COLUMNS", "LINES")}
+    process = subprocess.Popen(
+        project.command_line("loco_status", "--watch"), env=environment, stdout=theirs, stderr=subprocess.STDOUT
+    )
+    os.close(theirs)
+    text = ""
+    try:
+        while " more lines\r\n" not in text:
+            text += os.read(ours, 10_000).decode()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == CLEAN
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    lines = text.partition(CLEAR)[2].partition(CLEAR)[0].splitlines()
+    assert lines[0] == "Workers"
+    assert len(lines) == 7, "the cursor is below them"
+    assert max(map(len, lines)) <= 40
+    assert lines[-1].startswith("… ")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])

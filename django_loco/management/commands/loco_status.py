@@ -1,11 +1,15 @@
 """``manage.py loco_status``. Shows workers, queues, schedules and failures on one screen."""
 
 import json
+import os
+import shutil
+import sys
 import time
 from argparse import ArgumentTypeError
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
+from textwrap import wrap
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -19,6 +23,8 @@ from ..output import OutputCommand, warning_of_memory
 
 #: Clears a terminal and begins at its top.
 CLEAR = "\x1b[H\x1b[2J"
+#: The size of what is not a terminal. In a terminal longer text would scroll the top away.
+UNLIMITED = os.terminal_size((sys.maxsize, sys.maxsize))
 #: The time between two screens of ``--watch``.
 WATCH_SECONDS = 2.0
 #: The options that let the command fail, as ``status.Thresholds`` names them.
@@ -93,11 +99,12 @@ class Command(OutputCommand):
     def watch(self, options: Mapping[str, Any], warning: str) -> None:
         """Show the status again and again. A queue that is away for a while does not end it."""
         while True:
+            size = shutil.get_terminal_size() if self.stdout.isatty() else UNLIMITED  # it may have changed
             try:
-                text = "\n".join([*([warning] if warning else []), *self.read(options).screen()])
+                lines = [*wrap(warning, size.columns), *self.read(options).screen()]
             except CommandError as error:
-                text = str(error)
-            self.show([f"{CLEAR}{text}"])
+                lines = wrap(str(error), size.columns)
+            self.show([CLEAR + "\n".join(status.fitting(lines, size))])
             time.sleep(WATCH_SECONDS)
 
     def print_objects(self, options: Mapping[str, Any]) -> None:

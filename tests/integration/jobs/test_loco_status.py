@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from django_loco import jobs, scheduler
 from django_loco.core.job import utcnow
 from django_loco.exceptions import QueueUnavailable
 from django_loco.locks import lock
+from django_loco.management import status
 from django_loco.management.commands import loco_status
 from django_loco.queues import Queue
 from django_loco.queues.workers import Role, WorkerInfo
@@ -212,6 +214,19 @@ def test_programs_that_watch_get_one_object_per_line():
     assert first["queues"] == last["queues"] == []
     assert sorted(away) == ["at", "error"]
     assert away["error"] == "the store is away"
+
+
+@pytest.mark.parametrize(
+    ("lines", "size", "shown"),
+    [
+        (["one", "two"], (9, 3), ["one", "two"]),
+        (["one", "two", "three"], (9, 3), ["one", "… 2 more "]),
+        (["one", "two", "three"], (20, 1), ["… 3 more lines"]),
+        (["a long one", "短い行"], (4, 9), ["a lo", "短い"]),
+    ],
+)
+def test_what_fits_into_a_terminal(lines, size, shown):
+    assert status.fitting(lines, os.terminal_size(size)) == shown
 
 
 @pytest.mark.parametrize("flag", ["--locks", "--watch"])
