@@ -235,9 +235,8 @@ def _loco_problems(given: Any) -> list[str]:
         return ["LOCO['NUM_WORKERS'] and LOCO['ASYNC_WORKERS'] are both 0; no job would ever run. Raise one of them."]
     active, most = given.get("ACTIVE_THREADS"), given.get("NUM_WORKERS", LocoSettings.NUM_WORKERS)
     if is_whole(active) and _is_count(most) and active > most:
-        return [
-            f"LOCO['ACTIVE_THREADS'] is {active}; NUM_WORKERS allows only {most} threads. Lower it, or leave it out."
-        ]
+        threads = f"{most} thread{'s' * (most != 1)}"
+        return [f"LOCO['ACTIVE_THREADS'] is {active}; NUM_WORKERS allows only {threads}. Lower it, or leave it out."]
     names = [field.name for field in fields(LocoSettings)]
     messages = [f"LOCO[{name!r}] is unknown.{_remedy(name, given[name], names)}" for name in given if name not in names]
     for name, value in given.items():

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..exceptions import QueueUnavailable
+from ..log.plain_text import counted
 from ..log.safe import SafeLogger
 from .threads import NoThread
 
@@ -103,7 +104,9 @@ class LoggedBackoff(Backoff):
     def succeeded(self) -> None:
         """Forget the failures."""
         if self.failures:
-            self._logger.info("%s can %s again, after %d tries", self._subject, self._duty, self.failures)
+            self._logger.info(
+                "%s can %s again, after %s", self._subject, self._duty, counted(self.failures, "try", "tries")
+            )
             self.reason = ""
             self._logged.clear()
             self._unavailable.discard(self)

@@ -10,6 +10,7 @@ from typing import Any, Self, Unpack, overload
 
 from ..core.job import Job, utcnow
 from ..exceptions import LocoError
+from ..log.plain_text import counted
 from .language import Filter, Keywords, filter_of
 from .language.patterns import escape
 from .operations import Cancel, Delete, GiveUp, Operation, Retry, is_possible
@@ -116,7 +117,7 @@ class Search:
             raise ValueError("a search has no last job; use places from 0 on.")
         for job in self[place : place + 1]:
             return job
-        raise IndexError(f"fewer than {place + 1} jobs match {str(self)!r}.")
+        raise IndexError(f"fewer than {counted(place + 1, 'job matches', 'jobs match')} {str(self)!r}.")
 
     def _part(self, part: slice) -> Search:
         start, stop = part.start or 0, part.stop

@@ -238,7 +238,8 @@ def _problems_of(queue: jobs.QueueStats, thresholds: Thresholds) -> Iterator[str
     if thresholds.max_age is not None and waited > thresholds.max_age:
         yield f"{name}: the oldest due job has waited for {age(waited)}, more than {thresholds.max_age:g} s."
     if thresholds.max_waiting is not None and queue.ready > thresholds.max_waiting:
-        yield f"{name}: {queue.ready.text} jobs wait, more than {thresholds.max_waiting:,}."
+        waiting = counted(queue.ready, "job waits", "jobs wait", text=queue.ready.text)
+        yield f"{name}: {waiting}, more than {thresholds.max_waiting:,}."
 
 
 def _part(title: str, headings: Sequence[str], rows: Any, nothing: str) -> Iterator[str]:

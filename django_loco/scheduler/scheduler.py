@@ -41,6 +41,7 @@ from ..component import Loop
 from ..core.job import utcnow
 from ..jobs.stores import aliases
 from ..log import labels as log
+from ..log.plain_text import counted
 from ..log.safe import get_logger
 from ..metrics.ticks import counts
 from ..queues.timeouts import set_store_timeout
@@ -227,10 +228,11 @@ class Scheduler(Loop):
         self._schedules, self._broken = len(entries), len(registry.problems())
         if registry is not self._registry and before == (self._schedules, self._broken):
             return
-        logger.info("%d schedule%s", self._schedules, "" if self._schedules == 1 else "s")
+        logger.info("%s", counted(self._schedules, "schedule", "schedules"))
         if self._broken:
             logger.warning(
-                "%d more schedules are off because of errors: see manage.py loco_scheduler --check", self._broken
+                "%s off because of errors: see manage.py loco_scheduler --check",
+                counted(self._broken, "more schedule is", "more schedules are"),
             )
 
 

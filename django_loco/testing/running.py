@@ -16,6 +16,7 @@ from ..core.serialization import decode, encode_exact
 from ..core.validation import COUNT_OR_NONE, is_whole, short
 from ..exceptions import LocoConfigurationError, LocoError
 from ..jobs.signing import sign
+from ..log.plain_text import counted
 from ..queues.memory.queue import MemoryQueue
 from ..tasks.new_job import new_job
 from ..worker.claimed_job import Suspended
@@ -69,7 +70,8 @@ def drain(
         for held in jobs:
             if counts.total() == limit:
                 hand_back(held)
-                raise LocoError(f"drain() has run {limit} jobs and {held[1].task_path} waits. Pass a higher limit.")
+                number = counted(limit, "job", "jobs")
+                raise LocoError(f"drain() has run {number} and {held[1].task_path} waits. Pass a higher limit.")
             outcome, error = run_once(*held, usable_transactions)
             counts[_name_of(outcome)] += 1
             if raise_errors and _stays_failed(outcome, selection):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ..core import test_environment
 from ..core.job import FOREVER, Job, Outcome, utcnow
 from ..core.job.limits import NO_LIMITS
+from ..log.plain_text import counted
 from ..log.safe import get_logger
 from ..queues import Claim, Queue
 from ..queues.records.pauses import is_paused
@@ -83,13 +84,14 @@ def _warn_of_paused(jobs: Sequence[Job]) -> None:
     left = Counter(job.queue_name for job in jobs if job.queue_name in paused[job.backend])
     for name, number in sorted(left.items()):
         logger.warning(
-            "drain() ran no job of the paused queue %r, where %d wait: jobs.resume(queue=%r)", name, number, name
+            "drain() ran no job of the paused queue %r, where %s: jobs.resume(queue=%r)",
+            *(name, counted(number, "waits", "wait"), name),
         )
     pauses = {queue.alias: queue.paused_jobs() for queue in loco_queues()}
     held_back = Counter(pause for job in jobs for pause in pauses[job.backend] if is_paused(job, [pause]))
     for (kind, name), number in sorted(held_back.items()):
-        text = "drain() ran no job of the paused %s %r, of which %d wait: jobs.resume(%s=%r)"
-        logger.warning(text, kind, name, number, kind, name)
+        text = "drain() ran no job of the paused %s %r, of which %s: jobs.resume(%s=%r)"
+        logger.warning(text, kind, name, counted(number, "waits", "wait"), kind, name)
 
 
 def _claim(queue: Queue, selection: Selection, wanted: Sequence[Job]) -> Claim:

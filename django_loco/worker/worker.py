@@ -18,6 +18,7 @@ from ..component import Component
 from ..core.backoff import log_as_one
 from ..core.job import FAILED, READY, SUCCESSFUL
 from ..core.threads import DaemonThread
+from ..log.plain_text import counted
 from ..metrics.tally import Tally
 from ..queues import Claim, Queue
 from ..queues.workers import Role
@@ -310,7 +311,8 @@ class Worker(Component):
             "done": fetcher.jobs.counts[SUCCESSFUL],
             "failed": fetcher.jobs.counts[FAILED],
             "retried": fetcher.jobs.counts[READY],
-            "trouble": self._trouble or (f"{missing} threads for jobs have died" if missing else ""),
+            "trouble": self._trouble
+            or (counted(missing, "thread for jobs has died", "threads for jobs have died") if missing else ""),
             "stuck": last_try > HUNG_SECONDS or max(poll, beat) > LONG_LOST_SECONDS,
         }
 

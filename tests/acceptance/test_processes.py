@@ -125,7 +125,7 @@ def test_a_killed_process_is_replaced_and_its_jobs_are_back_long_before_their_le
     other = child(process, 2)
     os.kill(child(process, 1), signal.SIGKILL)
     process.wait_for(r"Process 1 \(pid \d+\) was killed by signal 9")
-    process.wait_for(r"Rescued 1 jobs of workers that died: \w+#\w{8}$")
+    process.wait_for(r"Rescued 1 job of workers that died: \w+#\w{8}$")
     process.wait_for("job .* begins", count=3)
     assert child(process, 2) == other
     for name in ("one", "two"):

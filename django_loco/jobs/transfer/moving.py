@@ -36,6 +36,7 @@ from dataclasses import dataclass, field, replace
 from ...core.job import READY, Job
 from ...core.validation import NAME_REQUIREMENT, is_name
 from ...exceptions import LocoError
+from ...log.plain_text import counted
 from ...queues import Queue
 from ...queues.base import Change
 from ..language.patterns import escape
@@ -127,7 +128,8 @@ class Move:
         except (LocoError, ValueError) as error:
             if not self.report.moved and not self._on_their_way:
                 raise
-            way = f"Up to {self._on_their_way:,} jobs are on their way, and do not run. " if self._on_their_way else ""
+            jobs = counted(self._on_their_way, "job is on its way, and does", "jobs are on their way, and do")
+            way = f"Up to {jobs} not run. " if self._on_their_way else ""
             again = f"{way}To finish it, run the command again."
             raise unfinished(error, self.report.moved, "moved", again) from error
 

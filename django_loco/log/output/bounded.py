@@ -27,6 +27,7 @@ from typing import Any
 from django.db import close_old_connections
 
 from ...core.threads import DaemonThread
+from ..plain_text import counted
 from ..safe import get_logger, show, show_once
 from .streams import NonBlockingStream
 
@@ -129,7 +130,7 @@ class Deliveries:
     def _log_dropped(self) -> None:
         dropped, self.dropped = self.dropped, 0
         if dropped:
-            logger.warning("Dropped %d log lines that could not be written", dropped)
+            logger.warning("Dropped %s that could not be written", counted(dropped, "log line", "log lines"))
 
 
 _deliveries = Deliveries()
@@ -218,7 +219,7 @@ class HandlerThread(logging.Filter):
         self._is_blocked = False
         dropped, self.dropped = self.dropped, 0
         if dropped:
-            show(f"Dropped {dropped} log lines that the handler {self._handler!r} did not take")
+            show(f"Dropped {counted(dropped, 'log line', 'log lines')} that the handler {self._handler!r} did not take")
 
 
 _handler_threads: weakref.WeakSet[HandlerThread] = weakref.WeakSet()

@@ -23,6 +23,7 @@ from typing import Any, TextIO
 
 from ...core.threads import DaemonThread
 from ...exceptions import RAISED_INTO_JOBS
+from ..plain_text import counted
 from ..safe import get_logger
 from .descriptors import PIPE_BYTES, block_bytes, has_room, open_descriptor
 
@@ -281,7 +282,8 @@ class NonBlockingStream:
         """Log the number of dropped lines, in the stream's thread: one that logs holds the lock of a handler."""
         if self._full_since is None and (dropped := self.dropped - self._reported):
             self._reported = self.dropped
-            logger.warning("Dropped %d log lines that this stream had no room for", dropped)
+            lines = counted(dropped, "log line", "log lines")
+            logger.warning("Dropped %s that this stream had no room for", lines)
 
     def forget(self) -> None:
         """Reset in a forked child, which may end without notice: it gathers nothing, until ``gather`` is called there.

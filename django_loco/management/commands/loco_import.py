@@ -11,7 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
 from ...exceptions import QueueError
-from ...log.plain_text import one_line
+from ...log.plain_text import counted, one_line
 from ...queues.database.availability import unusable
 from ...scheduler.sources.database import database_alias
 from .. import imports
@@ -116,4 +116,4 @@ class Command(OutputCommand):
         yield from ["", "Left out:", *reasons] if reasons else []
         stored = sum(each.state in ("imported", "replaced") for each in made)
         verb = "would be stored" if is_tried else "were stored" if stored != 1 else "was stored"
-        yield f"\n{stored} of {len(made) + len(left)} schedules {verb}."
+        yield f"\n{stored} of {counted(len(made) + len(left), 'schedule', 'schedules')} {verb}."

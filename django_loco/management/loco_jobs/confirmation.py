@@ -7,6 +7,7 @@ from signal import SIGINT
 
 from django.core.management.base import CommandError, OutputWrapper
 
+from ...log.plain_text import counted
 from ...process.exit_codes import shell_code
 
 
@@ -35,4 +36,4 @@ def interrupted(number: int, done: str) -> CommandError:
 
 def jobs_in_words(number: int, text: str = "") -> str:
     """Return ``1 job``, or ``1,234 jobs``. ``text`` replaces the number."""
-    return f"{text or f'{number:,}'} {'job' if number == 1 else 'jobs'}"
+    return counted(number, "job", "jobs", text=text)

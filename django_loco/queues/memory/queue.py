@@ -16,6 +16,7 @@ from ...core.compat import TaskResultStatus
 from ...core.job import READY, Job, JobSummary, Outcome, utcnow
 from ...core.job.retention import kept_until
 from ...exceptions import QueueFull
+from ...log.plain_text import counted
 from ..base import NO_LOGS, Change, Queue, status_of
 from ..claim import Claim
 from ..records.batches import reopened_by
@@ -322,7 +323,7 @@ class MemoryQueue(
     def _require_room(self, more: int) -> None:
         if self._max_waiting is not None and len(self._jobs.waiting) + more > self._max_waiting:
             raise QueueFull(
-                f"{len(self._jobs.waiting)} jobs wait and {more} more would exceed "
+                f"{counted(len(self._jobs.waiting), 'job waits', 'jobs wait')} and {more:,} more would exceed "
                 f"TASKS[{self.alias!r}]['OPTIONS']['max_waiting'] = {self._max_waiting}. "
                 "Try again later, raise the limit or add workers."
             )

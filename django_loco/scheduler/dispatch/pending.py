@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ...log.plain_text import counted
 from ...log.safe import get_logger
 from ..entry import Occurrence
 from .announcements import announce_skipped
@@ -56,8 +57,8 @@ class PendingOccurrences:
         while len(pending.occurrences) > cap:
             oldest = pending.occurrences.popleft()
             logger.warning(
-                "Schedule %r: more than %d ticks wait for an earlier job to end; that of %s is skipped",
-                *(oldest.name, cap, oldest.label),
+                "Schedule %r: more than %s for an earlier job to end; that of %s is skipped",
+                *(oldest.name, counted(cap, "tick waits", "ticks wait"), oldest.label),
             )
             announce_skipped(oldest.name, oldest.at, "overlap")
 

@@ -26,7 +26,7 @@ from ...conf import loco_settings
 from ...core.compat import TaskError
 from ...core.job import RERUN, Job, Outcome, utcnow
 from ...jobs.operations import reruns
-from ...log.plain_text import one_line
+from ...log.plain_text import counted, one_line
 from ...log.safe import get_logger
 from ...queues.unreadable import NOT_OURS
 from ..claimed_job import ClaimedJob
@@ -151,9 +151,9 @@ class MissingTasks:
         passed = self._clock() - missing.logged_at
         if passed >= LOG_EVERY_SECONDS:
             logger.warning(
-                "Jobs of %s wait for a worker that has this task: put off %d times in %.0f s",
+                "Jobs of %s wait for a worker that has this task: put off %s in %.0f s",
                 one_line(path),
-                missing.count,
+                counted(missing.count, "time", "times"),
                 passed,
             )
             missing.logged_at, missing.count = self._clock(), 0

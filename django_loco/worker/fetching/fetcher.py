@@ -14,7 +14,7 @@ from ...core.backoff import LoggedBackoff
 from ...core.job import Job, Outcome
 from ...core.threads.queries import forget_queries
 from ...log.labels import bind
-from ...log.plain_text import one_line
+from ...log.plain_text import counted, one_line
 from ...log.safe import get_logger
 from ...metrics.tally import Tally
 from ...queues import Claim, Queue
@@ -265,7 +265,8 @@ class Fetcher:
         except BaseException as error:  # noqa: BLE001 - logged by the back-off
             self.backoff.failed(error)
         if left := len(self._acknowledger):
-            logger.error("%d outcomes could not be stored; those jobs will be run again", left)
+            outcomes = counted(left, "outcome", "outcomes")
+            logger.error("%s could not be stored; the jobs will be run again", outcomes)
 
     def _exchange(self) -> Sequence[Job]:
         """Store the outcomes and fetch jobs. A suspect is asked for only when the end of the one before is stored."""

@@ -12,7 +12,7 @@ from typing import ClassVar
 from ... import __version__
 from ...core.job import utcnow
 from ...exceptions import QueueUnavailable
-from ...log.plain_text import one_line
+from ...log.plain_text import counted, one_line
 from ...log.safe import get_logger
 from ...queues import Claim, Queue
 from ...queues.base import PROBE_SECONDS
@@ -167,7 +167,8 @@ class Heartbeat(QueueThread):
             claimed.expired = True
         if fresh:
             logger.error(
-                "Claims on %d jobs have run out without a renewal; other workers may run these jobs now", len(fresh)
+                "%s run out without a renewal; other workers may run these jobs now",
+                counted(len(fresh), "claim has", "claims have"),
             )
 
     def _is_alive(self, claimed: ClaimedJob) -> bool:

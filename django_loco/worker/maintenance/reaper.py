@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from ...core.job import FAILED, RUNNING, Job, Outcome, utcnow
 from ...exceptions import JobsLocked, QueueUnavailable
-from ...log.plain_text import one_line
+from ...log.plain_text import counted, one_line
 from ...log.safe import get_logger
 from ...queues import Queue
 from ...queues.unreadable import readable
@@ -166,7 +166,8 @@ def report_rescued(jobs: Sequence[Job]) -> None:
     if jobs:
         names = [f"{one_line(job.task_path).rpartition('.')[2]}#{job.id[-8:]}" for job in jobs[:NAMED]]
         more = f" and {len(jobs) - NAMED} more" if len(jobs) > NAMED else ""
-        logger.warning("Rescued %d jobs of workers that died: %s%s", len(jobs), ", ".join(names), more)
+        number = counted(len(jobs), "job", "jobs")
+        logger.warning("Rescued %s of workers that died: %s%s", number, ", ".join(names), more)
     for job in jobs:
         try:
             if job.status == FAILED:

@@ -326,7 +326,7 @@ def test_a_dry_run_stores_nothing(tables):
     out = io.StringIO()
     call_command("loco_import", "celery-beat", "--dry-run", stdout=out)
     assert "imported, paused" in out.getvalue()
-    assert out.getvalue().endswith("1 of 1 schedules would be stored.\n")
+    assert out.getvalue().endswith("1 of 1 schedule would be stored.\n")
     assert not Schedule.objects.exists()
 
 

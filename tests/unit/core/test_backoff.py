@@ -113,7 +113,7 @@ def test_the_cause_of_an_outage_is_logged_once(logged, caplog):
     outage = [
         "The clerk cannot file letters for now: gone",
         "The clerk cannot read letters for now: the same error",
-        "The clerk can file letters again, after 1 tries",
-        "The clerk can read letters again, after 1 tries",
+        "The clerk can file letters again, after 1 try",
+        "The clerk can read letters again, after 1 try",
     ]
     assert [record.getMessage() for record in caplog.records] == 2 * outage

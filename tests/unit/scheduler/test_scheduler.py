@@ -567,7 +567,7 @@ def test_health_counts_what_is_off(caplog):
     registry.hourly(tick, at=75)
     scheduler = Scheduler(registry)
     scheduler.load()
-    assert "1 more schedules are off because of errors: see manage.py loco_scheduler --check" in caplog.text
+    assert "1 more schedule is off because of errors: see manage.py loco_scheduler --check" in caplog.text
     assert (scheduler.health()["schedules"], scheduler.health()["broken"]) == (0, 1)
 
 

@@ -64,7 +64,7 @@ def test_jobs_of_a_paused_task_wait_and_the_log_says_so(caplog):
     jobs.pause(task=path)
     tasks.send.enqueue(1)
     assert drain() == {}
-    assert f"ran no job of the paused task {path!r}, of which 1 wait: jobs.resume(task={path!r})" in caplog.text
+    assert f"ran no job of the paused task {path!r}, of which 1 waits: jobs.resume(task={path!r})" in caplog.text
     jobs.resume(task=path)
     assert drain() == {"successful": 1}
 

@@ -448,7 +448,7 @@ def test_a_stop_in_an_outage_ends_all_the_same(queue, start, caplog, seconds):
     queue.troubles = dict.fromkeys(["fetch", "finish", "renew", "rescue", "prune", "wait"], QueueUnavailable("gone"))
     worker.stop(soon(seconds))
     assert worker.join(seconds + 10)
-    assert "1 outcomes could not be stored" in caplog.text
+    assert "1 outcome could not be stored" in caplog.text
 
 
 def test_an_outage_that_ends_before_the_deadline_loses_nothing(queue, start, impatient):

@@ -19,7 +19,7 @@ from itertools import chain
 
 from ....core import test_environment
 from ....core.job import SIGNATURE, Job, new_id, utcnow
-from ....log.plain_text import one_line
+from ....log.plain_text import counted, one_line
 from ....log.safe import get_logger
 from ....metrics.arrivals import count_enqueued
 from ....queues import Queue
@@ -75,9 +75,11 @@ def settle(
         is_noted = queue.note_called(batch)
         if batch.kind == WORKFLOW and is_noted is not False:  # else those of another round may be there already
             drop(queue, batch.id)
-        counts = batch.counts
-        text = "%s %s (%s) has finished: %d jobs, of which %d succeeded, %d failed, %d cancelled"
-        logger.info(text, batch.kind.capitalize(), batch.id, one_line(batch.name), *counts)
+        total, *ended = batch.counts
+        text = "%s %s (%s) has finished: %s, of which %d succeeded, %d failed, %d cancelled"
+        logger.info(
+            text, batch.kind.capitalize(), batch.id, one_line(batch.name), counted(total, "job", "jobs"), *ended
+        )
     return len(finished)
 
 

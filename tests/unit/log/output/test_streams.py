@@ -80,7 +80,7 @@ def test_what_is_too_much_is_dropped_and_counted(ends, caplog):
     dropped = ends.stream.dropped
     assert 0 < dropped < count
     assert len(ends.read(count - dropped)) == count - dropped
-    wait_until(lambda: f"Dropped {dropped} log lines" in caplog.text)
+    wait_until(lambda: f"Dropped {dropped:,} log lines" in caplog.text)
     ends.stream.write("again\n")
     assert ends.read(1) == ["again"]
 
@@ -126,7 +126,7 @@ def test_a_disk_that_was_full_is_told_of_when_it_is_not(caplog, monkeypatch):
         assert stream.dropped == 1
         monkeypatch.setattr(stream, "_descriptor", os.open(os.devnull, os.O_WRONLY))
         stream.write("two\n")
-        wait_until(lambda: "Dropped 1 log lines" in caplog.text)
+        wait_until(lambda: "Dropped 1 log line " in caplog.text)
         os.close(stream._descriptor)
 
 

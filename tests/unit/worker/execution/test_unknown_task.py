@@ -178,7 +178,7 @@ def test_the_log_says_it_once_a_minute_for_each_task(missing, clock, caplog):
     clock.now += 1
     missing.take(runs(1, "gone.one"))
     assert [record.getMessage() for record in caplog.records] == [
-        "Jobs of gone.one wait for a worker that has this task: put off 5960 times in 60 s"
+        "Jobs of gone.one wait for a worker that has this task: put off 5,960 times in 60 s"
     ]
 
 

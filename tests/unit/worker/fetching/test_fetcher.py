@@ -567,7 +567,7 @@ def test_an_outage_at_the_very_end_is_told_with_what_it_costs(at, caplog):
     at.fetcher.stop(at.clock.now)
     at.fetcher.run()
     assert len(at.fetcher.jobs.acknowledger) == 1
-    assert "1 outcomes could not be stored" in caplog.text
+    assert "1 outcome could not be stored" in caplog.text
 
 
 @pytest.fixture

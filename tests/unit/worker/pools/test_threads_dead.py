@@ -148,7 +148,7 @@ def test_a_worker_mends_its_pools_and_says_so_until_then(monkeypatch):
     worker.start()
     [one] = queue.enqueue([job("nothing")])
     wait_until(lambda: worker.health()["missing"] == 1)
-    assert worker.health()["trouble"] == "1 threads for jobs have died"
+    assert worker.health()["trouble"] == "1 thread for jobs has died"
     monkeypatch.undo()
     assert ThreadPool.replace_dead is replace_dead
     wait_until(lambda: queue.get(one.id).status == SUCCESSFUL)
