@@ -298,6 +298,8 @@ class LocoBackend(stored_jobs.StoredTasks):
             warn_of_async_caller()
             in_process.ensure_started(self.alias)
         accepted = tracing.send(jobs, lambda traced: self.queue.enqueue(sign(traced)))
+        if in_process.has_closed and mode == "BackgroundAsync":
+            in_process.save_jobs(self.alias, self.queue)
         count_enqueued(self.queue, accepted)
         test_environment.record_enqueued(stored := [job.id for job in accepted])
         return set(stored)

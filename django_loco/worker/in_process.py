@@ -65,8 +65,9 @@ _supervised: set[str] = set()
 _loaded: set[str] = set()
 #: The ids of the jobs that could not be kept, as far as they are logged.
 _lost: set[str] = set()
-#: Whether this process is ending.
-_closing = False
+#: Whether this process is ending, and whether it has kept its waiting jobs. Functions of ``atexit`` that were
+#: registered before this module was imported run after that: ``save_jobs`` keeps what they enqueue.
+_closing = has_closed = False
 #: The seconds that running jobs have at the end of a process that serves requests; ``None``: it does not serve.
 _serving: float | None = None
 
@@ -319,8 +320,10 @@ def _keep_waiting_jobs() -> None:
 
 def _keep_at_exit() -> None:
     """Keep the jobs that other threads and ``atexit`` functions enqueued while the process was ending."""
+    global has_closed
     if _closing:
         stop(time.monotonic())
+        has_closed = True
 
 
 # Jobs end before the interpreter forbids executors new work, which async jobs with sync_to_async need. That is earlier
@@ -331,8 +334,8 @@ getattr(threading, "_register_atexit", atexit.register)(_end_at_exit)
 
 def _after_fork() -> None:
     """Forget the workers of the parent: a forked process has neither its threads nor its jobs."""
-    global _lock, _closing, _serving
-    _lock, _closing, _serving = threading.RLock(), False, None
+    global _lock, _closing, has_closed, _serving
+    _lock, _closing, has_closed, _serving = threading.RLock(), False, False, None
     for registry in (_workers, _supervised, _loaded, _lost):
         registry.clear()
 

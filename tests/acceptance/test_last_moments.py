@@ -14,6 +14,7 @@ LATE = {
     "a thread that outlives the main thread": "threading.Thread(target=lambda: (time.sleep(1), late())).start()",
     "an executor's thread": "ThreadPoolExecutor(1).submit(lambda: (time.sleep(1), late()))",
     "atexit": "atexit.register(late)",
+    "atexit, before django_loco was imported": "register_below(in_process._keep_at_exit, late)",
 }
 
 
@@ -26,7 +27,12 @@ def test_jobs_enqueued_while_the_process_ends_are_run_or_kept(project, how):
     code = f"""
 import atexit, threading, time
 from concurrent.futures import ThreadPoolExecutor
+from django_loco.worker import in_process
 from pages.tasks import work
+def register_below(upper, function):
+    atexit.unregister(upper)
+    atexit.register(function)
+    atexit.register(upper)  # the last one runs first
 def late():
     for name in {names!r}: work.enqueue(name)
 work.enqueue("early")
