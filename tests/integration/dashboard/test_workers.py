@@ -69,7 +69,7 @@ def test_a_worker_is_shown_with_what_it_runs(client, queue, stored):
     assert "host:1:ab web-1, process 4711, default, release r7" in shown
     assert "alive since" in shown
     assert "2 of 8 200 MB emails tags a" in shown
-    assert "1 jobs wait in the queue default, and no worker takes them." in shown
+    assert "1 job waits in the queue default, and no worker takes it." in shown
     assert '<a href="/jobs/workers/" aria-current="page">Workers</a>' in client.get(PAGE).content.decode()
 
 
@@ -249,5 +249,5 @@ def test_of_many_queues_without_a_worker_some_are_named(client, queue):
     names = [f"queue/{number}" for number in range(50)]
     queue.enqueue([Job(task_path="a.b", backend="default", arguments="[[], {}]", queue_name=name) for name in names])
     shown = text(client.get(PAGE))
-    assert shown.count("and no worker takes them.") == 10
+    assert shown.count("and no worker takes it.") == 10
     assert "Nor does any take the jobs of 40 other queues." in shown

@@ -55,6 +55,7 @@ def parts_of(read: WorkersRead, *, may_control: bool) -> dict[str, dict[str, Any
 def _unserved(queue: jobs.QueueStats) -> dict[str, Any]:
     return {
         "name": one_line(queue.queue),
+        "number": int(queue.ready),
         "ready": queue.ready.text,
         "url": list_url(("queue", queue.queue), ("backend", queue.backend)),
     }
