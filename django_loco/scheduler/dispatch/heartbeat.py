@@ -13,7 +13,6 @@ from ...conf import loco_settings
 from ...core.backoff import LoggedBackoff
 from ...core.job import utcnow
 from ...core.threads.periodic_thread import PeriodicThread
-from ...exceptions import QueueUnavailable
 from ...jobs.stores import aliases, backend_of
 from ...log.safe import get_logger
 from ...queues import Queue, queue_for
@@ -64,7 +63,7 @@ class SchedulerHeartbeat(PeriodicThread):
         try:
             with store_timeout(PROBE_SECONDS):  # it must not delay the shutdown
                 self._queue.unregister(self._info.worker_id)
-        except QueueUnavailable as error:  # it is presumed dead in a while
+        except Exception as error:  # noqa: BLE001 - it is presumed dead in a while; the turns have logged what is wrong
             logger.info("The scheduler could not take itself off the registry: %s", error)
         finally:
             self._queue.close()

@@ -107,7 +107,7 @@ class Heartbeat(QueueThread):
         try:
             with store_timeout(PROBE_SECONDS):  # it must not delay the shutdown
                 self.queue.unregister(self._worker.worker_id)
-        except QueueUnavailable as error:  # it is presumed dead in a while
+        except Exception as error:  # noqa: BLE001 - it is presumed dead in a while; the turns have logged what is wrong
             logger.info("The worker could not take itself off the registry: %s", error)
 
     def _in_registry(self, action: Callable[[], object]) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
 from django_loco import jobs
 from django_loco.exceptions import InvalidState, QueueUnavailable
@@ -103,6 +104,22 @@ def test_one_that_ends_before_it_has_noticed_that_the_queue_is_back_is_not_left_
     scheduler.stop(time.monotonic())
     assert scheduler.join(SECONDS)
     assert jobs.schedulers() == []
+
+
+@pytest.mark.parametrize("error", [QueueUnavailable("gone"), ImproperlyConfigured("gone")], ids=["away", "wrong"])
+def test_a_queue_that_cannot_be_asked_at_its_end_is_no_trouble(any_queue, scheduler, monkeypatch, caplog, error):
+    caplog.set_level("INFO", "django_loco")
+
+    def refuse(queue, worker_id):
+        raise error
+
+    scheduler.start()
+    until(jobs.schedulers)
+    with monkeypatch.context() as patched:
+        patched.setattr(type(any_queue), "unregister", refuse)
+        scheduler.stop(time.monotonic())
+        assert scheduler.join(SECONDS)
+    assert "The scheduler could not take itself off the registry: gone" in caplog.text
 
 
 def test_one_that_was_killed_is_dead_after_its_lease(any_queue, scheduler, settings):

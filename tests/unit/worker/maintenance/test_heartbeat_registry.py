@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
 from django_loco.core.job import utcnow
 from django_loco.exceptions import QueueUnavailable
@@ -98,11 +99,12 @@ def test_a_queue_that_was_away_is_asked_at_the_end(queue, clock):
     assert known(queue) == []
 
 
-def test_a_queue_that_is_away_at_the_end_is_no_trouble(queue, clock, caplog):
+@pytest.mark.parametrize("error", [QueueUnavailable("gone"), ImproperlyConfigured("gone")], ids=["away", "wrong"])
+def test_a_queue_that_cannot_be_asked_at_the_end_is_no_trouble(queue, clock, caplog, error):
     caplog.set_level("INFO", "django_loco")
     beat = heartbeat(queue, clock)
     beat.turn()
-    queue.trouble = QueueUnavailable("gone")
+    queue.trouble = error
     beat.close()
     [record] = caplog.records
     assert (record.levelname, record.getMessage()) == (
