@@ -2,7 +2,7 @@
 
 Without arguments the tests are split into parts, of which ``LOCO_TEST_PARTS`` may name some, such as ``unit storms``.
 ``make test`` runs them on the oldest pair of Python and Django, with SQLite, but for the storms. ``make test-pairs``
-runs the storms and the tests of PostgreSQL on newer pairs, where it repeats the unit tests.
+runs the storms and the tests of PostgreSQL on newer pairs, and repeats the unit tests on the newest.
 
 Three parts run at a time, or ``LOCO_TEST_AT_ONCE``: with more, a test waits for the processor rather than for what it
 tests. Small parts end at about the same time. The output of the first part is shown as it comes, that of the others
@@ -33,10 +33,6 @@ import pytest
 AT_ONCE = int(os.environ.get("LOCO_TEST_AT_ONCE", "3"))
 UNIT, ACCEPTANCE = "tests/unit", "tests/acceptance"
 TOGETHER = ("tests/contract", "tests/integration")
-#: Runs the contract of queues, which is a part of the package, in seconds.
-MEMORY_QUEUE = "tests/contract/test_memory_queue.py"
-#: Fails if less of the package is covered, in percent: a point below what these tests reach.
-COVERED = (UNIT, MEMORY_QUEUE, "--cov=django_loco", "--cov-report=", "--cov-fail-under=75")
 #: How long each run of a part took, itself and the processes it waited for: where to look when CI grows slow.
 TIMES: list[str] = []
 
@@ -75,15 +71,14 @@ def acceptance(name: str, database: str, *chosen: str) -> Part:
 
 PARTS = (
     Part("unit", "sqlite", (UNIT,)),
-    Part("unit-covered", "sqlite", ("-m", "not slow and not interrupts", *COVERED)),
     *(Part(f"quick-unit-{share}", "sqlite", (UNIT, "-m", "not slow", "--share", f"{share}/3")) for share in (1, 2, 3)),
     *(Part(f"sqlite-{share}", "sqlite", (*TOGETHER, "--share", f"{share}/2")) for share in (1, 2)),
-    Part("postgres", "postgres", TOGETHER),
+    *(Part(f"postgres-{share}", "postgres", (*TOGETHER, "--share", f"{share}/2")) for share in (1, 2)),
     *(acceptance(f"acceptance-{n}", "sqlite", "-m", "not storm", "--share", f"{n}/6") for n in range(1, 7)),
     acceptance("storms", "sqlite", "-m", "storm"),
     acceptance("postgres-acceptance", "postgres"),
 )
-ALL = "acceptance-? storms sqlite-? unit postgres postgres-acceptance"
+ALL = "acceptance-? storms sqlite-? unit postgres-? postgres-acceptance"
 
 
 def main(arguments: Sequence[str]) -> int:
