@@ -11,7 +11,7 @@ import pytest
 from tests.catalogues import GLOSSARY, KEPT, LANGUAGES, PACKAGE, PLACEHOLDER, Entry, catalogue_of, entries_of
 
 CATALOGUES = {language: [*entries_of(catalogue_of(language))] for language in LANGUAGES}
-NUMBERS = Counter(["%(count)s", "%(counter)s", "%(number)s", "%(more)s", "%(alive)s", "%(total)s"])
+NUMBERS = Counter(f"%({name})s" for name in ("count", "counter", "number", "more", "alive", "total", "ready", "others"))
 
 
 def wrong(entry: Entry) -> list[str]:
