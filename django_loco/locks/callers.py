@@ -40,7 +40,7 @@ class Held(NamedTuple):
 
 
 _held: dict[tuple[str, str], list[Held]] = {}
-_lock = threading.RLock()
+_lock = threading.RLock()  # a finalizer may take a lock in its midst
 
 
 def here() -> Held:

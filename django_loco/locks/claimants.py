@@ -13,7 +13,7 @@ class Claimants:
     """Used by many threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # a finalizer may take a lock in its midst
         self._by_name: dict[str, dict[str, Callable[[], object]]] = {}
 
     def add(self, name: str, owner: str, wake: Callable[[], object]) -> None:

@@ -45,7 +45,7 @@ class Arrivals:
         ``every``: seconds between two writes.
         """
         self._queue_of, self._clock, self._every = queue_of, clock, every
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # a finalizer or a signal handler may enqueue in its midst
         self._counts: dict[str, Counter[tuple[int, str, str]]] = {}
         self._names = BoundedNames()
         self._thread: threading.Thread | None = None  # noqa: TID251 - a name for its type

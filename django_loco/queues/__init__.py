@@ -35,7 +35,7 @@ DEFAULT = "database"
 _queues: dict[tuple[str, Testing | None], Queue] = {}
 #: The queues in memory of the present test, whose jobs outlast an override of settings.
 _of_test: list[Queue] = []
-_lock = threading.RLock()
+_lock = threading.RLock()  # a finalizer or a signal handler may enqueue in its midst
 
 
 def queue_for(alias: str) -> Queue:

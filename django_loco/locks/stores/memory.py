@@ -16,7 +16,7 @@ class MemoryLocks(LockStore):
     longest_poll_seconds = 0.5  # claimants of the same process wake each other
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # a finalizer may take a lock in its midst
         self._texts: dict[str, tuple[str, int]] = {}
         self._next_sweep = 0
 

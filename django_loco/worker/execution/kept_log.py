@@ -50,7 +50,7 @@ class KeptLog:
         self._attempt = job.attempt
         self._began_at = utcnow()
         self._secrets = secrets
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # a finalizer may log in its midst
         self._lines: deque[tuple[str, int]] = deque()
         self._size = self._dropped = 0
         self._has_ended = False

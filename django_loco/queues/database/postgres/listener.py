@@ -52,7 +52,7 @@ class Debounce:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # a finalizer or a signal handler may enqueue in its midst
         self._ends = float("-inf")
         self._length = SHORTEST_WINDOW_SECONDS
         self._is_used = False
