@@ -182,6 +182,19 @@ def test_a_handler_that_blocks_does_not_put_the_interruption_off_for_long(watch,
     assert slow.ends == ["interrupted"]
 
 
+def test_code_that_tries_again_after_faults_of_the_network_is_interrupted(watch, stuck):
+    """As clients of HTTP and Redis do: a ``TimeoutError`` is an ``OSError``."""
+
+    def job() -> None:
+        for _ in range(3):
+            with contextlib.suppress(OSError):
+                spin(2)
+
+    with pytest.raises(JobTimeout):
+        watch.call(call_of(0.02, job))
+    assert stuck == []
+
+
 class Door:
     """A context manager that takes its time where a lock would be taken, or given back."""
 
