@@ -105,9 +105,6 @@ class DatabaseExaminer(Examiner):
         with connections[self.queue.database].cursor() as cursor:
             cursor.execute(CONNECTIONS)
             most, reserved, used, is_replica, is_read_only = cursor.fetchone()
-            tables = [model._meta.db_table for model in apps.get_app_config(APP).get_models()]  # noqa: SLF001
-            cursor.execute(LACKING, [tables, RIGHTS])
-            lacking = cursor.fetchall()
         if is_replica or is_read_only:
             why = "is a replica" if is_replica else "lets this user only read (default_transaction_read_only)"
             yield checks.Error(
@@ -115,13 +112,7 @@ class DatabaseExaminer(Examiner):
                 hint=f"Set {self.setting} to the server that is written to, or let the user of the site write.",
                 id="postgres.read-only",
             )
-        if lacking:
-            names, rights, user = (", ".join(dict.fromkeys(column)) for column in zip(*lacking, strict=True))
-            yield checks.Error(
-                f"{self.address} does not let the user {user} {rights} in all tables of django_loco.",
-                hint=f"Run GRANT {rights} ON {names} TO {user}; or correct {self.setting}['USER'].",
-                id="postgres.rights",
-            )
+        yield from self._lacking_rights()
         usable = most - reserved
         allows = f"PostgreSQL allows {usable} connections (max_connections is {most}, {reserved} of them reserved)"
         pool = self._settings["OPTIONS"].get("pool")  # whose size loco.W002 compares
@@ -142,6 +133,19 @@ class DatabaseExaminer(Examiner):
                 f"{self.setting}['CONN_MAX_AGE'] is 0: each job that uses the database opens a new connection.",
                 hint="Set CONN_MAX_AGE to 60, or use a pool (OPTIONS['pool']).",
                 id="postgres.conn-max-age",
+            )
+
+    def _lacking_rights(self) -> Iterator[CheckMessage]:
+        tables = [model._meta.db_table for model in apps.get_app_config(APP).get_models()]  # noqa: SLF001
+        with connections[self.queue.database].cursor() as cursor:
+            cursor.execute(LACKING, [tables, RIGHTS])
+            lacking = cursor.fetchall()
+        if lacking:
+            names, rights, user = (", ".join(dict.fromkeys(column)) for column in zip(*lacking, strict=True))
+            yield checks.Error(
+                f"{self.address} does not let the user {user} {rights} in all tables of django_loco.",
+                hint=f"Run GRANT {rights} ON {names} TO {user}; or correct {self.setting}['USER'].",
+                id="postgres.rights",
             )
 
     def _of_file(self) -> Iterator[CheckMessage]:

@@ -8,7 +8,8 @@ loco.I001  it stores jobs only in memory
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from django.core import checks
 from django.core.checks import CheckMessage
@@ -16,6 +17,7 @@ from django.core.checks import CheckMessage
 from ...conf import loco_settings
 from ...core.job import Job
 from ...exceptions import QueueUnavailable
+from ...log.plain_text import counted
 from ..examiner import Examiner, skew_of
 from .pages import JobPages
 from .server import RedisServer
@@ -137,25 +139,7 @@ class RedisExaminer(Examiner):
                 hint="Look it up with the service: persistence on, maxmemory-policy noeviction.",
                 id="redis.hidden",
             )
-        limit, used = memory.get("maxmemory", 0), memory.get("used_memory", 0)
-        if limit and used >= FULL * limit:
-            kind, effect = (
-                (checks.Error, "It is full: enqueue() fails")
-                if used >= limit
-                else (checks.Warning, "When it is full, enqueue() fails")
-            )
-            text = f"The Redis of {server.name} uses {used >> 20} of {limit >> 20} MiB. {effect}."
-            yield kind(text, hint=ROOM, id="redis.memory")
-        # No system check: an error there would keep the site from starting, for what is past.
-        evicted = server.info("stats").get("evicted_keys", 0)
-        if evicted and memory.get("maxmemory_policy", "").startswith("allkeys"):
-            yield checks.Error(
-                f"The Redis of {server.name} has deleted {evicted:,} key{'s' * (evicted != 1)} since it started, to "
-                "free memory: jobs may be gone.",
-                hint="Set maxmemory-policy to noeviction. Jobs that have lost their text fail, with the reason: "
-                "loco_jobs list status:failed.",
-                id="redis.evicted",
-            )
+        yield from _memory_use(server, memory)
         if server.info("replication").get("role") == "slave":
             yield checks.Error(
                 f"The Redis of {server.name} is a replica, so it takes no jobs.",
@@ -169,6 +153,29 @@ class RedisExaminer(Examiner):
                 hint="Its log says why: often the disk is full, or the folder may not be written.",
                 id="redis.saving",
             )
+
+
+def _memory_use(server: RedisServer, memory: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    """``memory`` is that part of ``INFO``."""
+    limit, used = memory.get("maxmemory", 0), memory.get("used_memory", 0)
+    if limit and used >= FULL * limit:
+        kind, effect = (
+            (checks.Error, "It is full: enqueue() fails")
+            if used >= limit
+            else (checks.Warning, "When it is full, enqueue() fails")
+        )
+        text = f"The Redis of {server.name} uses {used >> 20} of {limit >> 20} MiB. {effect}."
+        yield kind(text, hint=ROOM, id="redis.memory")
+    # No system check: an error there would keep the site from starting, for what is past.
+    evicted = server.info("stats").get("evicted_keys", 0)
+    if evicted and memory.get("maxmemory_policy", "").startswith("allkeys"):
+        yield checks.Error(
+            f"The Redis of {server.name} has deleted {counted(evicted, 'key', 'keys')} since it started, to free "
+            "memory: jobs may be gone.",
+            hint="Set maxmemory-policy to noeviction. Jobs that have lost their text fail, with the reason: "
+            "loco_jobs list status:failed.",
+            id="redis.evicted",
+        )
 
 
 def _place(server: RedisServer) -> str:
