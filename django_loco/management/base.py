@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from signal import SIGTSTP, Signals
 from typing import Any
 
@@ -40,6 +41,11 @@ class LocoCommand(OutputCommand):
     Called by ``call_command``, from a script or a test, it leaves the process as it was: it does not change logging,
     and returns at its end.
     """
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run the command of a command line."""
+        name_script_by_its_path()
+        super().run_from_argv(argv)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run the command. Raises ``CommandError`` for a wrong setting, also for one that it would read later."""
@@ -153,3 +159,15 @@ def add_noreload(parser: CommandParser) -> None:
 def colour_wish(options: Mapping[str, Any]) -> bool | None:
     """Return whether ``--no-color`` or ``--force-color`` was given; ``None``: neither."""
     return False if options["no_color"] else True if options["force_color"] else None
+
+
+def name_script_by_its_path() -> None:
+    """Let ``sys.argv`` name the script by its full path.
+
+    Other processes are started by that command line, and the script may have changed the working directory.
+    """
+    main = sys.modules["__main__"]
+    if getattr(main, "__spec__", None) is None and (script := getattr(main, "__file__", None)):
+        path, given = Path(script), Path(sys.argv[0])
+        if not given.is_absolute() and given.name == path.name and path.is_file():
+            sys.argv[0] = str(path)

@@ -6,11 +6,13 @@ import os
 import pty
 import re
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
 from django_loco.shutdown import CLEAN, FORCED
+from tests.processes import ROOT, Process
 
 from .project import is_running, wait_until
 
@@ -81,6 +83,18 @@ def test_each_process_runs_jobs_and_all_end_in_order(project):
     for label in ("[loco]", "[loco.1]", "[loco.2]", "[worker.1]", "[worker.2]"):
         assert label in process.output
     assert len([line for line in process.lines if "stop " in line]) == 1  # one banner for all
+
+
+@pytest.mark.parametrize("arguments", [(), ("--reload",), ("--processes", "1")])
+def test_a_script_named_by_a_relative_path_may_change_the_working_directory(project, arguments):
+    project.change("manage.py", "os.environ[", "os.chdir(os.path.dirname(__file__))\nos.environ[")
+    _, script, *rest = project.command_line("loco_worker", *arguments)
+    process = Process([sys.executable, os.path.relpath(script, ROOT), *rest], project.environment)
+    project.processes.append(process)
+    enqueue(project, "one")
+    process.wait_for("job one begins")
+    project.open_gate("one")
+    assert process.terminate() == CLEAN, process.output
 
 
 def test_the_warnings_of_system_checks_are_shown_once_and_their_errors_stop_each_process(project):
