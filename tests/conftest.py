@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
 import threading
 import zlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings
+from django.db import connections, transaction
+from django.test import TransactionTestCase
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -32,6 +35,7 @@ UNIT_TESTS = Path(__file__).parent / "unit"
 INTEGRATION_TESTS = Path(__file__).parent / "integration"
 #: Fixtures with which a test does not depend on the database.
 BRING_THEIR_OWN = frozenset(("project", "migrated_file", "redis_server", "redis_site"))
+OTHER_STORES = frozenset(("redis", "memory"))
 #: Python ignores an exception that is raised in a callback of its garbage collector, and Hypothesis has one there.
 MAY_STRIKE_ANYWHERE = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
@@ -87,14 +91,16 @@ def _needs_no_database(item: pytest.Item) -> bool:
 
 
 def _is_about_other_stores(item: pytest.Item) -> bool:
-    """Whether the parameters of a test name stores, and none of them is the database.
+    """Whether the file of a test names another store, or its parameters name stores and none of them is the database.
 
     Integration tests also look at what jobs of other stores do with the project's database.
     """
+    if not OTHER_STORES.isdisjoint(item.path.stem.split("_")):
+        return True
     if INTEGRATION_TESTS in item.path.parents:
         return False
     words = set(item.callspec.id.split("-")) if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
-    return not {"redis", "memory"}.isdisjoint(words) and {"database", "postgres", "default"}.isdisjoint(words)
+    return not OTHER_STORES.isdisjoint(words) and {"database", "postgres", "default"}.isdisjoint(words)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -162,6 +168,39 @@ def django_db_modify_db_settings(
         database["PORT"] = str(request.getfixturevalue("postgres").port)
     else:
         database["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _rows_are_deleted() -> Iterator[None]:
+    """After a test, delete the rows that there are.
+
+    Django empties all tables, and enters content types and permissions again: with PostgreSQL a quarter of a second.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", delete_rows)
+        yield
+
+
+def delete_rows(test_case: TransactionTestCase) -> None:
+    """Delete all rows of the databases of ``test_case``, but for those that ``migrate`` has entered."""
+    for alias in test_case.databases:
+        connection = connections[alias]
+        quoted = connection.ops.quote_name
+        with transaction.atomic(alias), connection.cursor() as cursor:
+            cursor.execute(
+                " UNION ALL ".join(
+                    f"SELECT '{table}' WHERE EXISTS (SELECT 1 FROM {quoted(table)})" for table in tables_of(alias)
+                )
+            )
+            for (table,) in cursor.fetchall():
+                cursor.execute(f"DELETE FROM {quoted(table)}")
+
+
+@functools.cache
+def tables_of(alias: str) -> Sequence[str]:
+    """Return the tables of the database ``alias`` that tests write to."""
+    tables = connections[alias].introspection.django_table_names(only_existing=True, include_views=False)
+    return sorted({*tables} - {"django_content_type", "auth_permission"})
 
 
 @pytest.fixture(scope="session")

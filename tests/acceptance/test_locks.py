@@ -10,7 +10,7 @@ import pytest
 
 from tests.processes import Process, Site
 
-PROCESSES, ROUNDS = 6, 80
+PROCESSES, ROUNDS = 5, 50
 LEASE_SECONDS = 2
 
 COUNT = """

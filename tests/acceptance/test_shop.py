@@ -91,6 +91,7 @@ def test_one_command_serves_the_catalogue_and_runs_its_jobs(open_shop: OpenShop)
     until(lambda: not is_open(shop.index_port), what="the end of the index service")
 
 
+@pytest.mark.own_database
 def test_a_job_that_fails_is_tried_again_and_tells_its_story(open_shop: OpenShop) -> None:
     shop = open_shop()
     shop.serve("--worker", "--noreload")
@@ -106,6 +107,7 @@ def test_a_job_that_fails_is_tried_again_and_tells_its_story(open_shop: OpenShop
     assert "failed after 4 attempts" in shop.get()
 
 
+@pytest.mark.own_database
 @pytest.mark.timeout(120)
 def test_an_import_shows_how_far_it_is(open_shop: OpenShop) -> None:
     shop = open_shop()
@@ -126,6 +128,7 @@ def test_an_import_shows_how_far_it_is(open_shop: OpenShop) -> None:
     server.wait_for("2500 prices are imported; 5 of 5 parts are in the index")
 
 
+@pytest.mark.own_database
 @pytest.mark.timeout(120)
 def test_the_schedule_changes_prices(open_shop: OpenShop) -> None:
     shop = open_shop()
@@ -136,6 +139,7 @@ def test_the_schedule_changes_prices(open_shop: OpenShop) -> None:
     assert live["prices"]["changed"] == 50
 
 
+@pytest.mark.own_database
 def test_the_same_project_runs_its_jobs_in_a_separate_worker(open_shop: OpenShop) -> None:
     shop = open_shop(WORKER_MODE="BackgroundQueue")
     site = shop.serve("--noreload")
@@ -153,6 +157,7 @@ def test_the_same_project_runs_its_jobs_in_a_separate_worker(open_shop: OpenShop
     assert site.terminate() == 0
 
 
+@pytest.mark.own_database
 def test_the_index_service_goes_when_nobody_is_left_to_need_it(open_shop: OpenShop) -> None:
     shop = open_shop()
     site = shop.serve("--noreload")
@@ -162,6 +167,7 @@ def test_the_index_service_goes_when_nobody_is_left_to_need_it(open_shop: OpenSh
     until(lambda: not is_open(shop.index_port), what="the end of the index service")
 
 
+@pytest.mark.own_database
 def test_a_port_that_is_taken_is_said_on_the_page(open_shop: OpenShop) -> None:
     shop = open_shop()
     with socket.create_server(("127.0.0.1", shop.index_port)):  # it never answers

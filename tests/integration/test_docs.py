@@ -27,6 +27,7 @@ from django_loco.queues import Queue
 from django_loco.queues.redis import check as redis_check
 from django_loco.scheduler.options import OF_DATA, ZonedOptions, options_of
 
+pytestmark = pytest.mark.own_database
 #: Loggers, and former paths of modules.
 NO_MODULES = {"django_loco.operations", "django_loco.supervisor", *_MOVED}
 ROOT = Path(__file__).parents[2]
