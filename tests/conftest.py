@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 import signal
 import threading
 import zlib
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from uuid import uuid4
 import pytest
 from django.conf import settings
 from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import TransactionTestCase
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -170,37 +170,43 @@ def django_db_modify_db_settings(
         database["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _rows_are_deleted() -> Iterator[None]:
-    """After a test, delete the rows that there are.
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """After a test, delete the rows that it has left.
 
     Django empties all tables, and enters content types and permissions again: with PostgreSQL a quarter of a second.
     """
+    with django_db_blocker.unblock():
+        conditions = {alias: left_by_a_test(connections[alias]) for alias in ("default", "second")}
+
+    def delete_rows(test_case: TransactionTestCase) -> None:
+        for alias in test_case.databases:
+            with transaction.atomic(alias), connections[alias].cursor() as cursor:
+                rows = (
+                    f"SELECT '{table}' WHERE EXISTS (SELECT 1 {where})" for table, where in conditions[alias].items()
+                )
+                cursor.execute(" UNION ALL ".join(rows))
+                for (table,) in cursor.fetchall():
+                    cursor.execute(f"DELETE {conditions[alias][table]}")
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TransactionTestCase, "_fixture_teardown", delete_rows)
         yield
 
 
-def delete_rows(test_case: TransactionTestCase) -> None:
-    """Delete all rows of the databases of ``test_case``, but for those that ``migrate`` has entered."""
-    for alias in test_case.databases:
-        connection = connections[alias]
-        quoted = connection.ops.quote_name
-        with transaction.atomic(alias), connection.cursor() as cursor:
-            cursor.execute(
-                " UNION ALL ".join(
-                    f"SELECT '{table}' WHERE EXISTS (SELECT 1 FROM {quoted(table)})" for table in tables_of(alias)
-                )
-            )
-            for (table,) in cursor.fetchall():
-                cursor.execute(f"DELETE FROM {quoted(table)}")
+def left_by_a_test(connection: BaseDatabaseWrapper) -> Mapping[str, str]:
+    """Return for each table, by its name, the ``FROM`` and ``WHERE`` of rows that ``migrate`` has not entered."""
+    with connection.cursor() as cursor:
 
+        def where(table: str) -> str:
+            quoted = connection.ops.quote_name(table)
+            if table not in {"django_content_type", "auth_permission"}:
+                return f"FROM {quoted}"
+            cursor.execute(f"SELECT coalesce(max(id), 0) FROM {quoted}")
+            return f"FROM {quoted} WHERE id > {cursor.fetchone()[0]}"
 
-@functools.cache
-def tables_of(alias: str) -> Sequence[str]:
-    """Return the tables of the database ``alias`` that tests write to."""
-    tables = connections[alias].introspection.django_table_names(only_existing=True, include_views=False)
-    return sorted({*tables} - {"django_content_type", "auth_permission"})
+        tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
+        return {table: where(table) for table in sorted(tables)}
 
 
 @pytest.fixture(scope="session")

@@ -48,6 +48,9 @@ OTHERS = {
 
 @pytest.fixture
 def queue():
+    if ON_POSTGRES:  # rows of other tests are deleted, but the table stays as large as it was
+        with connection.cursor() as cursor:
+            cursor.execute(f"TRUNCATE {StoredJob._meta.db_table}, {WaitingTag._meta.db_table}")
     yield DatabaseQueue("default", {})
     if not ON_POSTGRES:  # statistics of jobs that are gone would make other tests fail
         with connection.cursor() as cursor:
