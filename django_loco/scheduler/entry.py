@@ -94,6 +94,9 @@ class ScheduleEntry:
     release: str = ""
     """For a run on start: the deploy that it belongs to."""
 
+    since: datetime | None = None
+    """For a row that was changed while a scheduler ran: from when on its ticks fire."""
+
     location: SourceLocation
     """Where it was declared."""
 

@@ -89,7 +89,9 @@ class Scheduler(Loop):
         self._in_use: Collection[str] = ()
         """The aliases of the schedules."""
         self._schedules = self._broken = 0
-        self._stored: StoredSchedules | None = None
+        self._known: tuple[StoredSchedules | None, datetime | None] = None, None
+        """What the database has, and when it was last read; one value, because other threads read it."""
+
         self._poller: DatabasePoller | None = None
         self._heartbeats: Sequence[SchedulerHeartbeat] = ()
         self._starting = threading.Lock()
@@ -100,7 +102,7 @@ class Scheduler(Loop):
             if not self._thread.has_started:
                 self.load()
                 if self._registry.is_project and has_database():
-                    self._poller = DatabasePoller(self._registry.allow_list)
+                    self._poller = DatabasePoller(self._registry.allow_list, self._now)
                     self._poller.start()
                 if self._registry.is_project:
                     self._heartbeats = heartbeats_for(self._tags, lambda: self._schedules)
@@ -119,9 +121,8 @@ class Scheduler(Loop):
         for part in self._by_alias.values():
             if part.error is not None:
                 raise part.error
-        if self._poller and (stored := self._poller.changes()):
-            self._stored = stored
-            self._count(self._registry.combined_with(stored.rows))
+        if self._poller:
+            self._follow_database(self._poller)
         if len(self._in_use) > 1:
             for alias in self._in_use:
                 self._by_alias[alias].start()
@@ -209,12 +210,20 @@ class Scheduler(Loop):
             now=self._now,
             is_quiet=self._quiet,
             follow=self._follow,
-            stored=lambda: self._stored,
+            stored=lambda: self._known,
         )
 
     def _aliases(self, registry: Registry) -> set[str]:
         """Return the aliases of the schedules, and those of which the database may name tasks later."""
         return {entry.task.backend for entry in registry.entries()} | {*(aliases() if registry.is_project else ())}
+
+    def _follow_database(self, poller: DatabasePoller) -> None:
+        """Take the schedules of the database if they have changed, and note when they were last read."""
+        read_at = poller.read_at  # Before the changes, so that it is not that of a later read.
+        stored = poller.changes()
+        self._known = stored or self._known[0], read_at
+        if stored:
+            self._count(self._registry.combined_with(stored.rows))
 
     def _follow(self, entry: ScheduleEntry, occurrence: Occurrence, now: datetime) -> None:
         self._by_alias[entry.task.backend].take(entry, occurrence, now)

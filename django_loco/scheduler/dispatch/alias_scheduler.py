@@ -54,9 +54,12 @@ class AliasScheduler(Loop):
         now: Callable[[], datetime],
         is_quiet: threading.Event,
         follow: Follow,
-        stored: Callable[[], StoredSchedules | None],
+        stored: Callable[[], tuple[StoredSchedules | None, datetime | None]],
     ) -> None:
-        """``follow`` hands an occurrence to the scheduler of its alias. ``stored``: what the database has now."""
+        """``follow`` hands an occurrence to the scheduler of its alias.
+
+        ``stored`` returns what the database has now, and when that was last read.
+        """
         super().__init__()
         self.timetable = Timetable(registry, tags, now(), alias)
         self.dispatcher = Dispatcher(alias, self._hand_on)
@@ -64,7 +67,7 @@ class AliasScheduler(Loop):
         """When it last looked for due ticks, by ``time.monotonic()``."""
         self._alias, self._now, self._is_quiet, self._follow = alias, now, is_quiet, follow
         self._latest = now()
-        self._stored, self._applied = stored, stored()
+        self._stored, (self._applied, _) = stored, stored()
         self._taken: deque[tuple[ScheduleEntry, Occurrence, datetime]] = deque()
 
     @property
@@ -97,19 +100,32 @@ class AliasScheduler(Loop):
         now = self._notice_clock()
         # Taken before it looks at the schedules, so that it knows those which the other scheduler knew.
         taken = [self._taken.popleft() for _ in range(len(self._taken))]
-        if (stored := self._stored()) is not None and stored is not self._applied:
-            self._applied = stored
-            self.timetable.apply(stored, now)
-            self.dispatcher.dependents.watch(self.timetable.dependencies, now)
-        while not self._is_quiet.is_set() and (batch := self.timetable.due(now)):
-            self.dispatcher.fire(self.timetable.due_heap, batch, now)
-            now = self._now()
+        stored, self.timetable.read_at = self._stored()
+        if stored is not None and stored is not self._applied:
+            self._apply(stored, now)
+        now = self._fire(now)
         if not self._is_quiet.is_set():
             for each in taken:
                 self.dispatcher.add(*each)
             self.dispatcher.advance(self.timetable.entry, self.timetable.was_paused, now)
         self.last_pass = time.monotonic()
         return self._wait(now)
+
+    def _apply(self, stored: StoredSchedules, now: datetime) -> None:
+        """Follow the changes in the database, after the ticks that were due before they were read."""
+        if self._applied is not None:
+            self.timetable.set_pauses(stored.pauses)
+            self._fire(now, stored.read_at)
+        self._applied = stored
+        self.timetable.apply(stored, now)
+        self.dispatcher.dependents.watch(self.timetable.dependencies, now)
+
+    def _fire(self, now: datetime, until: datetime | None = None) -> datetime:
+        """Fire the ticks that are due, with ``until`` only those up to then; return the time after that."""
+        while not self._is_quiet.is_set() and (batch := self.timetable.due(min(now, until or now))):
+            self.dispatcher.fire(self.timetable.due_heap, batch, now)
+            now = self._now()
+        return now
 
     def _hand_on(self, entry: ScheduleEntry, occurrence: Occurrence, now: datetime) -> None:
         fire = self.dispatcher.add if entry.task.backend == self._alias else self._follow

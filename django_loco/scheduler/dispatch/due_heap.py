@@ -50,7 +50,10 @@ class DueHeap:
         self.change(entries, start, first)
 
     def change(self, entries: Sequence[ScheduleEntry], start: datetime, first: FindTick = next_tick) -> None:
-        """Replace the schedules. Unchanged ones keep their next tick; new or changed ones begin after ``start``."""
+        """Replace the schedules. Unchanged ones keep their next tick; new or changed ones begin when they changed.
+
+        Those of which that is not known begin after ``start``.
+        """
         before = {_identity(entry): entry.trigger for entry in self.entries}
         positions = {_identity(entry): position for position, entry in enumerate(entries)}
         same = {key for key, position in positions.items() if before.get(key) == entries[position].trigger}
@@ -59,7 +62,7 @@ class DueHeap:
         heapify(self._heap)
         for key, position in positions.items():
             if key not in same:
-                self._plan(position, start, first)
+                self._plan(position, entries[position].since or start, first)
 
     def start_over(self, now: datetime) -> None:
         """Compute all next ticks again after ``now``, except those that were due and wait: they are due at once."""

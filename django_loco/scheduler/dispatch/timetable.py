@@ -21,6 +21,9 @@ logger = get_logger("django_loco.scheduler")
 MAX_BATCH = 500
 #: The number of times between ticks of which the longest is the period: with a week of days the weekend is among them.
 PERIODS = 8
+#: How long a tick of a paused schedule waits for a read of the database that says whether it is still paused, and how
+#: often it looks for one.
+PAUSE_HOLD, HOLD_INTERVAL = timedelta(seconds=5), timedelta(seconds=0.5)
 
 
 class Timetable:
@@ -28,7 +31,8 @@ class Timetable:
 
     1. ``begin`` takes the schedules of the code.
     2. ``apply`` takes the schedules and pauses of the database. Schedules that have not changed keep their next tick.
-    3. ``due`` returns the ticks that are due, except those of paused schedules.
+    3. ``due`` returns the ticks that are due, except those of paused schedules. Whether a schedule was still paused at
+       a tick, the next read after that tick says.
 
     For one thread; others may read ``due_heap`` and the counts.
     """
@@ -42,6 +46,9 @@ class Timetable:
         self._starts: list[ScheduleEntry] = []
         self._began: datetime | None = now
         """Where the ticks of database rows begin; ``None`` after the first read, so that new rows begin now."""
+
+        self.read_at: datetime | None = None
+        """When the pauses were last read; ``None`` if they are not read again."""
 
         self.due_heap = DueHeap([], now)
         self.dependencies: list[Dependency] = []
@@ -58,7 +65,11 @@ class Timetable:
         entries = self._set_schedules(self._registry.combined_with(stored.rows))
         begin, self._began = self._began, None
         self.due_heap.change([*entries, *self._starts], begin or now, _first(entries) if begin else next_tick)
-        self._pauses = stored.pauses
+        self.set_pauses(stored.pauses)
+
+    def set_pauses(self, pauses: Mapping[str, Pause]) -> None:
+        """Take the pauses that the database has now."""
+        self._pauses = pauses
 
     def due(self, now: datetime) -> list[DueTick]:
         """Take the ticks that are due at ``now``, the earliest first: at most ``MAX_BATCH``, one of each schedule."""
@@ -69,13 +80,21 @@ class Timetable:
         return found
 
     def skip_if_paused(self, due: DueTick, now: datetime) -> bool:
-        """Skip ``due`` if its schedule is paused, or was paused at that time; return whether it was skipped."""
+        """Return whether ``due`` is not fired now, because its schedule is paused or was paused at that time.
+
+        It is skipped, or held until it is known that the schedule was not resumed before the tick.
+        """
         name = self.due_heap.entries[due.position].name
         pause = self._pauses.get(name)
         if pause is None or not pause.covers(due.tick):
             return False
+        known_until = min(now, self.read_at or now)
+        if pause.since and known_until < due.tick and now - due.tick < PAUSE_HOLD:
+            self.due_heap.postpone(due, now + HOLD_INTERVAL)
+            return True
         announce_skipped(name, due.tick, "paused")
-        self.due_heap.plan_next(due._replace(rest=None), max(due.tick, now if pause.since else pause.until or now))
+        after = known_until if pause.since else pause.until or now
+        self.due_heap.plan_next(due._replace(rest=None), max(due.tick, after))
         return True
 
     def was_paused(self, name: str, moment: datetime) -> bool:

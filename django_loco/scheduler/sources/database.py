@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from django.apps import apps
@@ -32,6 +33,9 @@ logger = get_logger("django_loco.scheduler")
 DATABASE_LOCATION = SourceLocation("", "database", 0)
 HINT = "Correct it in the admin. Until then this schedule is off; the others run."
 NO_TABLE = "There is no table of schedules in the database: run manage.py migrate."
+
+#: How long before a read a change may have been made that the read did not find: its transaction was still open.
+OPEN_TRANSACTION = timedelta(seconds=2)
 
 #: A row, field by field.
 Row = Mapping[str, Any]
@@ -61,13 +65,17 @@ class StoredSchedules(NamedTuple):
 
     rows: tuple[ScheduleEntry | Problem, ...] = ()
     pauses: Mapping[str, Pause] = {}
+    read_at: datetime | None = None
+    """When they were read: changes from before are among them."""
 
 
 class ScheduleReader:
     """Reads the schedules of the database; rows that have not changed give the same objects. For one thread."""
 
-    def __init__(self, allow_list: AllowList) -> None:
+    def __init__(self, allow_list: AllowList, now: Callable[[], datetime] = utcnow) -> None:
         self._allow_list = allow_list
+        self._now = now
+        self._read_at: datetime | None = None
         self._by_id: dict[int, tuple[Row, ScheduleEntry | Problem]] = {}
         self._version: tuple[Any, ...] | None = None
         self._rows: tuple[ScheduleEntry | Problem, ...] = ()
@@ -78,11 +86,14 @@ class ScheduleReader:
         Schedules that have not changed are the same objects as before. Raises ``MissingTable`` and ``DatabaseError``.
         """
         with require_tables():
+            read_at = self._now()
             version = _version()
             if full or version is None or version != self._version:
-                self._rows = self._read_rows()
+                self._rows = self._read_rows(read_at)
                 self._version = version
-            return StoredSchedules(self._rows, pauses())
+            found = StoredSchedules(self._rows, pauses(), read_at)
+            self._read_at = read_at
+            return found
 
     def filter(self, *conditions: Q, **lookup: Any) -> list[ScheduleEntry | Problem]:
         """Return the schedules that ``filter(*conditions, **lookup)`` finds. Raises the same errors as ``read``."""
@@ -90,15 +101,24 @@ class ScheduleReader:
             rows = _rows(model("Schedule").objects.filter(*conditions, **lookup))
             return [self._entry_or_problem(row) for row in rows]
 
-    def _read_rows(self) -> tuple[ScheduleEntry | Problem, ...]:
+    def _read_rows(self, read_at: datetime) -> tuple[ScheduleEntry | Problem, ...]:
         previous = self._by_id
         self._by_id = {}
         for row in _rows(model("Schedule").objects.order_by("name")):
             before, schedule = previous.get(row["id"], (None, None))
-            self._by_id[row["id"]] = row, schedule if schedule and row == before else self._entry_or_problem(row)
+            if schedule is None or row != before:
+                schedule = self._changed(row, schedule, read_at)
+            self._by_id[row["id"]] = row, schedule
         found = tuple(schedule for _, schedule in self._by_id.values())
         # By identity: 1 and True are equal, but not the same argument.
         return self._rows if [*map(id, found)] == [*map(id, self._rows)] else found
+
+    def _changed(self, row: Row, before: ScheduleEntry | Problem | None, read_at: datetime) -> ScheduleEntry | Problem:
+        """Return the schedule of a row that is new, or no longer what it was ``before``."""
+        found = self._entry_or_problem(row)
+        if self._read_at is None or isinstance(found, Problem):
+            return found
+        return replace(found, since=_since(found, before, aware(row["changed_at"]), self._read_at, read_at))
 
     def _entry_or_problem(self, row: Row) -> ScheduleEntry | Problem:
         try:
@@ -111,6 +131,29 @@ class ScheduleReader:
             # An error of one row must not affect the others.
             logger.exception("Schedule %r in the database is invalid", row["name"])
             return Problem(f"Schedule {row['name']!r} is invalid: {error!r}", HINT, str(row["name"]))
+
+
+def _since(
+    entry: ScheduleEntry,
+    before: ScheduleEntry | Problem | None,
+    changed_at: datetime,
+    last_read_at: datetime,
+    read_at: datetime,
+) -> datetime | None:
+    """Return from when on the ticks of ``entry`` fire: a row that was found changed at ``read_at``, or is new.
+
+    It is the moment of the change by the clock of the process that made it. If that cannot be right, because the clocks
+    differ or the row was changed by SQL, it is the last read: then no tick after the change is lost, but some of a few
+    seconds before it may fire.
+    """
+    if isinstance(before, ScheduleEntry):
+        if (before.name, before.task.backend) != (entry.name, entry.task.backend):
+            return read_at  # Ticks up to then have fired under the old name or in the other queue, with other keys.
+        if (before.name, before.trigger, before.tags) == (entry.name, entry.trigger, entry.tags):
+            return before.since
+    since = changed_at if last_read_at - OPEN_TRANSACTION <= changed_at <= read_at else min(last_read_at, read_at)
+    # The queue may have forgotten which of the ticks before that were fired.
+    return max(since, read_at - keys_kept())
 
 
 def _version() -> tuple[Any, ...] | None:

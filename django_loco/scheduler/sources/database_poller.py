@@ -10,10 +10,13 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
+from datetime import datetime
 
 from django.db import connections
 
 from ...component import Loop
+from ...core.job import utcnow
 from ...log.safe import get_logger
 from ...queues.database.sqlite.connections import close_if_replaced
 from ...queues.timeouts import apply_store_timeout, set_store_timeout
@@ -39,9 +42,11 @@ class DatabasePoller(Loop):
     name = "schedules"
     every = 2.0
 
-    def __init__(self, allow_list: AllowList) -> None:
+    def __init__(self, allow_list: AllowList, now: Callable[[], datetime] = utcnow) -> None:
         super().__init__()
-        self._reader = ScheduleReader(allow_list)
+        self._reader = ScheduleReader(allow_list, now)
+        self.read_at: datetime | None = None
+        """When the last successful read began; its changes can be had already."""
         self._first_read = threading.Event()
         self._changes: deque[StoredSchedules] = deque(maxlen=1)
         self._latest: StoredSchedules | None = None
@@ -95,6 +100,7 @@ class DatabasePoller(Loop):
         if self._latest is None or stored.rows is not self._latest.rows or stored.pauses != self._latest.pauses:
             self._latest = stored
             self._changes.append(stored)
+        self.read_at = stored.read_at
 
     def _note(self, trouble: str, level: int) -> None:
         if trouble != self._trouble:
