@@ -4,7 +4,8 @@
 * ``"skip"``: the tick is skipped.
 * ``"queue"``: the tick waits until that job has ended. Ticks that wait are fired one after the other, in order.
 
-All jobs of the schedule that wait or run count, including those of manual runs and of other schedulers.
+All jobs of the schedule that wait or run count, including those of manual runs and of other schedulers. A job that
+waits for a tick in the future does not: a scheduler whose clock is ahead must not stop the schedule for the others.
 
 Limits
 ------
@@ -39,6 +40,8 @@ JOBS_INSPECTED = 50
 POLL_INTERVAL = timedelta(seconds=1)
 #: How long a tick waits for earlier ones that another scheduler may still have to fire.
 YIELD_TIME = timedelta(seconds=2)
+#: By how much clocks may differ before a warning.
+CLOCK_DIFFERENCE = timedelta(seconds=5)
 
 
 class OverlapPolicy:
@@ -57,6 +60,7 @@ class OverlapPolicy:
         self._fire = fire
         self._began: datetime | None = None
         self._yielded_after: dict[str, datetime | None] = {}
+        self._has_warned = False
 
     def begin(self, now: datetime) -> None:
         """Start over, and forget the ticks before ``now``."""
@@ -71,7 +75,7 @@ class OverlapPolicy:
         has_pending = entry.name in self.pending
         # While the queue cannot be reached, a tick is not added without a check: it may count as missed later.
         can_tell = has_pending and entry.task.backend not in self._backoffs.aliases
-        wait = POLL_INTERVAL if can_tell else self._wait(entry, occurrence)
+        wait = POLL_INTERVAL if can_tell else self._wait(entry, occurrence, now)
         if not (wait or has_pending):
             return True
         if occurrence.overlap == "queue":
@@ -100,7 +104,7 @@ class OverlapPolicy:
         if until := self._backoffs.wait_until(alias, now):
             return until
         try:
-            wait = None if occurrence.overlap == "allow" else self._wait(entry, occurrence)
+            wait = None if occurrence.overlap == "allow" else self._wait(entry, occurrence, now)
             if wait is None:
                 self._fire(entry, occurrence)
             elif occurrence.overlap == "queue":
@@ -117,15 +121,28 @@ class OverlapPolicy:
             announce_skipped(entry.name, occurrence.at, "error")
         return None
 
-    def _wait(self, entry: ScheduleEntry, occurrence: Occurrence) -> timedelta | None:
+    def _wait(self, entry: ScheduleEntry, occurrence: Occurrence, now: datetime) -> timedelta | None:
         """Return how long to wait; ``None`` if it may fire now, or another scheduler has made its job."""
         jobs = jobs_of(entry, JOBS_INSPECTED)
         self._backoffs.answered(entry.task.backend)
         if any(job.key == occurrence.key for job in jobs):
             return None
-        if any(job.status in (READY, RUNNING) for job in jobs):
-            return POLL_INTERVAL
+        for job in jobs:
+            if job.status == READY and (tick := tick_of(job)) is not None and tick > now:
+                self._warn(entry, tick, now)
+            elif job.status in (READY, RUNNING):
+                return POLL_INTERVAL
         return YIELD_TIME if occurrence.overlap == "queue" and self._is_ahead(entry, occurrence, jobs) else None
+
+    def _warn(self, entry: ScheduleEntry, tick: datetime, now: datetime) -> None:
+        """Say once that clocks differ."""
+        if tick - now > CLOCK_DIFFERENCE and not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "Schedule %r: a scheduler has fired the tick of %s, %.0f s early: its clock is ahead, or the one here "
+                "is behind",
+                *(entry.name, tick, (tick - now).total_seconds()),
+            )
 
     def _is_ahead(self, entry: ScheduleEntry, occurrence: Occurrence, jobs: Sequence[JobSummary]) -> bool:
         """Return whether ticks from before the start of this scheduler have no job yet.

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 from django.test import override_settings
 
-from django_loco.core.job import FAILED
+from django_loco.core.job import FAILED, READY
 from django_loco.exceptions import LocoConfigurationError, QueueFull, QueueRefused, QueueUnavailable
-from django_loco.scheduler import Registry
+from django_loco.scheduler import Registry, Scheduler
 from django_loco.scheduler.dispatch import overlap
 from django_loco.scheduler.sources.mapping import entry_from
 
@@ -75,6 +75,29 @@ def test_skip_leaves_ticks_out_while_a_job_waits_or_runs(registry, store, begin,
     let_go_by(store, 20, scheduler)
     assert store.made("beat") == ["12:00:00", "12:00:40"]
     assert scheduler.health()["waiting"] == scheduler.health()["late_ticks"] == 0
+
+
+@pytest.mark.parametrize("policy", ["skip", "queue"])
+def test_a_scheduler_whose_clock_is_ahead_does_not_stop_the_others(registry, store, policy, caplog):
+    registry.every(tick, seconds=10, name="beat", overlap=policy)
+    right = started(registry, store)
+    ahead = Scheduler(registry, now=lambda: store.now + 3 * MINUTE)
+    ahead.load()
+
+    def work():
+        for key, job in store.jobs.items():
+            if job.status == READY and job.run_after <= store.now:
+                store.end_at(key, store.now)
+
+    let_go_by(store, 120, ahead, right, meanwhile=work)
+    assert [made for made in sorted(store.made("beat")) if made < "12:02:30"] == [
+        f"12:{second // 60:02}:{second % 60:02}" for second in range(0, 130, 10)
+    ]
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warning == (
+        "Schedule 'beat': a scheduler has fired the tick of 2026-11-21 12:03:00+00:00, 179 s early: its clock is "
+        "ahead, or the one here is behind"
+    )
 
 
 def test_a_run_by_hand_counts(registry, store):
