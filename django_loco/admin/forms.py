@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, tzinfo
+from contextlib import nullcontext
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from django import forms
@@ -30,6 +31,12 @@ NOTHING_EXPOSED = gettext_lazy(
 
 #: The fields that are moments.
 MOMENTS = ("at", "start", "end")
+
+#: A text of Django, with its translations.
+UNCLEAR = (
+    "%(datetime)s couldn\u2019t be interpreted in time zone %(current_timezone)s; it may be ambiguous or it may not "
+    "exist."
+)
 
 Choices = list[tuple[str, Any]]
 
@@ -136,16 +143,38 @@ class ZonedForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def _clean_fields(self) -> None:
         zone = _zone_named(self.data.get(self.add_prefix("timezone")))
-        if zone is None:
-            super()._clean_fields()  # type: ignore[misc]
-            return
-        with timezone.override(zone):
+        with timezone.override(zone) if zone else nullcontext():
             super()._clean_fields()  # type: ignore[misc]
         for name in () if settings.USE_TZ else MOMENTS:
             if moment := self.cleaned_data.get(name):
-                self.cleaned_data[name] = timezone.make_naive(
-                    moment.replace(tzinfo=zone), timezone.get_default_timezone()
-                )
+                try:
+                    self.cleaned_data[name] = _on_clock_of_site(moment, zone)
+                except OverflowError:
+                    continue  # an end of the calendar, which is refused with the row
+                except ValidationError as error:
+                    self.add_error(name, error)
+
+
+def _on_clock_of_site(moment: datetime, zone: tzinfo | None) -> datetime:
+    """Return a moment of the wall clock of ``zone`` as the database stores it without ``USE_TZ``.
+
+    Raises ``ValidationError`` if it is not one moment on that clock, or would be read as another one.
+    """
+    site = timezone.get_default_timezone()
+    zone = zone or site
+    if len({moment.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1)}) > 1:
+        raise ValidationError(_(UNCLEAR), params={"datetime": moment, "current_timezone": zone})
+    meant = moment.replace(tzinfo=zone).astimezone(UTC)
+    stored = timezone.make_naive(meant, site).replace(fold=0)
+    if aware(stored).astimezone(UTC) != meant:
+        raise ValidationError(
+            _(
+                "Without USE_TZ this is stored as %(datetime)s in time zone %(zone)s, whose clock shows that twice, "
+                "and the second time cannot be stored."
+            ),
+            params={"datetime": stored, "zone": site},
+        )
+    return stored
 
 
 def _zone_named(name: Any) -> tzinfo | None:

@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -288,6 +289,33 @@ def test_a_time_that_the_clock_of_the_zone_skips_is_refused(client):
     assert told in json.loads(client.get(PREVIEW, fields).content)["error"]
     assert not Schedule.objects.exists()
     assert "Did you mean" in text(client.post(ADD, fields | {"timezone": "Europe/Berln"}))
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "told"),
+    [
+        ("2027-10-30 20:30", "America/New_York", None),
+        ("2027-10-30 21:30", "America/New_York", "stored as 2027-10-31 02:30:00 in time zone Europe/Berlin, whose"),
+        ("2027-03-14 02:30", "America/New_York", "interpreted in time zone America/New_York; it may be ambiguous"),
+        ("2027-11-07 01:30", "America/New_York", "interpreted in time zone America/New_York; it may be ambiguous"),
+        ("2027-10-31 02:30", "", "interpreted in time zone Europe/Berlin; it may be ambiguous"),
+        ("2027-10-31 03:30", "", None),
+        ("9999-12-31 23:30", "America/New_York", "in the years"),
+        ("0001-01-01 00:00", "", "in the years"),
+    ],
+)
+def test_without_use_tz_a_moment_that_would_be_read_as_another_is_refused(client, settings, at, zone, told):
+    settings.USE_TZ, settings.TIME_ZONE = False, "Europe/Berlin"
+    day, time = at.split()
+    fields = form(schedule="", at_0=day, at_1=time, timezone=zone)
+    page = client.post(ADD, fields)
+    if told:
+        assert told in html.unescape(text(page))
+        assert told in json.loads(client.get(PREVIEW, fields).content)["error"]
+        return
+    assert page.status_code == 302
+    (upcoming,) = [each for each in scheduler.upcoming(after=datetime(2027, 1, 1, tzinfo=UTC)) if each.name == "new"]
+    assert f"{upcoming.next_runs[0]:%Y-%m-%d %H:%M}" == at
 
 
 def test_a_field_that_is_empty_has_one_error(client):
