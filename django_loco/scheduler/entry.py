@@ -97,6 +97,9 @@ class ScheduleEntry:
     since: datetime | None = None
     """For a row that was changed while a scheduler ran: from when on its ticks fire."""
 
+    former: tuple[tuple[str, datetime], ...] = ()
+    """For a row that was renamed while a scheduler ran: its former names, each with the last tick whose key has it."""
+
     location: SourceLocation
     """Where it was declared."""
 
@@ -104,7 +107,8 @@ class ScheduleEntry:
         """Return the unique key of the job for ``tick``, the same in every scheduler."""
         if self.release:
             return f"{self.name}@release {self.release.replace('@', ' ')}"
-        return f"{self.name}@{tick.astimezone(UTC).isoformat()}"
+        name = next((name for name, until in self.former if tick <= until), self.name)
+        return f"{name}@{tick.astimezone(UTC).isoformat()}"
 
     def occurrence(self, tick: datetime) -> Occurrence:
         """Return the occurrence of this schedule at ``tick``."""

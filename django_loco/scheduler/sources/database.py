@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from django.apps import apps
@@ -23,6 +22,7 @@ from ..misfire import keys_kept
 from ..options import COLUMNS, OPTIONS
 from ..triggers.trigger import EPOCH
 from .allow_list import AllowList
+from .changed_row import changed_row
 from .mapping import entry_from
 from .targets import words_of_run
 
@@ -33,9 +33,6 @@ logger = get_logger("django_loco.scheduler")
 DATABASE_LOCATION = SourceLocation("", "database", 0)
 HINT = "Correct it in the admin. Until then this schedule is off; the others run."
 NO_TABLE = "There is no table of schedules in the database: run manage.py migrate."
-
-#: How long before a read a change may have been made that the read did not find: its transaction was still open.
-OPEN_TRANSACTION = timedelta(seconds=2)
 
 #: A row, field by field.
 Row = Mapping[str, Any]
@@ -118,7 +115,7 @@ class ScheduleReader:
         found = self._entry_or_problem(row)
         if self._read_at is None or isinstance(found, Problem):
             return found
-        return replace(found, since=_since(found, before, aware(row["changed_at"]), self._read_at, read_at))
+        return changed_row(found, before, aware(row["changed_at"]), (self._read_at, read_at))
 
     def _entry_or_problem(self, row: Row) -> ScheduleEntry | Problem:
         try:
@@ -131,29 +128,6 @@ class ScheduleReader:
             # An error of one row must not affect the others.
             logger.exception("Schedule %r in the database is invalid", row["name"])
             return Problem(f"Schedule {row['name']!r} is invalid: {error!r}", HINT, str(row["name"]))
-
-
-def _since(
-    entry: ScheduleEntry,
-    before: ScheduleEntry | Problem | None,
-    changed_at: datetime,
-    last_read_at: datetime,
-    read_at: datetime,
-) -> datetime | None:
-    """Return from when on the ticks of ``entry`` fire: a row that was found changed at ``read_at``, or is new.
-
-    It is the moment of the change by the clock of the process that made it. If that cannot be right, because the clocks
-    differ or the row was changed by SQL, it is the last read: then no tick after the change is lost, but some of a few
-    seconds before it may fire.
-    """
-    if isinstance(before, ScheduleEntry):
-        if (before.name, before.task.backend) != (entry.name, entry.task.backend):
-            return read_at  # Ticks up to then have fired under the old name or in the other queue, with other keys.
-        if (before.name, before.trigger, before.tags) == (entry.name, entry.trigger, entry.tags):
-            return before.since
-    since = changed_at if last_read_at - OPEN_TRANSACTION <= changed_at <= read_at else min(last_read_at, read_at)
-    # The queue may have forgotten which of the ticks before that were fired.
-    return max(since, read_at - keys_kept())
 
 
 def _version() -> tuple[Any, ...] | None:

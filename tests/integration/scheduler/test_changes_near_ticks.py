@@ -121,6 +121,29 @@ def test_the_ticks_of_a_new_time_begin_with_the_change(clock, phases):
     assert [second for second in fired("changed") if second] == [10, 11, 12, 13, 14]
 
 
+@pytest.mark.parametrize("phases", PHASES)
+def test_a_row_that_is_renamed_neither_loses_nor_doubles_a_tick(clock, phases):
+    rows = {lead: row(f"before-{lead}", schedule="every second") for lead in LEADS}
+    run = Run(clock, phases)
+    for lead, renamed in rows.items():
+        run.until(before(lead))
+        renamed.name = f"then-{lead}"
+        renamed.save()
+    run.until(NOON + timedelta(seconds=12.5))
+    for lead, renamed in rows.items():
+        renamed.name = f"after-{lead}"
+        renamed.save()
+    run.until(NOON + timedelta(seconds=15))
+    for renamed in rows.values():
+        renamed.args = []
+        renamed.save()
+    run.until(NOON + timedelta(seconds=20))
+    for lead in LEADS:
+        names = [fired(f"{name}-{lead}") for name in ("before", "then", "after")]
+        assert [second for ticks in names for second in ticks if second] == [*range(1, 20)]
+        assert all(names)
+
+
 @pytest.mark.parametrize("skew", [-30, -3, 3, 30])
 @pytest.mark.parametrize("phases", PHASES)
 def test_no_tick_is_lost_if_the_clock_of_the_site_differs(clock, phases, skew):
