@@ -22,7 +22,8 @@ Late ticks
 Schedules in the database
 -------------------------
 A thread of its own reads them at the start and every 2 s: see ``sources.database_poller``. Changes are applied between
-two ticks, and schedules that have not changed keep their next tick.
+two ticks, and schedules that have not changed keep their next tick. The ticks of a changed row begin at the moment of
+the change: see ``sources.changed_row``.
 
 The scheduler waits on the monotonic clock, a second at most, and compares ticks with the wall clock. So it notices a
 jump of the wall clock within a second.

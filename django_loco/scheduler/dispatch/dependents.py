@@ -34,8 +34,9 @@ from .queue_backoff import QueueBackoffs
 
 logger = get_logger("django_loco.scheduler")
 
-#: Returns whether a run of the schedule with this name that was due at this moment is skipped because of a pause.
-WasPaused = Callable[[str, datetime], bool]
+#: Returns whether a run of the schedule with this name that was due at this moment is skipped because of a pause;
+#: ``None`` if that is not known yet. The last argument is the time.
+WasPaused = Callable[[str, datetime, datetime], bool | None]
 #: Fires an occurrence of a schedule, from this moment on. Its jobs may be in another store.
 Follow = Callable[[ScheduleEntry, Occurrence, datetime], None]
 
@@ -64,10 +65,19 @@ class _Upstream:
     settled: dict[str, TaskResultStatus] = field(default_factory=dict)
     """The status of the jobs that have ended, by id."""
 
-    def newly_ended(self, jobs: Sequence[JobSummary]) -> list[JobSummary]:
-        """Note ``jobs``, the newest first, and return those that have ended since, in the order in which they ended."""
+    def newly_ended(self, jobs: Sequence[JobSummary], now: datetime, was_paused: WasPaused) -> list[JobSummary]:
+        """Note ``jobs``, the newest first, and return those that have ended since, in the order in which they ended.
+
+        A job counts as ended once it is known whether the schedules that run after it were paused then.
+        """
+        names = [then.name for then in self.dependency.then]
         is_incomplete = len(jobs) == self.limit and jobs[-1].id not in self.settled
-        ended = [job for job in jobs if job.status in (SUCCESSFUL, FAILED)]
+        ended = [
+            job
+            for job in jobs
+            if job.status in (SUCCESSFUL, FAILED)
+            and not any(was_paused(name, _ended_at(job), now) is None for name in names)
+        ]
         new = [job for job in ended if self.settled.get(job.id) != job.status]
         self.settled |= {job.id: job.status for job in new}
         if len(self.settled) > 2 * MAX_JOBS:
@@ -144,7 +154,8 @@ class Dependents:
         if until := self._backoffs.wait_until(first.task.backend, now):
             return until
         try:
-            self._note(upstream, upstream.newly_ended(jobs_of(first, upstream.limit)), now, was_paused)
+            ended = upstream.newly_ended(jobs_of(first, upstream.limit), now, was_paused)
+            self._note(upstream, ended, now, was_paused)
         except QueueError as error:
             return self._backoffs.failed(first.task.backend, error, now)
         except Exception:
@@ -159,7 +170,7 @@ class Dependents:
         done = [job for job in ended if job.status == SUCCESSFUL]
         for then in upstream.dependency.then:
             missed = before is None or now - before > MISSED_AFTER
-            due = [job for job in done if not was_paused(then.name, _ended_at(job))]
+            due = [job for job in done if not was_paused(then.name, _ended_at(job), now)]
             chosen = then.misfire.missed_runs(due, _ended_at, now, starts=before is None) if missed else due
             if not missed:
                 for _ in range(len(done) - len(due)):

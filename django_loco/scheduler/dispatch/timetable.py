@@ -85,22 +85,29 @@ class Timetable:
         It is skipped, or held until it is known that the schedule was not resumed before the tick.
         """
         name = self.due_heap.entries[due.position].name
-        pause = self._pauses.get(name)
-        if pause is None or not pause.covers(due.tick):
-            return False
-        known_until = min(now, self.read_at or now)
-        if pause.since and known_until < due.tick and now - due.tick < PAUSE_HOLD:
+        was_paused = self.was_paused(name, due.tick, now)
+        if was_paused is None:
             self.due_heap.postpone(due, now + HOLD_INTERVAL)
-            return True
-        announce_skipped(name, due.tick, "paused")
-        after = known_until if pause.since else pause.until or now
-        self.due_heap.plan_next(due._replace(rest=None), max(due.tick, after))
-        return True
+        elif was_paused:
+            announce_skipped(name, due.tick, "paused")
+            pause = self._pauses[name]
+            after = self._pauses_known_until(now) if pause.since else pause.until or now
+            self.due_heap.plan_next(due._replace(rest=None), max(due.tick, after))
+        return was_paused is not False
 
-    def was_paused(self, name: str, moment: datetime) -> bool:
-        """Return whether a run of the schedule ``name`` that was due at ``moment`` is skipped because of a pause."""
+    def was_paused(self, name: str, moment: datetime, now: datetime) -> bool | None:
+        """Return whether a run of the schedule ``name`` that was due at ``moment`` is skipped because of a pause.
+
+        ``None``: the next read of the database says whether the schedule was resumed before.
+        """
         pause = self._pauses.get(name)
-        return pause is not None and pause.covers(moment)
+        if pause is None or not pause.covers(moment):
+            return False
+        is_unknown = pause.since and self._pauses_known_until(now) < moment and abs(now - moment) < PAUSE_HOLD
+        return None if is_unknown else True
+
+    def _pauses_known_until(self, now: datetime) -> datetime:
+        return min(now, self.read_at or now)
 
     def entry(self, name: str) -> ScheduleEntry | None:
         """Return the schedule ``name``; ``None`` if it is gone or paused."""

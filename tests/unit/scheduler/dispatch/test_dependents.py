@@ -63,6 +63,32 @@ def set_pause(scheduler, store, pause):
     scheduler._by_alias["default"].timetable.apply(StoredSchedules((), {"mail": pause}), store.now)
 
 
+@pytest.mark.parametrize(("resumed_after", "made"), [(1, ["12:00:10"]), (4, []), (None, [])])
+def test_a_job_that_ends_before_the_end_of_a_pause_is_read(nightly, store, resumed_after, made):
+    scheduler = started(nightly, store)
+    began = store.now
+    set_pause(scheduler, store, Pause(began, "", None))
+    scheduler._known = None, began + 6 * SECOND
+    let_go_by(store, 6, scheduler)
+    let_go_by(store, 2, scheduler)
+    store.end("nightly")
+    skipped = []
+
+    def note(*, reason, **_):
+        skipped.append(reason)
+
+    tick_skipped.connect(note)
+    let_go_by(store, 2, scheduler)
+    assert (store.made("mail"), skipped) == ([], [])
+    if resumed_after:
+        set_pause(scheduler, store, Pause(None, "", began + (6 + resumed_after) * SECOND))
+    scheduler._known = None, store.now
+    let_go_by(store, 2, scheduler)
+    tick_skipped.disconnect(note)
+    assert store.made("mail") == made
+    assert skipped == ["paused"] * (not made)
+
+
 def test_no_scheduler_makes_up_for_what_ended_during_a_pause(registry, store):
     registry.every(tick, seconds=10, name="nightly")
     registry.after("nightly", tock, name="mail", grace=3600)
