@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from ..core import test_environment
 from ..core.job import FOREVER, Job, Outcome, utcnow
-from ..core.job.limits import NO_LIMITS
+from ..core.job.limits import Limit
 from ..log.plain_text import counted
 from ..log.safe import get_logger
 from ..queues import Claim, Queue
+from ..queues.claim import declared_limits
 from ..queues.records.pauses import is_paused
 from ..worker.execution.inline import LEASE_SECONDS
 from .assertions.enqueued import waiting_jobs
@@ -103,8 +104,9 @@ def _claim(queue: Queue, selection: Selection, wanted: Sequence[Job]) -> Claim:
     last = max((job.due_at.timestamp() for job in wanted if job.backend == queue.alias), default=now)
     names = None if selection.queue is None else (selection.queue,)
     ahead = last - now + MARGIN_SECONDS
+    limits = dict.fromkeys(declared_limits(), Limit())  # which let any number begin, unless a job has closed them
     return Claim(
-        worker_id=WORKER_ID, lease=LEASE_SECONDS, threads=1, coroutines=1, queues=names, ahead=ahead, limits=NO_LIMITS
+        worker_id=WORKER_ID, lease=LEASE_SECONDS, threads=1, coroutines=1, queues=names, ahead=ahead, limits=limits
     )
 
 

@@ -249,6 +249,15 @@ def test_a_job_without_limits_is_put_off(queue):
     assert (after.status, after.attempt) == (READY, 1)
 
 
+def test_a_job_whose_limit_is_no_longer_declared_is_put_off(queue, settings):
+    tasks.ran.clear()
+    job = queue.get(LocoTask(func=tasks.throttled.func, limits=["api"]).enqueue(7).id)
+    settings.LOCO = {**settings.LOCO, "LIMITS": {"slow": LIMITS["slow"]}}
+    assert drain() == {"snoozed": 1}
+    after = queue.get(job.id)
+    assert 3590 < (after.run_after - utcnow()).total_seconds() <= 3600
+
+
 def test_a_limit_is_changed_while_workers_run(queue):
     results = [limited(limits=["slow"]).enqueue(1, number) for number in range(5)]
     assert len(fetched(queue)) == 1

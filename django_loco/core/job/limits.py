@@ -145,7 +145,7 @@ class KeyTimes(NamedTuple):
     """The theoretical arrival time of the next start, in microseconds since 1970 by the store's clock."""
 
     closed_until: int = 0
-    """The time before which none of its jobs begins, whatever the limit; in the same unit."""
+    """The time before which none of its jobs begins, whatever the numbers of its limit; in the same unit."""
 
 
 class Ledger:
@@ -223,10 +223,10 @@ class Ledger:
 
     def _room_of(self, key: str) -> int:
         times, limit = self._times_of(key), self._limits.get(name_of(key))
-        if times.closed_until > self.now:
-            return 0
         if limit is None:
             return UNLIMITED
+        if times.closed_until > self.now:
+            return 0
         room = UNLIMITED if limit.concurrency is None else max(0, limit.concurrency - self._running[key])
         if limit.rate is not None:
             interval = interval_of(limit.rate)
@@ -239,7 +239,9 @@ class Ledger:
 
     def _opening_of(self, key: str) -> int:
         times, limit = self._times_of(key), self._limits.get(name_of(key))
-        if limit is None or limit.rate is None:
+        if limit is None:
+            return self.now
+        if limit.rate is None:
             return times.closed_until
         return max(times.closed_until, times.tat - (limit.burst - 1) * interval_of(limit.rate))
 

@@ -45,6 +45,7 @@ from ...log.labels import hide
 from ...log.plain_text import one_line
 from ...log.redaction import scrubbed, secrets_of
 from ...log.safe import get_logger
+from ...queues.claim import declared_limits
 from ...tasks.results import load_task, policy_of, result_of, stand_in
 from ..claimed_job import ClaimedJob
 from .context import JobContext
@@ -350,7 +351,10 @@ class Attempt:
             return self._snoozed(Snooze(error.delay))
         seconds = error.delay.total_seconds()
         self.claimed.closed_limits.close(keys, seconds)
-        return replace(Outcome.released(self.job), snoozed=True, closes=keys, closed_for=seconds)
+        # A limit that is not declared holds nothing back, so the job would begin again at once.
+        is_held_back = any(name_of(key) in declared_limits() for key in keys)
+        outcome = Outcome.released(self.job) if is_held_back else self._snoozed(Snooze(error.delay))
+        return replace(outcome, snoozed=True, closes=keys, closed_for=seconds)
 
     def _snoozed(self, snooze: Snooze) -> Outcome:
         now = utcnow()

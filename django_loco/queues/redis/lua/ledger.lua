@@ -81,7 +81,9 @@ local function ledger_of(keys, limits, now)
     end
     for _, part in ipairs(parts(limit_key)) do
       local limit = part.limit
-      opens_at = math.max(opens_at, closing_of(part.key))
+      if limit then
+        opens_at = math.max(opens_at, closing_of(part.key))
+      end
       if limit and limit.interval > 0 then
         opens_at = math.max(opens_at, tat_of(part) - (limit.burst - 1) * limit.interval)
       end

@@ -196,6 +196,12 @@ class LimitContract(LimitCase):
         self.queue.finish([replace(Outcome.released(held[0]), closes=("api",), closed_for=0.0)])
         assert [job.id for job in self.taken()] == [job.id for job in jobs]
 
+    def test_a_limit_that_nobody_declares_is_not_closed(self) -> None:
+        [job] = self.limited("unknown", 1)
+        [held] = self.taken()
+        self.queue.finish([replace(Outcome.released(held), closes=("unknown",), closed_for=3600.0)])
+        assert [each.id for each in self.taken()] == [job.id]
+
     def test_people_change_a_limit(self) -> None:
         self.limited("api", 5)
         self.limited("slow", 5)

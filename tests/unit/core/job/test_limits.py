@@ -131,6 +131,12 @@ def test_a_closed_key_opens_when_it_says_so():
     assert each.opens_at("other api") == NOW + 1
 
 
+def test_a_limit_that_is_not_declared_holds_nothing_back():
+    each = ledger(Limit(concurrency=1), gone=KeyTimes(closed_until=NOW + SECOND))
+    assert each.has_room("gone")
+    assert each.opens_at("gone") == NOW
+
+
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
