@@ -64,6 +64,7 @@ class StoredLimit(models.Model):
     """See ``core.job.limits.KeyTimes``, as ``closed_until``."""
 
     closed_until = models.BigIntegerField()
+    closed_at = models.BigIntegerField(null=True)
     changed = models.TextField(null=True)  # noqa: DJ001 - a key has none
     """JSON text of a limit that people have changed; the settings declare another one."""
 

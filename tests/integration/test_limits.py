@@ -7,20 +7,25 @@ import io
 import json
 import re
 import time
+from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 
 import pytest
 from django.core.management import call_command
+from django.db.models import F
 
 from django_loco import jobs
 from django_loco.conf import problems
-from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, utcnow
-from django_loco.core.job.limits import limits_of
+from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
+from django_loco.core.job.limits import KeyTimes, limits_of
 from django_loco.exceptions import RAISED_INTO_JOBS, InvalidArguments, LocoConfigurationError
 from django_loco.jobs import why
 from django_loco.jobs.operations import reruns
+from django_loco.models import StoredLimit
 from django_loco.queues import Claim, queue_for
+from django_loco.queues.memory.queue import MemoryQueue
+from django_loco.queues.redis.queue import RedisQueue
 from django_loco.tasks import InvalidTask, LocoTask, enqueue_many
 from django_loco.testing import drain
 from django_loco.worker.worker import Worker
@@ -247,6 +252,49 @@ def test_a_job_without_limits_is_put_off(queue):
     after = queue.get(job.id)
     assert 3590 < (after.run_after - utcnow()).total_seconds() <= 3600
     assert (after.status, after.attempt) == (READY, 1)
+
+
+def later_by_an_hour(queue):
+    """Let the times of keys be those of a clock that was an hour ahead."""
+    hour = 3_600_000_000
+    if isinstance(queue, MemoryQueue):
+        times = queue._keys.times
+        times |= {key: KeyTimes(tat, until + hour, at + hour) for key, (tat, until, at) in times.items()}
+    elif isinstance(queue, RedisQueue):
+        for name in ("closings", "closed_at", "closed"):
+            for member in queue.server.ask("ZRANGE", queue.server.key(name), 0, -1):
+                queue.server.ask("ZINCRBY", queue.server.key(name), hour, member)
+    else:
+        keys = StoredLimit.objects.filter(kind="key")
+        keys.update(closed_until=F("closed_until") + hour, closed_at=F("closed_at") + hour)
+        for levels in queue._limited.values():
+            levels.open_all()  # their times are those of a clock that nobody puts back
+
+
+def test_a_clock_that_was_put_back_keeps_no_key_closed(queue):
+    [job, other] = [queue.get(limited(limits=["api"]).enqueue(1, number).id) for number in range(2)]
+    [held] = fetched(queue, 1)
+    queue.finish([replace(Outcome.released(held), snoozed=True, closes=("api",), closed_for=1.5)])
+    assert fetched(queue) == []
+    later_by_an_hour(queue)
+    assert fetched(queue) == []
+    [reason] = [each.text for each in why(job.id) if each.code == "limited"]
+    assert reason.endswith(("A job has closed it for 1 s more.", "A job has closed it for 2 s more."))
+    [state] = [each for each in jobs.limits(keys=1) if each.name == "api"]
+    assert state.keys[0].throttled_until <= utcnow() + timedelta(seconds=2)
+    until(lambda: {each.id for each in fetched(queue)} == {job.id, other.id})
+
+
+def test_a_closing_of_an_older_release_is_obeyed(queue):
+    """It has stored no beginning."""
+    limited(limits=["api"]).enqueue(1, 2)
+    [held] = fetched(queue)
+    queue.finish([replace(Outcome.released(held), snoozed=True, closes=("api",), closed_for=60.0)])
+    if isinstance(queue, RedisQueue):
+        queue.server.ask("DEL", queue.server.key("closed_at"))
+    StoredLimit.objects.update(closed_at=None)
+    assert fetched(queue) == []
+    assert queue.limit_use(["api"]).times["api"].closed_until > queue.limit_use().now
 
 
 def test_a_job_whose_limit_is_no_longer_declared_is_put_off(queue, settings):

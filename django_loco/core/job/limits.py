@@ -147,6 +147,9 @@ class KeyTimes(NamedTuple):
     closed_until: int = 0
     """The time before which none of its jobs begins, whatever the numbers of its limit; in the same unit."""
 
+    closed_at: int = 0
+    """When the job that closed it said so; 0 if a process of an older release has stored that."""
+
 
 class Ledger:
     """Decides how many jobs of some keys may begin now, and notes those that do.
@@ -195,23 +198,38 @@ class Ledger:
             self._running[key] += number
             limit = self._limits.get(name_of(key))
             if limit is not None and limit.rate is not None:
-                times = self._times_of(key)
+                times = self.times_of(key)
                 tat = max(times.tat, self.now) + number * interval_of(limit.rate)
                 self.changed[key] = times._replace(tat=tat)
 
     def close(self, keys: Iterable[str], seconds: float) -> None:
         """Note that no job of these keys begins for so long."""
         for key in keys:
-            times = self._times_of(key)
-            closed_until = max(times.closed_until, self.now + round(seconds * 1e6))
-            self.changed[key] = times._replace(closed_until=closed_until)
+            times = self.times_of(key)
+            closed_until = self.now + round(seconds * 1e6)
+            if closed_until > times.closed_until:
+                self.changed[key] = times._replace(closed_until=closed_until, closed_at=self.now)
 
     def give_back(self, keys: Iterable[str]) -> None:
         """Note that a job with these keys, of which ``start`` was noted, does not begin."""
         for key in keys:
-            times, limit = self._times_of(key), self._limits.get(name_of(key))
+            times, limit = self.times_of(key), self._limits.get(name_of(key))
             if limit is not None and limit.rate is not None and times.tat > self.now:
                 self.changed[key] = times._replace(tat=max(self.now, times.tat - interval_of(limit.rate)))
+
+    def times_of(self, key: str) -> KeyTimes:
+        """Return the times of a key. If the clock was put back, they are no further ahead than they were meant."""
+        if key in self.changed:
+            return self.changed[key]
+        times, limit = self._times.get(key) or KeyTimes(), self._limits.get(name_of(key))
+        if limit is not None and limit.rate is not None:
+            latest = self.now + limit.burst * interval_of(limit.rate)
+            if times.tat > latest:
+                times = self.changed[key] = times._replace(tat=latest)
+        if times.closed_at > self.now:
+            closed_until = self.now + times.closed_until - times.closed_at
+            times = self.changed[key] = times._replace(closed_until=closed_until, closed_at=self.now)
+        return times
 
     @cached_property
     def _running(self) -> Counter[str]:
@@ -222,7 +240,7 @@ class Ledger:
         return running
 
     def _room_of(self, key: str) -> int:
-        times, limit = self._times_of(key), self._limits.get(name_of(key))
+        times, limit = self.times_of(key), self._limits.get(name_of(key))
         if limit is None:
             return UNLIMITED
         if times.closed_until > self.now:
@@ -238,20 +256,9 @@ class Ledger:
         return limit is not None and limit.concurrency is not None and self._running[key] >= limit.concurrency
 
     def _opening_of(self, key: str) -> int:
-        times, limit = self._times_of(key), self._limits.get(name_of(key))
+        times, limit = self.times_of(key), self._limits.get(name_of(key))
         if limit is None:
             return self.now
         if limit.rate is None:
             return times.closed_until
         return max(times.closed_until, times.tat - (limit.burst - 1) * interval_of(limit.rate))
-
-    def _times_of(self, key: str) -> KeyTimes:
-        """Return the times of a key. One that is ahead by more than a burst is of a clock that was put back."""
-        if key in self.changed:
-            return self.changed[key]
-        times, limit = self._times.get(key) or KeyTimes(), self._limits.get(name_of(key))
-        if limit is not None and limit.rate is not None:
-            latest = self.now + limit.burst * interval_of(limit.rate)
-            if times.tat > latest:
-                times = self.changed[key] = times._replace(tat=latest)
-        return times

@@ -149,7 +149,7 @@ def _keys(found: _LimitKeys, limit: Limit, ledger: Ledger, use: LimitUse, most: 
     """Yield the states of up to ``most`` keys, those with the most jobs that wait first, then those that run most."""
     waiting, running = _by_key(found.waiting), _by_key(found.running)
     for key in nlargest(most, found.keys, key=lambda key: (waiting[key], running[key], key)):
-        times = use.times.get(key, KeyTimes())
+        times = ledger.times_of(key)
         opens_at = ledger.opens_at(key) if (is_closed := ledger.room(key) <= 0) else None
         yield KeyState(
             key=key,
@@ -188,7 +188,7 @@ def sentences(limit_key: str, queue: Queue) -> Iterator[str]:
     ledger = _ledger(known, use)
     for key in keys:
         if ledger.room(key) <= 0:
-            times, limit = use.times.get(key, KeyTimes()), known.get(name_of(key), Limit())
+            times, limit = ledger.times_of(key), known.get(name_of(key), Limit())
             waits = _("It waits for the limit %(key)s.") % {"key": repr(key)}
             yield f"{waits} {_reason(limit, times, ledger.opens_at(key), use.now)}"
 

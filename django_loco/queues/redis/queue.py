@@ -9,7 +9,8 @@ Keys
     sorted sets of the places at which jobs wait (``lua/common.lua``): due jobs in the order in which they should run,
     due jobs by each of their tags, and deferred jobs in the order in which they become due. A fetch moves jobs that
     have become due.
-``paused``, ``pauses``; ``turns``, ``turn``, ``closed``, ``limited``, ``tats``, ``closings``, ``changed_limits``
+``paused``, ``pauses``; ``turns``, ``turn``, ``closed``, ``limited``, ``tats``, ``closings``,
+``closed_at``, ``changed_limits``
     the names of the paused queues, whose jobs a fetch leaves alone; the paused tasks and tags; ``lua/limited.lua``.
 ``leases``, ``finished``, ``kept``
     sorted sets: when the leases of jobs end, when jobs have ended, and until when those with a retention are kept.

@@ -38,7 +38,7 @@ SCRIPTS = {
     "enqueue_unique": Script("jobs index ready counts extra unique", "enqueue_unique", "line_up_one", common=False),
     "exchange": Script(
         "jobs states ready tagged deferred held leases finished failed once counts extra paused logs unique pauses "
-        "turns turn closed limited tats closings changed_limits commands kept",
+        "turns turn closed limited tats closings changed_limits commands kept closed_at",
         *("unique", "ready", "best_due", "held_back", "ledger", "limited", "finish", "fetch", "show", "exchange"),
     ),
     "change": Script(
@@ -59,16 +59,17 @@ SCRIPTS = {
     "oldest": Script("ready tagged deferred turns turn", "ready", "oldest"),
     "pause": Script("jobs ready tagged deferred pauses turns turn", "ready", "best_due", "held_back", "pause"),
     "suspects": Script(
-        "ready tagged deferred paused turns turn limited tats closings changed_limits", "ready", "ledger", "suspects"
+        "ready tagged deferred paused turns turn limited tats closings changed_limits closed_at",
+        *("ready", "ledger", "suspects"),
     ),
     "limited_waiting": Script("ready tagged deferred paused turns turn", "ready", "limited_waiting"),
     "prune": Script(
         "jobs states index finished failed once counts series extra logs unique batches batch_states open_batches tats "
-        "closings kept",
+        "closings kept closed_at",
         *("unique", "members", "prune"),
     ),
     "set_limit": Script("turns turn closed changed_limits", "set_limit"),
-    "limit_use": Script("ready limited tats closings", "limit_use"),
+    "limit_use": Script("ready limited tats closings closed_at", "limit_use"),
     "register": Script("workers", "register"),
     "unregister": Script("workers commands", "unregister", common=False),
     "command": Script("workers commands", "command", common=False),

@@ -14,8 +14,9 @@ from ..sql.limits import HEADS_OF_EACH
 NEW_DUE_AT = """CASE WHEN limit_key IS NOT NULL THEN {limited_at} ELSE
     coalesce(run_after AT TIME ZONE 'UTC', least(enqueued_at AT TIME ZONE 'UTC', statement_timestamp())) END"""
 LISTED_TIMES = """
-    SELECT payload.name, payload.tat, payload.closed_until
-    FROM json_to_recordset(%(payload)s::json) AS payload (name text, tat bigint, closed_until bigint)
+    SELECT payload.name, payload.tat, payload.closed_until, payload.closed_at
+    FROM json_to_recordset(%(payload)s::json) AS payload (
+        name text, tat bigint, closed_until bigint, closed_at bigint)
 """
 #: The row that is locked while limits are decided about. Its update fails in a transaction that reads the past.
 ENTER_LIMITS = """

@@ -266,7 +266,7 @@ class StoredLimits(Limiting):
     def _times(self, statement: str, **given: str) -> dict[str, KeyTimes]:
         in_listed = f"IN ({self._dialect.listed(['limit_key'])})"
         rows = self._dialect.execute(self._dialect.sql(statement, in_listed=in_listed), **given)
-        return {name: KeyTimes(tat, closed_until) for name, tat, closed_until in rows}
+        return {name: KeyTimes(tat, closed_until, closed_at or 0) for name, tat, closed_until, closed_at in rows}
 
     def _plain_places(self, claim: Claim) -> dict[bool, deque[Place]]:
         """Return the places of the plain jobs that a fetch would take, best first, sync and async."""

@@ -82,14 +82,16 @@ WAITING = f"""
     WHERE {{backend}} = %(alias)s AND {{status}} = 'READY' AND {{limit_key}} IS NOT NULL AND {IS_DUE} {{wanted}}
     GROUP BY {{limit_key}}
 """  # noqa: S608 - of our own texts
-TIMES = "SELECT name, tat, closed_until FROM {limits} WHERE backend = %(alias)s AND kind = 'key'"
+TIMES = "SELECT name, tat, closed_until, closed_at FROM {limits} WHERE backend = %(alias)s AND kind = 'key'"
 TIMES_OF = TIMES + " AND name {in_listed}"
 TIMES_OF_ONE = TIMES + " AND name = %(name)s"
 #: ``TRUE`` keeps SQLite from reading ``ON CONFLICT`` as a part of a join.
 STORE_TIMES = """
-    INSERT INTO {limits} (backend, kind, name, tat, closed_until)
-    SELECT %(alias)s, 'key', listed.name, listed.tat, listed.closed_until FROM ({listed_times}) AS listed WHERE TRUE
-    ON CONFLICT (backend, kind, name) DO UPDATE SET tat = excluded.tat, closed_until = excluded.closed_until
+    INSERT INTO {limits} (backend, kind, name, tat, closed_until, closed_at)
+    SELECT %(alias)s, 'key', listed.name, listed.tat, listed.closed_until, listed.closed_at
+    FROM ({listed_times}) AS listed WHERE TRUE
+    ON CONFLICT (backend, kind, name) DO UPDATE
+    SET tat = excluded.tat, closed_until = excluded.closed_until, closed_at = excluded.closed_at
 """
 CHANGED = "SELECT name, changed FROM {limits} WHERE backend = %(alias)s AND kind = 'limit'"
 CHANGE = """

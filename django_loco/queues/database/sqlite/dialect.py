@@ -75,7 +75,7 @@ CLAIM = """
 LAST_ERROR = "CASE WHEN json_valid({errors}) THEN json_extract({errors}, '$[#-1].exception_class_path') END"
 LISTED_TIMES = """
     SELECT json_extract(value, '$.name') AS name, json_extract(value, '$.tat') AS tat,
-        json_extract(value, '$.closed_until') AS closed_until
+        json_extract(value, '$.closed_until') AS closed_until, json_extract(value, '$.closed_at') AS closed_at
     FROM json_each(%(payload)s)
 """
 LISTED = "SELECT {fields} FROM json_each(%(payload)s)"

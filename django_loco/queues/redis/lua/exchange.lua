@@ -15,7 +15,7 @@ local keys = {
   leases = KEYS[7], finished = KEYS[8], failed = KEYS[9], once = KEYS[10], counts = KEYS[11], extra = KEYS[12],
   paused = KEYS[13], logs = KEYS[14], unique = KEYS[15], pauses = KEYS[16], turns = KEYS[17], turn = KEYS[18],
   closed = KEYS[19], limited = KEYS[20], tats = KEYS[21], closings = KEYS[22], changed_limits = KEYS[23],
-  kept = KEYS[25], answer = KEYS[26],
+  kept = KEYS[25], closed_at = KEYS[26], answer = KEYS[27],
 }
 turns_key, turn_key = keys.turns, keys.turn
 local command = (ARGV[18] or '') ~= '' and redis.call('HGET', KEYS[24], ARGV[18]) or ''
@@ -39,7 +39,7 @@ elseif ARGV[1] ~= '' then
     marks = marks + freed
   end
   if tonumber(marks) > 0 then
-    announce(27, tonumber(marks))
+    announce(28, tonumber(marks))
   end
 end
 

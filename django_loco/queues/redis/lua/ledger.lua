@@ -60,8 +60,21 @@ local function ledger_of(keys, limits, now)
     return tat
   end
 
+  local function close_until(key, moment)
+    closings[key] = moment
+    redis.call('ZADD', keys.closings, text(moment), key)
+    redis.call('ZADD', keys.closed_at, text(now), key)
+  end
+
+  -- A closing that begins later than now is of a clock that was put back.
   local function closing_of(key)
-    closings[key] = closings[key] or tonumber(redis.call('ZSCORE', keys.closings, key) or 0)
+    if not closings[key] then
+      closings[key] = tonumber(redis.call('ZSCORE', keys.closings, key) or 0)
+      local closed_at = closings[key] > now and tonumber(redis.call('ZSCORE', keys.closed_at, key) or 0) or 0
+      if closed_at > now then
+        close_until(key, now + closings[key] - closed_at)
+      end
+    end
     return closings[key]
   end
 
@@ -106,8 +119,9 @@ local function ledger_of(keys, limits, now)
   -- Closes keys, with spaces between, for some microseconds.
   function self.close(names, duration)
     for key in names:gmatch('[^ ]+') do
-      closings[key] = math.max(closing_of(key), now + duration)
-      redis.call('ZADD', keys.closings, text(closings[key]), key)
+      if now + duration > closing_of(key) then
+        close_until(key, now + duration)
+      end
     end
   end
 

@@ -5,9 +5,9 @@
 -- where it begins: with which places, and at which cursors of `tats` and `closings` (see `ZSCAN`); nothing for those that
 -- are through. The first part begins with the kinds of limited jobs, and is the one that has the jobs that run.
 -- Returns the time; the limit keys of the jobs that run; three values for each level with jobs: its limit key, how many
--- they are, and since when the first of them is due; keys with their times in `tats`, and in `closings`; and the three
--- values with which the next part begins.
-local ready, limited, tats, closings = unpack(KEYS)
+-- they are, and since when the first of them is due; keys with their times in `tats`, in `closings`, and in `closed_at`; and
+-- the three values with which the next part begins.
+local ready, limited, tats, closings, closed_at = unpack(KEYS)
 local LEVELS, TIMES, FIRST = 150, 300, '4'
 
 local function running()
@@ -18,9 +18,9 @@ local function running()
   return found
 end
 
-local function times_of(of)
+local function times_of(of, names)
   local found = {}
-  for _, key in ipairs(lines(ARGV[1])) do
+  for _, key in ipairs(names) do
     local time = redis.call('ZSCORE', of, key)
     if time then
       add(found, key, time)
@@ -30,7 +30,11 @@ local function times_of(of)
 end
 
 if ARGV[1] ~= '*' then
-  return { text(micros()), running(), {}, times_of(tats), times_of(closings), { '', '', '' } }
+  local names = lines(ARGV[1])
+  return {
+    text(micros()), running(), {}, times_of(tats, names), times_of(closings, names), times_of(closed_at, names),
+    { '', '', '' },
+  }
 end
 
 -- Hops over the levels in `ready`. Returns what is shown of each, and with which places to go on.
@@ -71,7 +75,11 @@ if ARGV[2] ~= '' then
 end
 local some_tats, tat_cursor = some_of(tats, ARGV[3])
 local some_closings, closing_cursor = some_of(closings, ARGV[4])
+local closed_keys = {}
+for number = 1, #some_closings, 2 do
+  closed_keys[#closed_keys + 1] = some_closings[number]
+end
 return {
-  text(micros()), ARGV[2] == FIRST and running() or {}, waiting, some_tats, some_closings,
+  text(micros()), ARGV[2] == FIRST and running() or {}, waiting, some_tats, some_closings, times_of(closed_at, closed_keys),
   { start, tat_cursor, closing_cursor },
 }

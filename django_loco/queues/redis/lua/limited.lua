@@ -7,7 +7,7 @@
 -- `turns`   a sorted set, in the order in which they are served: by priority, and then by when they were last served
 -- `closed`  another one: those that open by themselves, by when they do. No fetch looks at them before.
 -- `limited` a hash: the limit keys of the jobs that run, by id. What ends a run deletes its field.
--- `tats`, `closings`  sorted sets: the times of keys. `turn` has the number of the last turn.
+-- `tats`, `closings`, `closed_at`  sorted sets: the times of keys. `turn` has the number of the last turn.
 --
 -- A level without jobs may be in `turns`, and one may be in `closed` as well: the next fetch that meets it mends that.
 
@@ -81,11 +81,13 @@ local function reader(keys, level, wants_place, shelves)
   end
 end
 
--- Moves levels that have opened back to `turns`.
+-- Moves levels that have opened back to `turns`, and those that were closed before the clock was put back.
 local function reopen(keys, now)
-  local opened = redis.call('ZRANGEBYSCORE', keys.closed, '-inf', text(now), 'LIMIT', 0, 1000)
-  send('ZREM', keys.closed, opened)
-  queue_up(opened)
+  for _, range in ipairs({ { '-inf', text(now) }, { '(' .. text(now + LONGEST_CLOSING), '+inf' } }) do
+    local opened = redis.call('ZRANGEBYSCORE', keys.closed, range[1], range[2], 'LIMIT', 0, 1000)
+    send('ZREM', keys.closed, opened)
+    queue_up(opened)
+  end
 end
 
 -- Returns the ranges of scores in `turns` in the order in which they are served; with ageing each priority has one, and the

@@ -7,7 +7,7 @@
 -- Returns how many were deleted.
 local jobs, states, index, finished, failed, once, counts, series, extra, logs, unique, batches, batch_states, open =
   unpack(KEYS, 1, 14)
-local tats, closings, kept = unpack(KEYS, 15, 17)
+local tats, closings, kept, closed_at = unpack(KEYS, 15, 18)
 local now = micros()
 local MINUTE = 60000000
 
@@ -90,7 +90,9 @@ for kind, deleted in pairs(gone) do
 end
 
 redis.call('ZREMRANGEBYSCORE', tats, '-inf', before(1000000))
-redis.call('ZREMRANGEBYSCORE', closings, '-inf', before(1000000))
+local over_keys = redis.call('ZRANGEBYSCORE', closings, '-inf', before(1000000))
+send('ZREM', closings, over_keys)
+send('ZREM', closed_at, over_keys)
 local forgotten = redis.call('ZRANGEBYSCORE', once, '-inf', before(ARGV[2]), 'LIMIT', 0, 1000)
 send('ZREM', once, forgotten)
 return #ids

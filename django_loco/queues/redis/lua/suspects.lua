@@ -15,7 +15,7 @@ local ledger = nil
 
 local function may_begin(limit_key)
   if limit_key and not ledger then
-    local keys = { limited = KEYS[7], tats = KEYS[8], closings = KEYS[9] }
+    local keys = { limited = KEYS[7], tats = KEYS[8], closings = KEYS[9], closed_at = KEYS[11] }
     ledger = ledger_of(keys, limits_of(ARGV[4], KEYS[10]), now)
   end
   return not limit_key or ledger.has_room(limit_key)

@@ -30,6 +30,7 @@ class _PartOfUse(NamedTuple):
 
     tats: Mapping[str, int]
     closings: Mapping[str, int]
+    closed_at: Mapping[str, int]
 
 
 class RedisLimits(RedisPauses, Limiting):
@@ -55,6 +56,7 @@ class RedisLimits(RedisPauses, Limiting):
         oldest: dict[str, int] = {}
         tats: dict[str, int] = {}
         closings: dict[str, int] = {}
+        closed_at: dict[str, int] = {}
         for part in self._parts_of_use("*" if keys is None else lines(keys)):
             running.update(map(decoded, part.running))
             for limit_key, number, due in part.levels:
@@ -62,15 +64,19 @@ class RedisLimits(RedisPauses, Limiting):
                 oldest[limit_key] = min(due, oldest.get(limit_key, due))
             tats |= part.tats
             closings |= part.closings
-        times = {key: KeyTimes(tats.get(key, 0), closings.get(key, 0)) for key in tats.keys() | closings.keys()}
+            closed_at |= part.closed_at
+        times = {
+            key: KeyTimes(tats.get(key, 0), closings.get(key, 0), closed_at.get(key, 0))
+            for key in tats.keys() | closings.keys()
+        }
         return LimitUse(part.now, running, waiting, times, {key: moment_of(due) for key, due in oldest.items()})
 
     def _parts_of_use(self, keys: str) -> Iterator[_PartOfUse]:
         start: Sequence[bytes | str] = FIRST_PART
         while any(start):
-            now, running, levels, tats, closings, start = self.server.run("limit_use", (keys, *start))
+            now, running, levels, *times, start = self.server.run("limit_use", (keys, *start))
             triples = zip(map(decoded, levels[::3]), map(int, levels[1::3]), map(int, levels[2::3]), strict=True)
-            yield _PartOfUse(int(now), running, triples, _by_key(tats), _by_key(closings))
+            yield _PartOfUse(int(now), running, triples, *map(_by_key, times))
 
     def limited_waiting(self, claim: Claim) -> Mapping[str, int]:
         """Return how many limited jobs are due."""

@@ -112,6 +112,17 @@ def test_a_clock_that_was_put_back_closes_a_key_for_an_interval_at_most():
     assert behind.changed["api"].tat == NOW - 3598 * SECOND, "else it would stay closed"
 
 
+def test_a_clock_that_was_put_back_closes_a_key_for_no_longer_than_was_said():
+    closed = ledger(Limit(rate="1/s"))
+    closed.close(["api"], 5)
+    behind = ledger(Limit(rate="1/s"), NOW - 3600 * SECOND, api=closed.changed["api"])
+    assert behind.opens_at("api") == NOW - 3595 * SECOND
+    later = ledger(Limit(rate="1/s"), NOW - 3595 * SECOND, api=behind.changed["api"])
+    assert later.has_room("api")
+    older = KeyTimes(closed_until=NOW + 5 * SECOND)
+    assert ledger(Limit(rate="1/s"), NOW - SECOND, api=older).opens_at("api") == NOW + 5 * SECOND
+
+
 def test_concurrency_counts_what_runs_of_a_key_in_any_job():
     each = ledger(Limit(concurrency=3), running={"api": 1, "api db": 1, "api:7": 9})
     assert each.room("api") == 1
