@@ -57,7 +57,8 @@ class StoredLimit(models.Model):
     """The alias in ``TASKS``."""
 
     kind = models.TextField()
-    """``key``; ``limit`` for one that people have changed; ``turn``: the row that is locked to decide about limits."""
+    """``key``; ``limit`` for one that people have changed; ``turn``: the row that is locked to decide about limits;
+    ``opened``: when, in ``tat``, people have opened the keys of a limit."""
 
     name = models.TextField()
     tat = models.BigIntegerField()

@@ -245,6 +245,37 @@ def test_a_job_closes_its_limits(queue, limit, closed):
     assert fetched(queue) == []
 
 
+def test_people_open_a_limit_that_a_job_has_closed(queue):
+    tasks.ran.clear()
+    job = queue.get(LocoTask(func=tasks.throttled.func, limits=["api", "slow"]).enqueue(7).id)
+    drain()
+    assert fetched(queue) == []
+    reasons = [each for each in why(job.id) if each.code == "limited"]
+    commands = [f"loco_jobs set-limit {name} --reset --backend default" for name in ("api", "slow")]
+    assert [each.command for each in reasons] == commands
+    assert reasons[0].remedy == f"To open it now, as LOCO['LIMITS'] declares it: {commands[0]}"
+    jobs.set_limit("api", concurrency=9)
+    assert fetched(queue) == [], "somebody may have slowed it down as well"
+    out = io.StringIO()
+    call_command(*commands[0].split(), stdout=out)
+    assert out.getvalue() == "The limit api is again as LOCO['LIMITS'] declares it.\n"
+    assert jobs.reset_limit("slow")
+    assert not jobs.reset_limit("slow")
+    assert [each.id for each in fetched(queue)] == [job.id]
+
+
+def test_other_processes_notice_that_a_limit_was_opened(queue, settings):
+    if isinstance(queue, MemoryQueue):
+        return  # it has its own jobs in each process
+    other = type(queue)("default", settings.TASKS["default"]["OPTIONS"])
+    limited(limits=["api"]).enqueue(1, 2)
+    [held] = fetched(queue)
+    queue.finish([replace(Outcome.released(held), snoozed=True, closes=("api",), closed_for=3600.0)])
+    assert fetched(other) == []
+    assert jobs.reset_limit("api")
+    until(lambda: [each.id for each in fetched(other)] == [held.id])
+
+
 def test_a_job_without_limits_is_put_off(queue):
     tasks.ran.clear()
     job = queue.get(tasks.throttled.enqueue(7).id)

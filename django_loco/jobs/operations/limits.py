@@ -39,14 +39,21 @@ def set_limit(
 
 
 def reset_limit(name: str, /, *, backend: str | None = None) -> bool:
-    """Let a limit be again as ``LOCO["LIMITS"]`` declares it; return whether it was changed. For errors see above."""
+    """Let a limit be again as ``LOCO["LIMITS"]`` declares it, and open its keys that jobs have closed by ``Throttled``.
+
+    Returns whether it was changed, or a key was closed. For errors see above.
+    """
     queues = [queue_of(alias) for alias in searched(backend)]
     for queue in queues:
         _require_known(queue, name)
-    were_changed = [queue for queue in queues if name in queue.changed_limits()]
-    for queue in were_changed:
-        queue.set_limit(name, None)
-    return bool(were_changed)
+    was_otherwise = False
+    for queue in queues:
+        if name in queue.changed_limits():
+            queue.set_limit(name, None)
+            was_otherwise = True
+        if queue.open_keys(name):
+            was_otherwise = True
+    return was_otherwise
 
 
 def _changed(queue: Queue, name: str, changes: dict[str, Any]) -> Limit:

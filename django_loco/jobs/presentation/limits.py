@@ -181,8 +181,11 @@ def _ledger(known: Limits, use: LimitUse) -> Ledger:
     return Ledger(known, use.now, running=use.running.items, times=use.times)
 
 
-def sentences(limit_key: str, queue: Queue) -> Iterator[str]:
-    """Yield a sentence or two for each limit for which a job with this limit key has to wait now."""
+def sentences(limit_key: str, queue: Queue) -> Iterator[tuple[str, str]]:
+    """Yield a sentence or two for each limit for which a job with this limit key has to wait now.
+
+    Each with the command that opens it, or an empty text if no job has closed it.
+    """
     keys = keys_of(limit_key)
     use, known = queue.limit_use(keys), limits_in(queue)
     ledger = _ledger(known, use)
@@ -190,7 +193,10 @@ def sentences(limit_key: str, queue: Queue) -> Iterator[str]:
         if ledger.room(key) <= 0:
             times, limit = ledger.times_of(key), known.get(name_of(key), Limit())
             waits = _("It waits for the limit %(key)s.") % {"key": repr(key)}
-            yield f"{waits} {_reason(limit, times, ledger.opens_at(key), use.now)}"
+            opens_at = ledger.opens_at(key)
+            is_closed = opens_at is not None and times.closed_until >= opens_at
+            command = f"loco_jobs set-limit {name_of(key)} --reset --backend {queue.alias}" if is_closed else ""
+            yield f"{waits} {_reason(limit, times, opens_at, use.now)}", command
 
 
 def _reason(limit: Limit, times: KeyTimes, opens_at: int | None, now: int) -> str:

@@ -129,8 +129,9 @@ def _pauses(job: Job, queue: Queue) -> Iterator[Reason]:
 
 def limits_in_the_way(job: Job, queue: Queue) -> Iterator[Reason]:
     """Yield the limits for which a job waits."""
-    for sentence in sentences(job.limit_key, queue) if job.limit_key else ():
-        yield Reason("limited", sentence)
+    for sentence, command in sentences(job.limit_key, queue) if job.limit_key else ():
+        remedy = _("To open it now, as LOCO['LIMITS'] declares it: %(command)s") % {"command": command}
+        yield Reason("limited", sentence, remedy if command else "", command)
 
 
 def _pending(job: Job, wait: Wait) -> Reason:

@@ -26,7 +26,11 @@ def add_arguments(verb: Callable[..., CommandParser]) -> None:
     parser.add_argument("--concurrency", type=_number, metavar="N", help="How many jobs run at once; none: any number.")
     parser.add_argument("--rate", metavar="RATE", help="Such as 20/s, 100/m, 5000/h or 50000/d; none: any.")
     parser.add_argument("--burst", type=_number, metavar="N", help="How many may begin at once after a pause.")
-    parser.add_argument("--reset", action="store_true", help="Use the values in LOCO['LIMITS'] again.")
+    parser.add_argument(
+        "--reset",
+        action="store_true",
+        help="Use the values in LOCO['LIMITS'] again, and open keys that jobs have closed.",
+    )
 
 
 def lines(verb: str, options: Mapping[str, Any]) -> Iterator[str]:
@@ -43,7 +47,7 @@ def _set_limit(options: Mapping[str, Any]) -> Iterator[str]:
         raise CommandError("Give --concurrency, --rate or --burst; or else --reset.")
     if options["reset"]:
         was = jobs.reset_limit(name, backend=backend)
-        answer = "is again as LOCO['LIMITS'] declares it" if was else "was not changed"
+        answer = "is again as LOCO['LIMITS'] declares it" if was else "was not changed, and no job has closed it"
         yield f"The limit {one_line(name)} {answer}."
         return
     changes = {each: None if value == "none" else value for each, value in given.items()}

@@ -84,6 +84,10 @@ class Limiting:
         """
         raise QueueRefused(f"{type(self).__name__} cannot change limits: it has no set_limit().")
 
+    def open_keys(self, name: str) -> int:  # noqa: ARG002
+        """Open the keys of a limit that jobs have closed; return how many. By default there are none."""
+        return 0
+
     def changed_limits(self) -> Limits:
         """Return the limits that ``set_limit`` has changed."""
         return NO_LIMITS

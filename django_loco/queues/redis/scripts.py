@@ -69,6 +69,7 @@ SCRIPTS = {
         *("unique", "members", "prune"),
     ),
     "set_limit": Script("turns turn closed changed_limits", "set_limit"),
+    "open_keys": Script("turns turn closed closings closed_at", "open_keys"),
     "limit_use": Script("ready limited tats closings closed_at", "limit_use"),
     "register": Script("workers", "register"),
     "unregister": Script("workers commands", "unregister", common=False),

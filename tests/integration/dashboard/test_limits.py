@@ -89,7 +89,10 @@ def test_a_limit_that_a_job_has_closed_is_throttled(client, queue, stored):
     job = held(queue, 1)[0]
     closing = Outcome(job=job, status=READY, run_after=None, closes=("api",), closed_for=300.0)
     queue.finish([closing])
-    assert "throttled" in text(client.get(LIMITS))
+    answer = text(client.get(LIMITS))
+    assert "throttled" in answer
+    assert "As declared" in answer
+    assert "throttled" not in text(client.post(CHANGE, {"reset": API}, follow=True))
 
 
 def test_a_limit_is_changed_and_reset(client, queue):

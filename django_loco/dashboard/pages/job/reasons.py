@@ -43,7 +43,7 @@ def shown_reason(reason: Reason, request: HttpRequest, job: Job, operations: Seq
         before, _time, after = reason.text.partition(time_text(reason.at))
     url, more = _elsewhere(reason.code, request, job)
     labels = {each.name: each.label for each in operations}
-    remedy = "" if url and reason.code in _PAUSES else reason.remedy
+    remedy = "" if url and reason.code in ("limited", *_PAUSES) else reason.remedy  # it is a button there
     if reason.operation in labels:
         remedy = remedy.replace(reason.command, labels[reason.operation])
     return ShownReason(before=before, at=reason.at, after=after, remedy=remedy, url=url, more=more)

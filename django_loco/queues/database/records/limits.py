@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from functools import cached_property, partial
+from types import MappingProxyType
 from typing import Any
 
 from django.db import OperationalError
@@ -68,6 +69,7 @@ class StoredLimits(Limiting):
     _dialect: Dialect
     _limited: dict[object, Levels]
     _changed_limits: Limits = NO_LIMITS
+    _opened: Mapping[str, int] = MappingProxyType({})
     _next_look_at_changes = 0.0
     _has_limited_jobs: bool
     next_opening = NEVER
@@ -102,19 +104,40 @@ class StoredLimits(Limiting):
                 self._dialect.execute(self._dialect.sql(sql.CHANGE), name=name, text=text)
         self._next_look_at_changes = 0.0
 
+    def open_keys(self, name: str) -> int:
+        """Open the keys of a limit that jobs have closed; return how many. No claim decides meanwhile."""
+        with self._reached():
+            number = self._dialect.together(lambda: self._open_alone(name))
+        self._next_look_at_changes = 0.0
+        return number
+
+    def _open_alone(self, name: str) -> int:
+        prefix, micros = f"{name}:", self._dialect.enter_limits()
+        opened = self._dialect.execute(
+            self._dialect.sql(sql.OPEN_KEYS), name=name, prefix=prefix, length=len(prefix), micros=micros
+        )
+        if opened:
+            self._dialect.execute(self._dialect.sql(sql.NOTE_OPENED), name=name, micros=micros)
+        return len(opened)
+
     def changed_limits(self) -> Limits:
         """Return the limits that people have changed."""
+        return self._changes()[0]
+
+    def _changes(self) -> tuple[Limits, Mapping[str, int]]:
+        """Return the limits that people have changed, and when they have opened keys, by the names of limits."""
         with self._reached():
-            rows = self._dialect.execute(self._dialect.sql(sql.CHANGED))
-        return limits_of({str(name): json.loads(text) for name, text in rows})
+            rows = self._dialect.execute(self._dialect.sql(sql.CHANGES))
+        changed = {str(name): json.loads(text) for kind, name, text, _ in rows if kind == "limit"}
+        return limits_of(changed), {str(name): micros for kind, name, _, micros in rows if kind == "opened"}
 
     def _with_changes(self, limits: Limits) -> Limits:
         """Return ``limits`` with those that people have changed, as far as this process knows."""
         if time.monotonic() >= self._next_look_at_changes:
-            changed = self.changed_limits()
+            changed, opened = self._changes()
             self._next_look_at_changes = time.monotonic() + CHANGES_LOOK_SECONDS
-            if changed != self._changed_limits:
-                self._changed_limits = changed
+            if (changed, opened) != (self._changed_limits, self._opened):
+                self._changed_limits, self._opened = changed, opened
                 for levels in self._limited.values():
                     levels.open_all()
         return {**limits, **self._changed_limits} if self._changed_limits else limits

@@ -93,15 +93,28 @@ STORE_TIMES = """
     ON CONFLICT (backend, kind, name) DO UPDATE
     SET tat = excluded.tat, closed_until = excluded.closed_until, closed_at = excluded.closed_at
 """
-CHANGED = "SELECT name, changed FROM {limits} WHERE backend = %(alias)s AND kind = 'limit'"
+CHANGES = "SELECT kind, name, changed, tat FROM {limits} WHERE backend = %(alias)s AND kind IN ('limit', 'opened')"
 CHANGE = """
     INSERT INTO {limits} (backend, kind, name, tat, closed_until, changed)
     VALUES (%(alias)s, 'limit', %(name)s, 0, 0, %(text)s)
     ON CONFLICT (backend, kind, name) DO UPDATE SET changed = excluded.changed
 """
 CHANGE_BACK = "DELETE FROM {limits} WHERE backend = %(alias)s AND kind = 'limit' AND name = %(name)s RETURNING name"
+OPEN_KEYS = """
+    UPDATE {limits} SET closed_until = 0, closed_at = NULL
+    WHERE backend = %(alias)s AND kind = 'key' AND closed_until > %(micros)s
+    AND (name = %(name)s OR substr(name, 1, %(length)s) = %(prefix)s) RETURNING name
+"""
+#: By this row other processes notice that keys of a limit were opened.
+NOTE_OPENED = """
+    INSERT INTO {limits} (backend, kind, name, tat, closed_until) VALUES (%(alias)s, 'opened', %(name)s, %(micros)s, 0)
+    ON CONFLICT (backend, kind, name) DO UPDATE SET tat = excluded.tat
+"""
+#: After a minute each process has looked at the keys again, whether it has noticed that or not.
 FORGET_TIMES = """
-    DELETE FROM {limits} WHERE backend = %(alias)s AND kind = 'key' AND tat < %(micros)s AND closed_until < %(micros)s
+    DELETE FROM {limits} WHERE backend = %(alias)s AND (
+        kind = 'key' AND tat < %(micros)s AND closed_until < %(micros)s
+        OR kind = 'opened' AND tat < %(micros)s - 60000000)
 """
 
 #: When the plain jobs are due that a fetch would take next, by their kind and priority: one text for each level.

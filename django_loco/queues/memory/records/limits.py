@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from ....core.job import Outcome, utcnow
-from ....core.job.limits import KeyTimes, Ledger, Limit, Limits
+from ....core.job.limits import KeyTimes, Ledger, Limit, Limits, name_of
 from ...claim import Claim, declared_limits
 from ...records.limits import Limiting, LimitUse, micros_of, note_ends, time_of_micros
 from ..job_table import JobTable
@@ -80,6 +80,16 @@ class MemoryLimits(Limiting):
                 self._keys.changed[name] = limit
             self._arrivals += 1
             self._changed.notify_all()
+
+    def open_keys(self, name: str) -> int:
+        """Open the keys of a limit that jobs have closed; return how many."""
+        with self._lock:
+            times, now = self._keys.times, micros_of(utcnow())
+            closed = [key for key, each in times.items() if name_of(key) == name and each.closed_until > now]
+            times |= {key: times[key]._replace(closed_until=0, closed_at=0) for key in closed}
+            self._arrivals += 1
+            self._changed.notify_all()
+        return len(closed)
 
     def changed_limits(self) -> Limits:
         """Return the limits that people have changed."""

@@ -43,6 +43,10 @@ class RedisLimits(RedisPauses, Limiting):
         text = "" if limit is None else "\t".join(map(str, (*numbers_of(limit), json.dumps(asdict(limit)))))
         self.server.run("set_limit", (name, text))
 
+    def open_keys(self, name: str) -> int:
+        """Open the keys of a limit that jobs have closed; return how many."""
+        return int(self.server.run("open_keys", (name,)))
+
     def changed_limits(self) -> Limits:
         """Return the limits that people have changed."""
         answer = self.server.ask("HGETALL", self.server.key("changed_limits"))

@@ -196,6 +196,24 @@ class LimitContract(LimitCase):
         self.queue.finish([replace(Outcome.released(held[0]), closes=("api",), closed_for=0.0)])
         assert [job.id for job in self.taken()] == [job.id for job in jobs]
 
+    def test_people_open_the_keys_of_a_limit(self) -> None:
+        assert self.queue.open_keys("api") == 0
+        for limit_key in ("api", "api:1", "api:2 db", "db", "api2"):
+            self.limited(limit_key, 1)
+        limits = {**LIMITS, "api2": Limit(concurrency=1)}
+        held = self.taken(limits=limits)
+        assert len(held) == 5
+        closed = [
+            replace(Outcome.released(job), closes=tuple(str(job.limit_key).split()), closed_for=3600.0) for job in held
+        ]
+        assert self.queue.finish(closed) == set()
+        assert self.taken(limits=limits) == []
+        assert self.queue.open_keys("api") == 3
+        assert self.queue.open_keys("api") == 0
+        assert sorted(map(str, key_of(self.taken(limits=limits)))) == ["api", "api:1"]
+        use = self.queue.limit_use()
+        assert {key for key, times in use.times.items() if times.closed_until > use.now} == {"db", "api2"}
+
     def test_a_limit_that_nobody_declares_is_not_closed(self) -> None:
         [job] = self.limited("unknown", 1)
         [held] = self.taken()
