@@ -18,7 +18,7 @@ from django.db.models import F
 from django_loco import jobs
 from django_loco.conf import problems
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
-from django_loco.core.job.limits import KeyTimes, limits_of
+from django_loco.core.job.limits import KeyTimes, Limit, limits_of
 from django_loco.exceptions import RAISED_INTO_JOBS, InvalidArguments, LocoConfigurationError
 from django_loco.jobs import why
 from django_loco.jobs.operations import reruns
@@ -349,6 +349,13 @@ def test_a_limit_is_changed_while_workers_run(queue):
     [state] = [state for state in jobs.limits() if state.name == "slow"]
     assert (state.waiting, state.running, state.closed, state.is_changed) == (1, 6, 1, False)
     assert state.opens_at > utcnow()
+
+
+def test_a_rate_is_taken_away_with_its_burst(queue):
+    jobs.set_limit("two", concurrency=3, rate=None)
+    assert queue.changed_limits() == {"two": Limit(concurrency=3)}
+    with pytest.raises(ValueError, match="two has a burst, but no rate"):
+        jobs.set_limit("two", burst=2)
 
 
 def test_the_status_shows_limits(queue):

@@ -26,9 +26,9 @@ def set_limit(
 ) -> None:
     """Change a limit until ``reset_limit``, whatever ``LOCO["LIMITS"]`` declares. Workers obey within a second.
 
-    What is not given stays as it is; ``None`` takes it away. Jobs that run go on. Without ``backend`` it is changed in
-    every alias of ``TASKS``. Raises ``ValueError`` for a limit that is not declared, or a wrong value, and
-    ``QueueUnavailable`` if a store does not answer.
+    What is not given stays as it is; ``None`` takes it away, and a rate with its burst. Jobs that run go on. Without
+    ``backend`` it is changed in every alias of ``TASKS``. Raises ``ValueError`` for a limit that is not declared, or a
+    wrong value, and ``QueueUnavailable`` if a store does not answer.
     """
     given = {"concurrency": concurrency, "rate": rate, "burst": burst}
     changes = {each: value for each, value in given.items() if value is not UNCHANGED}
@@ -59,9 +59,9 @@ def reset_limit(name: str, /, *, backend: str | None = None) -> bool:
 def _changed(queue: Queue, name: str, changes: dict[str, Any]) -> Limit:
     _require_known(queue, name)
     before = asdict(limits_in(queue)[name])
-    if before["rate"] is None:
-        del before["burst"]
     given = {each: value for each, value in (before | changes).items() if value is not None}
+    if "rate" not in given and "burst" not in changes:
+        del given["burst"]  # it belongs to the rate
     if problems := problems_of_limit(name, given):
         raise ValueError(" ".join(problems))
     return Limit(**given)

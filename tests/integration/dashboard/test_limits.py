@@ -130,6 +130,8 @@ def test_a_part_of_a_limit_is_taken_away(client, queue):
     value = json.dumps(["default", "db.x"])
     client.post(CHANGE, form(value, concurrency="", rate="9/s", burst="3"))
     assert "db.x changed default 0 any number 9/s" in text(client.get(LIMITS))
+    client.post(CHANGE, form(value, concurrency="2", rate="", burst="3"))
+    assert "db.x changed default 0 of 2 any" in text(client.get(LIMITS)), "the page has filled in the burst"
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,8 @@ def _change(alias: str, name: str, given: dict[str, Any], shown: str) -> str:
     if limit is not None and shown not in ("", present := values_text(limit)):
         text = _("Somebody has changed this limit in the meantime: %(limit)s. Nothing was changed.")
         raise jobs.InvalidState(text % {"limit": present})
+    if limit is not None and given["rate"] is None and given["burst"] == limit.burst:
+        del given["burst"]  # the page has filled it in
     jobs.set_limit(name, **given, backend=alias)
     return f"Changed to {changes_text(given)}."
 
