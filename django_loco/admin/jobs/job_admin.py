@@ -59,7 +59,7 @@ class JobAdmin(StorePages):
             context = {"shown": shown, "notes": notes(), "is_below": True}
         except (jobs.TaskResultDoesNotExist, *UNAVAILABLE) as error:
             return self.without_job(request, error)
-        context["operations"] = offered(request, shown.row.job, shown.row.state)
+        context["operations"] = offered(request, shown.row.job, shown.row.state, shown.reasons)
         job = shown.row.job
         if request.user.has_perm(RUN_AGAIN) and job.is_readable and not job.is_moving:
             context["run_again"] = run_again_url(self.admin_site.name, job.id)

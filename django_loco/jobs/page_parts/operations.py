@@ -13,6 +13,7 @@ from ...core.job import Job
 from ...exceptions import FilterError
 from .. import api
 from ..operations import RunNow, require, waits_for_more
+from ..presentation.reason import Reason
 from ..search import Count, Search
 from ..states import State
 from .addresses import word
@@ -117,13 +118,12 @@ OPERATIONS = {
 }
 
 
-def offered(request: HttpRequest, job: Job, state: State) -> list[PageOperation]:
-    """Return the operations that the user may use with ``job``, which is in ``state``."""
-    return [
-        each
-        for each in permitted(request)
-        if state in each.states and not (each.name == "run_now" and waits_for_more(job))
-    ]
+def offered(request: HttpRequest, job: Job, state: State, reasons: Sequence[Reason]) -> list[PageOperation]:
+    """Return the operations that the user may use with ``job``, which is in ``state`` for ``reasons``."""
+    refused = {"run_now"} if waits_for_more(job) else set()
+    if not any(each.operation == "retry" for each in reasons):
+        refused.add("retry")
+    return [each for each in permitted(request) if state in each.states and each.name not in refused]
 
 
 def permitted(request: HttpRequest) -> list[PageOperation]:

@@ -20,6 +20,7 @@ from ...queues.records.pauses import is_paused
 from ...queues.workers import WorkerInfo
 from ..operations.reruns import follows
 from ..operations.workflows.nodes import waits_for_nodes
+from ..operations.workflows.retrying import hindrance_of
 from ..signing import is_genuine
 from ..states import state_of
 from ..stores import JobReference, backend_of, get, other_holder
@@ -75,6 +76,7 @@ def _expiry(job: Job, now: datetime) -> Iterator[Reason]:
 def _reasons(job: Job, queue: Queue, now: datetime) -> Iterator[Reason]:
     if not job.is_readable:
         yield Reason("unreadable", _("It cannot be read as it is stored."), _("Delete it."))
+        return  # the commands of other reasons would be refused
     if is_parked(job):
         source, target = ends_of(job)
         yield Reason(
@@ -265,14 +267,11 @@ def _failed(job: Job) -> Reason:
         "It has failed for good after %(count)s attempts: %(error)s",
         attempts,
     )
-    holder = other_holder(job)
-    remedy = (
-        _("When the cause is corrected (and job %(holder)s, which has its unique key, has ended): %(command)s")
-        if holder
-        else _("When the cause is corrected: %(command)s")
+    after_holder = _(
+        "When the cause is corrected (and job %(holder)s, which has its unique key, has ended): %(command)s"
     )
-    remedy %= {"holder": holder.id if holder else "", "command": (command := f"loco_jobs retry {job.id}")}
-    return Reason("failed", text % {"count": attempts, "error": _last_error(job)}, remedy, command, "retry")
+    text %= {"count": attempts, "error": _last_error(job)}
+    return _ended("failed", text, job, _("When the cause is corrected: %(command)s"), after_holder)
 
 
 def _cancelled(job: Job) -> Reason:
@@ -280,14 +279,26 @@ def _cancelled(job: Job) -> Reason:
     if target and is_gone(job, target):
         there = _("See it there: %(command)s") % {"command": f"loco_jobs show {job.id} --backend {target}"}
         return Reason("cancelled", _last_error(job), there)
-    holder = other_holder(job)
-    remedy = (
-        _("To run it all the same (and job %(holder)s, which has its unique key, has ended): %(command)s")
-        if holder
-        else _("To run it all the same: %(command)s")
-    )
-    remedy %= {"holder": holder.id if holder else "", "command": (command := f"loco_jobs retry {job.id}")}
-    return Reason("cancelled", _last_error(job), remedy, command, "retry")
+    after_holder = _("To run it all the same (and job %(holder)s, which has its unique key, has ended): %(command)s")
+    return _ended("cancelled", _last_error(job), job, _("To run it all the same: %(command)s"), after_holder)
+
+
+def _ended(code: str, text: str, job: Job, remedy: str, after_holder: str) -> Reason:
+    """Return a reason with the command that retries ``job``, or with what helps where that would be refused."""
+    if not job.is_readable:
+        return Reason(code, text, _("Delete it."))
+    backend = backend_of(job.backend)
+    hindrance = hindrance_of(backend.queue, job)
+    is_lost = hindrance is not None and (hindrance.is_deleted or backend.queue.get_batch(str(job.batch)) is None)
+    if is_lost or job.is_moving or not backend.runs_stored_jobs:
+        return Reason(code, text, _("Enqueue it again."))
+    if hindrance:
+        command = f"loco_jobs workflows {job.batch} --retry"
+        return Reason(code, text, remedy % {"command": command}, command)
+    holder, command = other_holder(job), f"loco_jobs retry {job.id}"
+    if holder:
+        remedy = after_holder
+    return Reason(code, text, remedy % {"holder": holder and holder.id, "command": command}, command, "retry")
 
 
 def _done(job: Job) -> Reason:

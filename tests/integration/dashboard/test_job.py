@@ -23,6 +23,8 @@ from django_loco.jobs.page_parts.operations import OPERATIONS
 from django_loco.jobs.presentation.progress import progress_text
 from django_loco.jobs.transfer.parking import parked
 from django_loco.log.redaction import MARK
+from django_loco.tasks import Workflow
+from tests.app import tasks
 from tests.integration.admin.conftest import STATES, client_of, text
 from tests.integration.jobs.conftest import CLAIM
 
@@ -119,6 +121,18 @@ def test_a_remedy_names_the_button_where_there_is_one(client, stored, state, rem
     assert remedy in shown
     assert command not in shown
     assert command in text(client_of("view_job").get(page_of(job)))
+
+
+def test_a_node_that_would_be_cancelled_again_has_no_button_for_a_retry(client, queue):
+    flow = Workflow()
+    first = flow.add(tasks.add, 1, 2)
+    second = flow.add(tasks.add, 3, 4, after=[first])
+    flow.enqueue()
+    jobs.cancel(first.id)
+    [one, other] = [client.get(page_of(jobs.get(node.id))) for node in (first, second)]
+    assert 'value="retry"' in one.content.decode()
+    assert 'value="retry"' not in other.content.decode()
+    assert f"To run it all the same: loco_jobs workflows {flow.id} --retry" in text(other)
 
 
 def test_attempts_are_counted_of_those_that_it_has(client, stored):

@@ -359,13 +359,21 @@ def test_a_node_is_not_retried_without_those_that_it_waits_for():
     reason = rf"waits for node 'bad' \(job {by_name['bad'].id}\).*workflows {flow.id} --retry"
     with pytest.raises(InvalidState, match=reason):
         jobs.retry(by_name["middle"].id)
+    [reason] = jobs.why(by_name["middle"].id)
+    assert (reason.command, reason.operation) == (f"loco_jobs workflows {flow.id} --retry", "")
+    assert reason.remedy == f"To run it all the same: {reason.command}"
+    assert jobs.why(by_name["bad"].id)[0].operation == "retry"
     assert jobs.filter(f"workflow:{flow.id} args.0:middle").retry() == 0
     assert states(flow)["middle"] == "cancelled"
     assert jobs.retry(by_name["beside"].id) == 1
     assert states(flow) == {"bad": "failed", "middle": "cancelled", "beside": "waiting"}
     jobs.delete(by_name["bad"].id)
-    with pytest.raises(InvalidState, match="or deleted"):
+    with pytest.raises(InvalidState, match="which was deleted"):
         jobs.retry(by_name["middle"].id)
+    flow.retry()
+    assert states(flow)["middle"] == "cancelled", "a retry of the workflow does not help"
+    [reason] = jobs.why(by_name["middle"].id)
+    assert (reason.remedy, reason.command) == ("Enqueue it again.", "")
 
 
 def test_a_retry_that_is_killed_in_the_middle_is_finished_by_a_sweep(monkeypatch):

@@ -46,7 +46,7 @@ class DetailsPage(LivePage[Details]):
         may_run_again = request.user.has_perm(RUN_AGAIN) and job.is_readable and not job.is_moving
         trace = job.options.get(TRACE)
         trace = trace.get("traceparent") if isinstance(trace, dict) else trace
-        operations = offered(request, job, read.row.state)
+        operations = offered(request, job, read.row.state, read.reasons)
         return {
             "head": {
                 "details": read,

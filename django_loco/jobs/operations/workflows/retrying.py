@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from ....core.job import FAILED, Job
 from ....exceptions import InvalidState, LocoError
@@ -54,20 +55,39 @@ def retry_failed(queue: Queue, workflow: str) -> int:
     return number
 
 
-def require_order(queue: Queue, job: Job) -> None:
-    """Raise ``InvalidState`` if ``job`` is a node that would be cancelled again, as another one has failed."""
+class Hindrance(NamedTuple):
+    """A node because of which another one would be cancelled again."""
+
+    name: str
+    job_id: str
+    is_deleted: bool
+    """Whether it is no longer stored, so that a retry of the workflow does not help either."""
+
+
+def hindrance_of(queue: Queue, job: Job) -> Hindrance | None:
+    """Return the node because of which ``job`` would be cancelled again if it alone was retried, if there is one."""
     place = place_of(job)
     if place is None or place.on_failed != "cancel":
-        return
+        return None
     names = {node_id(str(job.batch), name): name for name in place.after}
     upstream = {each.id: each for each in queue.get_many([*names])}
-    for job_id, name in names.items():
-        if job_id not in upstream or upstream[job_id].status == FAILED:
-            raise InvalidState(
-                f"Job {job.id} waits for node {one_line(name)!r} (job {job_id}), which has failed or was cancelled or "
-                f"deleted. Retry that one as well, or the failed part of the workflow: loco_jobs workflows {job.batch} "
-                "--retry."
-            )
+    deleted = [Hindrance(name, job_id, True) for job_id, name in names.items() if job_id not in upstream]
+    failed = [Hindrance(names[each.id], each.id, False) for each in upstream.values() if each.status == FAILED]
+    return next(iter(deleted + failed), None)
+
+
+def require_order(queue: Queue, job: Job) -> None:
+    """Raise ``InvalidState`` if ``job`` is a node that would be cancelled again, as another one has failed."""
+    hindrance = hindrance_of(queue, job)
+    if hindrance is None:
+        return
+    waits = f"Job {job.id} waits for node {one_line(hindrance.name)!r} (job {hindrance.job_id}), which"
+    if hindrance.is_deleted:
+        raise InvalidState(f"{waits} was deleted. Use jobs.run_again(), which makes a job outside of the workflow.")
+    raise InvalidState(
+        f"{waits} has failed or was cancelled. Retry that one as well, or the failed part of the workflow: loco_jobs "
+        f"workflows {job.batch} --retry."
+    )
 
 
 class RetriedNodes:

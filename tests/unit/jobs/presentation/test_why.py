@@ -12,7 +12,7 @@ from django_loco import jobs
 from django_loco.backend import LocoBackend
 from django_loco.core.compat import TaskError
 from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Outcome, error_of, new_id, utcnow
-from django_loco.exceptions import Discard
+from django_loco.exceptions import Discard, InvalidState
 from django_loco.jobs.operations.workflows.nodes import Place, placed
 from django_loco.jobs.presentation.progress import progress_text
 from django_loco.jobs.transfer.parking import gone, parked
@@ -122,6 +122,19 @@ def test_a_job_that_expires(queue, stored):
     assert codes(stored(expires_at=utcnow() - timedelta(seconds=1))) == ["expired"]
     begun = stored(expires_at=utcnow() - timedelta(seconds=1), checkpoint="1")
     assert codes(begun) == ["next"]
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_a_retry_that_would_be_refused_is_not_named(stored, monkeypatch, is_cancelled):
+    job = stored("waiting" if is_cancelled else "failed")
+    if is_cancelled:
+        jobs.cancel(job.id)
+    assert jobs.why(job)[0].command == f"loco_jobs retry {job.id}"
+    monkeypatch.setattr(LocoBackend, "runs_stored_jobs", False)
+    with pytest.raises(InvalidState, match="inside enqueue"):
+        jobs.retry(job.id)
+    [reason] = jobs.why(job)
+    assert (reason.remedy, reason.command, reason.operation) == ("Enqueue it again.", "", "")
 
 
 def test_a_job_that_says_how_far_it_is(stored):
