@@ -290,6 +290,7 @@ class LocoBackend(stored_jobs.StoredTasks):
             stored, holders = duplicates.store(self.queue, jobs, handling, lambda few: self._add(few, mode))
         self._announce(results, stored)
         if holders:
+            duplicates.log_left_out(jobs, holders)
             duplicates.note(results, holders, handling)
 
     def _add(self, jobs: list[Job], mode: Mode) -> set[str]:

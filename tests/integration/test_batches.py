@@ -82,6 +82,25 @@ def settled(own):
     return own
 
 
+def test_a_duplicate_of_another_job_is_no_member_and_is_logged(caplog):
+    unique = tasks.add.using(unique=True)
+    foreign = unique.enqueue(1, 2)
+    with batch("import", **callbacks()) as own:
+        assert own.enqueue_many(unique, [(1, 2), (3, 4), (3, 4), (1, 2)]) == 1
+        assert own.enqueue_many(unique.using(unique=False), [(1, 2)]) == 1
+        [line] = [record.getMessage() for record in caplog.records if record.name == "django_loco.batches"]
+        assert line == (
+            f"Batch {own.id} does not wait for 2 calls of tests.app.tasks.add: other jobs have the unique keys, such "
+            f"as {foreign.id}. See using(unique=False)"
+        )
+        caplog.clear()
+        assert own.enqueue(unique, 3, 4).duplicate
+        assert own.enqueue(unique, 5, 6).duplicate is False
+        assert not caplog.records, "members may be duplicates of members"
+    own.refresh()
+    assert own.counts.total == 3
+
+
 def test_what_follows_success_is_enqueued_once():
     with batch("import", **callbacks(), metadata={"file": "a.csv"}) as own:
         result = own.enqueue(tasks.add, 1, b=2)

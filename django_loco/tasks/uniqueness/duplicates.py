@@ -19,11 +19,15 @@ from ...core.uniqueness import holds_key
 from ...exceptions import DuplicateJob, QueueUnavailable
 from ...jobs.operations import reruns
 from ...jobs.operations.edits import signed_again
+from ...log.plain_text import counted, one_line
+from ...log.safe import get_logger
 from ...queues import Queue
 from ...queues.base import Change
 from ..job_result import JobResult, fill
 from ..results import backend_class, shown_result_of
 from ..stored.jobs import announce_end
+
+logger = get_logger("django_loco.batches")
 
 #: The holders of no keys.
 NOBODY: Mapping[str, Job] = MappingProxyType({})
@@ -190,6 +194,15 @@ def note(results: Sequence[TaskResult[..., Any]], holders: Mapping[str, Job], ha
         fill(result, {each.name: getattr(theirs, each.name) for each in fields(JobResult)})
     if handling.action == "raise":
         raise _error(noted[0], results)
+
+
+def log_left_out(jobs: Sequence[Job], holders: Mapping[str, Job]) -> None:
+    """Log that a batch does not wait for the jobs in ``holders`` that do calls of ``jobs`` and are no members of it."""
+    others = [holders[job.id] for job in jobs if job.id in holders and holders[job.id].batch != job.batch]
+    if others and jobs[0].batch is not None:
+        text = "Batch %s does not wait for %s of %s: other jobs have the unique keys, such as %s. See using(unique=False)"
+        calls = counted(len(others), "call", "calls")
+        logger.warning(text, jobs[0].batch, calls, one_line(jobs[0].task_path), others[0].id)
 
 
 def mark(results: Sequence[TaskResult[..., Any] | None], jobs: Sequence[Job]) -> None:

@@ -162,6 +162,7 @@ class Batch:
     def enqueue(self, task: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> TaskResult[P, R]:
         """Enqueue a member: ``task.enqueue(*args, **kwargs)``; ``task.using(...)`` chooses options.
 
+        A duplicate of a unique job that is no member becomes none: the batch does not wait for that job.
         Raises the errors of that, ``BatchFinished``, and ``InvalidTask`` for a task of another alias.
         """
         result: TaskResult[P, R] = self._add(task, [(args, kwargs)])[0]
@@ -170,12 +171,13 @@ class Batch:
     def enqueue_many(self, task: Task[..., Any], calls: Iterable[Any]) -> int:
         """Enqueue a member per item of ``calls``, which are those of ``tasks.enqueue_many``; return how many.
 
-        They may be millions: they are stored 1,000 at a time, all or none of these. Raises the errors of ``enqueue``.
+        They may be millions: they are stored 1,000 at a time, all or none of these. Duplicates of unique jobs become no
+        members and do not count; those that are known at a later commit only do. Raises the errors of ``enqueue``.
         """
         number = 0
         rest = iter(calls)
         while chunk := [call_of(item) for item in islice(rest, CHUNK)]:
-            number += len(self._add(task, chunk))
+            number += sum(not getattr(result, "duplicate", False) for result in self._add(task, chunk))
         return number
 
     async def aenqueue(self, task: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> TaskResult[P, R]:
