@@ -15,7 +15,7 @@ from ...jobs.page_parts.available import UNAVAILABLE, notes
 from ...jobs.page_parts.details import details_of
 from ...jobs.page_parts.operate import REFUSED
 from ...jobs.page_parts.operations import OPERATIONS, ChosenJobs, offered, permitted
-from ...jobs.page_parts.run_again import TOO_LONG, RunAgainForm
+from ...jobs.page_parts.run_again import TOO_LONG, RunAgainForm, texts_of
 from ...jobs.page_parts.scope import scope_of
 from ...models import LocoJob
 from .links import run_again_url
@@ -93,8 +93,8 @@ class JobAdmin(StorePages):
             except REFUSED as error:
                 form.add_error(None, str(error))
             else:
-                self.log_change(request, LocoJob(id=job.id, task_path=job.task_path), f"Run again, as job {result.id}.")
-                text = _("Job %(job)s runs again: this is the new job.") % {"job": job.id}
+                text, note = texts_of(job, result)
+                self.log_change(request, LocoJob(id=job.id, task_path=job.task_path), note)
                 self.say(request, text, messages.SUCCESS)
                 return HttpResponseRedirect(self.links.job_url(result.id))
         context = {

@@ -15,6 +15,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ...core.compat import TaskResult
 from ...core.job import Job
 from ...core.serialization import decode_call
 from ...log.redaction import MARK
@@ -31,6 +32,15 @@ TOKEN_BYTES = 100
 TOO_LONG = gettext_lazy("The arguments are too long to be edited here. Use jobs.run_again().")
 #: The fields of the new job that follow from its arguments. The others are those of the old job, or of no run yet.
 OF_ARGUMENTS = ("arguments", "unique_key", "unique_until", "limit_key")
+
+
+def texts_of(job: Job, result: TaskResult[..., Any]) -> tuple[str, str]:
+    """Return what the page says, and what the log says, when ``run_again`` of ``job`` has returned ``result``."""
+    if getattr(result, "duplicate", False):
+        text = _("Job %(job)s does not run again: this job has its unique key.")
+        return text % {"job": job.id}, f"Not run again: job {result.id} has its unique key."
+    text = _("Job %(job)s runs again: this is the new job.")
+    return text % {"job": job.id}, f"Run again, as job {result.id}."
 
 
 class JsonField(forms.CharField):

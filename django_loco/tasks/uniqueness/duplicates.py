@@ -200,7 +200,9 @@ def log_left_out(jobs: Sequence[Job], holders: Mapping[str, Job]) -> None:
     """Log that a batch does not wait for the jobs in ``holders`` that do calls of ``jobs`` and are no members of it."""
     others = [holders[job.id] for job in jobs if job.id in holders and holders[job.id].batch != job.batch]
     if others and jobs[0].batch is not None:
-        text = "Batch %s does not wait for %s of %s: other jobs have the unique keys, such as %s. See using(unique=False)"
+        text = (
+            "Batch %s does not wait for %s of %s: other jobs have the unique keys, such as %s. See using(unique=False)"
+        )
         calls = counted(len(others), "call", "calls")
         logger.warning(text, jobs[0].batch, calls, one_line(jobs[0].task_path), others[0].id)
 

@@ -16,6 +16,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from django_loco import jobs
+from django_loco.admin.jobs.links import run_again_url
 from django_loco.core.job import FAILED, Job, Outcome, error_of, new_id, utcnow
 from django_loco.core.job.waits import SIGNAL, SLEEP, Wait, text_of_waits
 from django_loco.exceptions import QueueUnavailable
@@ -251,6 +252,17 @@ def test_a_button_leads_back_to_the_job(client, stored):
     assert f'href="{page_of(job)}"' in asked.content.decode()
     answer = client.post(OPERATE, {"operation": "delete", "job": job.id, "page": "yes", "confirmed": "yes"})
     assert answer["Location"] == LIST
+
+
+@pytest.mark.parametrize("site", ["dashboard", "admin"])
+def test_a_unique_job_that_another_one_keeps_from_running_again(client, site):
+    first = tasks.add.using(unique_key="sum").enqueue(1, 2)
+    jobs.cancel(first.id)
+    holder = tasks.add.using(unique_key="sum").enqueue(1, 2)
+    url = run_again_url("admin", first.id) if site == "admin" else f"{page_of(jobs.get(first))}again"
+    shown = text(client.post(url, {"args": "[1, 2]", "kwargs": "{}"}, follow=True))
+    assert f"Job {first.id} does not run again: this job has its unique key." in shown
+    assert LogEntry.objects.get().change_message == f"Not run again: job {holder.id} has its unique key."
 
 
 def test_it_runs_again_with_other_arguments(client, stored):

@@ -14,7 +14,7 @@ from .... import jobs
 from ....core.job import Job
 from ....jobs.page_parts.available import UNAVAILABLE
 from ....jobs.page_parts.operate import REFUSED
-from ....jobs.page_parts.run_again import TOO_LONG, RunAgainForm
+from ....jobs.page_parts.run_again import TOO_LONG, RunAgainForm, texts_of
 from ....jobs.page_parts.scope import scope_of
 from ....models import LocoJob
 from ...access import VIEW_JOB, closed
@@ -57,7 +57,7 @@ def _enqueued(request: HttpRequest, form: RunAgainForm, job: Job) -> HttpRespons
         form.add_error(None, str(error))
         return None
     forget_jobs()
-    log(request, LocoJob(id=job.id, task_path=job.task_path), f"Run again, as job {result.id}.")
-    text = f"Job {job.id} runs again: this is the new job."
+    text, note = texts_of(job, result)
+    log(request, LocoJob(id=job.id, task_path=job.task_path), note)
     messages.add_message(request, messages.SUCCESS, text, fail_silently=True)
     return HttpResponseRedirect(job_url(result.id))
