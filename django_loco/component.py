@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from django.db import close_old_connections, connections
 
+from .core.threads.forks import ForksEndHere
 from .core.threads.periodic_thread import PeriodicThread
 from .log.safe import get_logger
 
@@ -164,7 +165,8 @@ class Loop(Component):
 
     def _close(self) -> None:
         try:
-            self.close()
+            with ForksEndHere():
+                self.close()
         except BaseException:
             logger.exception("The %s could not close its resources", self.name)
         finally:

@@ -15,6 +15,7 @@ from ..component import Component
 from ..core.backoff import Backoff
 from ..core.threads import DaemonThread
 from ..core.threads.bounded_calls import BoundedCalls
+from ..core.threads.forks import ForksEndHere
 from ..exceptions import LocoConfigurationError
 from ..log.labels import bind, unbind
 from ..log.safe import get_logger
@@ -187,8 +188,9 @@ class SupervisedComponent:
     def _started(self) -> Component:
         token = bind(component=self.spec.name)
         try:
-            self.component = component = self.spec.make()
-            component.start()
+            with ForksEndHere():
+                self.component = component = self.spec.make()
+                component.start()
             return component
         finally:
             unbind(token)

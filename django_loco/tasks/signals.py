@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import wraps
 from typing import Any
 
 from django.dispatch import Signal
 
 from ..core.compat import TASKS_LOGGER, TaskResult
+from ..core.threads.forks import ForksEndHere, is_own_thread
 from ..exceptions import RAISED_INTO_JOBS
 from ..log.safe import get_logger, show_once
 from .backport import with_twin
@@ -81,7 +83,8 @@ def _log(receiver: Any, signal: Signal, sender: type, values: Mapping[str, Any])
 
 def _send(signal: Signal, sender: type, values: Mapping[str, Any]) -> None:
     try:
-        signal.send_robust(sender=sender, **values)
+        with ForksEndHere() if is_own_thread() else nullcontext():
+            signal.send_robust(sender=sender, **values)
     except (KeyboardInterrupt, *RAISED_INTO_JOBS):
         raise
     except BaseException:

@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from ..core.compat import TaskError
 from ..core.job import Job, Outcome
 from ..core.job.waits import Wait
+from ..core.threads.forks import ForksEndHere, end_fork, forks
 from ..log import tracing
 from ..queues import Queue
 from .closed_limits import ClosedLimits
@@ -103,6 +105,9 @@ class ClaimedJob:
     kept_log: KeptLog | None = None
     """The log of the run, if it is kept."""
 
+    forks: int = field(default_factory=forks)
+    """``core.threads.forks`` in the process that has claimed it."""
+
     report: tuple[Any, ...] | None = None
     """How far the job is, as it has said last: see ``execution.progress``."""
 
@@ -147,6 +152,20 @@ class ClaimedJob:
             if is_stored:
                 self.job = replace(self.job, signals=text)
         return is_stored
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether this process is a fork of the one that runs the job."""
+        return self.forks != forks()
+
+    def end_fork(self, error: BaseException | None = None) -> None:
+        """End this process if it is a fork, after a call of the job; ``forks_end`` without the cost of a block."""
+        if self.forks != forks() and self.started:
+            end_fork(error)
+
+    def forks_end(self) -> AbstractContextManager[None]:
+        """Return a block at whose end a fork ends. Inside ``enqueue()`` it goes on, with the code of the caller."""
+        return ForksEndHere() if self.started else nullcontext()
 
     def with_log(self, outcome: Outcome) -> Outcome:
         """Return ``outcome`` with what the run has logged, if that is kept. After that nothing more is."""

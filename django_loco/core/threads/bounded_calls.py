@@ -13,6 +13,7 @@ from django.db import connections
 
 from ...log.output.bounded import get_bounded_logger
 from . import DaemonThread
+from .forks import ForksEndHere
 
 logger = get_bounded_logger("django_loco.shutdown")
 
@@ -80,7 +81,8 @@ class BoundedCall(DaemonThread):
         """Make the call, log exceptions, and close the database connections of this thread."""
         try:
             self.failed = True
-            call(self._function, *self._arguments)
+            with ForksEndHere():
+                call(self._function, *self._arguments)
             self.failed = False
         except SystemExit as error:
             logger.exception("%s called sys.exit(%r), which only ends the call", self.label, error.code)

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from ...log.labels import bind
 from ..backoff import Backoff
 from . import DaemonThread
+from .forks import ForksEndHere
 from .queries import forget_queries
 
 
@@ -94,7 +95,8 @@ class PeriodicThread(ABC):
 
     def _guarded_turn(self) -> float:
         try:
-            seconds = self.turn()
+            with ForksEndHere():
+                seconds = self.turn()
         except BaseException as error:  # noqa: BLE001 - failed() logs it
             return self.failed(error)
         finally:

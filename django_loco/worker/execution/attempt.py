@@ -9,10 +9,12 @@ import asyncio
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from inspect import iscoroutine
+from threading import get_ident
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -26,6 +28,7 @@ from ...core.job import CARRY, FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ...core.job.limits import keys_of, name_of
 from ...core.retry import Policy, exponential
 from ...core.serialization import cut, decode, encode, require_result_size
+from ...core.threads.forks import ForksEndHere
 from ...core.threads.monotonic import monotonic
 from ...exceptions import (
     Discard,
@@ -105,6 +108,12 @@ async def within(seconds: float | None, awaitable: Awaitable[Any]) -> Any:
         if limit.expired():
             raise JobTimeout(too_long(seconds)) from error
         raise
+
+
+async def _elsewhere(seconds: float | None, awaitable: Awaitable[Any], caller: int) -> Any:
+    """``within`` for ``async_to_sync``. In another thread than the ``caller``, a fork has nobody to return to."""
+    with nullcontext() if get_ident() == caller else ForksEndHere():
+        return await within(seconds, awaitable)
 
 
 def too_long(timeout: float) -> str:
@@ -273,9 +282,16 @@ class Attempt:
 
     def call(self) -> Any:
         """Call the task's function in this thread, even if it is async, and return its value."""
-        value = self.begin()
-        # An async task runs on a thread if it was sync when the job was enqueued, or if it runs inside ``enqueue()``.
-        return async_to_sync(within)(self.policy.timeout, value) if iscoroutine(value) else value
+        try:
+            value = self.begin()
+            # An async task runs on a thread if it was sync when the job was enqueued, or inside ``enqueue()``.
+            if iscoroutine(value):
+                value = async_to_sync(_elsewhere)(self.policy.timeout, value, get_ident())
+        except BaseException as error:
+            self.claimed.end_fork(error)
+            raise
+        self.claimed.end_fork()
+        return value
 
     def _context(self) -> JobContext:
         timeout = self.policy.timeout

@@ -9,9 +9,9 @@ context variables of another job, of a request, or of the thread that runs it. A
 enough: its values are shared with the original, so a job could change an object in it (the scope of an error tracker, a
 dictionary of log fields) for all jobs that follow.
 
-No exception of a task, a receiver or a
-logging handler, not even ``SystemExit``, leaves this module. Once the outcome of a job is decided, it is
-returned, even if something raises after that.
+No exception of a task, a receiver or a logging handler, not even ``SystemExit``, leaves this module. Once the outcome
+of a job is decided, it is returned, even if something raises after that. A fork that a job makes inside ``enqueue()``
+is another case: it goes on with the code of the caller, so what the job raises there is raised again.
 
 When an end is announced
 ------------------------
@@ -89,7 +89,9 @@ def execute(claimed: ClaimedJob, call: Callable[[Attempt], Any] = Attempt.call) 
     announce(task_started, attempt.result)
     try:
         outcome = attempt.succeeded(call(attempt))
-    except BaseException as error:  # noqa: BLE001 - an exception of a task is its own failure, not the worker's
+    except BaseException as error:
+        if claimed.is_forked:  # inside ``enqueue()``: the caller's code goes on; elsewhere the fork has ended
+            raise
         # Inside the handler, so that receivers find the exception in sys.exc_info(): Django's logs it from there.
         return conclude(attempt, attempt.failed(error))
     return conclude(attempt, outcome)
@@ -97,6 +99,8 @@ def execute(claimed: ClaimedJob, call: Callable[[Attempt], Any] = Attempt.call) 
 
 def conclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
     """Decide on the outcome of an attempt and announce its end; ``None`` if another thread has decided."""
+    if attempt.claimed.is_forked:  # as above; the original announces the end
+        return outcome
     if has_unsaved(attempt.claimed, attempt.result):
         save_rest(attempt.claimed, attempt.result)
     if not attempt.decide(outcome):

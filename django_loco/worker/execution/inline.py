@@ -47,7 +47,10 @@ def run_inline(queue: MemoryQueue, job: Job, around: Around = nullcontext) -> Jo
     log = None
     while True:
         with around():
-            outcome, error = _run(ClaimedJob(held, update=queue.update, queue=queue))
+            claimed = ClaimedJob(held, update=queue.update, queue=queue)
+            outcome, error = _run(claimed)
+        if claimed.is_forked:
+            return outcome.applied()
         log = log if outcome.log is None else appended_log(log, outcome.log)
         if outcome.status != READY or not outcome.spent:
             break
@@ -66,6 +69,8 @@ def run_once(queue: Queue, job: Job, around: Around = nullcontext) -> tuple[Outc
     with around():
         claimed = ClaimedJob(job, update=queue.update, queue=queue)
         outcome, error = _run(claimed)
+    if claimed.is_forked:  # the original stores the outcome and announces it
+        return outcome, error
     _store(queue, outcome, error)
     if claimed.announcement is not None:
         new_context().run(claimed.announcement)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from contextvars import Context
 from functools import partial
 from inspect import iscoroutinefunction
@@ -17,6 +17,7 @@ from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from ...core.backoff import LoggedBackoff
 from ...core.job import Outcome
 from ...core.threads import DaemonThread, new_context
+from ...core.threads.forks import end_fork, forks
 from ...core.threads.stacks import stack_of_task
 from ...exceptions import JobCancelled, JobTimeout
 from ...log.labels import bind
@@ -60,6 +61,7 @@ class EventLoopPool:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: DaemonThread | None = None
         self._context = Context()
+        self._forks = forks()
 
     @property
     def capacity(self) -> int:
@@ -167,7 +169,7 @@ class EventLoopPool:
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         bind(component="worker")
-        self._context = context_for_jobs(self._alias)
+        self._context, self._forks = context_for_jobs(self._alias), forks()
         self._beat = time.monotonic()
         loop.call_soon(self._live, loop)
         while not self._closed:
@@ -179,6 +181,8 @@ class EventLoopPool:
         _end(loop)
 
     def _live(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._forks != forks():  # a job has forked and awaits: the other jobs are the original's
+            end_fork()
         self._beat = time.monotonic()
         loop.call_later(_BEAT_SECONDS, self._live, loop)
         self._sweep()
@@ -286,11 +290,17 @@ class EventLoopPool:
                 task.cancel()
 
 
-def _begun(attempt: Attempt) -> Awaitable[Any]:
-    if iscoroutinefunction(attempt.function):
-        return attempt.begin()  # type: ignore[no-any-return]
-    # A sync task on the loop: its code has changed since the job was enqueued.
-    return sync_to_async(attempt.call)()
+async def _begun(attempt: Attempt) -> Any:
+    try:
+        if iscoroutinefunction(attempt.function):
+            value = await attempt.begin()
+        else:  # a sync task on the loop: its code has changed since the job was enqueued
+            value = await sync_to_async(attempt.call)()
+    except BaseException as error:
+        attempt.claimed.end_fork(error)
+        raise
+    attempt.claimed.end_fork()
+    return value
 
 
 def _end(loop: asyncio.AbstractEventLoop) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from ...core.backoff import LoggedBackoff
 from ...core.threads import DaemonThread
+from ...core.threads.forks import ForksEndHere
 from ...log.labels import bind
 from ...log.safe import get_logger
 from ..execution.connections import drop_all, tidy
@@ -99,7 +100,8 @@ def _make(future: Future[Any], call: Callable[[], Any]) -> None:
 
 def _answer(future: Future[Any], call: Callable[[], Any]) -> None:
     try:
-        result = call()
+        with ForksEndHere():
+            result = call()
     except BaseException as error:  # noqa: BLE001 - the caller gets it from the future
         future.set_exception(error)
     else:

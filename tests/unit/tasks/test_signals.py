@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 import pytest
 from django.dispatch import Signal
 
+from django_loco.core.threads import DaemonThread
 from django_loco.exceptions import RAISED_INTO_JOBS
 from django_loco.tasks.signals import announce
 
@@ -105,3 +107,24 @@ def test_what_is_not_meant_for_receivers_comes_through(kind):
     signal.connect(lambda **kwargs: None, weak=False)
     with pytest.raises(kind):
         announce(signal, Sender, RESULT)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_fork_of_a_thread_of_ours_ends_with_the_receiver():
+    signal, codes = Signal(), []
+
+    def forking(**kwargs: Any) -> None:
+        if pid := os.fork():
+            codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+            return
+        raise SystemExit(4)
+
+    def next_one(**kwargs: Any) -> None:
+        codes.append(0)
+
+    signal.connect(forking)
+    signal.connect(next_one)
+    thread = DaemonThread(target=announce, args=(signal, Sender, RESULT))
+    thread.start()
+    thread.join(20)
+    assert codes == [4, 0]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import threading
 import time
 from collections.abc import Sequence
@@ -417,3 +419,50 @@ def language() -> str | None:
 async def alanguage() -> str | None:
     await asyncio.sleep(0)
     return translation.get_language()
+
+
+def exit_code_of(pid: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def fork(ends: str) -> int:
+    """The exit code of a fork that ends in this way."""
+    if pid := os.fork():
+        return exit_code_of(pid)
+    signal.alarm(20)
+    told.append("fork")
+    if ends == "exit":
+        raise SystemExit(3)
+    if ends == "raise":
+        raise LookupError("in the fork")
+    return -1
+
+
+@task
+def forks(ends: str) -> int:
+    return fork(ends)
+
+
+@task
+async def aforks(ends: str) -> int:
+    return fork(ends)
+
+
+@task
+async def aforks_and_awaits() -> int:
+    future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    if pid := os.fork():
+        return exit_code_of(pid)
+    signal.alarm(20)
+    return await future
+
+
+@task
+async def aforks_in_a_thread(ends: str) -> int:
+    return await sync_to_async(fork)(ends)
+
+
+@task(takes_context=True)
+def forks_in_a_step(context: Any, ends: str) -> int:
+    code: int = context.step("fork", fork, ends)
+    return code

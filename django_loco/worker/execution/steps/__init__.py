@@ -40,7 +40,8 @@ def run_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> Any:
         results = results_of(claimed)
         if name in results:
             return results[name]
-        result = call()
+        with claimed.forks_end():
+            result = call()
         if isawaitable(result):
             _close(result)
             raise InvalidStep(f"{_label(claimed, name)}: its function is async. Write await context.astep(...).")
@@ -53,9 +54,10 @@ async def arun_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> 
         results = results_of(claimed)
         if name in results:
             return results[name]
-        result = call()
-        if isawaitable(result):
-            result = await result
+        with claimed.forks_end():
+            result = call()
+            if isawaitable(result):
+                result = await result
         return await aretried(claimed, partial(_stored, claimed, name, result))
 
 

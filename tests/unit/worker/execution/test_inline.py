@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from django_loco.queues.memory import MemoryQueue
 from django_loco.worker.execution.inline import run_inline
 
 from ..support import job
-from ..tasks import leaky
+from ..tasks import leaky, told
 
 
 def run(queue: MemoryQueue, name: str, *args: Any, **fields: Any) -> Job:
@@ -85,3 +86,26 @@ def test_an_exit_of_the_job_is_no_exit_of_the_caller(queue):
 def test_the_callers_context_is_not_the_jobs(queue):
     assert run(queue, "leak").return_value == '"clean"'
     assert leaky.get() == "clean"
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@pytest.mark.parametrize("name", ["forks", "aforks"])
+@pytest.mark.parametrize(("ends", "code"), [("return", 40), ("exit", 3), ("raise", 41)])
+def test_a_fork_goes_on_as_the_code_of_the_caller(queue, name, ends, code, monkeypatch):
+    """Unless it was made in a thread of ``async_to_sync``, to which nobody returns."""
+    original, told[:], code_of_caller = os.getpid(), [], 0
+    monkeypatch.setattr("django_loco.worker.execution.executor.announce_end", lambda *_: told.append("announced"))
+    try:
+        ended = run_inline(queue, job(name, ends))
+        code_of_caller = 40 if told == ["fork"] else 50
+    except SystemExit as error:
+        code_of_caller = int(str(error.code))
+    except LookupError:
+        code_of_caller = 41
+    finally:
+        if os.getpid() != original:
+            os._exit(code_of_caller)
+    assert ended is not None
+    codes = {code} if name == "forks" else {code, {"return": 0, "exit": 3, "raise": 1}[ends]}
+    assert int(str(ended.return_value)) in codes
+    assert told == ["announced"]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import pytest
 
 from django_loco.core.job import SUCCESSFUL
 from django_loco.worker.acknowledger import OutcomeInbox
@@ -12,9 +15,13 @@ from ..support import claimed_of, outcomes
 
 
 class PoolContract:
-    """Its subclass names a task that begins and waits for its event; its module has a ``pool`` with three places."""
+    """Its subclass names a task that begins and waits for its event, and tasks that fork.
+
+    Its module has a ``pool`` with three places.
+    """
 
     waits: str
+    forks: Sequence[str]
 
     def test_as_many_jobs_run_side_by_side_as_there_are_places(self, pool: Any, finished: OutcomeInbox) -> None:
         claimed_jobs = [claimed_of(self.waits, name) for name in "abcd"]
@@ -49,3 +56,15 @@ class PoolContract:
             tasks.events[name].set()
             assert outcomes(finished, 1) == {claimed: SUCCESSFUL}
         assert pool.withdraw(10) == [claimed_jobs[3], late]
+
+    @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+    @pytest.mark.parametrize(("ends", "code"), [("return", 0), ("exit", 3), ("raise", 1)])
+    def test_a_fork_ends_with_the_job_and_reports_nothing(
+        self, pool: Any, finished: OutcomeInbox, ends: str, code: int
+    ) -> None:
+        for name in self.forks:
+            claimed = claimed_of(name, ends)
+            pool.submit([claimed])
+            assert outcomes(finished, 1) == {claimed: SUCCESSFUL}
+            assert claimed.outcome is not None
+            assert claimed.outcome.return_value == str(code), name

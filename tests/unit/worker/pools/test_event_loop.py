@@ -39,6 +39,17 @@ def submit(pool: EventLoopPool, claimed_jobs: Sequence[ClaimedJob]) -> None:
 
 class TestEventLoopPool(PoolContract):
     waits = "await_for"
+    forks = ("aforks", "aforks_in_a_thread")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_fork_that_awaits_ends_and_runs_no_other_job(pool, finished):
+    claimed = claimed_of("aforks_and_awaits")
+    submit(pool, [claimed])
+    assert outcomes(finished, 1) == {claimed: SUCCESSFUL}
+    assert claimed.outcome is not None
+    assert claimed.outcome.return_value == "0"
 
 
 def test_nothing_starts_without_a_job(pool):

@@ -54,6 +54,7 @@ def fixed_pool(finished: OutcomeInbox) -> Iterator[ThreadPool]:
 
 class TestThreadPool(PoolContract):
     waits = "wait_for"
+    forks = ("forks", "forks_in_a_step")
 
 
 def test_threads_start_when_there_is_work_for_them(fixed_pool, finished):
