@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -27,7 +28,7 @@ def announce(signal: Signal, sender: type, result: TaskResult[..., Any], *, logs
     Django's ``send_robust`` stops at a ``SystemExit`` and at an error of a logging handler. So each receiver is called
     by a signal of its own.
 
-    Raises only ``KeyboardInterrupt`` and what ends a job, which are not meant for the receiver.
+    Raises only ``KeyboardInterrupt`` in the main thread and what ends a job, which are not meant for the receiver.
     """
     for each in with_twin(signal):
         _send_to_each(each, sender, {"task_result": result}, logs=logs)
@@ -75,9 +76,9 @@ def _log(receiver: Any, signal: Signal, sender: type, values: Mapping[str, Any])
     """Call a receiver that only logs. A handler that raises is shown once, not at each job."""
     try:
         _function(receiver)(signal=signal, sender=sender, **values)
-    except (KeyboardInterrupt, *RAISED_INTO_JOBS):
-        raise
-    except BaseException as error:  # noqa: BLE001 - shown
+    except BaseException as error:
+        if _is_for_others(error):
+            raise
         show_once(TASKS_LOGGER, error)
 
 
@@ -85,10 +86,15 @@ def _send(signal: Signal, sender: type, values: Mapping[str, Any]) -> None:
     try:
         with ForksEndHere() if is_own_thread() else nullcontext():
             signal.send_robust(sender=sender, **values)
-    except (KeyboardInterrupt, *RAISED_INTO_JOBS):
-        raise
-    except BaseException:
+    except BaseException as error:
+        if _is_for_others(error):
+            raise
         logger.exception("A receiver of a signal raised")
+
+
+def _is_for_others(error: BaseException) -> bool:
+    is_ctrl_c = isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
+    return is_ctrl_c or isinstance(error, RAISED_INTO_JOBS)
 
 
 def _only_logs(receiver: Any) -> bool:

@@ -128,3 +128,24 @@ def test_a_fork_of_a_thread_of_ours_ends_with_the_receiver():
     thread.start()
     thread.join(20)
     assert codes == [4, 0]
+
+
+def test_a_keyboard_interrupt_is_meant_for_others_in_the_main_thread_only():
+    signal, called = Signal(), []
+
+    def interrupted(**kwargs: Any) -> None:
+        called.append("interrupted")
+        raise KeyboardInterrupt
+
+    def after(**kwargs: Any) -> None:
+        called.append("after")
+
+    signal.connect(interrupted)
+    signal.connect(after)
+    with pytest.raises(KeyboardInterrupt):
+        announce(signal, Sender, RESULT)
+    assert called == ["interrupted"]
+    thread = DaemonThread(target=announce, args=(signal, Sender, RESULT))
+    thread.start()
+    thread.join(20)
+    assert called == ["interrupted", "interrupted", "after"]
