@@ -199,10 +199,11 @@ def _refused(claimed: ClaimedJob, task: Task[..., Any], error: Exception, cause:
 
 def record_of(error: BaseException, secrets: Sequence[str] = ()) -> TaskError:
     """Return ``error`` as it is stored: with its traceback, without ``secrets``, and cut if it is too long."""
-    path = f"{type(error).__module__}.{type(error).__qualname__}"
-    try:
+    path = f"{BaseException.__module__}.{BaseException.__qualname__}"
+    try:  # a broken exception may raise anything, its class too
+        path = f"{type(error).__module__}.{type(error).__qualname__}"
         story = "".join(traceback.format_exception(error))
-    except Exception:  # noqa: BLE001 - a broken exception may raise anything when it is formatted
+    except BaseException:  # noqa: BLE001 - not meant for the worker
         story = f"{path}: it has no traceback because it cannot be formatted.\n"
     if secrets:  # first: half a secret would not be found
         story = scrubbed(story, secrets)

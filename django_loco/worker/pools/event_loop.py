@@ -217,7 +217,8 @@ class EventLoopPool:
         except BaseException as error:
             logger.exception("Job %s could not be run", claimed.job.id)
             outcome = end_unfinished(claimed, error)
-        lane.release()
+        finally:
+            lane.release()
         self._tasks.pop(claimed, None)
         if outcome is not None:  # of a job that was given up, this one comes too late
             self._report(claimed, outcome)
