@@ -14,7 +14,10 @@ from django.urls import set_script_prefix
 class NoThread(RuntimeError):
     """The system allows no more threads."""
 
-    REMEDY = "raise `ulimit -u`, the pids limit of the container or TasksMax of systemd, or lower LOCO['NUM_WORKERS']"
+    REMEDY = (
+        "raise `ulimit -u`, the pids limit of the container or TasksMax of systemd, or the limit of memory "
+        "(`ulimit -v`), or lower LOCO['NUM_WORKERS']"
+    )
 
 
 class DaemonThread(threading.Thread):  # noqa: TID251 - the only subclass

@@ -32,7 +32,8 @@ def test_jobs_wait_while_the_system_has_no_threads_for_it(no_thread, caplog):
     [record] = [record for record in caplog.records if record.levelname == "ERROR"]
     assert record.getMessage() == (
         "The worker of this process cannot start and run its jobs for now: can't start new thread: raise `ulimit -u`, "
-        "the pids limit of the container or TasksMax of systemd, or lower LOCO['NUM_WORKERS']"
+        "the pids limit of the container or TasksMax of systemd, or the limit of memory (`ulimit -v`), or lower "
+        "LOCO['NUM_WORKERS']"
     )
     assert record.exc_info is None
     assert not in_process.started()["default"].is_alive
