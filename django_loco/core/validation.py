@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 #: The maximum number of characters of a queue name or a tag. An index of PostgreSQL holds 2,700 bytes.
@@ -169,5 +169,11 @@ def did_you_mean(word: object, names: Sequence[str]) -> str:
 
 def nearest(word: object, names: Sequence[str]) -> str | None:
     """Return the name that ``word`` may be a misspelling of; ``None`` if no name is similar."""
-    near = difflib.get_close_matches(str(word).upper(), [name.upper() for name in names], n=1, cutoff=0.6)
+    return _nearest(str(word), tuple(names))
+
+
+# Thousands of stored schedules may name the same task that is gone, and each answer takes milliseconds.
+@lru_cache(maxsize=32)
+def _nearest(word: str, names: tuple[str, ...]) -> str | None:
+    near = difflib.get_close_matches(word.upper(), [name.upper() for name in names], n=1, cutoff=0.6)
     return next(name for name in names if name.upper() == near[0]) if near else None
