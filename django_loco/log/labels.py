@@ -241,7 +241,33 @@ class LabelFormatter(logging.Formatter):
         return copy
 
 
-class PlainFormatter(logging.Formatter):
+class CuttingFormatter(logging.Formatter):
+    """Cuts a traceback that is longer than a stored one may be: a chain of errors or their texts have no limit."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 (logging's name)
+        """Return the traceback, without secrets: a part of one would not be found later."""
+        try:
+            text = super().formatException(ei)
+        except RAISED_INTO_JOBS:
+            raise
+        except BaseException:  # noqa: BLE001 - a broken exception may raise anything when it is formatted
+            text = "There is no traceback, because the exception cannot be formatted."
+        return _cut(scrubbed(text, secrets) if (secrets := _secrets.get()) else text)
+
+
+def _cut(text: str) -> str:
+    # Settings may import this module.
+    from ..conf import loco_settings  # noqa: PLC0415
+    from ..core.serialization import cut  # noqa: PLC0415
+
+    try:
+        most = loco_settings().MAX_TRACEBACK_SIZE
+    except Exception:  # noqa: BLE001 - the line may be about wrong settings
+        return text
+    return cut(text, most, "LOCO['MAX_TRACEBACK_SIZE']")
+
+
+class PlainFormatter(CuttingFormatter):
     """The format of the development server, with the job, and with the level from ``WARNING`` on."""
 
     def __init__(self) -> None:
@@ -288,7 +314,7 @@ def duration_text(seconds: float) -> str:
     return f"{int(1000 * seconds + 0.5)} ms" if seconds >= _MILLISECOND else f"{1000 * seconds:.1f} ms"
 
 
-class JSONFormatter(logging.Formatter):
+class JSONFormatter(CuttingFormatter):
     """One JSON object per line.
 
     ``time`` (ISO 8601, UTC), ``level``, ``logger`` and ``message``; if they are known, ``component``, ``job_id``,

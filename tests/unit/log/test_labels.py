@@ -240,3 +240,74 @@ def test_a_line_in_json_carries_the_stack_if_there_is_one():
 )
 def test_times_in_words(seconds, text):
     assert log.duration_text(seconds) == text
+
+
+class WithoutText(Exception):
+    def __str__(self) -> str:
+        raise SystemExit
+
+
+class WithoutName(type):
+    def __getattribute__(cls, name: str) -> object:
+        if name == "__qualname__":
+            raise SystemExit
+        return super().__getattribute__(name)
+
+
+class NamelessError(Exception, metaclass=WithoutName):
+    pass
+
+
+@pytest.fixture(params=["text", "json"])
+def logged(request):
+    """A function that returns the line of an error in one of the formats."""
+    formatter = log.JSONFormatter("worker")
+    if request.param == "text":
+        formatter = log.LabelFormatter(log.PlainFormatter(), "worker", colour=False)
+
+    def line(error: BaseException) -> str:
+        one = record(level=logging.ERROR)
+        one.exc_info = (type(error), error, None)
+        return formatter.format(one)
+
+    return line
+
+
+def test_a_traceback_in_the_log_is_as_long_as_a_stored_one(logged, settings):
+    settings.LOCO = {"MAX_TRACEBACK_SIZE": 2_000}
+    short = logged(ValueError("why"))
+    assert "ValueError: why" in short
+    assert "left out" not in short
+    long = logged(ValueError("x" * 50_000 + "end"))
+    assert len(long) < 2_600
+    assert "left out here: LOCO['MAX_TRACEBACK_SIZE']" in long
+    assert "xend" in long
+
+
+def test_a_long_chain_of_errors_is_cut_in_the_log(logged, settings):
+    error: BaseException | None = None
+    for number in range(300):
+        next_one = ValueError(number)
+        next_one.__cause__, error = error, next_one
+    assert error is not None
+    settings.LOCO = {"MAX_TRACEBACK_SIZE": 2_000}
+    assert len(logged(error)) < 3_000
+
+
+def test_wrong_settings_cut_nothing(logged, settings):
+    settings.LOCO = {"MAX_TRACEBACK_SIZE": "long"}
+    assert len(logged(ValueError("x" * 100_000))) > 100_000
+
+
+def test_a_secret_is_hidden_before_the_traceback_is_cut(logged, settings):
+    settings.LOCO = {"MAX_TRACEBACK_SIZE": 1_000}
+    token = log._secrets.set(("s" * 900,))
+    try:
+        assert "sss" not in logged(ValueError("s" * 900 + " " + "x" * 700))
+    finally:
+        log._secrets.reset(token)
+
+
+def test_an_error_that_cannot_be_formatted_has_a_line(logged):
+    assert "hello" in logged(NamelessError())
+    assert "WithoutText" in logged(WithoutText())
