@@ -16,7 +16,7 @@ from ...assembly.run_options import RunOptions
 from ...log.console import wants_colour
 from ...process.reloading.autoreload import is_child
 from ...process.server import NoServer, Server
-from ...servers.gunicorn.application import become
+from ...servers.gunicorn.start import become
 from ...servers.runserver import DevServer, without_noise
 from ..base import RELOADS, LocoCommand, colour_wish
 from ..http import flags_of, gunicorn_arguments, refuse_contradictions, split, uvicorn_server

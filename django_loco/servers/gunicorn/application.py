@@ -9,53 +9,26 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, NoReturn
+from typing import Any
 
 from django.core.management.base import CommandError
 from gunicorn.app.wsgiapp import WSGIApplication
 from gunicorn.errors import AppImportError
 from gunicorn.glogging import Logger
 
-from ...conf import loco_settings
 from ...log.labels import JSONFormatter, LabelFormatter, PlainFormatter
 from ...log.output.streams import is_standard, nonblocking
-from ...process.embedded import FLAGS_VARIABLE, STARTED_VARIABLE
-from ...shutdown import AFTER_DEADLINE_SECONDS
+from ...process.embedded import STARTED_VARIABLE
 from ..application import application
 from . import hooks
+from .start import MODULE
 
-MODULE = "django_loco.servers.gunicorn.application"
 #: A placeholder for the application that the settings name.
 SITE = "the site"
-#: Seconds for gunicorn itself, after the shutdown of a worker process.
-SPARE_SECONDS = 2.0
-#: gunicorn's own default, in seconds.
-GRACEFUL_TIMEOUT_SECONDS = 30
-
-
-def become(arguments: Sequence[str], flags: Sequence[str], *, colour: bool) -> NoReturn:
-    """Replace this process by gunicorn.
-
-    ``arguments`` are gunicorn's; ``flags`` are those of ``loco_start`` for each of its worker processes.
-    """
-    loco = loco_settings()
-    needed_seconds = math.ceil(loco.SHUTDOWN_TIMEOUT + AFTER_DEADLINE_SECONDS + SPARE_SECONDS)
-    timeout = max(GRACEFUL_TIMEOUT_SECONDS, needed_seconds)
-    started = {"graceful_timeout": timeout, "form": loco.LOG_FORMAT, "colour": colour}
-    paths = [sys.path[0], *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {
-        STARTED_VARIABLE: json.dumps(started),
-        FLAGS_VARIABLE: " ".join(flags),
-        "PYTHONPATH": os.pathsep.join(paths),
-    }
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.execve(sys.executable, [sys.executable, "-m", MODULE, *arguments], os.environ | environment)  # noqa: S606
 
 
 def _started() -> Mapping[str, Any]:
