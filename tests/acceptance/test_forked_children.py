@@ -16,7 +16,7 @@ from tests.processes import Process, free_port
 from .project import is_running, wait_until
 
 TASKS = """
-import multiprocessing, os, signal, subprocess, time
+import multiprocessing, os, signal, subprocess, sys, time
 from django_loco.tasks import task
 from pages.steps import say
 
@@ -49,6 +49,23 @@ def kill_many(count):
         if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != -signal.SIGTERM:
             say("one was not killed")
     say("all are killed")
+
+def fork_that(ends):
+    if pid := os.fork():
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    signal.alarm(60)
+    if ends == "raises":
+        raise LookupError("in the child")
+    if ends == "exits":
+        sys.exit(3)
+
+@task
+def fork(ends):
+    say(f"sync child that {ends}: {fork_that(ends)}")
+
+@task
+async def afork(ends):
+    say(f"async child that {ends}: {fork_that(ends)}")
 """
 HOOKS = """
 from django_loco import shutdown
@@ -164,3 +181,17 @@ def test_a_signal_for_a_child_that_has_just_been_forked_is_the_childs(served):
     assert "one was not killed" not in process.output
     assert "Stopping" not in process.output
     assert process.terminate() == CLEAN
+
+
+def test_a_child_ends_with_the_code_of_its_job(served):
+    """It does not go on as a second worker, which would report the job once more and never end."""
+    for name in ("fork", "afork"):
+        for ends in ("returns", "raises", "exits"):
+            enqueue(served, name, repr(ends))
+    process = served.start("loco_worker", "--drain")
+    process.wait()
+    for name in ("sync", "async"):
+        for ends, code in (("returns", 0), ("raises", 1), ("exits", 3)):
+            assert process.output.count(f"\n{name} child that {ends}: {code}") == 1
+    assert process.output.count(" done in ") == 6
+    assert process.output.count("LookupError: in the child") == 2
