@@ -26,7 +26,7 @@ from ..claimed_job import ClaimedJob
 from ..execution.attempt import GRACE_SECONDS, Attempt, within
 from ..execution.connections import drop_all
 from ..execution.executor import aexecute, context_for_jobs, give_up
-from .sync_lanes import JobLane, SyncLane, SyncLanes
+from .sync_lanes import JobLane, SyncLane, SyncLanes, TidyExecutor
 from .threads import Report
 from .unfinished import end_unfinished, unstoppable
 
@@ -171,6 +171,7 @@ class EventLoopPool:
         bind(component="worker")
         self._context, self._forks = context_for_jobs(self._alias), forks()
         self._beat = time.monotonic()
+        loop.set_default_executor(TidyExecutor(thread_name_prefix="asyncio"))
         loop.call_soon(self._live, loop)
         while not self._closed:
             try:

@@ -13,8 +13,12 @@ from ...core.threads import DaemonThread
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
 from ..execution.connections import drop_all, tidy
+from .sync_lanes import JobLane, SyncLanes
 
 logger = get_logger("django_loco.worker")
+
+#: The time that the thread's lane has at the end to close its connections.
+_LANE_SECONDS = 1.0
 
 
 class JobSource(Protocol):
@@ -68,6 +72,8 @@ class JobThread(DaemonThread):
         self._pool = pool
         self._first = first
         self._rests = rests
+        self._lanes = SyncLanes(1, f"{name}-lane")
+        self._lane = JobLane(self._lanes)
         # A lock is the cheapest way to sleep until another thread wakes this one: it sleeps by taking the lock again.
         self._woken = threading.Lock()
         self._woken.acquire()
@@ -84,6 +90,8 @@ class JobThread(DaemonThread):
         while not self._work_until_error():
             self._pool.pause()
         drop_all()
+        self._lanes.close()
+        self._lanes.join(_LANE_SECONDS)
 
     @property
     def cpu_seconds(self) -> float:
@@ -118,6 +126,7 @@ class JobThread(DaemonThread):
 
     def _work(self) -> None:
         context = self._pool.job_context()
+        context.run(self._lane.use)
         first, self._first = self._first, None
         if first is not None:
             first()
@@ -135,6 +144,7 @@ class JobThread(DaemonThread):
         is_measured = self._rests and self._pool.serves_requests  # each look at this clock is a call of the system
         begun = time.thread_time() if is_measured else 0.0
         self._pool.run_job(claimed, context)
+        self._lane.release()
         self.current = self.seen = None
         if claimed.thread is self:
             claimed.thread = None

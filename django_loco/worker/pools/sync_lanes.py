@@ -1,13 +1,16 @@
-"""Threads for the sync parts of async jobs: the ORM, ``sync_to_async``, sync receivers of signals."""
+"""Threads for the sync parts of async code in jobs: the ORM, ``sync_to_async``, sync receivers of signals."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from queue import Empty, SimpleQueue
+from threading import current_thread
 from typing import Any, TypeVar
+
+from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 
 from ...core.backoff import LoggedBackoff
 from ...core.threads import DaemonThread
@@ -121,9 +124,10 @@ class SyncLanes:
     lane may take its place, and the calls of other jobs that wait in it go elsewhere.
     """
 
-    def __init__(self, size: int) -> None:
-        """Starts no thread until one is needed."""
+    def __init__(self, size: int, name: str = "loco-worker-lane") -> None:
+        """Starts no thread until one is needed. ``name``: how the names of its threads begin."""
         self._size = size
+        self._name = name
         self._lanes: list[SyncLane] = []
         self._retired: list[SyncLane] = []
         self._starts = LoggedBackoff(logger, "The worker", "start another thread for calls of async jobs", 0.0, 0.0)
@@ -175,7 +179,7 @@ class SyncLanes:
     def _add(self, otherwise: SyncLane | None = None) -> SyncLane:
         """Return a new lane, or ``otherwise`` if the system has no more threads."""
         try:
-            lane = SyncLane(f"loco-worker-lane-{len(self._lanes) + 1}")
+            lane = SyncLane(f"{self._name}-{len(self._lanes) + 1}")
         except RuntimeError as error:
             if otherwise is None:
                 raise
@@ -198,16 +202,31 @@ class SyncLanes:
 
 
 class JobLane(Executor):
-    """The executor that asgiref uses as the thread of one job: a lane, as soon as one is needed."""
+    """The executor that asgiref uses as the thread of one job at a time: a lane, as soon as one is needed."""
 
     def __init__(self, lanes: SyncLanes) -> None:
         """Takes no lane yet, since many jobs need none."""
         self._lanes = lanes
         self._lane: SyncLane | None = None
 
+    def use(self) -> None:
+        """Let async code that runs in the present context make its thread-sensitive calls here.
+
+        By default those below ``asyncio.run()`` go to one thread of the whole process, whose connections nobody tidies.
+        Those below ``async_to_sync`` stay in the thread that waits for them.
+        """
+        scope = ThreadSensitiveContext()
+        SyncToAsync.context_to_thread_executor[scope] = self
+        SyncToAsync.thread_sensitive_context.set(scope)
+
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Call ``fn`` in the job's lane."""
+        """Call ``fn`` in the job's lane. Raises ``RuntimeError`` in a call of the lane, which would wait for itself."""
         lane = self._lane
+        if lane is current_thread():
+            raise RuntimeError(
+                "sync_to_async() waits for the thread that has called asyncio.run(), which would never end. "
+                "Use async_to_sync() in place of asyncio.run()."
+            )
         if lane is None or lane.is_retired:
             self.release()
             lane = self._lane = self._lanes.take()
@@ -229,3 +248,19 @@ class JobLane(Executor):
         """Give the lane back, if one was taken. Return it if a call of the job still runs in it."""
         lane, self._lane = self._lane, None
         return lane if lane is not None and self._lanes.give_back(lane, self) else None
+
+
+class TidyExecutor(ThreadPoolExecutor):
+    """The default executor of an event loop with jobs: for ``asyncio.to_thread`` and ``thread_sensitive=False``."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Call ``fn`` in one of the threads."""
+        return super().submit(_call_tidily, fn, *args, **kwargs)
+
+
+def _call_tidily(call: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+    tidy()
+    try:
+        return call(*args, **kwargs)
+    finally:
+        tidy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from typing import Any
@@ -38,6 +39,33 @@ def create(name: str) -> None:
 async def acount() -> int:
     await sync_to_async(note)()
     return await ContentType.objects.acount()
+
+
+def count_or_break(breaks: bool) -> int:
+    note()
+    if breaks:
+        break_the_connection.func()
+    return ContentType.objects.count()
+
+
+@task
+def count_on_a_loop(breaks: bool = False) -> int:
+    return asyncio.run(sync_to_async(count_or_break)(breaks))
+
+
+@task
+async def acount_in_a_thread(breaks: bool = False) -> int:
+    return await asyncio.to_thread(count_or_break, breaks)
+
+
+@task
+async def acount_beside_other_calls(breaks: bool = False) -> int:
+    return await sync_to_async(count_or_break, thread_sensitive=False)(breaks)
+
+
+@task
+async def acount_on_a_loop_in_a_lane() -> int:
+    return await sync_to_async(count_on_a_loop.func)()
 
 
 @task

@@ -29,7 +29,11 @@ def persistent():
     settings["CONN_MAX_AGE"] = before
 
 
-@pytest.mark.parametrize("name", ["count", "acount"])
+#: Jobs that use the database in other threads than their own.
+ELSEWHERE = ["count_on_a_loop", "acount_in_a_thread", "acount_beside_other_calls"]
+
+
+@pytest.mark.parametrize("name", ["count", "acount", *ELSEWHERE])
 def test_every_connection_is_closed_in_the_end(run, opened, name):
     jobs = run(*[(name,)] * 12)
     assert {job.status for job in jobs} == {SUCCESSFUL}
@@ -48,6 +52,19 @@ def test_one_that_may_be_kept_serves_the_next_job(run, opened, name):
     run(*[(name,)] * 8, threads=1)
     assert len({id(raw) for _, raw in tasks.used}) == 1
     assert opened.still_open() == []  # at the end of the thread it is closed
+
+
+@pytest.mark.usefixtures("persistent")
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_connection_that_breaks_in_another_thread_harms_no_later_job(run, name):
+    jobs = run((name, True), (name,), (name,), threads=1, coroutines=1)
+    assert [job.status for job in jobs] == [FAILED, SUCCESSFUL, SUCCESSFUL]
+
+
+def test_a_loop_in_a_call_that_would_wait_for_itself_fails_and_says_the_remedy(run):
+    [job] = run(("acount_on_a_loop_in_a_lane",))
+    assert job.status == FAILED
+    assert "Use async_to_sync() in place of asyncio.run()" in job.errors[0].traceback
 
 
 @pytest.mark.usefixtures("persistent")
