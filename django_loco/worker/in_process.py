@@ -19,7 +19,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -108,6 +110,7 @@ def worker_for(
             )
     loco = loco_settings()
     with _lock:
+        _end_before_pools()
         queue = queue_for(alias)
         load_jobs(alias, queue)
         worker = Worker(
@@ -328,8 +331,24 @@ def _keep_at_exit() -> None:
 
 # Jobs end before the interpreter forbids executors new work, which async jobs with sync_to_async need. That is earlier
 # than atexit, and there is no public function for it.
+_register_early = getattr(threading, "_register_atexit", atexit.register)
+
 atexit.register(_keep_at_exit)
-getattr(threading, "_register_atexit", atexit.register)(_end_at_exit)
+_register_early(_end_at_exit)
+
+
+@cache
+def _end_before_pools() -> None:
+    """Let jobs end before both kinds of pools of ``concurrent.futures``: what was registered last is called first.
+
+    A pool is closed from when its module is imported, which is often later than the import of this module. The
+    registration above remains for a process that ends without having had a worker.
+    """
+    for kind in ("thread", "process"):  # here, because processes that run no jobs need neither
+        with suppress(ImportError):  # some platforms have no processes
+            import_module(f"concurrent.futures.{kind}")
+    with suppress(RuntimeError):  # the interpreter is ending
+        _register_early(_end_at_exit)
 
 
 def _after_fork() -> None:

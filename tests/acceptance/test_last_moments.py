@@ -45,6 +45,23 @@ work.enqueue("early")
     assert sorted(ran + kept) == names
 
 
+@pytest.mark.parametrize("earlier", ["", "import concurrent.futures.process"], ids=["by the job", "earlier"])
+def test_a_job_may_use_a_pool_of_processes_while_a_command_ends(project, earlier):
+    project.settings["WORKER_MODE"] = "BackgroundAsync"
+    project.write(
+        "pages/pools.py",
+        "import math, multiprocessing, threading, time\n"
+        "from django_loco.tasks import task\nfrom pages.steps import say\n"
+        "@task\ndef root():\n"
+        "    while not threading._SHUTTING_DOWN: time.sleep(0.01)\n"
+        "    from concurrent.futures import ProcessPoolExecutor\n"
+        "    with ProcessPoolExecutor(1, multiprocessing.get_context('spawn')) as pool:\n"
+        "        say(f'the root is {pool.submit(math.sqrt, 9).result()}')\n",
+    )
+    code = f"from pages.pools import root\n{earlier}\nroot.enqueue()"
+    assert "the root is 3.0" in project.manage("shell", "--verbosity", "0", "--command", code)
+
+
 def test_an_async_job_that_was_cancelled_and_handed_back_makes_the_end_a_forced_one(project):
     project.settings["LOCO"] = {"SHUTDOWN_TIMEOUT": 2}
     project.write(
