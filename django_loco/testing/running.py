@@ -21,7 +21,7 @@ from ..queues.memory.queue import MemoryQueue
 from ..tasks.new_job import new_job
 from ..worker.claimed_job import Suspended
 from ..worker.execution.connections import usable_transactions
-from ..worker.execution.inline import LEASE_SECONDS, run_once
+from ..worker.pools.inline import LEASE_SECONDS, run_once
 from .assertions.expectation import require_task
 from .environment import require_manual, require_queue, require_thread
 from .waiting import WORKER_ID, Selection, claimed, hand_back

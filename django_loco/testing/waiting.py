@@ -14,7 +14,7 @@ from ..log.safe import get_logger
 from ..queues import Claim, Queue
 from ..queues.claim import declared_limits
 from ..queues.records.pauses import is_paused
-from ..worker.execution.inline import LEASE_SECONDS
+from ..worker.pools.inline import LEASE_SECONDS
 from .assertions.enqueued import waiting_jobs
 from .environment import loco_queues
 

@@ -175,7 +175,7 @@ def started() -> dict[str, Worker]:
 def run_in_foreground(alias: str, job: Job) -> Job | None:
     """Run a new job of ``alias`` to its end in the calling thread; ``None`` if its once-key has been seen."""
     from .execution.connections import usable_transactions  # noqa: PLC0415
-    from .execution.inline import run_inline  # noqa: PLC0415 - see above
+    from .pools.inline import run_inline  # noqa: PLC0415 - see above
 
     # In ForegroundBlocking ``queues.build`` always makes a MemoryQueue.
     queue = cast("MemoryQueue", queue_for(alias))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth.models import Group
 from django.db import transaction
 
@@ -26,6 +29,13 @@ def create_twice_at_first(context):
 @task
 def create_later(name):
     transaction.on_commit(lambda: Group.objects.create(name=name))
+
+
+@task
+def enqueue_on_a_loop(depth):
+    if depth:
+        return asyncio.run(enqueue_on_a_loop.aenqueue(depth - 1)).return_value
+    return asyncio.run(sync_to_async(len)("abc"))
 
 
 @pytest.fixture(autouse=True, params=["inline", "ForegroundBlocking"])
@@ -55,3 +65,7 @@ def test_a_block_of_the_test_around_it(django_capture_on_commit_callbacks):
             create_later.enqueue("editors")
         assert Group.objects.count() == 0
     assert [group.name for group in Group.objects.all()] == ["editors"]
+
+
+def test_a_sync_job_that_async_code_enqueues_may_have_an_event_loop():
+    assert asyncio.run(enqueue_on_a_loop.aenqueue(2)).return_value == 3

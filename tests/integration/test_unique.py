@@ -22,7 +22,7 @@ from django_loco.queues.memory import MemoryQueue
 from django_loco.tasks import InvalidTask, LocoTask, enqueue_many, task
 from django_loco.tasks.uniqueness import duplicates
 from django_loco.testing import drain, travel
-from django_loco.worker.execution.inline import run_once
+from django_loco.worker.pools.inline import run_once
 from tests.app import tasks
 from tests.app.tasks import sync_stock
 

@@ -18,7 +18,7 @@ from django_loco.jobs.operations.workflows.releasing import sweep
 from django_loco.queues import Claim, queue_for
 from django_loco.tasks import Batch, InvalidTask, Node, Workflow, batch, chain, group, task
 from django_loco.testing import drain
-from django_loco.worker.execution.inline import run_once
+from django_loco.worker.pools.inline import run_once
 from tests.app import tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)

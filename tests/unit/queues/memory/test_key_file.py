@@ -15,7 +15,7 @@ from django_loco.exceptions import RAISED_INTO_JOBS, QueueFull, QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue, key_file
 from django_loco.queues.memory.key_file import OnceKeys
-from django_loco.worker.execution.inline import run_inline
+from django_loco.worker.pools.inline import run_inline
 
 KEYS = [f"tick-{number}" for number in range(50)]
 RESERVE = """

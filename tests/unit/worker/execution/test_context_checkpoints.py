@@ -11,7 +11,7 @@ from django_loco.core.serialization import encode
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue
-from django_loco.worker.execution.inline import run_inline
+from django_loco.worker.pools.inline import run_inline
 
 from .. import long_tasks
 from ..support import wait_until

@@ -18,9 +18,9 @@ from django_loco.exceptions import JobTimeout
 from django_loco.log import safe
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution.executor import execute
-from django_loco.worker.execution.inline import run_inline
 from django_loco.worker.execution.kept_log import MAX_BYTES, MAX_RECORD_BYTES, JobLogger, KeepingFactory, KeptLog
 from django_loco.worker.execution.substitute import LOG_LEFT_OUT, substitute_for
+from django_loco.worker.pools.inline import run_inline
 
 from ..support import claimed_of, held, job, wait_until
 from ..tasks import events

@@ -16,9 +16,10 @@ from ...queues import Queue
 from ...queues.memory.queue import MemoryQueue
 from ...queues.rows import appended_log
 from ..claimed_job import ClaimedJob
-from .attempt import Attempt
-from .executor import execute
-from .interrupter import ThreadInterrupter
+from ..execution.attempt import Attempt
+from ..execution.executor import execute
+from ..execution.interrupter import ThreadInterrupter
+from .sync_lanes import JobLane, SyncLanes
 
 logger = get_logger("django_loco.worker")
 
@@ -97,7 +98,12 @@ def _run(claimed: ClaimedJob) -> tuple[Outcome, BaseException | None]:
             errors.append(error)
             raise
 
-    outcome = new_context().run(execute, claimed, call)
+    # In async code the calling thread is that to which asgiref sends all calls of the process. Those of the job go to a
+    # thread of its own instead of waiting for each other.
+    context, lanes = new_context(), SyncLanes(1)
+    context.run(JobLane(lanes).use)
+    outcome = context.run(execute, claimed, call)
     interrupter.end()
+    lanes.close()
     assert outcome is not None  # noqa: S101 - no other thread decides on this job
     return claimed.with_log(outcome), errors[0] if errors else None

@@ -10,7 +10,7 @@ import pytest
 
 from django_loco.core.job import FAILED, READY, SUCCESSFUL, Job, utcnow
 from django_loco.queues.memory import MemoryQueue
-from django_loco.worker.execution.inline import run_inline
+from django_loco.worker.pools.inline import run_inline
 
 from ..support import job
 from ..tasks import leaky, told
