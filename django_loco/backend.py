@@ -32,7 +32,7 @@ from .queues import Queue, queue_for
 from .queues.timeouts import no_store_timeout
 from .tasks.backport import not_found
 from .tasks.decorator import LocoTask, P, R
-from .tasks.hints import async_hint, warn_of_async_caller
+from .tasks.hints import async_hint, refuse_event_loop, warn_of_async_caller
 from .tasks.loading import may_be_imported
 from .tasks.new_job import JobTemplate, KnownTask, due_at, new_job, validate_task
 from .tasks.results import load_task, result_of, result_of_new, shown_result_of
@@ -276,6 +276,8 @@ class LocoBackend(stored_jobs.StoredTasks):
 
     def after_commit(self, action: Callable[[], object], *, is_visible: bool = False) -> None:
         """Call ``action`` after the commit, or at once without ``ENQUEUE_ON_COMMIT``."""
+        if not self.runs_stored_jobs:
+            refuse_event_loop()
         if (loco_settings().ENQUEUE_ON_COMMIT or is_visible) and open_transactions():
             after_commit(tracing.with_trace(action), except_for=None if is_visible else self.queue.database)
         else:

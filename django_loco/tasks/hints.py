@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from django.core.exceptions import SynchronousOnlyOperation
+from django.utils.asyncio import async_unsafe
 
 from ..core.threads import is_on_event_loop
 from ..core.validation import did_you_mean, nearest
@@ -77,6 +78,11 @@ def async_hint(method: str) -> SynchronousOnlyOperation:
     return SynchronousOnlyOperation(
         f"{method}() uses the database, which would block the event loop. Write await task.a{method}(...)."
     )
+
+
+@async_unsafe("enqueue() runs the job, which would block the event loop. Write await task.aenqueue(...).")
+def refuse_event_loop() -> None:
+    """Raise ``SynchronousOnlyOperation`` in async code, as a query does, and unless that is allowed to queries."""
 
 
 def warn_of_async_caller() -> None:

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import Group
+from django.core.exceptions import SynchronousOnlyOperation
 from django.db import transaction
 
 from django_loco.tasks import task
@@ -36,6 +37,11 @@ def enqueue_on_a_loop(depth):
     if depth:
         return asyncio.run(enqueue_on_a_loop.aenqueue(depth - 1)).return_value
     return asyncio.run(sync_to_async(len)("abc"))
+
+
+@task
+def double(number):
+    return 2 * number
 
 
 @pytest.fixture(autouse=True, params=["inline", "ForegroundBlocking"])
@@ -69,3 +75,13 @@ def test_a_block_of_the_test_around_it(django_capture_on_commit_callbacks):
 
 def test_a_sync_job_that_async_code_enqueues_may_have_an_event_loop():
     assert asyncio.run(enqueue_on_a_loop.aenqueue(2)).return_value == 3
+
+
+def test_a_sync_call_in_async_code_is_refused_as_with_a_queue_in_a_database(monkeypatch):
+    async def story():
+        return double.enqueue(2)
+
+    with pytest.raises(SynchronousOnlyOperation, match=r"Write await task\.aenqueue"):
+        asyncio.run(story())
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    assert asyncio.run(story()).return_value == 4
