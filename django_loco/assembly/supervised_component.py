@@ -11,6 +11,8 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
+from django.db import connections
+
 from ..component import Component
 from ..core.backoff import Backoff
 from ..core.threads import DaemonThread
@@ -193,6 +195,7 @@ class SupervisedComponent:
                 component.start()
             return component
         finally:
+            connections.close_all()  # one that breaks meanwhile would fail each later start
             unbind(token)
 
     def _watch(self, component: Component) -> bool:

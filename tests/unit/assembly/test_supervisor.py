@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from django.db import connections
 
 from django_loco.assembly import supervised_component as watch
 from django_loco.assembly import supervisor as supervisor_module
@@ -142,6 +143,16 @@ def test_what_cannot_start_is_tried_again_and_told_in_full_once(supervise, caplo
     failures = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert [bool(record.exc_info) for record in failures] == [True, False]
     assert "OSError('no network')" in failures[0].getMessage()
+
+
+def test_no_connection_of_one_start_is_left_to_the_next_one(supervise):
+    closed = threading.Event()
+
+    def look() -> None:
+        connections["default"].close = closed.set  # type: ignore[method-assign]
+
+    supervise(ComponentSpec("worker", Factory(look)))
+    assert closed.wait(SECONDS)
 
 
 def test_what_is_set_wrongly_is_told_in_a_sentence(supervise, caplog):
