@@ -19,9 +19,9 @@ from ..queues.memory.spool import folder_for
 from ..tasks.tasks_setting import KEYS
 from ..worker.in_process import loco_aliases
 
-#: Connections that a worker process holds beside one per job thread: fetcher, heartbeat, housekeeping, listener,
-#: isolation, and the scheduler that may run beside it. Async jobs that use the database take as many lanes on top; most
-#: projects have none.
+#: Connections that a worker process holds beside one per job thread, and outside of Django's pool: fetcher, heartbeat,
+#: housekeeping, listener, isolation, and the scheduler that may run beside it. Async jobs that use the database take as
+#: many lanes on top; most projects have none.
 EXTRA_CONNECTIONS = 6
 
 
@@ -130,15 +130,14 @@ def _check_pool(alias: str, database: str, configured: dict[str, Any]) -> Iterat
     # psycopg_pool: without max_size the pool stays at min_size, which is 4 by default.
     size = pool if isinstance(pool, dict) else {}
     limit = size.get("max_size") or size.get("min_size", 4)
-    needed = loco_settings().NUM_WORKERS + EXTRA_CONNECTIONS
+    needed = loco_settings().NUM_WORKERS
     if limit < needed:
-        fewer = limit - EXTRA_CONNECTIONS
-        instead = f", or LOCO['NUM_WORKERS'] to {fewer}" if fewer > 0 else ""
+        instead = f", or LOCO['NUM_WORKERS'] to {limit}" if limit > 0 else ""
         yield checks.Warning(
-            f"DATABASES[{database!r}]['OPTIONS']['pool'] holds {limit} connections; a worker of TASKS[{alias!r}] "
-            f"wants up to {needed} (NUM_WORKERS + {EXTRA_CONNECTIONS}), and more if async jobs use the database. With "
-            "fewer its threads wait for each other; if the jobs hold all of them for longer than LEASE, other workers "
-            "run these jobs again.",
+            f"DATABASES[{database!r}]['OPTIONS']['pool'] holds {limit} connections; the jobs of a worker of "
+            f"TASKS[{alias!r}] want up to {needed} (NUM_WORKERS), and more if async jobs use the database. With fewer "
+            "they wait for each other, and a job that waits for longer than the pool's timeout, 30 seconds by default, "
+            "fails.",
             hint=f"Set OPTIONS['pool'] to {{'max_size': {needed}}} or more{instead}.",
             id="loco.W002",
         )

@@ -3,6 +3,9 @@
 The threads of workers and schedulers have one. If a server hangs, or a network drops packets, they must try again on a
 new connection, and health must report it. All other threads wait as long as the project has configured for its
 connections. So does the project's own code that runs in a thread of a worker or scheduler.
+
+These threads also stay outside of Django's pool of connections. Jobs may hold all of a pool for a long time, and a
+heartbeat that waits for one of them would lose its leases.
 """
 
 from __future__ import annotations
@@ -36,19 +39,23 @@ def has_store_timeout() -> bool:
 
 
 def set_store_timeout(seconds: float | None = None) -> None:
-    """Set the store timeout of the calling thread, by default to ``STORE_TIMEOUT_SECONDS``."""
+    """Make the calling thread one of a worker or a scheduler.
+
+    Its store timeout is ``STORE_TIMEOUT_SECONDS`` by default, and its connections are outside of Django's pool.
+    """
     _thread.seconds = STORE_TIMEOUT_SECONDS if seconds is None else seconds
+    _thread.is_outside_pool = has_store_timeout()
 
 
 @contextmanager
 def store_timeout(seconds: float | None = None) -> Iterator[None]:
-    """``set_store_timeout`` within a ``with`` block."""
+    """Give the calling thread another store timeout within a ``with`` block."""
     before = current_store_timeout()
-    set_store_timeout(seconds)
+    _thread.seconds = STORE_TIMEOUT_SECONDS if seconds is None else seconds
     try:
         yield
     finally:
-        set_store_timeout(before)
+        _thread.seconds = before
 
 
 def no_store_timeout() -> AbstractContextManager[None]:
@@ -60,6 +67,8 @@ def apply_store_timeout(connection: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
     """Let the calling thread's ``connection`` obey the store timeout, if the driver supports that; return it."""
     driver = getattr(getattr(connection, "Database", None), "__name__", "")
     if has_store_timeout() and driver in _DRIVERS:
+        if getattr(_thread, "is_outside_pool", False):
+            _leave_pool(connection)
         import_string(_DRIVERS[driver])(connection)
     return connection
 
@@ -67,9 +76,20 @@ def apply_store_timeout(connection: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
 def return_to_pool(connection: BaseDatabaseWrapper) -> None:
     """Give back a connection of Django's pool, unless it is in a transaction or used by code of the project.
 
-    The threads of workers and schedulers call a store now and then, and would keep a connection each. A small pool
-    would have none left for the others.
+    A thread that looks at a store now and then, such as that of the dashboard's streams, would keep it all the time.
     """
-    pooled = connection.settings_dict.get("OPTIONS", {}).get("pool")
-    if pooled and has_store_timeout() and not connection.in_atomic_block:
+    if _is_pooled(connection) and has_store_timeout():
         connection.close()
+
+
+def _leave_pool(connection: BaseDatabaseWrapper) -> None:
+    """Let a thread's ``connection`` connect by itself from now on; other threads have objects of their own."""
+    if _is_pooled(connection):
+        connection.close()
+        known = connection.settings_dict
+        connection.settings_dict = {**known, "OPTIONS": {**known["OPTIONS"], "pool": None}}
+
+
+def _is_pooled(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether it is of a pool and can leave that now: it is not in a transaction."""
+    return bool(connection.settings_dict.get("OPTIONS", {}).get("pool")) and not connection.in_atomic_block

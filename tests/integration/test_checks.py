@@ -202,16 +202,16 @@ def test_options_for_a_task_that_does_not_exist():
 
 
 def test_a_pool_that_is_smaller_than_a_worker():
-    pooled = {**connection.settings_dict, "OPTIONS": {"pool": {"max_size": 15}}}
+    pooled = {**connection.settings_dict, "OPTIONS": {"pool": {"max_size": 9}}}
     real = connections["default"]
     with mock.patch.object(real, "vendor", "postgresql"), mock.patch.object(real, "settings_dict", pooled):
         with override_settings(LOCO={"NUM_WORKERS": 10}):
             (warning,) = check_queues(asks_stores=False)
         with override_settings(LOCO={"NUM_WORKERS": 9}):
             assert check_queues(asks_stores=False) == []
-    hint = "Set OPTIONS['pool'] to {'max_size': 16} or more, or LOCO['NUM_WORKERS'] to 9."
+    hint = "Set OPTIONS['pool'] to {'max_size': 10} or more, or LOCO['NUM_WORKERS'] to 9."
     assert (warning.id, warning.hint) == ("loco.W002", hint)
-    assert "up to 16 (NUM_WORKERS + 6), and more if async jobs use the database" in warning.msg
+    assert "up to 10 (NUM_WORKERS), and more if async jobs use the database" in warning.msg
 
 
 def test_the_app_that_is_not_installed():
@@ -309,8 +309,8 @@ def test_a_command_on_the_list_that_runs_any_code():
 @pytest.mark.parametrize(
     ("pool", "hint"),
     [
-        (True, "Set OPTIONS['pool'] to {'max_size': 16} or more."),
-        ({"max_size": 9}, "Set OPTIONS['pool'] to {'max_size': 16} or more, or LOCO['NUM_WORKERS'] to 3."),
+        (True, "Set OPTIONS['pool'] to {'max_size': 10} or more, or LOCO['NUM_WORKERS'] to 4."),
+        ({"max_size": 9}, "Set OPTIONS['pool'] to {'max_size': 10} or more, or LOCO['NUM_WORKERS'] to 9."),
         ({"max_size": 16}, ""),
     ],
 )

@@ -358,7 +358,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
     def _explained(self) -> Iterator[None]:
         """Raise ``QueueUnavailable`` for errors of the engine, and ``QueueRefused`` for those that concern the data."""
         try:
-            with connections[self.database].wrap_database_errors:  # not all errors are raised by Django's cursors
+            with self._dialect.connection.wrap_database_errors:  # not all errors are raised by Django's cursors
                 yield
         except TransactionManagementError:
             raise  # the caller's transaction was already broken

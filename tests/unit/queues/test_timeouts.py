@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from django_loco.queues.timeouts import apply_store_timeout, return_to_pool, store_timeout
+from django_loco.queues import timeouts
+from django_loco.queues.timeouts import apply_store_timeout, return_to_pool, set_store_timeout, store_timeout
 
 
 class Wrapper:
     """A connection in Django."""
 
     vendor = "postgresql"
-    Database = ModuleType("psycopg2")
 
-    def __init__(self, options: dict[str, Any], *, in_atomic_block: bool = False) -> None:
+    def __init__(self, options: dict[str, Any], *, in_atomic_block: bool = False, driver: str = "psycopg2") -> None:
+        self.Database = ModuleType(driver)
         self.settings_dict = {"OPTIONS": options}
         self.in_atomic_block = in_atomic_block
         self.closes = 0
@@ -46,3 +47,37 @@ def test_who_gives_a_connection_back(seconds, wrapper, closes):
     with store_timeout(seconds):
         return_to_pool(wrapper)
     assert wrapper.closes == closes
+
+
+@pytest.fixture
+def own_thread(monkeypatch):
+    monkeypatch.setattr(timeouts, "_thread", SimpleNamespace())
+    monkeypatch.setattr(timeouts, "import_string", lambda path: lambda connection: None)
+
+
+@pytest.mark.usefixtures("own_thread")
+class TestAThreadOfAWorker:
+    def test_has_connections_beside_the_pool(self):
+        known = {"pool": True, "sslmode": "require"}
+        wrapper: Any = Wrapper(known, driver="psycopg")
+        set_store_timeout()
+        apply_store_timeout(wrapper)
+        apply_store_timeout(wrapper)
+        assert wrapper.settings_dict == {"OPTIONS": {"pool": None, "sslmode": "require"}}
+        assert wrapper.closes == 1  # a connection that it had from the pool goes back there
+        assert known["pool"] is True  # other threads share these
+
+    def test_leaves_the_pool_after_its_transaction(self):
+        wrapper: Any = Wrapper({"pool": True}, driver="psycopg", in_atomic_block=True)
+        set_store_timeout()
+        apply_store_timeout(wrapper)
+        assert (wrapper.settings_dict["OPTIONS"]["pool"], wrapper.closes) == (True, 0)
+        wrapper.in_atomic_block = False
+        apply_store_timeout(wrapper)
+        assert wrapper.settings_dict["OPTIONS"]["pool"] is None
+
+    def test_other_threads_with_a_limit_use_the_pool(self):
+        wrapper: Any = Wrapper({"pool": True}, driver="psycopg")
+        with store_timeout(1):
+            apply_store_timeout(wrapper)
+        assert wrapper.settings_dict["OPTIONS"]["pool"] is True
