@@ -12,7 +12,7 @@ from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
 from ..process.children.isolated import isolation
 from ..queues import queue_for
-from ..queues.database.availability import is_unmigrated, migrate_remedy
+from ..queues.database.availability import is_unmigrated, what_is_missing
 from ..scheduler import Scheduler
 from ..worker import in_process
 from ..worker.fetching.drain_group import DrainGroup
@@ -90,7 +90,5 @@ def missing_tables(alias: str) -> str | None:
     database = queue_for(alias).database
     if database is None or not is_unmigrated(database):
         return None
-    return (
-        f"The jobs of TASKS[{alias!r}] are in DATABASES[{database!r}], where migrations of django_loco are missing: "
-        f"{migrate_remedy(database)}."
-    )
+    missing = ": ".join(what_is_missing(database))
+    return f"The jobs of TASKS[{alias!r}] are in DATABASES[{database!r}], where {missing}."

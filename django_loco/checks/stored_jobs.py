@@ -18,7 +18,7 @@ from ..core.job import utcnow
 from ..exceptions import LocoConfigurationError, QueueUnavailable
 from ..jobs import COUNTED
 from ..queues import mistakes, queue_for
-from ..queues.database.availability import is_unmigrated, migrate_remedy
+from ..queues.database.availability import is_unmigrated, what_is_missing
 from ..queues.database.overview import unfinished_jobs
 from ..queues.memory import spool
 from ..scheduler.sources.database import database_alias
@@ -33,9 +33,10 @@ def check_migrations(databases: Collection[str] | None = None, **kwargs: Any) ->
     used = [] if is_migrating else [database_alias(), *_databases_of_queues()]
     for name in databases or ():
         if name in used and is_unmigrated(name):
+            missing = what_is_missing(name)
             yield checks.Warning(
-                f"Migrations of django_loco are missing in DATABASES[{name!r}].",
-                hint=f"{capfirst(migrate_remedy(name))}.",
+                f"In DATABASES[{name!r}] {missing.trouble}.",
+                hint=f"{capfirst(missing.remedy)}.",
                 id="loco.W014",
             )
 

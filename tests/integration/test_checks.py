@@ -273,7 +273,7 @@ def test_migrations_that_are_missing(monkeypatch):
     # As after a partial migration: the table of jobs is there.
     MigrationRecorder(connection).migration_qs.filter(app="django_loco").latest("name").delete()
     expected = [
-        "Migrations of django_loco are missing in DATABASES['default']. Run manage.py migrate django_loco.",
+        "In DATABASES['default'] migrations of django_loco are missing. Run manage.py migrate django_loco.",
     ]
     assert unmigrated() == expected
     assert unmigrated(WORKER_MODE="BackgroundAsync") == expected

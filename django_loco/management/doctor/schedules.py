@@ -38,7 +38,12 @@ class Due(NamedTuple):
     entry: ScheduleEntry
 
 
-@project_check("Schedules", "schedules.reachable", good="The schedules can be read.")
+@project_check(
+    "Schedules",
+    "schedules.reachable",
+    good="The schedules can be read.",
+    when=lambda site: not site.lacks_tables(site.schedules_database),
+)
 def reachable(site: Site) -> Iterator[Finding]:
     """Find that the schedules in the database cannot be read."""
     if trouble := site.schedules_trouble:

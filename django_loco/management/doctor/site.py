@@ -29,7 +29,7 @@ from ...jobs.control import workers_and_schedulers
 from ...jobs.stores import backend_of
 from ...log.safe import get_logger
 from ...queues import Queue, queue_for
-from ...queues.database.availability import is_unmigrated, migrate_remedy
+from ...queues.database.availability import is_unmigrated, what_is_missing
 from ...queues.database.sqlite.file_path import file_of
 from ...queues.examiner import Examiner
 from ...queues.timeouts import apply_store_timeout
@@ -172,8 +172,9 @@ class Store:
         elif not (trouble := self.site.trouble_of(database)):
             trouble = self._refused()
             if trouble and is_unmigrated(database):
-                text = f"Migrations of django_loco are missing in {self.examiner.address} (DATABASES[{database!r}])."
-                return error("store.unmigrated", text, f"{capfirst(migrate_remedy(database))}.")
+                missing = what_is_missing(database)
+                text = f"In {self.examiner.address} (DATABASES[{database!r}]) {missing.trouble}."
+                return error("store.unmigrated", text, f"{capfirst(missing.remedy)}.")
         if not trouble:
             return None
         place, setting = self.examiner.address, self.examiner.setting
@@ -214,6 +215,13 @@ class Site:
         if database not in self._troubles:
             self._troubles[database] = self._connected(database)
         return self._troubles[database]
+
+    def lacks_tables(self, database: str | None) -> bool:
+        """Return whether the tables of a queue are missing in a database, which is reported once."""
+        troubles = [
+            store.trouble for store in self.stores if _is_configured(store) and store.queue.database == database
+        ]
+        return any(trouble is not None and trouble.id == "store.unmigrated" for trouble in troubles)
 
     @property
     def databases(self) -> list[str]:

@@ -28,7 +28,7 @@ from ...core.job import utcnow
 from ...exceptions import LocoConfigurationError
 from ...log.output import streams
 from ...queues import queue_for
-from ...queues.database.availability import is_unmigrated, migrate_remedy
+from ...queues.database.availability import is_unmigrated, what_is_missing
 from ...worker import in_process
 from .probe import Probe
 
@@ -218,7 +218,7 @@ class MissingMigrations(LocoConfigurationError):
 def _seconds_waiting(alias: str) -> float:
     with closing(queue_for(alias)) as queue:
         if queue.database is not None and queue.database not in _migrated and is_unmigrated(queue.database):
-            raise MissingMigrations(f"{capfirst(migrate_remedy(queue.database))}.")
+            raise MissingMigrations(f"{capfirst(what_is_missing(queue.database).remedy)}.")
         due = queue.oldest_due()
         _migrated.add(queue.database)  # it answers, so the database was not just away
         return 0.0 if due is None else round(max(0.0, (utcnow() - due).total_seconds()), 3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from django.db import Error, connections, router
 from django.db.migrations.executor import MigrationExecutor
 
@@ -28,6 +30,8 @@ REMEDIES = {
     "limit: ulimit -n, or LimitNOFILE of systemd.",
     "file is not a database": "It is another file, or damaged: correct {setting}, or restore the file.",
     "Connection refused": "Start it, or correct {setting}.",
+    "the server has not answered for": "It hangs, or a pooler such as PgBouncer has no free connection: raise its "
+    "default_pool_size.",
     "couldn't get a connection after": "Start it, or if it runs, raise max_size of {setting}['OPTIONS']['pool'].",
 }
 #: A further remedy for SQLite. Which transactions other threads have open, Django does not tell.
@@ -35,6 +39,54 @@ REMEDY_IN_TESTS = (
     "A test in a transaction locks out its other threads, such as those of async tests in pytest: let it commit, with "
     "TransactionTestCase or @pytest.mark.django_db(transaction=True)."
 )
+#: Where the table of jobs is if the user of PostgreSQL sees none: the schema, the user, and whether it may be used.
+HIDDEN = """
+    SELECT quote_ident(nspname), quote_ident(current_user), has_schema_privilege(pg_namespace.oid, 'USAGE')
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE relname = 'django_loco_job' AND relkind IN ('r', 'p') AND to_regclass('django_loco_job') IS NULL
+    ORDER BY nspname LIMIT 1
+"""
+
+
+class MissingTables(NamedTuple):
+    """Why the tables of the app, or parts of them, are missing in a database."""
+
+    trouble: str
+    """A clause: ``migrations of django_loco are missing``."""
+
+    remedy: str
+    """What to do, without a full stop: ``run manage.py migrate django_loco``."""
+
+
+def what_is_missing(database: str) -> MissingTables:
+    """Return why tables are missing in a database, whose error says that, and what to do."""
+    if (hidden := _hidden(database)) is None:
+        return MissingTables("migrations of django_loco are missing", migrate_remedy(database))
+    schema, user, may_use = hidden
+    remedy = f"GRANT USAGE ON SCHEMA {schema} TO {user}"
+    if may_use:
+        remedy = (
+            f"ALTER ROLE {user} SET search_path = {schema}, public, or set search_path in "
+            f"DATABASES[{database!r}]['OPTIONS']['options']"
+        )
+    return MissingTables(
+        f"the user {user} does not see the tables of django_loco in the schema {schema}",
+        f"{remedy}; if they are those of another project, {migrate_remedy(database)}",
+    )
+
+
+def _hidden(database: str) -> tuple[str, str, bool] | None:
+    """Return the row of ``HIDDEN``; ``None`` if there is no such table, or it is not known."""
+    connection = connections[database]
+    if connection.vendor != "postgresql":
+        return None
+    try:
+        with store_timeout(), apply_store_timeout(connection).cursor() as cursor:
+            cursor.execute(HIDDEN)
+            found: tuple[str, str, bool] | None = cursor.fetchone()
+    except Error:  # such as that of a transaction in which a statement has failed
+        return None
+    return found
 
 
 def migrate_remedy(database: str) -> str:
@@ -85,7 +137,7 @@ def is_unmigrated(database: str) -> bool:
 def unusable(where: str, database: str, error: Exception) -> str:
     """Return a sentence with remedy. ``where`` is its beginning: ``The jobs are in DATABASES['default']``."""
     if is_of_missing_migration(error):
-        return f"{where}, where migrations of django_loco are missing: {migrate_remedy(database)}."
+        return f"{where}, where {': '.join(what_is_missing(database))}."
     said = " ".join(str(error).split()) or type(error).__name__
     if is_conflict(error):
         return f"{where}, which has rolled this transaction back in favour of others: run it again. It said: {said}"

@@ -161,7 +161,7 @@ def _require_state(name: str) -> None:
     """Raise ``LocoConfigurationError`` as ``pause`` does."""
     registry_with(name)
     if not database.has_database() or database.tables_missing():
-        raise LocoConfigurationError(database.NO_TABLE)
+        raise LocoConfigurationError(database.no_tables())
 
 
 def _read(read: Callable[[database.ScheduleReader], T]) -> T:

@@ -17,6 +17,7 @@ from django.utils import timezone
 from ...core.job import aware, utcnow
 from ...exceptions import LocoConfigurationError
 from ...log.safe import get_logger
+from ...queues.database.availability import what_is_missing
 from ..entry import Problem, ScheduleEntry, SourceLocation
 from ..misfire import keys_kept
 from ..options import COLUMNS, OPTIONS
@@ -32,7 +33,6 @@ logger = get_logger("django_loco.scheduler")
 
 DATABASE_LOCATION = SourceLocation("", "database", 0)
 HINT = "Correct it in the admin. Until then this schedule is off; the others run."
-NO_TABLE = "There is no table of schedules in the database: run manage.py migrate."
 
 #: A row, field by field.
 Row = Mapping[str, Any]
@@ -260,6 +260,11 @@ def writable_alias() -> str:
 def has_database() -> bool:
     """Return whether the project has a database at all."""
     return str(connections[database_alias()].settings_dict["ENGINE"]) != "django.db.backends.dummy"
+
+
+def no_tables() -> str:
+    """Return a sentence on why the database lacks the tables of schedules, with the remedy."""
+    return f"The schedules in the database cannot be read: {': '.join(what_is_missing(database_alias()))}."
 
 
 def tables_missing() -> bool:

@@ -21,7 +21,7 @@ from ...log.safe import get_logger
 from ...queues.database.sqlite.connections import close_if_replaced
 from ...queues.timeouts import apply_store_timeout, set_store_timeout
 from .allow_list import AllowList
-from .database import NO_TABLE, MissingTable, ScheduleReader, StoredSchedules, database_alias
+from .database import MissingTable, ScheduleReader, StoredSchedules, database_alias, no_tables
 
 logger = get_logger("django_loco.scheduler")
 
@@ -64,7 +64,7 @@ class DatabasePoller(Loop):
         try:
             self._read_once()
         except MissingTable:
-            self._note(NO_TABLE, logging.INFO)
+            self._note(no_tables(), logging.INFO)
             return MISSING_TABLE_SECONDS
         except Exception as error:  # noqa: BLE001 - the next read may succeed
             self._note(f"The schedules in the database cannot be read, and stay as they are: {error}", logging.WARNING)

@@ -22,6 +22,7 @@ from django_loco.queues import Queue, queue_for
 from django_loco.queues.database import examiner
 from django_loco.queues.examiner import Examiner
 from django_loco.queues.memory import MemoryQueue
+from django_loco.scheduler.sources.database import no_tables
 from tests.app import tasks
 from tests.conftest import ON_POSTGRES
 from tests.processes import free_port
@@ -262,6 +263,7 @@ class TestSQLite:
         other_file.touch()
         assert found("store.unmigrated").remedy == "Run manage.py migrate django_loco."
         assert problems() == ["store.unmigrated"]
+        assert "schedules.reachable" not in {each.id for each in findings()}
 
     def test_a_file_that_is_no_database(self, other_file: Path):
         other_file.write_text("not a database" * 100)
@@ -315,6 +317,28 @@ class TestPostgres:
             finally:
                 cursor.execute('RESET ROLE; DROP OWNED BY "Reader"; DROP ROLE "Reader"')
         assert error.text.endswith('let the user "Reader" INSERT, UPDATE, DELETE in all tables of django_loco.')
+
+    def test_tables_in_a_schema_that_is_not_searched(self):
+        with connections["default"].cursor() as cursor:
+            cursor.execute("ALTER SCHEMA public RENAME TO elsewhere")
+            try:
+                missing = found("store.unmigrated")
+                with pytest.raises(QueueUnavailable, match=r"in the schema elsewhere: ALTER ROLE \w+ SET search_path"):
+                    queue_for("default").counts()
+                assert "cannot be read: the user " in no_tables()
+            finally:
+                cursor.execute("ALTER SCHEMA elsewhere RENAME TO public")
+        assert missing.text.endswith("does not see the tables of django_loco in the schema elsewhere.")
+        assert "SET search_path = elsewhere, public, or set search_path in DATABASES['default']" in missing.remedy
+        assert missing.remedy.endswith("if they are those of another project, run manage.py migrate django_loco.")
+
+    def test_tables_in_a_schema_that_the_user_may_not_use(self):
+        with connections["default"].cursor() as cursor:
+            cursor.execute('CREATE ROLE "Reader"; REVOKE USAGE ON SCHEMA public FROM PUBLIC; SET ROLE "Reader"')
+            try:
+                assert found("store.unmigrated").remedy.startswith('GRANT USAGE ON SCHEMA public TO "Reader"; if they')
+            finally:
+                cursor.execute('RESET ROLE; GRANT USAGE ON SCHEMA public TO PUBLIC; DROP ROLE "Reader"')
 
     def test_nearly_all_connections_are_in_use(self, monkeypatch):
         monkeypatch.setattr(examiner, "FULL", 0.0)

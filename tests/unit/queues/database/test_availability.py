@@ -28,6 +28,10 @@ WHERE = "The jobs are in DATABASES['jobs']"
             "permission denied for table django_loco_job. GRANT SELECT, INSERT, UPDATE and DELETE on the tables of dj",
         ),
         (
+            OperationalError("the server has not answered for 10 seconds"),
+            "the server has not answered for 10 seconds. It hangs, or a pooler such as PgBouncer has no free c",
+        ),
+        (
             OperationalError("database is locked"),
             "database is locked. Another process writes to the file: let it end, or raise DATABASES['jobs']['OPT",
         ),
@@ -93,8 +97,8 @@ def test_tables_that_a_router_has_put_elsewhere(settings):
 
 
 def test_missing_migrations():
-    assert unusable(WHERE, "jobs", OperationalError("no such table: django_loco_job")) == (
-        f"{WHERE}, where migrations of django_loco are missing: run manage.py migrate django_loco --database=jobs."
+    assert unusable(WHERE, "second", OperationalError("no such table: django_loco_job")) == (
+        f"{WHERE}, where migrations of django_loco are missing: run manage.py migrate django_loco --database=second."
     )
 
 
