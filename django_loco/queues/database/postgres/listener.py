@@ -6,11 +6,14 @@ notification contains the length of the window, and a listener wakes its worker 
 ended. The length is 5 ms while jobs arrive now and then. It grows to 50 ms while jobs arrive in each window.
 
 If notifications do not arrive (with a connection pooler in transaction mode), workers find jobs when they poll, at
-least once a second.
+least once a second. Such a pooler would lend the server connection that listens to others, and log a warning for each
+notification that comes meanwhile. So a listener behind a pooler first sends a notification to itself, from another
+connection. If that does not arrive, nothing listens.
 """
 
 from __future__ import annotations
 
+import secrets
 import selectors
 import threading
 import time
@@ -40,6 +43,14 @@ SILENCE_SECONDS = 30.0
 YOUNG_SECONDS = 5.0
 #: TCP keepalives: sent after 30 s of silence; the connection is given up after 30 s more.
 KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+DEAF = (
+    "The pooler in front of DATABASES[%r] passes no notifications on, as PgBouncer in transaction mode does not: jobs "
+    "are found when workers poll, at least once a second"
+)
+#: How long a listener waits for its own notification, and how long nothing listens after it did not arrive.
+OWN_NOTIFICATION_SECONDS, DEAF_SECONDS = 2.0, 600.0
+#: Until when nothing listens, by ``time.monotonic()``, by the aliases of ``DATABASES`` whose poolers pass nothing on.
+_deaf_until: dict[str, float] = {}
 
 
 def channel_of(alias: str) -> str:
@@ -85,6 +96,7 @@ class PostgresListener(QueueListener):
     def __init__(self, alias: str, database: str) -> None:
         """Connects to nothing yet."""
         self._channel = channel_of(alias)
+        self._database = database
         self._django = connections.create_connection(database)  # only for its parameters; it never connects
         self._connection: psycopg.Connection[Any] | None = None
         self._connected_at = 0.0
@@ -97,6 +109,8 @@ class PostgresListener(QueueListener):
 
     def wait(self, timeout: float) -> bool:
         """Block until a notification comes or the window of the last one ends."""
+        if time.monotonic() < _deaf_until.get(self._database, 0.0):
+            return self._sleep(timeout)
         with self._django.wrap_database_errors:
             if self._connection is not None:
                 try:
@@ -131,16 +145,51 @@ class PostgresListener(QueueListener):
             self._connection.close()
             self._connection = None
 
-    def _connect(self) -> psycopg.Connection[Any]:
-        parameters = with_limit({**KEEPALIVES, **self._django.get_connection_params()})
-        connection = watched(psycopg.connect(**parameters, autocommit=True))
+    def _connect(self) -> psycopg.Connection[Any] | None:
+        """Return a connection that listens; ``None`` if it would hear nothing."""
+        connection = self._opened()
         try:
+            if not self._hears(connection):
+                connection.close()
+                if self._database not in _deaf_until:
+                    logger.info(DEAF, self._database)
+                _deaf_until[self._database] = time.monotonic() + DEAF_SECONDS
+                return None
             connection.execute(SQL("LISTEN {}").format(Identifier(self._channel)))
         except BaseException:
             connection.close()
             raise
         self._connected_at = self._heard_at = time.monotonic()
         return connection
+
+    def _opened(self) -> psycopg.Connection[Any]:
+        parameters = with_limit({**KEEPALIVES, **self._django.get_connection_params()})
+        return watched(psycopg.connect(**parameters, autocommit=True))
+
+    def _hears(self, connection: psycopg.Connection[Any]) -> bool:
+        """Return whether notifications of others arrive: at once if it is connected to the server, without a pooler."""
+        [(pid,)] = connection.execute("SELECT pg_backend_pid()")
+        if pid == connection.info.backend_pid:
+            return True
+        channel = f"django_loco_{secrets.token_hex(8)}"
+        connection.execute(SQL("LISTEN {}").format(Identifier(channel)))
+        try:
+            with self._opened() as other:  # its own connection might get the answer with that of the statement
+                other.execute("SELECT pg_notify(%s, '')", [channel])
+        except psycopg.Error as error:
+            logger.debug("It is not known whether notifications arrive: %s", error)
+            return True
+        is_heard = bool([*connection.notifies(timeout=OWN_NOTIFICATION_SECONDS, stop_after=1)])
+        connection.execute(SQL("UNLISTEN {}").format(Identifier(channel)))
+        return is_heard
+
+    def _sleep(self, seconds: float) -> bool:
+        """Wait as if it listened; nothing comes."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._wakeup, selectors.EVENT_READ)
+            if selector.select(seconds):
+                self._wakeup.drain()
+        return False
 
     def _is_interrupted(self, connection: psycopg.Connection[Any], deadline: float) -> bool:
         """Sleep until something arrives or a window ends; return whether it is an interrupt."""

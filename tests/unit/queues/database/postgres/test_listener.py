@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import psycopg
 import pytest
 
+from django_loco.queues.database.postgres import listener
 from django_loco.queues.database.postgres.listener import (
     LONGEST_WINDOW_SECONDS,
     SHORTEST_WINDOW_SECONDS,
@@ -84,6 +87,92 @@ def test_a_connection_that_may_not_listen_is_closed(monkeypatch):
     with pytest.raises(psycopg.OperationalError, match="LISTEN"):
         PostgresListener("default", "default").wait(1)
     assert made.is_closed
+
+
+class PooledConnection:
+    """A connection to a pooler, which made up the number of the server's process."""
+
+    info = SimpleNamespace(backend_pid=1)
+
+    def __init__(self, server_pid=2, heard=()):
+        self.server_pid, self.heard = server_pid, heard
+        self.said = []
+        self.is_closed = False
+
+    def wait(self, steps):
+        raise NotImplementedError
+
+    def execute(self, statement, parameters=()):
+        self.said.append((statement if isinstance(statement, str) else statement.as_string()).split()[0])
+        return [(self.server_pid,)]
+
+    def notifies(self, *, timeout, stop_after):
+        return iter(self.heard)
+
+    def close(self):
+        self.is_closed = True
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+
+@pytest.fixture
+def connects_to(monkeypatch):
+    """Return a function that sets what connects next."""
+    monkeypatch.setattr(listener, "_deaf_until", {})
+
+    def set_to(*connections):
+        rest = iter(connections)
+        monkeypatch.setattr(psycopg, "connect", lambda **parameters: next(rest))
+
+    return set_to
+
+
+def test_a_connection_without_a_pooler_listens_at_once(connects_to):
+    direct = PooledConnection(server_pid=1)
+    connects_to(direct)
+    assert PostgresListener("default", "default").wait(1)
+    assert direct.said == ["SELECT", "LISTEN"]
+
+
+def test_a_pooler_that_passes_notifications_on(connects_to):
+    pooled, other = PooledConnection(heard=["its own"]), PooledConnection()
+    connects_to(pooled, other)
+    assert PostgresListener("default", "default").wait(1)
+    assert pooled.said == ["SELECT", "LISTEN", "UNLISTEN", "LISTEN"]
+    assert (other.said, other.is_closed, pooled.is_closed) == (["SELECT"], True, False)
+
+
+def test_nothing_listens_behind_a_pooler_that_passes_nothing_on(connects_to, caplog):
+    caplog.set_level("INFO", "django_loco.queues")
+    pooled = PooledConnection()
+    connects_to(pooled, PooledConnection())
+    deaf, next_one = PostgresListener("default", "default"), PostgresListener("locks", "default")
+    assert deaf.wait(1), "jobs may have come before"
+    assert (pooled.said, pooled.is_closed) == (["SELECT", "LISTEN", "UNLISTEN"], True)
+    assert not deaf.wait(0)
+    assert not next_one.wait(0), "it need not try as well"
+    next_one.interrupt()
+    assert not next_one.wait(60)
+    assert [record.getMessage() for record in caplog.records] == [listener.DEAF % "default"]
+
+
+def test_a_pooler_without_room_for_the_other_connection(connects_to, monkeypatch):
+    pooled = PooledConnection()
+    made = iter([pooled])
+
+    def connect(**parameters):
+        if found := next(made, None):
+            return found
+        raise psycopg.OperationalError("no more connections allowed")
+
+    connects_to()
+    monkeypatch.setattr(psycopg, "connect", connect)
+    assert PostgresListener("default", "default").wait(1)
+    assert pooled.said == ["SELECT", "LISTEN", "LISTEN"]
 
 
 def use(debounce, clock):
