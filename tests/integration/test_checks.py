@@ -201,7 +201,8 @@ def test_options_for_a_task_that_does_not_exist():
     assert "aliases" not in messages["loco.W010"]
 
 
-def test_a_pool_that_is_smaller_than_a_worker():
+def test_a_pool_that_is_smaller_than_a_worker(monkeypatch):
+    monkeypatch.setattr("django_loco.queues.database.engines.find_spec", lambda name: name)
     pooled = {**connection.settings_dict, "OPTIONS": {"pool": {"max_size": 9}}}
     real = connections["default"]
     with mock.patch.object(real, "vendor", "postgresql"), mock.patch.object(real, "settings_dict", pooled):
@@ -212,6 +213,15 @@ def test_a_pool_that_is_smaller_than_a_worker():
     hint = "Set OPTIONS['pool'] to {'max_size': 10} or more, or LOCO['NUM_WORKERS'] to 9."
     assert (warning.id, warning.hint) == ("loco.W002", hint)
     assert "up to 10 (NUM_WORKERS), and more if async jobs use the database" in warning.msg
+
+
+def test_a_pool_whose_package_is_not_installed(monkeypatch):
+    monkeypatch.setattr("django_loco.queues.database.engines.find_spec", lambda name: None)
+    real, pooled = connections["default"], {**connection.settings_dict, "OPTIONS": {"pool": True}}
+    with mock.patch.object(real, "vendor", "postgresql"), mock.patch.object(real, "settings_dict", pooled):
+        (error,) = check_queues(asks_stores=False)
+    assert error.id == "loco.E002"
+    assert error.msg.endswith("""OPTIONS['pool'] needs psycopg_pool: pip install "psycopg[pool]".""")
 
 
 def test_the_app_that_is_not_installed():

@@ -275,6 +275,8 @@ class Site:
 
 def remedy_of(trouble: str, setting: str) -> str:
     """Return what to do about a store that cannot be reached; ``setting`` has its address."""
+    if "psycopg[pool]" in trouble:
+        return 'Run pip install "psycopg[pool]".'
     what = "Run manage.py migrate, which makes it" if trouble == NO_FILE else "Start or repair it"
     return f"{what}, or correct {setting}."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
 from django.db import connections
 from django.utils.connection import ConnectionDoesNotExist
@@ -29,12 +30,13 @@ ENGINES = {
 def engine_of(alias: str, database: str) -> tuple[type[Dialect], Callable[[str, str], QueueListener]]:
     """Return the dialect and the listener for the engine of ``database``. Raises ``LocoConfigurationError``."""
     try:
-        vendor = connections[database].vendor
+        connection = connections[database]
     except ConnectionDoesNotExist as error:
         raise LocoConfigurationError(
             f"TASKS[{alias!r}]['OPTIONS']['database'] is {database!r}, which is not in DATABASES."
             f"{did_you_mean(str(database), [*connections])}"
         ) from error
+    vendor = connection.vendor
     if vendor not in ENGINES:
         raise LocoConfigurationError(
             f"TASKS[{alias!r}] keeps its jobs in DATABASES[{database!r}], whose engine is {vendor}; it "
@@ -48,4 +50,9 @@ def engine_of(alias: str, database: str) -> tuple[type[Dialect], Callable[[str, 
             f"TASKS[{alias!r}] keeps its jobs in PostgreSQL, which needs psycopg 3 ({error}): "
             'pip install "django-loco[postgres]".'
         ) from error
+    if connection.settings_dict["OPTIONS"].get("pool") and find_spec("psycopg_pool") is None:
+        raise LocoConfigurationError(
+            f"TASKS[{alias!r}] keeps its jobs in DATABASES[{database!r}], whose OPTIONS['pool'] needs psycopg_pool: "
+            'pip install "psycopg[pool]".'
+        )
     return dialect, listener
