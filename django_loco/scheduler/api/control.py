@@ -73,15 +73,16 @@ def problems() -> list[Problem]:
 
 @contextmanager
 def _reached() -> Iterator[None]:
-    """Raise ``QueueUnavailable`` for errors of the database other than those of the data."""
-    try:
-        yield
-    except (DataError, IntegrityError, transaction.TransactionManagementError):
-        raise
-    except (DatabaseError, InterfaceError) as error:
-        name = database.database_alias()
-        where = f"The schedules and pauses are in DATABASES[{name!r}]"
-        raise QueueUnavailable(unusable(where, name, error)) from error
+    """Read the newest schedules. Raise ``QueueUnavailable`` for errors of the database other than those of the data."""
+    with database.up_to_date():
+        try:
+            yield
+        except (DataError, IntegrityError, transaction.TransactionManagementError):
+            raise
+        except (DatabaseError, InterfaceError) as error:
+            name = database.database_alias()
+            where = f"The schedules and pauses are in DATABASES[{name!r}]"
+            raise QueueUnavailable(unusable(where, name, error)) from error
 
 
 def run(name: str) -> TaskResult[..., Any]:
@@ -148,7 +149,7 @@ def registry_with(name: str) -> Registry:
 def _with_row(name: str) -> Registry:
     try:
         found = default.combined_with(_read(lambda reader: reader.filter(name=name)))
-        rows = [] if found.has(name) else list(_read(lambda _: database.model("Schedule").objects.values_list("name")))
+        rows = [] if found.has(name) else list(_read(lambda _: database.stored("Schedule").values_list("name")))
     except database.MissingTable:
         found, rows = default, []
     if not found.has(name):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
@@ -33,6 +34,7 @@ logger = get_logger("django_loco.scheduler")
 
 DATABASE_LOCATION = SourceLocation("", "database", 0)
 HINT = "Correct it in the admin. Until then this schedule is off; the others run."
+_is_up_to_date: ContextVar[bool] = ContextVar("is_up_to_date", default=False)
 
 #: A row, field by field.
 Row = Mapping[str, Any]
@@ -95,13 +97,13 @@ class ScheduleReader:
     def filter(self, *conditions: Q, **lookup: Any) -> list[ScheduleEntry | Problem]:
         """Return the schedules that ``filter(*conditions, **lookup)`` finds. Raises the same errors as ``read``."""
         with require_tables():
-            rows = _rows(model("Schedule").objects.filter(*conditions, **lookup))
+            rows = _rows(stored("Schedule").filter(*conditions, **lookup))
             return [self._entry_or_problem(row) for row in rows]
 
     def _read_rows(self, read_at: datetime) -> tuple[ScheduleEntry | Problem, ...]:
         previous = self._by_id
         self._by_id = {}
-        for row in _rows(model("Schedule").objects.order_by("name")):
+        for row in _rows(stored("Schedule").order_by("name")):
             before, schedule = previous.get(row["id"], (None, None))
             if schedule is None or row != before:
                 schedule = self._changed(row, schedule, read_at)
@@ -132,9 +134,9 @@ class ScheduleReader:
 
 def _version() -> tuple[Any, ...] | None:
     """Return a value that changes with every change of a row; ``None`` if a row cannot be read."""
-    schedules = model("Schedule").objects
+    schedules = stored("Schedule")
     try:
-        return schedules.all().version()  # type: ignore[no-any-return]
+        return schedules.version()  # type: ignore[no-any-return]
     except Exception:  # noqa: BLE001 - a converter may raise anything
         _require_database()
         return None
@@ -171,14 +173,14 @@ def _row(found: Any, pk: int) -> Row | None:
 
 def _name(pk: int) -> str:
     try:
-        return str(model("Schedule").objects.values_list("name", flat=True).get(pk=pk))
+        return str(stored("Schedule").values_list("name", flat=True).get(pk=pk))
     except Exception:  # noqa: BLE001 - as above
         return f"row {pk}"
 
 
 def _require_database() -> None:
     """Raise ``DatabaseError`` if the database itself is the cause of an error."""
-    model("Schedule").objects.values_list("pk").first()
+    stored("Schedule").values_list("pk").first()
 
 
 @contextmanager
@@ -223,7 +225,7 @@ def item_of(row: Row) -> dict[str, Any]:
 
 def pauses() -> dict[str, Pause]:
     """Return the current and recent pauses, by the names of the schedules."""
-    states = model("ScheduleState").objects.filter(Q(paused_at__isnull=False) | Q(resumed_at__gte=now() - keys_kept()))
+    states = stored("ScheduleState").filter(Q(paused_at__isnull=False) | Q(resumed_at__gte=now() - keys_kept()))
     fields = ("name", "paused_at", "paused_by", "resumed_at")
     found = each_readable(states.values_list(*fields), lambda name: _state(states, name, fields))
     return {name: Pause(since and aware(since), by, until and aware(until)) for name, since, by, until in found}
@@ -247,9 +249,24 @@ def model(name: str) -> Any:
     return apps.get_model("django_loco", name)
 
 
+def stored(name: str) -> Any:
+    """Return the rows of a model, as a query to read them."""
+    return model(name).objects.using(database_alias())
+
+
 def database_alias() -> str:
-    """Return the alias of the database with the schedules. It may be a replica: see ``writable_alias``."""
-    return router.db_for_read(model("Schedule"))
+    """Return the alias of the database with the schedules. It may be a replica, but not within ``up_to_date``."""
+    return writable_alias() if _is_up_to_date.get() else router.db_for_read(model("Schedule"))
+
+
+@contextmanager
+def up_to_date() -> Iterator[None]:
+    """Read from the database that is written to: a replica may lag behind it."""
+    before = _is_up_to_date.set(True)
+    try:
+        yield
+    finally:
+        _is_up_to_date.reset(before)
 
 
 def writable_alias() -> str:

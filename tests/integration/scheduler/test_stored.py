@@ -258,6 +258,29 @@ def test_a_pause(name):
     assert current().pauses[name].covers(since)
 
 
+class WithLaggingReplica:
+    """A router whose replica has no rows yet."""
+
+    def db_for_read(self, model, **hints):
+        return "second"
+
+    def db_for_write(self, model, **hints):
+        return "default"
+
+
+@pytest.mark.django_db(databases=["default", "second"])
+def test_a_replica_that_lags_behind():
+    add("row")
+    add("next", schedule="", after="row")
+    with override_settings(DATABASE_ROUTERS=[WithLaggingReplica()]):
+        assert "row" not in [row.name for row in scheduler.upcoming()]
+        assert scheduler.run("next")
+        assert scheduler.pause("row", by="admin")
+        assert scheduler.resume("row")
+        with pytest.raises(LocoConfigurationError, match="Did you mean 'row'"):
+            scheduler.pause("raw")
+
+
 @pytest.mark.django_db
 @override_settings(USE_TZ=False, TIME_ZONE="America/New_York")
 def test_a_pause_without_use_tz():
