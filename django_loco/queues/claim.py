@@ -54,6 +54,9 @@ class Claim:
     """``None``: suspects (``Job.is_suspect``) like any other job; ``False``: no suspects; ``True``: one suspect,
     sync or async, and no other job."""
 
+    nonce: str = field(default="", repr=False, compare=False)
+    """What the tokens of jobs in a database begin with; all tries of a fetch have the same until one is answered."""
+
     def rank(self, priority: int, due_at: datetime) -> tuple[int, datetime]:
         """Return what sorts like jobs should be handed over; equal ones are in the order of their ids."""
         return rank(priority, due_at, self.ageing)

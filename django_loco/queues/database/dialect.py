@@ -169,6 +169,10 @@ class Dialect(LimitDialect):
         levels = [row for row in rows if isinstance(row[2], str)]  # SQLite may store names that are not text
         return self.claim_in_ranges(claim, levels, shape, **parameters) if levels else []
 
+    def claim_again(self, claim: Claim) -> list[Row]:
+        """Hand over, with new leases, the jobs of a fetch with the same nonce whose answer was lost."""
+        return self.write(self.sql(statements.CLAIM_AGAIN), **self.claim_parameters(claim))
+
     def claim_suspect(self, claim: Claim) -> list[Row]:
         """Hand one due suspect to a worker, if there is one; return its row as ``claim`` does."""
         due, parameters = self._due_suspects(claim)
@@ -187,7 +191,7 @@ class Dialect(LimitDialect):
     def claim_parameters(self, claim: Claim) -> dict[str, Any]:
         """Return the parameters with which jobs are put under the leases of ``claim``."""
         moments = {"clock": self.wall_time(), "now": claim.ahead, "until": claim.lease}
-        return {"worker_id": claim.worker_id, "ageing": claim.ageing, **moments}
+        return {"worker_id": claim.worker_id, "nonce": claim.nonce, "ageing": claim.ageing, **moments}
 
     def wall_time(self) -> Any:
         """Return the parameter for this machine's time."""

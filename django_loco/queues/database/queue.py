@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Unpack
@@ -321,10 +322,19 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         A fetch has several statements. Once jobs are claimed, an error of a later one must not drop them: they would
         count as lost by a dead worker. If the error lasts, the next fetch raises it. In a transaction, the claims are
         rolled back.
+
+        A fetch that fails may have claimed jobs, and only the answer was lost. Nobody runs these. So their tokens begin
+        with a nonce, by which the next fetch finds them.
         """
+        unanswered = getattr(self._local, "nonce", "")
+        self._local.nonce = unanswered or secrets.token_hex(8)
+        claim = replace(claim, nonce=self._local.nonce)
         rows: list[Row] = []
         try:
             with self._reached():
+                if unanswered and (rows := self._dialect.claim_again(claim)):
+                    self._local.nonce = ""
+                    return rows
                 self.hold_back(claim.worker_id)
                 for part in self.take(claim):
                     rows += part
@@ -334,6 +344,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
                 raise
             text = "TASKS[%r]: a fetch ended early; the %d jobs that it had claimed before are handed over"
             logger.warning(text, self.alias, len(rows), exc_info=True)
+        self._local.nonce = ""
         return rows
 
     def _fail(self, unreadable: Sequence[Job]) -> None:

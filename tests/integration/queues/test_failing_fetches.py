@@ -42,13 +42,16 @@ def running():
 
 
 class Break:
-    """Lets the statement with a number fail, before it reaches the database."""
+    """Lets the statement with a number fail, before it reaches the database; or loses its answer."""
 
-    def __init__(self, number):
+    def __init__(self, number, *, loses_answer=False):
         self.left = number
+        self.loses_answer = loses_answer
 
     def __call__(self, execute, *given):
         self.left -= 1
+        if self.left == 0 and self.loses_answer:
+            execute(*given)
         if self.left == 0:
             raise OperationalError("canceling statement due to statement timeout")
         return execute(*given)
@@ -113,6 +116,46 @@ def test_what_is_claimed_is_handed_over(queue, prepare, caplog):
         pytest.fail("it has more statements")
     assert ("a fetch ended early" in caplog.text) == (handed_over > 0)
     assert handed_over or prepare is prepare_suspects
+
+
+def prepare_plain():
+    return [job(), job(is_async=True)], {}
+
+
+def prepare_plain_ranges():
+    return [job(queue_name="a"), job(queue_name="b")], {"queues": ("a", "b"), "ageing": 60.0}
+
+
+@pytest.mark.parametrize("prepare", [prepare_plain, prepare_plain_ranges, prepare_limited, prepare_suspects])
+def test_jobs_of_a_lost_answer_are_handed_over_by_the_next_fetch(queue, prepare):
+    handed_over_again = 0
+    for number in range(1, MOST_STATEMENTS):
+        queue.clear()
+        queue = DatabaseQueue("default", {})
+        jobs, given = prepare()
+        queue.enqueue(jobs)
+        breaks = Break(number, loses_answer=True)
+        first = []
+        with connection.execute_wrapper(breaks):
+            try:
+                first = queue.fetch(claim_of(**given))
+            except QueueUnavailable:
+                unanswered = running()
+                found = queue.fetch(claim_of(**given))
+                assert unanswered <= {each.id for each in found}, number
+                handed_over_again += len(unanswered)
+                first = found
+        assert {each.id for each in first} == running() or first, number
+        rest = [] if given.get("suspects") else queue.fetch(claim_of(**given))
+        ids = [each.id for each in (*first, *rest)]
+        assert sorted(ids) == sorted({*ids}), "none is handed over twice"
+        assert queue.lost(first) == set(), "their tokens are valid"
+        if breaks.left > 0:
+            break
+    else:
+        pytest.fail("it has more statements")
+    is_rolled_back = prepare is prepare_limited or (not ON_POSTGRES and prepare is not prepare_suspects)
+    assert handed_over_again or is_rolled_back
 
 
 def test_an_unreadable_job_whose_failure_is_refused_keeps_no_other(queue, monkeypatch, caplog):

@@ -73,8 +73,15 @@ DUE_IN_LEVEL = """
     AND {priority} = levels.priority AND {due_at} <= {now}
 """
 CLAIMED = """
-    {status} = 'RUNNING', {token} = {random_text}, {worker_id} = %(worker_id)s, {lease_until} = {until},
+    {status} = 'RUNNING', {token} = %(nonce)s || {random_text}, {worker_id} = %(worker_id)s, {lease_until} = {until},
     {started_at} = coalesce({started_at}, %(clock)s), {last_attempted_at} = %(clock)s
+"""
+#: Takes the jobs of a fetch whose answer was lost.
+CLAIM_AGAIN = """
+    UPDATE {job} SET {lease_until} = {until}
+    WHERE {backend} = %(alias)s AND {status} = 'RUNNING' AND {worker_id} = %(worker_id)s
+        AND substr({token}, 1, length(%(nonce)s)) = %(nonce)s
+    RETURNING {columns}
 """
 
 #: Due suspects, sync and async. They are few, and have an index of their own.
