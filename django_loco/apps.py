@@ -19,7 +19,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy
 
 from .assembly import plain_server
-from .core import test_environment
+from .core import running_tests
 from .process.embedded import set_runtime_factory
 from .queues.database.sqlite.connections import tune
 from .tasks.decorator import accept_task_options
@@ -92,7 +92,7 @@ class LocoConfig(AppConfig):
         connection_created.connect(tune, dispatch_uid="django_loco.sqlite.tune")
         plain_server.resume_when_serving()
         # A test connects before it opens a transaction.
-        connection_created.connect(test_environment.refresh, dispatch_uid="django_loco.environment")
+        connection_created.connect(running_tests.refresh, dispatch_uid="django_loco.environment")
         for tags, paths in CHECKS.items():
             for path in paths:
                 checks.register(deferred(path), *tags)

@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Error
 from django.core.exceptions import SynchronousOnlyOperation
 
 from .conf import Mode, loco_settings, worker_mode
-from .core import test_environment
+from .core import running_tests
 from .core.compat import DEFAULT_TASK_QUEUE_NAME, TASKS_LOGGER, InvalidTask, Task, TaskResult, task_enqueued
 from .core.job import Job
 from .core.on_commit import after_commit, open_transactions
@@ -304,7 +304,7 @@ class LocoBackend(stored_jobs.StoredTasks):
         if in_process.has_closed and mode == "BackgroundAsync":
             in_process.save_jobs(self.alias, self.queue)
         count_enqueued(self.queue, accepted)
-        test_environment.record_enqueued(stored := [job.id for job in accepted])
+        running_tests.record_enqueued(stored := [job.id for job in accepted])
         return set(stored)
 
     def _run(self, task: Task[..., Any], jobs: list[Job], handling: duplicates.Handling) -> list[TaskResult[..., Any]]:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
-from .core import test_environment
+from .core import running_tests
 from .core.job.ageing import MAX_AGEING_SECONDS
 from .core.job.limits import is_limit_name, problems_of_limit
 from .core.task_options import STORED_OPTIONS
@@ -306,9 +306,9 @@ def testing() -> Testing | None:
 
     In a block of ``testing.live_worker`` it is ``"live"``.
     """
-    if not test_environment.is_on():
+    if not running_tests.is_on():
         return None
-    return "live" if test_environment.is_live else loco_settings().TESTING
+    return "live" if running_tests.is_live else loco_settings().TESTING
 
 
 def worker_mode(alias: str, options: Mapping[str, Any]) -> Mode:

@@ -32,7 +32,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def _loco_environment() -> Iterator[None]:
     """Django's test environment, which pytest-django has set up if it is used."""
-    if import_module("django_loco.core.test_environment").is_on():
+    if import_module("django_loco.core.running_tests").is_on():
         yield
         return
     if not import_module("django.apps").apps.ready:

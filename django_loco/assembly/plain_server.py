@@ -22,7 +22,7 @@ from django.core.signals import request_started
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV, autoreload_started
 
 from ..conf import loco_settings
-from ..core import test_environment
+from ..core import running_tests
 from ..core.threads import DaemonThread
 from ..log.safe import get_logger
 from ..shutdown import RELOAD_TIMEOUT_SECONDS
@@ -43,7 +43,7 @@ def resume_when_serving() -> None:
 
 
 def _on_request(sender: Any, **kwargs: Any) -> None:
-    if test_environment.is_on() or getattr(sender, "__module__", "").startswith("django.test"):
+    if running_tests.is_on() or getattr(sender, "__module__", "").startswith("django.test"):
         return
     request_started.disconnect(dispatch_uid="django_loco.serving")
     _note()

@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import Atomic, get_connection, on_commit
 from django.dispatch import receiver
 
-from . import test_environment
+from . import running_tests
 
 
 def open_transactions(except_for: str | None = None) -> list[str]:
@@ -101,7 +101,7 @@ class _Hook:
             after_commit(self.action, self.except_for)
 
 
-@receiver(test_environment.test_began)
+@receiver(running_tests.test_began)
 def _end_blocks_like_commits(**kwargs: Any) -> None:
     """In a ``TestCase``, call the hooks at the end of the outermost block of the test's own.
 

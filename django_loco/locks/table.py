@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from ..core import test_environment
+from ..core import running_tests
 from ..exceptions import QueueRefused
 from ..jobs.stores import queue_of
 from ..queues import Queue
@@ -178,7 +178,7 @@ def _forget(**kwargs: object) -> None:
     _tables.clear()
 
 
-test_environment.test_began.connect(_forget)
+running_tests.test_began.connect(_forget)
 
 
 def _after_fork() -> None:

@@ -19,7 +19,7 @@ from contextlib import closing
 
 from django.db import connections, transaction
 
-from ..core import test_environment
+from ..core import running_tests
 from ..core.job import Job
 from ..core.threads import DaemonThread
 from ..queues import Queue, queue_for
@@ -100,7 +100,7 @@ _arrivals = Arrivals(every=WRITE_EVERY_SECONDS)
 
 def count_enqueued(queue: Queue, jobs: Sequence[Job]) -> None:
     """Count jobs that ``queue`` has stored, if the caller's transaction is committed. Counts nothing in tests."""
-    if test_environment.is_on() or not jobs:
+    if running_tests.is_on() or not jobs:
         return
     if queue.database is not None and connections[queue.database].in_atomic_block:
         transaction.on_commit(lambda: _arrivals.count(queue.alias, jobs), using=queue.database)

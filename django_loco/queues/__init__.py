@@ -15,7 +15,7 @@ from django.dispatch import receiver
 from django.utils.module_loading import import_string
 
 from ..conf import TASKS_OPTIONS, Testing, testing, worker_mode
-from ..core import test_environment
+from ..core import running_tests
 from ..core.compat import task_backends
 from ..core.validation import did_you_mean
 from ..exceptions import LocoConfigurationError
@@ -43,7 +43,7 @@ def queue_for(alias: str) -> Queue:
 
     Raises ``LocoConfigurationError`` if it is configured wrongly.
     """
-    test_environment.refresh()
+    running_tests.refresh()
     key = alias, testing()
     queue = _queues.get(key)
     if queue is None:
@@ -107,7 +107,7 @@ def mistakes(alias: str, options: dict[str, Any]) -> list[str]:
     return found
 
 
-@receiver(test_environment.test_began)
+@receiver(running_tests.test_began)
 def forget(**kwargs: Any) -> None:
     """Drop every queue of this process; the next use makes new ones."""
     _queues.clear()

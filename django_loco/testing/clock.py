@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from ..core import test_environment
+from ..core import running_tests
 from ..core.job import utcnow
 from ..core.validation import short
 from ..exceptions import LocoConfigurationError
@@ -30,12 +30,12 @@ def travel(to: datetime | timedelta) -> Block[None]:
 
 @contextmanager
 def _moved(to: datetime | timedelta) -> Iterator[None]:
-    before = test_environment.clock_shift
-    test_environment.clock_shift = _shift(to, before or timedelta())
+    before = running_tests.clock_shift
+    running_tests.clock_shift = _shift(to, before or timedelta())
     try:
         yield
     finally:
-        test_environment.clock_shift = before
+        running_tests.clock_shift = before
 
 
 def _shift(to: Any, present: timedelta) -> timedelta:

@@ -12,7 +12,7 @@ from django.core.signals import setting_changed
 from django.db import connections
 
 from ..conf import loco_settings
-from ..core import test_environment
+from ..core import running_tests
 from ..core.compat import TaskResult, TaskResultStatus
 from ..core.job import READY, RUNNING
 from ..core.threads.monotonic import monotonic
@@ -55,7 +55,7 @@ def live_worker() -> Block[LiveWorker]:
 @contextmanager
 def _running() -> Iterator[LiveWorker]:
     # Not override_settings(): overrides that begin in the block and end after it would bring the mode back.
-    before, test_environment.is_live = test_environment.is_live, True
+    before, running_tests.is_live = running_tests.is_live, True
     setting_changed.connect(_start_again)
     try:
         _require_visible_rows(in_process.loco_aliases())
@@ -64,7 +64,7 @@ def _running() -> Iterator[LiveWorker]:
     finally:
         setting_changed.disconnect(_start_again)
         in_process.stop(time.monotonic() + loco_settings().SHUTDOWN_TIMEOUT)
-        test_environment.is_live = before
+        running_tests.is_live = before
 
 
 def _start_workers() -> None:
@@ -100,7 +100,7 @@ def _unfinished(results: tuple[TaskResult[..., Any], ...]) -> list[str]:
             result.refresh()
         states = [(result.task.module_path, result.status) for result in results]
     else:
-        ids, queues = test_environment.enqueued(), [queue_for(alias) for alias in in_process.loco_aliases()]
+        ids, queues = running_tests.enqueued(), [queue_for(alias) for alias in in_process.loco_aliases()]
         jobs = [job for queue in queues for job_id in ids if (job := queue.get(job_id)) is not None]
         states = [(job.task_path, job.status) for job in jobs]
     return [f"{path} ({TaskResultStatus(status).name})" for path, status in states if status in (READY, RUNNING)]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
-from ..core import test_environment
+from ..core import running_tests
 from ..core.job import FOREVER, Job, Outcome, utcnow
 from ..core.job.limits import Limit
 from ..log.plain_text import counted
@@ -40,12 +40,12 @@ class Selection:
     is_recursive: bool
     """Whether jobs run that are enqueued later than this was made."""
 
-    _first: frozenset[str] = field(default_factory=lambda: frozenset(test_environment.enqueued()))
+    _first: frozenset[str] = field(default_factory=lambda: frozenset(running_tests.enqueued()))
 
     def includes(self, job: Job) -> bool:
         """Return whether a waiting ``job`` of this test is to run now."""
         return (
-            test_environment.has_enqueued(job.id)
+            running_tests.has_enqueued(job.id)
             and (self.queue is None or job.queue_name == self.queue)
             and (self.is_recursive or job.id in self._first)
             and (job.run_after is None or job.run_after <= utcnow() or (self.is_scheduled and job.run_after != FOREVER))

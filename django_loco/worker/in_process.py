@@ -29,7 +29,7 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 
 from ..conf import loco_settings, testing, worker_mode
-from ..core import test_environment
+from ..core import running_tests
 from ..core.backoff import LoggedBackoff
 from ..core.compat import task_backends
 from ..core.job import READY, Job
@@ -179,7 +179,7 @@ def run_in_foreground(alias: str, job: Job) -> Job | None:
 
     # In ForegroundBlocking ``queues.build`` always makes a MemoryQueue.
     queue = cast("MemoryQueue", queue_for(alias))
-    return run_inline(queue, job, usable_transactions if test_environment.is_on() else nullcontext)
+    return run_inline(queue, job, usable_transactions if running_tests.is_on() else nullcontext)
 
 
 def serves(timeout: float) -> None:
@@ -283,9 +283,9 @@ def remembers(alias: str) -> bool:
 def _end_at_exit() -> None:
     """End the jobs of this process. Jobs that are enqueued later only wait."""
     global _closing
-    test_environment.refresh()
+    running_tests.refresh()
     rest = HAND_BACK_SECONDS
-    if test_environment.is_on():
+    if running_tests.is_on():
         pass  # stop the jobs of a test at once, because their databases may be gone
     elif _serving is None:
         _drain()
@@ -369,14 +369,14 @@ def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
         stop(time.monotonic())
 
 
-@receiver(test_environment.test_ended)
+@receiver(running_tests.test_ended)
 def _on_test_ended(**kwargs: Any) -> None:
     """Let running jobs end before the test's data is removed; waiting jobs end with the test."""
     if _workers:
         stop(time.monotonic() + loco_settings().SHUTDOWN_TIMEOUT)
 
 
-@receiver(test_environment.test_began)
+@receiver(running_tests.test_began)
 def _on_test_began(**kwargs: Any) -> None:
     """Stop the workers of a test that had no database, or whose environment has ended."""
     stop(time.monotonic())

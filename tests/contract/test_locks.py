@@ -16,7 +16,7 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django.db import transaction
 
 import django_loco
-from django_loco.core import test_environment
+from django_loco.core import running_tests
 from django_loco.exceptions import QueueRefused, QueueUnavailable
 from django_loco.locks import HeldLock, LockHeld, LockLost, LockTimeout, held, lock, state, table
 from django_loco.locks.state import MICROS, LockClaim, LockState
@@ -463,7 +463,7 @@ def test_a_store_that_is_away_for_a_moment_is_asked_again(store, monkeypatch):
 
 
 def test_the_process_of_the_next_claim_is_woken(store, monkeypatch):
-    monkeypatch.setattr(test_environment, "is_on", lambda: False)  # in tests nothing stays connected
+    monkeypatch.setattr(running_tests, "is_on", lambda: False)  # in tests nothing stays connected
     listener = store.store.listener()
     if listener is None:
         assert store.store.longest_poll_seconds <= 0.02 or isinstance(store.store, MemoryLocks)

@@ -22,7 +22,7 @@ def arrivals(monkeypatch) -> Iterator[Arrivals]:
     queue_for("default").clear()
     arrivals = Arrivals()
     monkeypatch.setattr(arrivals_module, "_arrivals", arrivals)
-    monkeypatch.setattr(arrivals_module, "test_environment", SimpleNamespace(is_on=lambda: False))
+    monkeypatch.setattr(arrivals_module, "running_tests", SimpleNamespace(is_on=lambda: False))
     yield arrivals
     arrivals.close()
 

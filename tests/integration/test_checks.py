@@ -16,7 +16,7 @@ from django_loco.assembly.components import missing_tables
 from django_loco.checks import queues as queues_checks
 from django_loco.checks import stored_jobs
 from django_loco.checks.queues import check_queues
-from django_loco.core import test_environment
+from django_loco.core import running_tests
 from django_loco.core.compat import task_backends
 from django_loco.core.job import Job
 from django_loco.exceptions import LocoConfigurationError
@@ -154,7 +154,7 @@ def test_jobs_in_memory_in_production():
 
 
 def test_jobs_in_memory_that_cannot_be_kept(monkeypatch, tmp_path):
-    monkeypatch.setattr(test_environment, "is_on", lambda: False)
+    monkeypatch.setattr(running_tests, "is_on", lambda: False)
     options = {"spool": tmp_path / "jobs"}
     tasks = {"default": {"BACKEND": LOCO, "OPTIONS": options}}
     assert "loco.W018" not in found(WORKER_MODE="BackgroundAsync", TASKS=tasks)

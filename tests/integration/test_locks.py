@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.urls import path
 from redis import Redis
 
-from django_loco.core import test_environment
+from django_loco.core import running_tests
 from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
 from django_loco.locks import LockLost, LockTimeout, held, lock, table
 from django_loco.locks.stores import store_of
@@ -54,7 +54,7 @@ def in_the_database(settings):
 @pytest.fixture
 def kept(monkeypatch):
     """Let connections stay open, as they do outside of tests."""
-    monkeypatch.setattr(test_environment, "is_on", lambda: False)
+    monkeypatch.setattr(running_tests, "is_on", lambda: False)
     own = table.table_of("default").store._connections
     yield own
     own.close()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.test import override_settings
 
-from django_loco.core import test_environment
+from django_loco.core import running_tests
 from django_loco.core.job import Job
 from django_loco.queues import forget, queue_for
 from django_loco.queues.memory import MemoryQueue, spool
@@ -78,7 +78,7 @@ def test_who_remembers(folder, options):
 
 
 def test_projects_without_a_folder_of_their_own_do_not_share_one(monkeypatch, settings, tmp_path):
-    monkeypatch.setattr(test_environment, "is_on", lambda: False)
+    monkeypatch.setattr(running_tests, "is_on", lambda: False)
     monkeypatch.setattr("os.access", lambda path, mode: False)
     found = set()
     for base in ("one", "other"):
@@ -96,7 +96,7 @@ def no_folder():
 def test_without_any_folder_jobs_run_and_their_loss_at_the_end_is_logged(monkeypatch, settings, tmp_path, caplog):
     """As in a container whose file system is read-only."""
     (tmp_path / "full").write_text("no folder")
-    monkeypatch.setattr(test_environment, "is_on", lambda: False)
+    monkeypatch.setattr(running_tests, "is_on", lambda: False)
     monkeypatch.setattr("os.access", lambda path, mode: False)
     monkeypatch.setattr("tempfile.gettempdir", no_folder)
     monkeypatch.setattr(spool, "TEMPORARY", tmp_path / "full")
@@ -120,7 +120,7 @@ def test_without_any_folder_jobs_run_and_their_loss_at_the_end_is_logged(monkeyp
 
 
 def test_with_a_folder_of_its_own_a_site_needs_no_temporary_one(monkeypatch, tmp_path):
-    monkeypatch.setattr(test_environment, "is_on", lambda: False)
+    monkeypatch.setattr(running_tests, "is_on", lambda: False)
     monkeypatch.setattr("os.access", lambda path, mode: False)
     monkeypatch.setattr("tempfile.gettempdir", no_folder)
     with override_settings(TASKS={"default": BACKEND | {"OPTIONS": {"spool": tmp_path}}}):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from fnmatch import fnmatch
 from pathlib import Path
 
 import django_loco
@@ -49,3 +50,13 @@ def test_no_test_hides_another_one_of_its_name():
     for test in TESTS.parent.rglob("test_*.py"):
         names = Counter(re.findall(r"^(?:async )?def (\w+)\(", test.read_text(), re.MULTILINE))
         assert [name for name, count in names.items() if count > 1] == [], test
+
+
+def test_no_module_of_the_package_is_collected_as_a_test():
+    """pytest collects the first two patterns and Django the last, also in a clone within a project."""
+    collected = [
+        str(file.relative_to(PACKAGE))
+        for file in PACKAGE.rglob("*.py")
+        if any(fnmatch(file.name, pattern) for pattern in ("test_*.py", "*_test.py", "test*.py"))
+    ]
+    assert collected == []

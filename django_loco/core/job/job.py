@@ -11,7 +11,7 @@ from typing import Any, TypeVar, dataclass_transform
 
 from django.utils import timezone
 
-from .. import test_environment
+from .. import running_tests
 from ..compat import TaskError, TaskResultStatus
 
 #: The number of workers that may die with a job before it fails as ``LostJob``.
@@ -47,7 +47,7 @@ FAILED, SUCCESSFUL = TaskResultStatus.FAILED, TaskResultStatus.SUCCESSFUL
 
 def utcnow() -> datetime:
     """Return the time now, aware and in UTC regardless of ``USE_TZ``, like all times of a job."""
-    now, shift = datetime.now(UTC), test_environment.clock_shift
+    now, shift = datetime.now(UTC), running_tests.clock_shift
     return now if shift is None else now + shift
 
 

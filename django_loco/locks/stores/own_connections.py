@@ -14,7 +14,7 @@ from django.db import DatabaseError, InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import load_backend
 
-from ...core import test_environment
+from ...core import running_tests
 from ...queues.database.sqlite.connections import close_if_replaced, wait_no_longer, was_busy
 from ...queues.timeouts import apply_store_timeout
 
@@ -47,7 +47,7 @@ class OwnConnections:
             except BaseException:
                 connection.close()
                 raise
-            if test_environment.is_on():
+            if running_tests.is_on():
                 connection.close()  # a test database cannot be dropped while somebody is connected
             else:
                 self._idle.append(connection)

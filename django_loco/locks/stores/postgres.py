@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from ...core import test_environment
+from ...core import running_tests
 from ...queues.database.postgres.listener import PostgresListener, channel_of
 from ...queues.listener import QueueListener
 from .base import Stored, process_of
@@ -35,7 +35,7 @@ class PostgresLocks(DatabaseLocks):
 
     def listener(self) -> QueueListener | None:
         """Return what waits for notifications, except in tests: their database could not be dropped."""
-        return None if test_environment.is_on() else PostgresListener(_topic(self.process), self._database)
+        return None if running_tests.is_on() else PostgresListener(_topic(self.process), self._database)
 
     def _now(self) -> int:
         return self.read("").now

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from django.conf import settings
 from django.utils import autoreload
 
-from ...core import test_environment
+from ...core import running_tests
 from ...queues import Claim
 from ...shutdown import AFTER_DEADLINE_SECONDS
 from .child import Child, start
@@ -31,7 +31,7 @@ def isolation(alias: str, timeout: float, *, is_command: bool) -> Callable[[Clai
     Django's test environment.
     """
     module = getattr(settings, "SETTINGS_MODULE", None)
-    if not module or test_environment.is_on():
+    if not module or running_tests.is_on():
         return None
     command = [*_command_line(is_command=is_command), COMMAND, f"--backend={alias}"]
 

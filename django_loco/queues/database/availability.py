@@ -7,7 +7,7 @@ from typing import NamedTuple
 from django.db import Error, connections, router
 from django.db.migrations.executor import MigrationExecutor
 
-from ...core import test_environment
+from ...core import running_tests
 from ..timeouts import apply_store_timeout, store_timeout
 
 APP = "django_loco"
@@ -146,6 +146,6 @@ def unusable(where: str, database: str, error: Exception) -> str:
             end = "" if said.endswith((".", "?")) else "."
             said = f"{said}{end} {remedy.format(setting=f'DATABASES[{database!r}]')}"
             break
-    if " is locked" in said and test_environment.is_on():
+    if " is locked" in said and running_tests.is_on():
         said = f"{said.rstrip('.')}. {REMEDY_IN_TESTS}"
     return f"{where}, which cannot be used now: {said}"

@@ -22,7 +22,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.core.files import locks
 
-from ...core import test_environment
+from ...core import running_tests
 from ...core.compat import task_backends
 from ...core.job import Job, new_id
 from ...log.safe import get_logger
@@ -51,7 +51,7 @@ def folder_for(alias: str) -> Path | None:
     ``BASE_DIR``, or one in the machine's folder for temporary files if there is no ``BASE_DIR`` or it is read-only.
     In tests nothing is kept: the next run of the site must not find a test's jobs.
     """
-    if test_environment.is_on():
+    if running_tests.is_on():
         return None
     options = task_backends[alias].options
     chosen = options["spool"] if "spool" in options else _default_folder()

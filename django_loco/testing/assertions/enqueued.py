@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from ...core import test_environment
+from ...core import running_tests
 from ...core.compat import Task, TaskResult
 from ...core.job import Job
 from ...core.validation import COUNT_OR_NONE
@@ -107,7 +107,7 @@ def refute_enqueued(
 def waiting_jobs() -> list[Job]:
     """Return the waiting jobs of this test, in the order of ``enqueue()``."""
     jobs = {job.id: job for job in stored_jobs()}
-    return [jobs[job_id] for job_id in test_environment.enqueued() if job_id in jobs]
+    return [jobs[job_id] for job_id in running_tests.enqueued() if job_id in jobs]
 
 
 def _times(count: int) -> str:

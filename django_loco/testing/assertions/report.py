@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...core import test_environment
+from ...core import running_tests
 from ...core.compat import TaskResult
 from ...core.job import READY, RUNNING
 from ...core.on_commit import waiting_for_commit
@@ -64,13 +64,13 @@ def _hints(wanted: Expectation) -> Iterator[str]:
 
 
 def _number_ended(wanted: Expectation) -> int:
-    ids = test_environment.enqueued()
+    ids = running_tests.enqueued()
     jobs = [job for queue in loco_queues() for job_id in ids if (job := queue.get(job_id)) is not None]
     path = wanted.task.module_path
     return sum(job.task_path == path and job.status not in (READY, RUNNING) for job in jobs)
 
 
 def _is_held_before(wanted: Expectation) -> bool:
-    mine = set(test_environment.enqueued())
+    mine = set(running_tests.enqueued())
     held = [job for job in stored_jobs() if job.unique_key is not None and job.id not in mine]
     return any(wanted.matches(result_of(job)) for job in held)

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from django_loco.core import test_environment
+from django_loco.core import running_tests
 from django_loco.core.job import Job, utcnow
 from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
@@ -48,7 +48,7 @@ def seconds_pass(monkeypatch):
 @pytest.fixture
 def in_production(monkeypatch):
     """Tests of projects let workers look for limited jobs at each fetch."""
-    monkeypatch.setattr(test_environment, "is_on", lambda: False)
+    monkeypatch.setattr(running_tests, "is_on", lambda: False)
 
 
 @pytest.mark.usefixtures("in_production")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from django_loco.core import test_environment
+from django_loco.core import running_tests
 from django_loco.core.job import Job
 from django_loco.metrics import arrivals as arrivals_module
 from django_loco.metrics.arrivals import ENQUEUED, Arrivals, count_enqueued
@@ -126,7 +126,7 @@ def test_a_process_without_room_for_a_thread_enqueues_all_the_same(queue, monkey
 def test_jobs_that_were_refused_start_nothing(queue, monkeypatch):
     arrivals = Arrivals(lambda alias: queue)
     monkeypatch.setattr(arrivals_module, "_arrivals", arrivals)
-    monkeypatch.setattr(test_environment, "is_on", lambda: False)
+    monkeypatch.setattr(running_tests, "is_on", lambda: False)
     count_enqueued(queue, [])
     assert arrivals._thread is None
     assert not arrivals.write()
@@ -137,7 +137,7 @@ def test_tests_count_nothing(queue, monkeypatch):
     monkeypatch.setattr(arrivals_module, "_arrivals", arrivals)
     count_enqueued(queue, [job()])
     assert not arrivals.write()
-    monkeypatch.setattr(test_environment, "is_on", lambda: False)
+    monkeypatch.setattr(running_tests, "is_on", lambda: False)
     count_enqueued(queue, [job()])
     assert arrivals.write()
     arrivals.close()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from asgiref.sync import async_to_sync
 
-from django_loco.core import test_environment
+from django_loco.core import running_tests
 from django_loco.core.job import utcnow
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.queues import queue_for
@@ -32,7 +32,7 @@ def test_it_shows_a_time_and_goes_on():
         assert_is(first, CHRISTMAS)
         assert utcnow() > first
     assert_is(utcnow(), datetime.now(UTC) - timedelta(seconds=30))
-    assert test_environment.clock_shift is None
+    assert running_tests.clock_shift is None
 
 
 def test_blocks_are_nested():
@@ -49,7 +49,7 @@ def test_blocks_are_nested():
 def test_it_goes_back_after_an_error():
     with pytest.raises(LookupError), travel(HOUR):
         raise LookupError
-    assert test_environment.clock_shift is None
+    assert running_tests.clock_shift is None
 
 
 @travel(CHRISTMAS)
@@ -66,7 +66,7 @@ def test_as_a_decorator_of_an_async_test():
 
     async_to_sync(body)()
     assert_is(seen[0], CHRISTMAS)
-    assert test_environment.clock_shift is None
+    assert running_tests.clock_shift is None
 
 
 def test_a_class_of_tests_is_refused():

@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import chain
 
-from ....core import test_environment
+from ....core import running_tests
 from ....core.job import SIGNATURE, Job, new_id, utcnow
 from ....log.plain_text import counted, one_line
 from ....log.safe import get_logger
@@ -117,7 +117,7 @@ def store(queue: Queue, jobs: list[Job]) -> None:
     """Store the jobs that follow, unless they are stored already."""
     accepted = queue.enqueue(jobs) if jobs else []
     count_enqueued(queue, accepted)
-    test_environment.record_enqueued([job.id for job in accepted])
+    running_tests.record_enqueued([job.id for job in accepted])
 
 
 def _following(batch: BatchRecord) -> list[Job]:

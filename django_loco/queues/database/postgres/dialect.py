@@ -25,7 +25,7 @@ from typing import Any, ClassVar, cast
 from django.db import Error, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ....core import test_environment
+from ....core import running_tests
 from ....core.job import READY, Job
 from ....exceptions import QueueUnavailable
 from ....log.safe import get_logger
@@ -268,7 +268,7 @@ class PostgresDialect(PostgresLimits):
         return act()
 
     def _execute_once(self, sql: str, **parameters: Any) -> list[Row]:
-        prepares = getattr(self._idle, "prepares", False) and test_environment.clock_shift is None
+        prepares = getattr(self._idle, "prepares", False) and running_tests.clock_shift is None
         if prepares and self.connection.get_autocommit():
             with self.connection.cursor() as cursor:
                 if self._prepared.run(cursor, sql, {"alias": self.alias, **parameters}):
@@ -296,7 +296,7 @@ class PostgresDialect(PostgresLimits):
 
     def value(self, seconds: float) -> float:
         """Return the distance from now by the database's clock, which a test cannot move."""
-        shift = test_environment.clock_shift
+        shift = running_tests.clock_shift
         return seconds if shift is None else seconds + shift.total_seconds()
 
     def read(self, column: str, kind: str) -> str:

@@ -24,7 +24,7 @@ from typing import Any
 from django.db import OperationalError
 from django.db.transaction import atomic
 
-from ....core import test_environment
+from ....core import running_tests
 from ....core.job import Outcome
 from ....core.job.limits import NO_LIMITS, KeyTimes, Ledger, Limit, Limits, keys_of, limits_of
 from ...claim import Claim, declared_limits
@@ -191,9 +191,9 @@ class StoredLimits(Limiting):
 
     def _look_now_and_then(self, claim: Claim, levels: Levels) -> bool:
         began = time.monotonic()
-        if began < levels.next_look and not test_environment.is_on():
+        if began < levels.next_look and not running_tests.is_on():
             return False
-        if not (claim.limits or self._has_limited_jobs or test_environment.is_on()):
+        if not (claim.limits or self._has_limited_jobs or running_tests.is_on()):
             levels.found({})
             return False
         wanted, parameters = self._dialect.wanted(claim)

@@ -22,7 +22,7 @@ CLAIM = Claim(worker_id="w", lease=60, threads=1, coroutines=1, queues=("a,b",),
 @pytest.fixture
 def started(monkeypatch):
     """What would be started: (identity, command, environment, what is left out of it)."""
-    monkeypatch.setattr(isolated.test_environment, "is_on", lambda: False)
+    monkeypatch.setattr(isolated.running_tests, "is_on", lambda: False)
     calls = []
     monkeypatch.setattr(isolated, "start", lambda *given, without: calls.append((*given, without)) or SimpleNamespace())
     return calls
@@ -30,7 +30,7 @@ def started(monkeypatch):
 
 def test_where_another_process_would_be_another_site_none_is_started(monkeypatch):
     assert isolation("default", 25, is_command=True) is None, "Django's test environment"
-    monkeypatch.setattr(isolated.test_environment, "is_on", lambda: False)
+    monkeypatch.setattr(isolated.running_tests, "is_on", lambda: False)
     assert isolation("default", 25, is_command=True) is not None
     with override_settings(DEBUG=True):
         assert isolation("default", 25, is_command=True) is None, "settings that no module has"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import DatabaseError, OperationalError, ProgrammingError
 
-from django_loco.core import test_environment
+from django_loco.core import running_tests
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues.database.availability import is_conflict, unusable
 
@@ -105,5 +105,5 @@ def test_missing_migrations():
 @pytest.mark.parametrize("said", ["database is locked", "database table is locked: django_loco_job"])
 def test_in_tests_their_own_transaction_may_lock(said, monkeypatch):
     assert unusable(WHERE, "jobs", OperationalError(said)).endswith("@pytest.mark.django_db(transaction=True).")
-    monkeypatch.setattr(test_environment, "is_on", lambda: False)
+    monkeypatch.setattr(running_tests, "is_on", lambda: False)
     assert "pytest" not in unusable(WHERE, "jobs", OperationalError(said))

@@ -10,7 +10,7 @@ from django.test import SimpleTestCase
 from django.test.utils import _TestState
 
 from django_loco import conf
-from django_loco.core import test_environment
+from django_loco.core import running_tests
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.testing import drain
 
@@ -22,12 +22,12 @@ def outside(monkeypatch):
 
 
 def test_pytest_django_sets_up_the_environment():
-    assert test_environment.is_on()
+    assert running_tests.is_on()
 
 
 def test_a_mailbox_in_memory_is_no_sign_of_it(outside):
     assert mail.outbox == []
-    assert not test_environment.is_on()
+    assert not running_tests.is_on()
 
 
 def test_outside_settings_of_tests_mean_nothing(outside, settings):
@@ -52,21 +52,21 @@ def begun():
     calls = []
 
     def note(**kwargs):
-        calls.append(test_environment.is_on())
+        calls.append(running_tests.is_on())
 
-    test_environment.test_began.connect(note)
+    running_tests.test_began.connect(note)
     yield calls
-    test_environment.test_began.disconnect(note)
+    running_tests.test_began.disconnect(note)
 
 
 def test_a_test_begins_once(begun):
     for _ in range(3):
-        test_environment.refresh()
+        running_tests.refresh()
     assert len(begun) <= 1
 
 
 def test_each_test_case_is_a_test(begun):
-    test_environment.refresh()
+    running_tests.refresh()
     before = len(begun)
     for _ in range(2):
         SimpleTestCase._pre_setup()
@@ -74,12 +74,12 @@ def test_each_test_case_is_a_test(begun):
 
 
 def test_so_is_the_next_name_in_pytest(begun, monkeypatch):
-    test_environment.refresh()
+    running_tests.refresh()
     before = len(begun)
     monkeypatch.setenv("PYTEST_CURRENT_TEST", "another (setup)")
-    test_environment.refresh()
+    running_tests.refresh()
     monkeypatch.setenv("PYTEST_CURRENT_TEST", "another (call)")
-    test_environment.refresh()
+    running_tests.refresh()
     assert begun[before:] == [True]
 
 
@@ -90,7 +90,7 @@ class Plain(unittest.TestCase):
 
 def test_so_is_each_test_case_without_django(begun, monkeypatch):
     monkeypatch.delenv("PYTEST_CURRENT_TEST")
-    test_environment.refresh()
+    running_tests.refresh()
     before = len(begun)
     for _ in range(2):
         Plain().run()
@@ -98,22 +98,22 @@ def test_so_is_each_test_case_without_django(begun, monkeypatch):
 
 
 def test_pytest_may_have_enqueued_jobs_in_its_fixtures(begun):
-    test_environment.refresh()
+    running_tests.refresh()
     before = len(begun)
     Plain().run()
     assert begun[before:] == []
 
 
 def test_and_the_end_of_the_environment(begun, outside):
-    test_environment.refresh()
+    running_tests.refresh()
     assert begun[-1:] == [False]
-    assert test_environment.enqueued() == []
+    assert running_tests.enqueued() == []
 
 
 def test_the_jobs_of_a_test_are_known_by_their_ids():
-    test_environment.refresh()
-    test_environment.record_enqueued(["one", "two"])
-    assert test_environment.has_enqueued("two")
-    assert not test_environment.has_enqueued("three")
+    running_tests.refresh()
+    running_tests.record_enqueued(["one", "two"])
+    assert running_tests.has_enqueued("two")
+    assert not running_tests.has_enqueued("three")
     SimpleTestCase._pre_setup()
-    assert not test_environment.has_enqueued("two")
+    assert not running_tests.has_enqueued("two")
