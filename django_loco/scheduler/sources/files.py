@@ -65,5 +65,5 @@ def _load_yaml(text: str) -> object:
     try:
         from .yaml_text import load  # noqa: PLC0415 - PyYAML is an extra, and few projects use it
     except ImportError:
-        raise LocoConfigurationError("YAML needs PyYAML: pip install django-loco[yaml].") from None
+        raise LocoConfigurationError('YAML needs PyYAML: pip install "django-loco[yaml]".') from None
     return load(text)

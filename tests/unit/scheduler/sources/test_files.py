@@ -192,4 +192,4 @@ def test_yaml_without_pyyaml(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "django_loco.scheduler.sources.yaml_text", raising=False)
     monkeypatch.setitem(sys.modules, "yaml", None)
     (made,) = from_file(tmp_path, YAML).problems()
-    assert "YAML needs PyYAML: pip install django-loco[yaml]." in made.message
+    assert 'YAML needs PyYAML: pip install "django-loco[yaml]".' in made.message
