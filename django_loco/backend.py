@@ -17,7 +17,7 @@ from .conf import Mode, loco_settings, worker_mode
 from .core import running_tests
 from .core.compat import DEFAULT_TASK_QUEUE_NAME, TASKS_LOGGER, InvalidTask, Task, TaskResult, task_enqueued
 from .core.job import Job
-from .core.on_commit import after_commit, open_transactions
+from .core.on_commit import after_commit, is_stored_later, open_transactions
 from .core.serialization import require_batch_size
 from .core.validation import did_you_mean
 from .exceptions import UnknownTask
@@ -38,6 +38,7 @@ from .tasks.new_job import JobTemplate, KnownTask, due_at, new_job, validate_tas
 from .tasks.results import load_task, result_of, result_of_new, shown_result_of
 from .tasks.signals import announce
 from .tasks.stored import jobs as stored_jobs
+from .tasks.stored.startable import require_startable
 from .tasks.uniqueness import duplicates
 from .tasks.uniqueness.ticks import store_ticks
 from .worker import in_process
@@ -137,7 +138,7 @@ class LocoBackend(stored_jobs.StoredTasks):
         try:
             if handling.action == "raise":
                 duplicates.refuse(self.queue, jobs)
-            self.after_commit(lambda: self._store(jobs, results, mode, handling))
+            self.after_commit(lambda: self._store(jobs, results, mode, handling), jobs=jobs)
         except SynchronousOnlyOperation as error:
             raise async_hint("enqueue") from error
         return results
@@ -187,8 +188,13 @@ class LocoBackend(stored_jobs.StoredTasks):
         except SynchronousOnlyOperation as error:
             raise async_hint("get_result") from error
         if job is None:
-            raise not_found(result_id)
+            later = ": the job is stored after the commit. Look at it, and wait(), outside of atomic()."
+            raise not_found(f"{result_id}{later if is_stored_later(digits) else ''}")
         return shown_result_of(job)
+
+    def require_startable(self, job_id: str, *, is_endless: bool) -> None:
+        """Raise ``InvalidState`` if the job, which has not ended, cannot start while the calling thread waits."""
+        require_startable(self.queue, job_id, is_endless=is_endless, has_worker=in_process.has_worker(self.alias))
 
     def check(self, **kwargs: Any) -> list[CheckMessage]:
         """Return an error if the app is not installed: ``django_loco.checks`` does not run then."""
@@ -274,12 +280,13 @@ class LocoBackend(stored_jobs.StoredTasks):
             ) from error
         _importable.add(path)
 
-    def after_commit(self, action: Callable[[], object], *, is_visible: bool = False) -> None:
-        """Call ``action`` after the commit, or at once without ``ENQUEUE_ON_COMMIT``."""
+    def after_commit(self, action: Callable[[], object], *, jobs: Sequence[Job] = (), is_visible: bool = False) -> None:
+        """Call ``action``, which stores ``jobs``, after the commit, or at once without ``ENQUEUE_ON_COMMIT``."""
         if not self.runs_stored_jobs:
             refuse_event_loop()
         if (loco_settings().ENQUEUE_ON_COMMIT or is_visible) and open_transactions():
-            after_commit(tracing.with_trace(action), except_for=None if is_visible else self.queue.database)
+            database = None if is_visible else self.queue.database
+            after_commit(tracing.with_trace(action), except_for=database, job_ids=[job.id for job in jobs])
         else:
             action()
 
@@ -311,7 +318,7 @@ class LocoBackend(stored_jobs.StoredTasks):
         if handling.action == "raise":
             duplicates.refuse(self.queue, jobs[:1])  # the first has ended before the others are enqueued
         finished: list[Job] = []
-        self.after_commit(lambda: finished.extend(self._run_now(task, jobs)))
+        self.after_commit(lambda: finished.extend(self._run_now(task, jobs)), jobs=jobs)
         results = [result_of(job, task) for job in finished or jobs]
         duplicates.mark(results, jobs)
         return results

@@ -171,7 +171,10 @@ class FilterError(LocoError, ValueError):
 
 
 class InvalidState(LocoError):
-    """An operation is not possible with a job as it is now: one that runs cannot be deleted. Nothing was changed."""
+    """An operation is not possible with a job as it is now: one that runs cannot be deleted. Nothing was changed.
+
+    Also: a call would wait for a job that cannot start meanwhile.
+    """
 
 
 class UnknownTask(LocoError):

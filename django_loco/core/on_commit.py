@@ -35,17 +35,18 @@ def _is_open(connection: BaseDatabaseWrapper) -> bool:
     return any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)
 
 
-def after_commit(action: Callable[[], object], except_for: str | None = None) -> bool:
+def after_commit(action: Callable[[], object], except_for: str | None = None, job_ids: Collection[str] = ()) -> bool:
     """Call ``action`` as soon as no transaction is open, except on the database alias ``except_for``.
 
-    Returns whether it was called at once. It is never called if one of the transactions is rolled back.
+    Returns whether it was called at once. It is never called if one of the transactions is rolled back. ``job_ids`` are
+    those of the jobs that it stores, for ``is_stored_later``.
     """
     aliases = open_transactions(except_for)
     if not aliases:
         action()
         return True
     # One at a time: when the first has committed, the others may have committed as well.
-    on_commit(_Hook(action, except_for), using=aliases[0])
+    on_commit(_Hook(action, except_for, job_ids), using=aliases[0])
     return False
 
 
@@ -82,9 +83,18 @@ class WaitingForCommit(NamedTuple):
 
 def waiting_for_commit() -> WaitingForCommit:
     """Return what waits for the commit of the calling thread's transactions, those of a ``TestCase`` included."""
-    hooks = [hook for each in connections.all(initialized_only=True) for _, hook, *_ in each.run_on_commit]
+    hooks = _waiting_hooks()
     own = [hook for hook in hooks if isinstance(hook, _Hook)]
     return WaitingForCommit(sum(not hook.was_called for hook in own), len(hooks) - len(own))
+
+
+def is_stored_later(job_id: str) -> bool:
+    """Return whether the job waits for the commit of the calling thread's transactions, and is not stored yet."""
+    return any(isinstance(hook, _Hook) and not hook.was_called and job_id in hook.job_ids for hook in _waiting_hooks())
+
+
+def _waiting_hooks() -> list[Any]:
+    return [hook for each in connections.all(initialized_only=True) for _, hook, *_ in each.run_on_commit]
 
 
 @dataclass(eq=False)
@@ -93,12 +103,13 @@ class _Hook:
 
     action: Callable[[], object]
     except_for: str | None
+    job_ids: Collection[str]
     was_called: bool = False
 
     def __call__(self) -> None:
         if not self.was_called:
             self.was_called = True
-            after_commit(self.action, self.except_for)
+            after_commit(self.action, self.except_for, self.job_ids)
 
 
 @receiver(running_tests.test_began)

@@ -18,13 +18,13 @@ from ..core.compat import TaskResultDoesNotExist, task_enqueued, task_finished, 
 SIGNALS = {"task_enqueued": task_enqueued, "task_started": task_started, "task_finished": task_finished}
 
 
-def not_found(result_id: str) -> TaskResultDoesNotExist:
-    """Return the error to raise for a missing result: also an instance of the backport's, if that is imported."""
+def not_found(text: str) -> TaskResultDoesNotExist:
+    """Return the error about a missing result: also an instance of the backport's, if that is imported."""
     twin = getattr(sys.modules.get("django_tasks.exceptions"), "TaskResultDoesNotExist", TaskResultDoesNotExist)
     if issubclass(TaskResultDoesNotExist, twin):
-        return TaskResultDoesNotExist(result_id)
+        return TaskResultDoesNotExist(text)
     both = type(twin.__name__, (TaskResultDoesNotExist, twin), {"__module__": TaskResultDoesNotExist.__module__})
-    error: TaskResultDoesNotExist = both(result_id)
+    error: TaskResultDoesNotExist = both(text)
     return error
 
 

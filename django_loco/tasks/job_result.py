@@ -12,9 +12,11 @@ from asgiref.sync import sync_to_async
 from django.core.exceptions import SynchronousOnlyOperation
 
 from .. import jobs
+from ..conf import testing
 from ..core.compat import Task, TaskResult
 from ..core.threads import is_on_event_loop
 from ..jobs.presentation.progress import JobProgress
+from .stored.startable import DRAIN
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -70,12 +72,16 @@ class JobResult(_Result[P, R]):  # type: ignore[misc]  # the stubs do not know t
         ``timeout`` is in seconds; ``None``: no limit. The store is asked every 5 ms at first, and later every 250 ms.
         Inside a transaction it may never see the end.
 
-        Raises ``TimeoutError`` if the job has not ended by then, ``TaskResultDoesNotExist`` if it was deleted, and
+        Raises ``TimeoutError`` if the job has not ended by then, ``TaskResultDoesNotExist`` if it was deleted, or is
+        stored after the commit, ``InvalidState`` if it cannot start before the caller goes on (enqueued in a
+        transaction that has not committed, or in a test that has to call ``drain()``), and
         ``SynchronousOnlyOperation`` in async code.
         """
         if is_on_event_loop():
             raise SynchronousOnlyOperation("wait() would block the event loop. Write await result.await_(...).")
         self.refresh()
+        if not self.is_finished:
+            self._require_startable(timeout)
         for pause in self._pauses(timeout):
             time.sleep(pause)
             self.refresh()
@@ -84,6 +90,8 @@ class JobResult(_Result[P, R]):  # type: ignore[misc]  # the stubs do not know t
     async def await_(self, timeout: float | None = None) -> Self:  # noqa: ASYNC109 - the same as that of wait()
         """``wait`` for async code. Does not block the event loop."""
         await self.arefresh()
+        if not self.is_finished:
+            await sync_to_async(self._require_startable, thread_sensitive=True)(timeout)
         for pause in self._pauses(timeout):
             await asyncio.sleep(pause)
             await self.arefresh()
@@ -121,13 +129,19 @@ class JobResult(_Result[P, R]):  # type: ignore[misc]  # the stubs do not know t
         """``retry`` for async code."""
         await sync_to_async(self.retry, thread_sensitive=True)()
 
+    def _require_startable(self, timeout: float | None) -> None:
+        backend: Any = self.task.get_backend()
+        backend.require_startable(self.id, is_endless=timeout is None)
+
     def _pauses(self, timeout: float | None) -> Iterator[float]:
         """Yield the seconds until the next look, as long as the job has not ended. Raises ``TimeoutError``."""
         start, pause = time.monotonic(), FIRST_PAUSE
         while not self.is_finished:
             rest = LONGEST_PAUSE if timeout is None else start + timeout - time.monotonic()
             if rest <= 0:
-                raise TimeoutError(f"Job {self.id} ({self.task.module_path}) is {self.status} after {timeout:g} s.")
+                remedy = DRAIN if testing() == "manual" else f"The reason: manage.py loco_jobs why {self.id}"
+                state = f"Job {self.id} ({self.task.module_path}) is {self.status} after {timeout:g} s."
+                raise TimeoutError(f"{state} {remedy}")
             yield min(pause, rest)
             pause = min(2 * pause, LONGEST_PAUSE)
 

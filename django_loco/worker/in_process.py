@@ -167,6 +167,11 @@ def leave_to_supervisor(alias: str) -> None:
         _supervised.add(alias)
 
 
+def has_worker(alias: str) -> bool:
+    """Return whether a worker of ``alias`` was made in this process."""
+    return alias in _supervised or alias in _workers
+
+
 def started() -> dict[str, Worker]:
     """Return the workers that ``ensure_started`` started, or could not start for now, by alias."""
     return dict(_workers)
