@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
@@ -29,6 +30,7 @@ from ..core.retry import BackoffOption, backoff_function
 from ..core.serialization import call_of
 from ..core.task_options import CALL_OPTIONS, STORED_OPTIONS, TASK_OPTIONS, CallOptions, TaskOptions
 from ..core.uniqueness import rule_of
+from ..core.validation import short
 from ..exceptions import LocoConfigurationError
 from ..jobs.operations.workflows.signatures import Signature
 from .aliases import register
@@ -110,15 +112,19 @@ class LocoTask(_Task[P, R]):
         def __new__(cls, **options: Any) -> Self:
             """Raises ``TypeError`` for an unknown option; the message says what to write instead."""
             if not all(name in cls.__dataclass_fields__ for name in options):
-                _require_options(options, (*TASK_OPTIONS, *cls.__dataclass_fields__), "@task")
+                _require_options(options, cls.__dataclass_fields__, TASK_OPTIONS, "@task")
             return object.__new__(cls)
 
         def __getattr__(self, name: str) -> Never:
+            # Without a function, as while it is copied, a task has no path.
+            function = None if name == "func" else getattr(self, "func", None)
+            path = self.module_path if inspect.isroutine(function) else type(self).__name__
             raise AttributeError(
-                f"{self.module_path} has no attribute {name!r}.{attribute_hint(name)}", name=name, obj=self
+                f"{path} has no attribute {name!r}.{attribute_hint(name, 'task')}", name=name, obj=self
             )
 
     def __post_init__(self) -> None:
+        _require_function(self.func)
         for name, option in TASK_OPTIONS.items():
             value = getattr(self, name)
             if value is None:
@@ -174,7 +180,7 @@ class LocoTask(_Task[P, R]):
 
         Raises ``InvalidTask`` for an invalid value and ``TypeError`` for an unknown option.
         """
-        _require_options(options, CALL_OPTIONS, "using()")
+        _require_options(options, CALL_OPTIONS, CALL_OPTIONS, "using()")
         changes: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
         if stored := [name for name in changes if name in STORED_OPTIONS]:
             changes["overrides"] = tuple(dict.fromkeys((*self.overrides, *stored)))
@@ -195,11 +201,21 @@ def _first_line(docstring: str | None) -> str:
     return (docstring or "").strip().partition("\n")[0].strip()
 
 
-def _require_options(given: Iterable[str], allowed: Sequence[str], caller: str) -> None:
+def _require_function(value: object) -> None:
+    """Raise ``InvalidTask`` if ``value`` is no function. Django checks later that it is one of a module."""
+    if isinstance(value, Task):
+        raise InvalidTask(f"{value.module_path} is a task already. Write @task once, above all other decorators.")
+    if not inspect.isroutine(value):
+        raise InvalidTask(
+            f"{short(value)} is no function. Write @task above a function of a module, with options by name: "
+            "@task(max_attempts=3)."
+        )
+
+
+def _require_options(given: Iterable[str], allowed: Collection[str], choices: Iterable[str], caller: str) -> None:
     for name in given:
         if name not in allowed:
-            options = [option for option in allowed if option in TASK_OPTIONS or option in CALL_OPTIONS]
-            raise TypeError(f"{caller} has no option {name!r}.{option_hint(name, list(dict.fromkeys(options)))}")
+            raise TypeError(f"{caller} has no option {name!r}.{option_hint(name, list(choices))}")
 
 
 @overload

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from django.core.exceptions import SynchronousOnlyOperation
 from django.utils.asyncio import async_unsafe
@@ -31,6 +32,8 @@ _OPTIONS = {
     "countdown": "Write run_after where you enqueue: task.using(run_after=timedelta(seconds=...)).enqueue().",
     "expiration": "Write expires.",
     "max_age": "Write expires, in seconds.",
+    "retry": "Write max_attempts, which counts the first attempt as well: retry=3 is max_attempts=4.",
+    "name": "Remove it: a task has the path of its function; aliases are its former paths.",
     "acks_late": "Remove it: a job is always acknowledged after it has ended.",
     "ignore_result": "Write retention=0.",
     "result_ttl": 'Write retention, or retention={"succeeded": ...}.',
@@ -46,14 +49,35 @@ _SCHEDULE_KEYS = {
     "interval": "schedule",
     "when": "schedule",
 }
-#: Methods of tasks of other systems.
-_METHODS = {
-    "delay": "enqueue(...)",
-    "apply_async": "enqueue(...), and using(run_after=..., queue_name=...).enqueue(...)",
-    "send": "enqueue(...)",
-    "send_with_options": "using(...).enqueue(...)",
-    "defer": "enqueue(...)",
-    "schedule": "using(run_after=...).enqueue(...)",
+#: Attributes of tasks and of results in other systems.
+_ATTRIBUTES = {
+    "task": {
+        "delay": "enqueue(...)",
+        "apply_async": "enqueue(...), and using(run_after=..., queue_name=...).enqueue(...)",
+        "send": "enqueue(...)",
+        "send_with_options": "using(...).enqueue(...)",
+        "defer": "enqueue(...)",
+        "schedule": "using(run_after=...).enqueue(...)",
+        "apply": "call(...), which runs it here and now",
+        "AsyncResult": "get_result(id)",
+        "chunks": "enqueue_many(task, calls)",
+        "map": "enqueue_many(task, calls)",
+        "starmap": "enqueue_many(task, calls)",
+        "retry": "max_attempts at @task and let the function raise, or raise Snooze(seconds)",
+        "signature": "s(...)",
+        "subtask": "s(...)",
+    },
+    "result": {
+        "get": "wait(timeout).return_value",
+        "result": "return_value, after wait() or refresh()",
+        "ready": "is_finished, after refresh()",
+        "successful": 'status == "SUCCESSFUL", after refresh()',
+        "failed": 'status == "FAILED", after refresh()',
+        "state": "status",
+        "traceback": "errors[-1].traceback",
+        "revoke": "cancel()",
+        "task_id": "id",
+    },
 }
 
 
@@ -68,9 +92,10 @@ def schedule_key_hint(name: str, keys: Sequence[str]) -> str:
     return f" Did you mean {_SCHEDULE_KEYS[near]!r}?" if near in _SCHEDULE_KEYS else did_you_mean(name, keys)
 
 
-def attribute_hint(name: str) -> str:
-    """Return a hint for the unknown method ``name`` of a task, with a leading space; empty if there is none."""
-    return f" Write {_METHODS[name]}." if name in _METHODS else ""
+def attribute_hint(name: str, kind: Literal["task", "result"]) -> str:
+    """Return a hint for the unknown attribute ``name`` of a task or a result, with a leading space, or nothing."""
+    found = _ATTRIBUTES[kind].get(name)
+    return f" Write {found}." if found else ""
 
 
 def async_hint(method: str) -> SynchronousOnlyOperation:

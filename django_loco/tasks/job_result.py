@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, Self, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import SynchronousOnlyOperation
@@ -16,6 +16,7 @@ from ..conf import testing
 from ..core.compat import Task, TaskResult
 from ..core.threads import is_on_event_loop
 from ..jobs.presentation.progress import JobProgress
+from .hints import attribute_hint
 from .stored.startable import DRAIN
 
 P = ParamSpec("P")
@@ -53,6 +54,13 @@ class JobResult(_Result[P, R]):  # type: ignore[misc]  # the stubs do not know t
     def __repr__(self) -> str:
         # With all fields it would be a page long, most of it options of the task, and show secrets among the arguments.
         return f"<JobResult {self.id} of {self.task.module_path}: {self.status.name}>"
+
+    if not TYPE_CHECKING:  # A type checker finds unknown names by itself.
+
+        def __getattr__(self, name: str) -> Never:
+            raise AttributeError(
+                f"{type(self).__name__} has no attribute {name!r}.{attribute_hint(name, 'result')}", name=name, obj=self
+            )
 
     def refresh(self) -> None:
         """Load the present state of the job.

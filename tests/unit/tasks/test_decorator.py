@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import pytest
 
-from django_loco.tasks import InvalidTask, LocoTask, task
+from django_loco.tasks import InvalidTask, LocoTask, hints, task
 
 
 @task(max_attempts=3, timeout=1.5, tags=["email"], retry_on=[OSError], backoff=[1, 2.5])
@@ -30,6 +33,44 @@ def test_a_mistyped_option_is_an_error() -> None:
         double.using(aliases=["shop.tasks.twice"])  # type: ignore[call-arg]
     with pytest.raises(AttributeError, match="enqueue"):
         double.delay(1)  # type: ignore[attr-defined]
+
+
+def test_options_of_other_systems_have_hints() -> None:
+    with pytest.raises(TypeError, match=r"no option 'name'\. Remove it: a task has the path of its function"):
+        task(name="twice")(double.func)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match=r"retry=3 is max_attempts=4"):
+        task(retry=3)(double.func)  # type: ignore[call-overload]
+
+
+def test_only_options_that_the_decorator_takes_are_choices() -> None:
+    with pytest.raises(TypeError, match="Choices are") as raised:
+        task(colour="red")(double.func)  # type: ignore[call-overload]
+    assert not {"run_after", "metadata", "unique_key"} & set(re.split(r"[:,. ]+", str(raised.value)))
+    with pytest.raises(TypeError, match=r"Choices are: .*run_after"):
+        double.using(colour="red")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("value", ["twice", 5, partial(double.func, 1), type("Callable", (), {"__call__": len})()])
+def test_only_a_function_becomes_a_task(value: Any) -> None:
+    with pytest.raises(InvalidTask, match=r"is no function\. Write @task above a function of a module"):
+        task(value)
+
+
+def test_a_task_of_a_task_is_refused() -> None:
+    with pytest.raises(InvalidTask, match=r"double is a task already\. Write @task once"):
+        task(double)  # type: ignore[call-overload]
+
+
+def test_an_unfinished_task_has_attribute_errors() -> None:
+    with pytest.raises(AttributeError, match="LocoTask has no attribute 'module_path'"):
+        _ = object.__new__(LocoTask).module_path
+
+
+@pytest.mark.parametrize("name", hints._ATTRIBUTES["task"])
+def test_attributes_of_other_systems_have_hints(name: str) -> None:
+    assert getattr(double, name, None) is None
+    with pytest.raises(AttributeError, match=rf"double has no attribute '{name}'\. Write "):
+        getattr(double, name)
 
 
 def test_a_value_of_another_type_is_an_error() -> None:
