@@ -15,20 +15,30 @@ __version__ = "0.1.0"
 if not hasattr(os, "register_at_fork"):
     raise ImportError("django-loco needs a POSIX system and does not run on Windows: use WSL or a Linux container.")
 
-#: Modules that projects may import by their former paths, because the example did, and their present paths.
-_MOVED = {f"{__name__}.{name}": f"{__name__}.core.{name}" for name in ("compat", "job", "serialization")}
+#: What to write in place of an import: of modules that projects may import by their former paths, because the example
+#: did, and of names that people look for here.
+_INSTEAD = {
+    **{f"{__name__}.{name}": f"import {__name__}.core.{name}" for name in ("compat", "job", "serialization")},
+    **{
+        f"{__name__}.{name}": f"from {__name__}.tasks import {name}"
+        for name in ("task", "enqueue_many", "batch", "chain", "group", "Discard", "Snooze")
+    },
+    f"{__name__}.shared_task": f"from {__name__}.tasks import task",
+    f"{__name__}.tasks.shared_task": f"from {__name__}.tasks import task",
+}
 
 
-class _MovedModules(MetaPathFinder):
-    """Is asked for modules that do not exist; names the present path of one that has moved."""
+class _OtherPaths(MetaPathFinder):
+    """Is asked for modules that do not exist, and for names that a package does not have; says what to import."""
 
     def find_spec(self, fullname: str, *args: object) -> None:
-        """Raises ``ModuleNotFoundError`` for a former path."""
-        if fullname in _MOVED:
-            raise ModuleNotFoundError(f"{fullname} has moved: import {_MOVED[fullname]}.", name=fullname)
+        """Raises ``ModuleNotFoundError`` for a path in ``_INSTEAD``."""
+        if fullname in _INSTEAD:
+            # Without the argument ``name``: by it, Python takes this for a missing name, and drops the message.
+            raise ModuleNotFoundError(f"There is no {fullname}. Write: {_INSTEAD[fullname]}")
 
 
-sys.meta_path.append(_MovedModules())
+sys.meta_path.append(_OtherPaths())
 
 
 def __getattr__(name: str) -> Any:

@@ -153,7 +153,8 @@ def _first_error(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
         try:
             encode_exact(value)
         except (TypeError, ValueError) as error:
-            return f"{name} cannot be stored as JSON. {error}"
+            remedy = ". Pass None or text in its place." if "JSON compliant" in f"{error}" else ""
+            return f"{name} cannot be stored as JSON. {error}{remedy}"
     return ""
 
 

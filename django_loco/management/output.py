@@ -10,12 +10,28 @@ from io import TextIOWrapper
 from signal import SIGPIPE
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, OutputWrapper
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 
 from ..exceptions import LocoConfigurationError
 from ..jobs.stores import backend_of, queue_of, searched
 from ..log.console import open_standard_streams
 from ..process.exit_codes import shell_code
+
+#: Flags of commands of other systems, and ours.
+_FLAGS = {
+    "-c": "--concurrency",
+    "--threads": "--concurrency",
+    "-p": "--processes",
+    "--workers": "--processes",
+    "-Q": "--queues",
+    "-q": "--queues",
+    "-B": "--scheduler",
+    "--beat": "--scheduler",
+    "--burst": "--drain",
+    "--max-tasks-per-child": "--max-jobs",
+}
+#: Those that set what is logged.
+_LEVELS, _LEVEL = ("-l", "--loglevel", "--log-level"), "the level of a logger in LOGGING"
 
 
 class OutputCommand(BaseCommand):
@@ -32,6 +48,13 @@ class OutputCommand(BaseCommand):
     def owns_process(self) -> bool:
         """Whether the process was started for this command."""
         return getattr(self, "_called_from_command_line", False)
+
+    def create_parser(self, *args: Any, **options: Any) -> CommandParser:
+        """Return a parser whose error about the flag of another system says what to write."""
+        parser = super().create_parser(*args, **options)
+        error, usage = parser.error, parser.format_usage()
+        parser.error = lambda message: error(message + _hint(message, usage))  # type: ignore[method-assign]
+        return parser
 
     def run_from_argv(self, argv: list[str]) -> None:
         """Run the command of a command line. What stdout cannot encode is written with backslashes."""
@@ -55,6 +78,15 @@ class OutputCommand(BaseCommand):
         for line in lines:
             self.stdout.write(line)
         self.stdout.flush()
+
+
+def _hint(message: str, usage: str) -> str:
+    """Return what to write in place of the flags that ``message`` calls unrecognized, as far as it is in ``usage``."""
+    flags = [word.partition("=")[0] for word in message.split() if word.startswith("-")]
+    known = {**{flag: ours for flag, ours in _FLAGS.items() if f"[{ours}" in usage}, **dict.fromkeys(_LEVELS, _LEVEL)}
+    if "[--http-workers" in usage:
+        known["--workers"] = "--worker to run jobs, --http-workers with --http gunicorn"
+    return "".join(f". In place of {flag} write {known[flag]}" for flag in flags if flag in known)
 
 
 class OwnOutput(OutputWrapper):

@@ -115,7 +115,12 @@ class Status:
         rows = ((each.name, each.words, clock(each.next_runs[0])) for each in self.schedules)
         yield from _part("Schedules that are due next", ("NAME", "IN WORDS", "NEXT"), rows, "No schedule is due.")
         failures = ((f"{each.count:,}", each.error, each.newest) for each in self.failures)
-        yield from _part("Failures of the last hour", ("JOBS", "ERROR", "NEWEST"), failures, "None.")
+        yield from _part(
+            "Jobs that failed in the last hour and were not retried since",
+            ("JOBS", "ERROR", "NEWEST"),
+            failures,
+            "None.",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,8 @@ from .sources.python_api import NO_TASK, Decorator, PythonApi, T
 logger = get_logger("django_loco.scheduler")
 
 Exposable = TypeVar("Exposable")
+#: The calls that take a text before the task.
+TEXT_FIRST = ("cron", "when", "after")
 
 
 #: The types of ``**options`` in ``PythonApi``.
@@ -146,6 +148,10 @@ class Registry(PythonApi):
             hint = f"Correct scheduler.{call}() at {location}. Until then this schedule is off; the others run."
             name = options.get("name", name_of(task))
             with self._recording(f"Schedule {name!r}", str(name), hint):
+                if isinstance(task, str) and call in TEXT_FIRST:
+                    raise LocoConfigurationError(
+                        f"{task!r} is not a task. Write the text first: scheduler.{call}({task!r}, task)."
+                    )
                 _refuse_unknown(call, options)
                 self._register(entry_of(task, trigger, location, options))
             return task

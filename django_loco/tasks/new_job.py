@@ -46,6 +46,11 @@ def _validate_time(moment: object) -> None:
         raise InvalidTask(f"run_after is {short(moment)}; it must be a datetime or a timedelta.")
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise InvalidTask(f"run_after is {moment}; it must be in the years {FIRST_YEAR} to {LAST_YEAR}.")
+    if settings.USE_TZ and timezone.is_naive(moment):
+        raise InvalidTask(  # Django's text, and a remedy
+            f"run_after must be an aware datetime. {moment} has no time zone: pass it to timezone.make_aware(), or "
+            "give a timedelta from now on."
+        )
 
 
 def validate_call(task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ import pytest
 from django.core.management import get_commands, load_command_class
 from django.test import override_settings
 
-from django_loco import _MOVED, checks, exceptions, jobs, scheduler
+from django_loco import _INSTEAD, checks, exceptions, jobs, scheduler
 from django_loco.conf import LocoSettings, problems
 from django_loco.core.task_options import CALL_OPTIONS, TASK_OPTIONS
 from django_loco.jobs import STATES
@@ -28,8 +28,8 @@ from django_loco.queues.redis import check as redis_check
 from django_loco.scheduler.options import OF_DATA, ZonedOptions, options_of
 
 pytestmark = pytest.mark.own_database
-#: Loggers, and former paths of modules.
-NO_MODULES = {"django_loco.operations", "django_loco.supervisor", *_MOVED}
+#: Loggers, and paths that are not there any more, or never were.
+NO_MODULES = {"django_loco.operations", "django_loco.supervisor", *_INSTEAD}
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CHANGELOG.md"]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from django_loco.core import retry
 from django_loco.core.compat import InvalidTask, TaskResultStatus, task_backends
 from django_loco.core.job import SUCCESSFUL
+from django_loco.exceptions import InvalidArguments
 from django_loco.queues import Claim, queue_for
 from django_loco.queues.memory.queue import MAX_RESULTS
 from django_loco.tasks import backoff_function, enqueue_many, task
@@ -103,3 +104,13 @@ def test_in_the_foreground_a_call_runs_its_own_jobs_and_no_others(settings):
     one.join(10)
     assert sorted(ran_in) == sorted([("many", many.ident), ("many", many.ident), ("one", one.ident)])
     assert statuses == [SUCCESSFUL] * 3
+
+
+def test_a_time_without_a_zone_is_refused_with_a_remedy():
+    with pytest.raises(InvalidTask, match=r"must be an aware datetime\. 2030-01-01 .* pass it to timezone.make_aware"):
+        quick.using(run_after=datetime(2030, 1, 1))  # noqa: DTZ001 - the mistake
+
+
+def test_a_number_that_json_lacks_is_refused_with_a_remedy():
+    with pytest.raises(InvalidArguments, match=r"not JSON compliant.* Pass None or text in its place"):
+        quick.enqueue(float("nan"))

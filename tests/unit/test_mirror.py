@@ -20,7 +20,7 @@ OF_THE_WHOLE = {
     "test_catalogues.py": "the translations of the whole package",
     "test_layers.py": "imports and dotted names of every module",
     "test_mirror.py": "the tests themselves",
-    "test_moved_modules.py": "paths that modules had",
+    "test_moved_modules.py": "paths that modules had, or that people expect",
 }
 FILES = sorted(TESTS.rglob("test_*.py"))
 

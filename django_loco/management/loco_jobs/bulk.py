@@ -9,6 +9,8 @@ from typing import Any
 from django.core.management.base import CommandError, OutputWrapper
 
 from ... import jobs
+from ...core.validation import is_name
+from ...exceptions import FilterError
 from .confirmation import jobs_in_words, may
 from .ids import ids_of
 
@@ -72,6 +74,8 @@ def require_chosen(verb: str, options: Mapping[str, Any]) -> None:
     """
     if options["filter"] and options["all"]:
         raise CommandError("Give a filter or --all, not both.")
+    if options["filter"] == ["all"]:
+        raise CommandError(f"For all jobs, write: loco_jobs {verb} --all")
     if not (options["all"] or any(word.strip() for word in options["filter"])):
         raise CommandError(f"loco_jobs {verb} needs ids or a filter. For all jobs, give --all.")
 
@@ -81,7 +85,12 @@ def searched(options: Mapping[str, Any]) -> jobs.Search:
     words: Sequence[str] = options["filter"]
     if ids := ids_of(words, options["backend"]):
         return jobs.filter(id=ids, backend=options["backend"])
-    return jobs.filter(" ".join(words), backend=options["backend"])
+    try:
+        return jobs.filter(" ".join(words), backend=options["backend"])
+    except FilterError as error:
+        if len(words) == 1 and is_name(words[0]) and ":" not in words[0]:
+            raise CommandError(f"{error}. For the jobs of a queue, write queue:{words[0]}") from error
+        raise
 
 
 _PAST = {verb: f"{verb.capitalize()}{'d' if verb.endswith('e') else 'ed'}" for verb in BULK} | {

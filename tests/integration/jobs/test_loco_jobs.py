@@ -272,6 +272,8 @@ def test_how_far_it_came_before_a_refusal_is_told(queue: Queue, monkeypatch: pyt
             for verb in (["delete"], ["cancel"], ["move", "--queue", "emails"], ["move", "--from=default", "--to=bulk"])
             for blank in ([""], ["  "], ["", ""])  # a shell's variable that is not set
         ),
+        (["retry", "all"], "For all jobs, write: loco_jobs retry --all"),
+        (["purge", "default"], "For the jobs of a queue, write queue:default"),
         (["delete", "", "--all", "--yes"], "Give a filter or --all, not both."),
         (["delete", "status:failed", "--all"], "Give a filter or --all, not both."),
         (["list", "status:faild"], "Did you mean 'failed'?"),

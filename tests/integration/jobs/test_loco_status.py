@@ -28,6 +28,9 @@ from .conftest import CLAIM, drain
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+FAILED = "Jobs that failed in the last hour and were not retried since"
+
+
 def run(*words: str) -> str:
     out = io.StringIO()
     call_command("loco_status", *words, stdout=out)
@@ -60,7 +63,7 @@ def test_nothing_to_show():
     text = run("--backend", "default")
     assert section(text, "Workers") == ["  No worker is registered."]
     assert section(text, "Queues") == ["  There are no jobs."]
-    assert section(text, "Failures of the last hour") == ["  None."]
+    assert section(text, FAILED) == ["  None."]
 
 
 def test_one_screen(worker, settings):
@@ -76,7 +79,7 @@ def test_one_screen(worker, settings):
     queues = [line.split() for line in section(text, "Queues")[1:]]
     assert [row[:6] for row in queues] == [["default", "default", "1", "0", "2", "0"], ["default", "emails", *"0000"]]
     assert queues[1][-1] == "paused"
-    assert section(text, "Failures of the last hour")[1].split()[:2] == ["2", "builtins.ValueError"]
+    assert section(text, FAILED)[1].split()[:2] == ["2", "builtins.ValueError"]
     assert any("nightly" in line for line in section(text, "Schedules that are due next")) == bool(scheduler.upcoming())
 
 

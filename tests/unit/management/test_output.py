@@ -7,6 +7,7 @@ from errno import ENOSPC
 from signal import SIGPIPE
 
 import pytest
+from django.core.management import load_command_class
 from django.core.management.base import CommandError
 
 from django_loco.management.output import OutputCommand, OwnOutput, warning_of_memory
@@ -27,6 +28,26 @@ def test_each_line_is_written():
     command = OutputCommand(stdout=io.StringIO())
     command.show(iter(["one", "two"]))
     assert command.stdout.getvalue() == "one\ntwo\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "remedy"),
+    [
+        ("loco_worker", "-c 4", "-c 4. In place of -c write --concurrency"),
+        ("loco_worker", "-Q x -B", "In place of -Q write --queues. In place of -B write --scheduler"),
+        ("loco_worker", "-l info", "In place of -l write the level of a logger in LOGGING"),
+        ("loco_worker", "--workers=4", "In place of --workers write --processes"),
+        ("loco_start", "--workers 4", "write --worker to run jobs, --http-workers with --http gunicorn"),
+        ("loco_scheduler", "-c 4", "unrecognized arguments: -c 4"),
+        ("loco_worker", "--bogus", "unrecognized arguments: --bogus"),
+    ],
+)
+def test_flags_of_other_systems_have_hints(command, words, remedy):
+    parser = load_command_class("django_loco", command).create_parser("manage.py", command)
+    parser.called_from_command_line = False
+    with pytest.raises(CommandError) as raised:
+        parser.parse_args(words.split())
+    assert str(raised.value).endswith(remedy)
 
 
 @pytest.mark.parametrize("error", [BrokenPipeError(), OSError(ENOSPC, "No space left on device")])
