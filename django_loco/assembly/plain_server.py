@@ -4,6 +4,7 @@
    its first request; not when the apps are loaded, as every command loads them.
 2. When such a process is stopped or reloaded, it does not finish its queue first, as a command does. The jobs are kept
    for the next process.
+3. With ``DEBUG``, plain ``runserver`` says which schedules and jobs it leaves to processes that do not run.
 """
 
 from __future__ import annotations
@@ -18,18 +19,24 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.signals import request_started
+from django.db import connections
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV, autoreload_started
 
-from ..conf import loco_settings
+from ..conf import loco_settings, worker_mode
 from ..core import running_tests
+from ..core.compat import task_backends
 from ..core.threads import DaemonThread
+from ..log.plain_text import counted, one_line
 from ..log.safe import get_logger
 from ..shutdown import RELOAD_TIMEOUT_SECONDS
 from ..worker import in_process
 
 #: Seconds between two checks whether the server has bound its port.
 POLL_SECONDS = 0.1
+#: How long workers and schedulers that start beside ``runserver`` have to show themselves.
+GRACE_SECONDS = 10
 #: The descriptors of this process.
 DESCRIPTORS = Path("/dev/fd")
 
@@ -62,6 +69,34 @@ def _resume_when_it_listens() -> None:
     while not any(_listens(int(path.name)) for path in DESCRIPTORS.iterdir()):
         time.sleep(POLL_SECONDS)
     _resume()
+    if settings.DEBUG:
+        time.sleep(GRACE_SECONDS)
+        warn_of_idle()
+
+
+def warn_of_idle() -> None:
+    """Log schedules and jobs that this process leaves to a scheduler and workers, if none of these is registered."""
+    try:
+        for line in _idle():
+            logger.warning("%s", line)
+    except Exception as error:  # noqa: BLE001 - a store that cannot be reached is reported where it is used
+        logger.debug("Could not find out what nobody runs: %s", one_line(error))
+    finally:
+        connections.close_all()
+
+
+def _idle() -> Iterator[str]:
+    from .. import jobs, scheduler  # noqa: PLC0415 - every process imports this module, and few are runserver
+
+    workers, schedulers = jobs.workers(), jobs.schedulers()
+    schedules = [each for each in scheduler.upcoming() if not each.paused]
+    if schedules and not any(each.is_alive for each in schedulers):
+        number = counted(len(schedules), "schedule", "schedules")
+        yield f"{number}, but no scheduler in this process: manage.py loco_start --worker --scheduler"
+    served = {each.backend for each in workers if each.is_alive}
+    modes = {alias: worker_mode(alias, task_backends[alias].options) for alias in jobs.aliases()}
+    if idle := [alias for alias, mode in modes.items() if mode == "BackgroundQueue" and alias not in served]:
+        yield f"Jobs of {', '.join(idle)} wait, because no worker runs: manage.py loco_start --worker, or loco_worker"
 
 
 def _note() -> None:

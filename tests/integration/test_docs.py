@@ -29,7 +29,7 @@ from django_loco.scheduler.options import OF_DATA, ZonedOptions, options_of
 
 pytestmark = pytest.mark.own_database
 #: Loggers, and paths that are not there any more, or never were.
-NO_MODULES = {"django_loco.operations", "django_loco.supervisor", *_INSTEAD}
+NO_MODULES = {"django_loco.operations", "django_loco.runtime", "django_loco.supervisor", *_INSTEAD}
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CHANGELOG.md"]
