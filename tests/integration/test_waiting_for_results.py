@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
-from django.db import transaction
+from django.db import connections, transaction
 from django.test import override_settings
 
 from django_loco.core.compat import TaskResultDoesNotExist
@@ -58,7 +58,12 @@ class TestManual:
 def test_a_worker_that_the_test_has_made(monkeypatch):
     monkeypatch.setattr(in_process, "_supervised", {"default"})
     result = add.enqueue(1, 2)
-    timer = threading.Timer(0.1, drain)
+
+    def work() -> None:
+        drain()
+        connections.close_all()
+
+    timer = threading.Timer(0.1, work)
     timer.start()
     assert result.wait().return_value == 3
     timer.join()
