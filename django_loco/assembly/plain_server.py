@@ -96,7 +96,7 @@ def _idle() -> Iterator[str]:
     served = {each.backend for each in workers if each.is_alive}
     modes = {alias: worker_mode(alias, task_backends[alias].options) for alias in jobs.aliases()}
     if idle := [alias for alias, mode in modes.items() if mode == "BackgroundQueue" and alias not in served]:
-        yield f"Jobs of {', '.join(idle)} wait, because no worker runs: manage.py loco_start --worker, or loco_worker"
+        yield f"No worker runs for the jobs of {', '.join(idle)}: manage.py loco_start --worker, or loco_worker"
 
 
 def _note() -> None:

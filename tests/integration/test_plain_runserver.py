@@ -25,7 +25,7 @@ def said(caplog) -> list[str]:
 
 
 def test_a_queue_without_a_worker(caplog):
-    line = "Jobs of default wait, because no worker runs: manage.py loco_start --worker, or loco_worker"
+    line = "No worker runs for the jobs of default: manage.py loco_start --worker, or loco_worker"
     assert line in said(caplog)
     queue_for("default").register(WORKER)
     assert line not in said(caplog)
