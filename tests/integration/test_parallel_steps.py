@@ -282,7 +282,8 @@ def test_a_sync_step_of_an_async_job_may_be_done_in_a_thread():
     assert DONE == ["a"]
 
 
-def test_a_sync_job_that_runs_inside_of_enqueue_on_an_event_loop_may_have_steps(settings):
+def test_a_sync_job_that_runs_inside_of_enqueue_on_an_event_loop_may_have_steps(settings, monkeypatch):
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # as in notebooks; otherwise enqueue() is refused there
     settings.LOCO = {**settings.LOCO, "TESTING": "live"}
     settings.TASKS = {
         "default": {"BACKEND": "django_loco.backend.LocoBackend", "OPTIONS": {"mode": "ForegroundBlocking"}}
