@@ -1,5 +1,6 @@
 """How SQLite is set up, and that its lock is held no longer than it must be."""
 
+import gc
 import os
 import sqlite3
 import sys
@@ -280,6 +281,7 @@ def held(queue):
 @pytest.mark.parametrize("name", CALLS)
 def test_a_write_ahead_log_that_another_process_holds_is_unavailable(queue, held, name, monkeypatch, caplog):
     monkeypatch.setattr(sqlite_connections, "BUSY_MILLISECONDS", 1)
+    gc.collect()  # connections of threads that have ended, which would keep it from being held
     with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN IMMEDIATE")
