@@ -259,8 +259,8 @@ class TidyExecutor(ThreadPoolExecutor):
 
 
 def _call_tidily(call: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
-    tidy()
+    """Call ``call``. No connection is kept after it: nobody would close it at the end of the thread."""
     try:
         return call(*args, **kwargs)
     finally:
-        tidy()
+        drop_all()
