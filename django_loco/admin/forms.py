@@ -158,23 +158,25 @@ class ZonedForm(forms.ModelForm):  # type: ignore[type-arg]
 def _on_clock_of_site(moment: datetime, zone: tzinfo | None) -> datetime:
     """Return a moment of the wall clock of ``zone`` as the database stores it without ``USE_TZ``.
 
-    Raises ``ValidationError`` if it is not one moment on that clock, or would be read as another one.
+    Raises ``ValidationError`` if it is not one moment on that clock, or may be read as another one.
     """
     site = timezone.get_default_timezone()
     zone = zone or site
-    if len({moment.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1)}) > 1:
+    if _is_unclear(moment, zone):
         raise ValidationError(_(UNCLEAR), params={"datetime": moment, "current_timezone": zone})
     meant = moment.replace(tzinfo=zone).astimezone(UTC)
-    stored = timezone.make_naive(meant, site).replace(fold=0)
-    if aware(stored).astimezone(UTC) != meant:
+    stored = timezone.make_naive(meant, site)
+    if _is_unclear(stored, site):  # SQLite reads it as the first of the two, PostgreSQL as the second
         raise ValidationError(
-            _(
-                "Without USE_TZ this is stored as %(datetime)s in time zone %(zone)s, whose clock shows that twice, "
-                "and the second time cannot be stored."
-            ),
+            _("Without USE_TZ this is stored as %(datetime)s in time zone %(zone)s, whose clock shows that twice."),
             params={"datetime": stored, "zone": site},
         )
     return stored
+
+
+def _is_unclear(moment: datetime, zone: tzinfo) -> bool:
+    """Return whether the clock of ``zone`` skips ``moment`` or shows it twice."""
+    return len({moment.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1)}) > 1
 
 
 def _zone_named(name: Any) -> tzinfo | None:

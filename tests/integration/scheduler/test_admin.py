@@ -294,12 +294,14 @@ def test_a_time_that_the_clock_of_the_zone_skips_is_refused(client):
 @pytest.mark.parametrize(
     ("at", "zone", "told"),
     [
-        ("2027-10-30 20:30", "America/New_York", None),
+        ("2027-10-30 19:30", "America/New_York", None),
+        ("2027-10-30 20:30", "America/New_York", "stored as 2027-10-31 02:30:00 in time zone Europe/Berlin, whose"),
         ("2027-10-30 21:30", "America/New_York", "stored as 2027-10-31 02:30:00 in time zone Europe/Berlin, whose"),
         ("2027-03-14 02:30", "America/New_York", "interpreted in time zone America/New_York; it may be ambiguous"),
         ("2027-11-07 01:30", "America/New_York", "interpreted in time zone America/New_York; it may be ambiguous"),
         ("2027-10-31 02:30", "", "interpreted in time zone Europe/Berlin; it may be ambiguous"),
         ("2027-10-31 03:30", "", None),
+        ("2027-10-30 22:30", "America/New_York", None),
         ("9999-12-31 23:30", "America/New_York", "in the years"),
         ("0001-01-01 00:00", "", "in the years"),
     ],

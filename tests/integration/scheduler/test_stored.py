@@ -419,6 +419,7 @@ def no_database(monkeypatch):
     monkeypatch.setitem(connection.settings_dict, "ENGINE", "django.db.backends.dummy")
 
 
+@pytest.mark.django_db  # the error asks PostgreSQL for tables in other schemas
 @pytest.mark.usefixtures("no_database")
 def test_a_project_without_a_database():
     assert [row.name for row in scheduler.upcoming()] == ["code"]
