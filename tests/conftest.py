@@ -23,6 +23,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from django_loco.queues.timeouts import no_store_timeout
+
 from .postgres import Server
 from .processes import Site
 from .redis_server import RedisServer
@@ -118,6 +120,13 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Whoever asks for unit tests alone has them on SQLite; that there are none on PostgreSQL is no failure."""
     if ON_POSTGRES and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
         session.exitstatus = pytest.ExitCode.OK
+
+
+@pytest.fixture(autouse=True)
+def _like_a_thread_of_the_site() -> Iterator[None]:
+    """Let no store timeout outlive a test: some call in their own thread what threads of a worker call."""
+    with no_store_timeout():
+        yield
 
 
 @pytest.fixture

@@ -10,20 +10,12 @@ from django.db import connections
 
 from django_loco import queues
 from django_loco.core.compat import task_backends
-from django_loco.queues.timeouts import no_store_timeout
 
 
 @pytest.fixture(autouse=True)
 def real_queues(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let ``TESTING = "manual"`` replace no queue: tests that name Redis are about Redis."""
     monkeypatch.setattr(queues, "_made", lambda alias, _: queues.build(alias, task_backends[alias].options))
-
-
-@pytest.fixture(autouse=True)
-def _like_a_thread_of_the_site() -> Iterator[None]:
-    """Let no store timeout outlive a test: some call in their own thread what threads of a worker call."""
-    with no_store_timeout():
-        yield
 
 
 @pytest.fixture
