@@ -195,13 +195,19 @@ def require_result_size(label: str, text: str) -> None:
 def cut(text: str, size: int, reason: str) -> str:
     """Return ``text``. If it takes more than ``size`` bytes in UTF-8, a note with the ``reason`` replaces its middle.
 
-    Both ends are kept because a traceback starts with the call and ends with the error.
+    Both ends are kept because a traceback starts with the call and ends with the error. The result takes at most
+    ``size`` bytes, or those of the note alone if it takes more.
     """
     if 4 * len(text) <= size or len(data := text.encode(errors="surrogatepass")) <= size:
         return text
-    half = size // 2
+    # No note is longer than the one that says that nothing was kept.
+    half = max(0, size - len(_left_out(len(data), len(data), reason).encode())) // 2
     head, tail = (part.decode(errors="ignore") for part in (data[:half], data[len(data) - half :]))
-    return f"{head}\n[... {len(data) - 2 * half:,} of {len(data):,} bytes were left out here: {reason} ...]\n{tail}"
+    return f"{head}{_left_out(len(data) - 2 * half, len(data), reason)}{tail}"
+
+
+def _left_out(count: int, total: int, reason: str) -> str:
+    return f"\n[... {count:,} of {total:,} bytes were left out here: {reason} ...]\n"
 
 
 def _size_problem(text: str, setting: str, limit: int) -> str | None:

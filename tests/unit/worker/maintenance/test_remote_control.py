@@ -11,6 +11,7 @@ from django_loco.core.job import READY, SUCCESSFUL
 from django_loco.queues.memory import MemoryQueue
 from django_loco.queues.workers import Command, with_stacks
 from django_loco.worker.fetching import fetcher
+from django_loco.worker.maintenance import remote_control
 from django_loco.worker.maintenance.remote_control import MOST_STACKS, RemoteControl
 
 from .. import tasks
@@ -57,7 +58,8 @@ def test_each_command_is_obeyed_once(queue, caplog):
     assert "Worker w was told to take no more jobs" in caplog.text
 
 
-def test_stacks_are_shown_once_for_each_wish_and_change_nothing_else(queue, caplog):
+def test_stacks_are_shown_once_for_each_wish_and_change_nothing_else(queue, caplog, monkeypatch):
+    monkeypatch.setattr(remote_control, "MOST_STACKS", 10**9)  # threads of other tests may still run
     caplog.set_level(logging.INFO, "django_loco.worker")
     worker, shown = Told(), []
     control = RemoteControl(queue, worker, None, shown.append)
@@ -67,8 +69,19 @@ def test_stacks_are_shown_once_for_each_wish_and_change_nothing_else(queue, capl
     assert worker.notes == ["quiet True", "resume"]
     assert [bool(each) for each in shown] == [True, False, True, False, False]
     assert "test_stacks_are_shown_once_for_each_wish" in shown[0]
-    assert len(shown[0].encode()) <= MOST_STACKS
     assert caplog.text.count("Worker w was told to show its stacks") == 2
+
+
+def test_of_many_stacks_not_all_are_shown(queue, monkeypatch):
+    monkeypatch.setattr(remote_control, "stacks", lambda: [f"Thread {n}\n{'ä' * 100}" for n in range(1_000)])
+    shown = []
+    queue.last = with_stacks("", "1")
+    RemoteControl(queue, Told(), None, shown.append).obey()
+    [text] = shown
+    assert 0.99 * MOST_STACKS <= len(text.encode()) <= MOST_STACKS
+    assert text.startswith("Thread 0\n")
+    assert text.endswith("ä" * 100)
+    assert "there are more stacks" in text
 
 
 @pytest.mark.parametrize("command", ["stop", "dance\n\u202e"])
