@@ -11,6 +11,7 @@ from typing import Any, Literal, ParamSpec, Self, TypeVar
 
 from asgiref.sync import sync_to_async
 
+from .... import jobs
 from ....core.compat import DEFAULT_TASK_BACKEND_ALIAS, InvalidTask, Task, TaskResult
 from ....core.job import Job, new_id
 from ....core.on_commit import SinceThen
@@ -19,10 +20,8 @@ from ....core.validation import is_text, short
 from ....exceptions import BatchDoesNotExist, InvalidArguments, InvalidState
 from ....log.safe import get_logger
 from ....queues.records.batches import BATCH, WORKFLOW, BatchCounts, BatchRecord, new_record
-from ...api import filter  # noqa: A004 - its public name
 from ...stores import backend_of, searched
 from .. import Cancel, Operation, Retry
-from ..bulk import BulkRun
 from ..workflows.retrying import retry_failed
 from .settling import settle, text_of_callbacks
 
@@ -320,12 +319,15 @@ class Batch:
 
     def _do(self, operation: Operation, kind: str) -> int:
         """Do it with the members of a kind. Raises ``Unfinished`` with the number of all that were changed."""
+        # Every process with tasks imports this module, and few operate jobs.
+        from ..bulk import BulkRun  # noqa: PLC0415
+
         return BulkRun(operation).over(self._members(kind))
 
     def _members(self, kind: str) -> Iterator[Job]:
         after = ""
         while ids := [*self._backend.queue.batch_members(self.id, kind, after=after, limit=CHUNK)]:
-            yield from filter(id=ids, backend=self.backend)
+            yield from jobs.filter(id=ids, backend=self.backend)
             after = ids[-1]
 
     def settle(self) -> None:
