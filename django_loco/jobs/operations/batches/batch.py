@@ -11,7 +11,6 @@ from typing import Any, Literal, ParamSpec, Self, TypeVar
 
 from asgiref.sync import sync_to_async
 
-from .... import jobs
 from ....core.compat import DEFAULT_TASK_BACKEND_ALIAS, InvalidTask, Task, TaskResult
 from ....core.job import Job, new_id
 from ....core.on_commit import SinceThen
@@ -319,15 +318,16 @@ class Batch:
 
     def _do(self, operation: Operation, kind: str) -> int:
         """Do it with the members of a kind. Raises ``Unfinished`` with the number of all that were changed."""
-        # Every process with tasks imports this module, and few operate jobs.
-        from ..bulk import BulkRun  # noqa: PLC0415
+        from ..bulk import BulkRun  # noqa: PLC0415 - every process with tasks imports this module, and few operate jobs
 
         return BulkRun(operation).over(self._members(kind))
 
     def _members(self, kind: str) -> Iterator[Job]:
+        from ...api import filter  # noqa: A004, PLC0415 - its public name; as above
+
         after = ""
         while ids := [*self._backend.queue.batch_members(self.id, kind, after=after, limit=CHUNK)]:
-            yield from jobs.filter(id=ids, backend=self.backend)
+            yield from filter(id=ids, backend=self.backend)
             after = ids[-1]
 
     def settle(self) -> None:
