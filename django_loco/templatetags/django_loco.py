@@ -1,4 +1,4 @@
-"""``{% loco_progress result %}``: a bar that shows how far a job is, and keeps itself up to date."""
+"""``{% loco_progress result %}``: a bar that shows how far a job or batch is, and keeps itself up to date."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from django.urls import NoReverseMatch
 
 from ..core.compat import TaskResult
 from ..exceptions import LocoConfigurationError
-from ..urls.progress import address_of, shown_result
+from ..jobs.operations.batches.batch import Batch
+from ..jobs.operations.workflows.workflow import Workflow
+from ..urls.progress import Progressing, address_of, shown_result
 
 register = template.Library()
 
 
 @register.inclusion_tag("django_loco/progress.html", takes_context=True)
-def loco_progress(context: Any, result: TaskResult[..., Any] | None, label: str = "") -> dict[str, Any]:
+def loco_progress(context: Any, result: Progressing | None, label: str = "") -> dict[str, Any]:
     """Return the context of the template: ``{% loco_progress result label="Import" %}``.
 
-    ``result`` is what ``enqueue()`` or ``get_result()`` has returned; for ``None`` nothing is shown. By default
-    ``label`` is the description of the task, or its name.
+    ``result`` is what ``enqueue()`` or ``get_result()`` has returned, a batch or a workflow; for ``None`` nothing is
+    shown. By default ``label`` is the description of the task or its name, or the name of the batch or workflow.
 
     Raises ``LocoConfigurationError`` without ``django_loco.urls.progress`` in the ``urlpatterns``, and ``TypeError``
-    for what is no result.
+    for anything else.
     """
     if result is None:
         return {"url": ""}
-    if not isinstance(result, TaskResult):
-        raise TypeError(f"{{% loco_progress %}} takes the result of a job, not {result!r:.100}.")
+    if not isinstance(result, TaskResult | Batch | Workflow):
+        raise TypeError(f"{{% loco_progress %}} takes the result of a job, a batch or a workflow, not {result!r:.100}.")
     try:
         url = address_of(result)
     except NoReverseMatch:
@@ -37,7 +39,13 @@ def loco_progress(context: Any, result: TaskResult[..., Any] | None, label: str 
     return {
         "url": url,
         "id": f"loco-progress-{result.id}",
-        "label": label or getattr(result.task, "description", "") or result.task.name,
+        "label": label or _label_of(result),
         "shown": shown_result(result),
         "csp_nonce": context.get("csp_nonce", ""),
     }
+
+
+def _label_of(result: Progressing) -> str:
+    if not isinstance(result, TaskResult):
+        return result.name
+    return getattr(result.task, "description", "") or result.task.name

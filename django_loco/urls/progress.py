@@ -1,32 +1,41 @@
 """``path("", include("django_loco.urls.progress"))`` lets ``{% loco_progress result %}`` update itself.
 
-The address of a job is signed with ``SECRET_KEY``, and made only where a template shows that job. So whoever was given
-the page may ask, for a week and without a login, and nobody else: an id alone is of no use.
+The address of a job, batch or workflow is signed with ``SECRET_KEY``, and made only where a template shows it. So
+whoever was given the page may ask, for a week and without a login, and nobody else: an id alone is of no use.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any, TypedDict
+from typing import Any, TypeAlias, TypedDict
 
 from django.core import signing
 from django.db.transaction import non_atomic_requests
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.urls import path, reverse
 from django.utils.cache import get_conditional_response, patch_cache_control
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from .. import jobs
 from ..core.compat import TaskResult, TaskResultDoesNotExist
 from ..core.job import FAILED, GIVEN_UP, READY, RUNNING, utcnow
-from ..exceptions import QueueUnavailable
+from ..exceptions import BatchDoesNotExist, QueueUnavailable
+from ..jobs.operations.batches.batch import Batch
+from ..jobs.operations.workflows.workflow import Workflow
 from ..jobs.page_parts.phrases import STATE_TEXTS
+from ..jobs.presentation.numbers import number_text
 from ..jobs.presentation.progress import JobProgress, progress_of
 from ..jobs.states import State, state_of
 from ..jobs.stores import aliases
 from ..log.plain_text import one_line
 
+#: What has a progress.
+Progressing: TypeAlias = "TaskResult[..., Any] | Batch | Workflow"
+
 SALT = "django_loco.progress"
+#: Marks the addresses of batches and workflows.
+MEMBERS = "members"
 #: For how long an address is of use.
 MAX_AGE_SECONDS = 7 * 86_400
 #: When to ask again while the store does not answer.
@@ -34,7 +43,7 @@ RETRY_SECONDS = 10
 
 
 class ShownProgress(TypedDict):
-    """The progress of a job, as a page shows it."""
+    """The progress of a job, batch or workflow, as a page shows it."""
 
     state: State
     state_text: str
@@ -45,14 +54,31 @@ class ShownProgress(TypedDict):
     text: str
 
 
-def address_of(result: TaskResult[..., Any]) -> str:
-    """Return the address at which a page may ask how far a job is. Raises ``NoReverseMatch``."""
-    return reverse("loco_progress", args=[signing.dumps([result.backend, result.id], salt=SALT)])
+def address_of(result: Progressing) -> str:
+    """Return the address at which a page may ask how far a job, batch or workflow is. Raises ``NoReverseMatch``."""
+    kind = [] if isinstance(result, TaskResult) else [MEMBERS]
+    return reverse("loco_progress", args=[signing.dumps([result.backend, result.id, *kind], salt=SALT)])
 
 
-def shown_result(result: TaskResult[..., Any]) -> ShownProgress:
-    """Return what to show of a result as it was read."""
-    return _shown(_state_of(result), getattr(result, "progress", None))
+def shown_result(result: Progressing) -> ShownProgress:
+    """Return what to show of ``result`` as it was read."""
+    if isinstance(result, TaskResult):
+        return _shown(_state_of(result), getattr(result, "progress", None))
+    return _shown_members(result)
+
+
+def _shown_members(batch: Batch | Workflow) -> ShownProgress:
+    """Return the progress of a batch by the number of its members that have ended."""
+    counts, state = batch.counts, batch.state
+    if state != "finished":
+        shown: State = "running"
+    else:
+        shown = "failed" if counts.failed else "cancelled" if counts.cancelled else "done"
+    if not counts.total:  # also of one that this process has just filled, and has not read since
+        return _shown(shown, None)
+    note = _("%(number)s failed") % {"number": number_text(counts.failed)} if counts.failed else ""
+    total = None if state == "open" else counts.total  # one that is open may get more of them
+    return _shown(shown, JobProgress(done=counts.total - counts.left, total=total, note=note, at=utcnow()))
 
 
 def _state_of(result: TaskResult[..., Any]) -> State:
@@ -75,20 +101,25 @@ def _shown(state: State, progress: JobProgress | None) -> ShownProgress:
 @non_atomic_requests
 @require_safe
 def progress(request: HttpRequest, token: str) -> HttpResponseBase:
-    """Return how far the job is to which ``token`` belongs, as JSON; 304 if the browser knows that."""
+    """Return how far the job, batch or workflow of ``token`` is, as JSON; 304 if the browser knows that."""
     try:
-        alias, job_id = signing.loads(token, salt=SALT, max_age=MAX_AGE_SECONDS)
+        alias, number, *kind = signing.loads(token, salt=SALT, max_age=MAX_AGE_SECONDS)
         if alias not in aliases():
-            raise TaskResultDoesNotExist(job_id)
-        job = jobs.get(job_id, backend=alias)
-    except (signing.BadSignature, TaskResultDoesNotExist):
+            raise TaskResultDoesNotExist(number)
+        shown = _shown_members(Batch.get(number, backend=alias)) if kind else _shown_job(number, alias)
+    except (signing.BadSignature, TaskResultDoesNotExist, BatchDoesNotExist):
         raise Http404("There is no such job, or the page is too old.") from None
     except QueueUnavailable:
         return _unavailable()
-    response = JsonResponse(_shown(state_of(job, utcnow()), progress_of(job)))
+    response = JsonResponse(shown)
     response["ETag"] = f'"{hashlib.sha256(response.content).hexdigest()[:20]}"'
     patch_cache_control(response, private=True, no_cache=True)
     return get_conditional_response(request, etag=response["ETag"], response=response) or response
+
+
+def _shown_job(job_id: str, alias: str) -> ShownProgress:
+    job = jobs.get(job_id, backend=alias)
+    return _shown(state_of(job, utcnow()), progress_of(job))
 
 
 def _unavailable() -> HttpResponse:

@@ -12,10 +12,10 @@ from django.test import Client
 from django.urls import include, path, reverse
 
 from django_loco import jobs
-from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
-from django_loco.tasks import Discard, task
+from django_loco.exceptions import LocoConfigurationError, LocoError, QueueUnavailable
+from django_loco.tasks import Discard, batch, chain, task
 from django_loco.testing import drain
-from django_loco.urls.progress import SALT
+from django_loco.urls.progress import MEMBERS, SALT
 from tests.app import tasks
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls(__name__)]
@@ -87,6 +87,46 @@ def test_a_job_that_has_ended(name, state, percent):
     assert asked(page) == {"state": state, "state_text": state, "finished": True, "percent": percent, "text": ""}
 
 
+def test_a_batch_that_runs_and_then_has_ended():
+    with batch("Import") as members:
+        members.enqueue_many(tasks.echo, [()] * 3)
+        members.enqueue(tasks.advance, 3, 12)
+    page = rendered(members)
+    assert f'<label for="loco-progress-{members.id}">Import</label>' in page
+    assert f'<progress id="loco-progress-{members.id}"></progress>' in page
+    found = {"state": "running", "state_text": "running", "finished": False}
+    assert asked(page) == {**found, "percent": 0.0, "text": "0 of 4 (0 %)"}
+    with pytest.raises(LocoError, match="has run 2 jobs"):
+        drain(limit=2)
+    assert asked(page) == {**found, "percent": 50.0, "text": "2 of 4 (50 %)"}
+    members.refresh()
+    assert "2 of 4 (50 %)" in rendered(members)
+    drain(raise_errors=False)
+    found = {"state": "failed", "state_text": "failed", "finished": True}
+    assert asked(page) == {**found, "percent": 100.0, "text": "4 of 4 (100 %): 1 failed"}
+
+
+def test_a_batch_that_may_get_more_members_has_no_percentage():
+    members = batch("open")
+    members.enqueue(tasks.echo)
+    drain()
+    assert asked(rendered(members))["percent"] is None
+    assert asked(rendered(members))["text"] == "1"
+    members.cancel()
+    assert asked(rendered(members))["state"] == "done"
+
+
+def test_a_workflow():
+    flow = chain(tasks.echo.s(), tasks.echo.s()).enqueue()
+    page = rendered(flow, 'label="Order"')
+    assert f'<label for="loco-progress-{flow.id}">Order</label>' in page
+    assert asked(page)["text"] == "0 of 2 (0 %)"
+    flow.cancel()
+    assert asked(page)["state"] == "cancelled"
+    nowhere = signing.dumps(["default", "0" * 32, MEMBERS], salt=SALT)
+    assert Client().get(reverse("loco_progress", args=[nowhere])).status_code == 404
+
+
 def test_the_page_needs_no_exception_in_a_policy():
     page = rendered(tasks.echo.enqueue(), csp_nonce="abc")
     assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", page)
@@ -98,7 +138,7 @@ def test_nothing_is_shown_of_no_job():
 
 
 def test_what_is_no_result_is_named():
-    with pytest.raises(TypeError, match="takes the result of a job, not 'x'"):
+    with pytest.raises(TypeError, match="takes the result of a job, a batch or a workflow, not 'x'"):
         rendered("x")
 
 
