@@ -12,11 +12,14 @@ import pytest
 
 from django_loco import jobs
 
+#: The apps of a project without pages, and of one with Django's admin, which imports the ``admin`` of each app.
+PLAIN = ("django.contrib.contenttypes", "django.contrib.auth", "django_loco")
+ADMIN = ("django.contrib.admin", "django.contrib.sessions", "django.contrib.messages", *PLAIN)
 SETUP = """
 import json, sys, django
 from django.conf import settings
 settings.configure(
-    INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "django_loco"],
+    INSTALLED_APPS=sys.argv[1:],
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
     TASKS={"default": {"BACKEND": "django_loco.backend.LocoBackend"}},
 )
@@ -26,11 +29,14 @@ print(json.dumps(sorted(sys.modules)))
 #: They take longer to import than Django itself, and most processes need none of them.
 LATER = (
     "croniter",
+    "dateutil",
     "django_loco.assembly.components",
     "django_loco.checks",
     "django_loco.jobs.api",
     "django_loco.jobs.language",
     "django_loco.jobs.operations.bulk",
+    "django_loco.jobs.page_parts",
+    "django_loco.jobs.presentation.limits",
     "django_loco.jobs.presentation.why",
     "django_loco.queues.database.queue",
     "django_loco.scheduler",
@@ -42,9 +48,13 @@ LATER = (
 
 
 @pytest.mark.slow
-def test_what_few_processes_need_is_not_imported():
-    shown = subprocess.run([sys.executable, "-c", SETUP], capture_output=True, text=True, check=True, timeout=60)
-    assert not set(LATER) & set(json.loads(shown.stdout))
+@pytest.mark.parametrize("apps", [PLAIN, ADMIN], ids=["without the admin", "with the admin"])
+def test_what_few_processes_need_is_not_imported(apps):
+    command = [sys.executable, "-c", SETUP, *apps]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    imported = set(json.loads(shown.stdout))
+    assert ("django_loco.admin" in imported) == (apps is ADMIN)
+    assert not set(LATER) & imported
 
 
 def test_the_public_names_of_jobs_are_those_of_their_modules():

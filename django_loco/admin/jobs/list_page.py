@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.http import HttpRequest, HttpResponse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
@@ -13,12 +14,15 @@ from ... import jobs
 from ...jobs.page_parts.addresses import JobLinks, has, replaced, word
 from ...jobs.page_parts.available import UNAVAILABLE
 from ...jobs.page_parts.listing import Listing, listing_of
+from ...jobs.page_parts.operations import permitted
 from ...jobs.page_parts.phrases import STATE_TEXTS
-from ...jobs.page_parts.scope import BY_QUEUE, Scope
+from ...jobs.page_parts.scope import BY_QUEUE, Scope, scope_of
 from ...jobs.presentation.numbers import number_text
 from ...jobs.search import total
 from ...jobs.states import State
 from ...log.plain_text import one_line
+from .links import links_of
+from .store_pages import StorePages
 
 #: The number of queues in the column of filters.
 MOST_QUEUES = 40
@@ -44,6 +48,14 @@ class ListPage:
     states: Sequence[Link] = ()
     queues: Sequence[Link] = ()
     notes: list[str] = field(default_factory=list)
+
+
+def show_list(pages: StorePages, request: HttpRequest, extra_context: Mapping[str, Any]) -> HttpResponse:
+    """Return a page of the jobs that match a filter."""
+    shown = list_page(request.GET, links_of(pages.site_name), scope_of(request))
+    context = {"shown": shown, "operations": permitted(request), **extra_context}
+    status = 503 if shown.listing.is_unavailable else 200
+    return pages.page(request, "list.html", context, title=_("Jobs"), status=status)
 
 
 def list_page(query: Mapping[str, Any], links: JobLinks, scope: Scope) -> ListPage:

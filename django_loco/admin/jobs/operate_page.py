@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpResponse
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext as _
 
 from ...jobs.page_parts.addresses import JobLinks
 from ...jobs.page_parts.operate import OperatePage
+from ...jobs.page_parts.operations import OPERATIONS, ChosenJobs
+from ...jobs.page_parts.scope import scope_of
 from ...models import LocoJob
+from .links import links_of
 from .store_pages import StorePages
 
 
@@ -23,7 +28,7 @@ class AdminOperatePage(OperatePage):
     @property
     def links(self) -> JobLinks:
         """Where the pages of its site are."""
-        return self.admin.links
+        return links_of(self.admin.site_name)
 
     @property
     def place(self) -> str:
@@ -42,3 +47,14 @@ class AdminOperatePage(OperatePage):
     def log(self, changed: LocoJob, text: str) -> None:
         """Note a change in the admin's log."""
         self.admin.log_change(self.request, changed, text)
+
+
+def operate(pages: StorePages, request: HttpRequest) -> HttpResponse:
+    """Do an operation with the jobs that a form has chosen, after a question. Raises ``PermissionDenied``."""
+    chosen = ChosenJobs.of(request.POST, scope_of(request))
+    operation = OPERATIONS.get(request.POST.get("operation", ""))
+    if operation is None:
+        pages.say(request, _("Choose an action first. Nothing was changed."), messages.WARNING)
+        return HttpResponseRedirect(links_of(pages.site_name).list_url(chosen.words))
+    pages.require(request, operation.permission)
+    return AdminOperatePage(request, operation, chosen, pages).answer()

@@ -16,11 +16,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from ...exceptions import LocoConfigurationError
-from ...jobs.page_parts.addresses import JobLinks
-from ...jobs.page_parts.scope import UNKNOWN_SCOPE, scope_of
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
-from .links import links_of
 
 logger = get_logger("django_loco.admin")
 
@@ -35,9 +32,9 @@ class StorePages(admin.ModelAdmin):  # type: ignore[type-arg]
     """The permission, with the label of the app, without which no page is shown."""
 
     @property
-    def links(self) -> JobLinks:
-        """Where the pages of jobs are on the same site of the admin."""
-        return links_of(self.admin_site.name)
+    def site_name(self) -> str:
+        """The name of their site of the admin."""
+        return self.admin_site.name
 
     @property
     def media(self) -> Media:
@@ -68,6 +65,8 @@ class StorePages(admin.ModelAdmin):  # type: ignore[type-arg]
 
         @wraps(view)
         def guarded(request: HttpRequest, **names: Any) -> HttpResponse:
+            from ...jobs.page_parts.scope import UNKNOWN_SCOPE, scope_of  # noqa: PLC0415 - see django_loco.admin
+
             try:
                 scope_of(request)
             except LocoConfigurationError:
@@ -92,7 +91,7 @@ class StorePages(admin.ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, template: str, context: dict[str, Any], *, title: str, status: int = 200
     ) -> TemplateResponse:
         """Return a page in the frame of the admin."""
-        request.current_app = self.admin_site.name
+        request.current_app = self.site_name
         frame = self.admin_site.each_context(request) | {
             "title": title,
             "opts": self.opts,

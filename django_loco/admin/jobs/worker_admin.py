@@ -1,97 +1,15 @@
-"""The admin page of workers, schedulers and queues."""
+"""Registers the page of workers, schedulers and queues."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext
 
-from ... import jobs
-from ...core.job import Job
-from ...exceptions import QueueError
-from ...jobs.control import KINDS, AliasPause, paused_jobs, workers_and_schedulers
-from ...jobs.page_parts.addresses import JobLinks, word
-from ...jobs.page_parts.available import UNAVAILABLE, notes
-from ...jobs.page_parts.rows import ago, local_text
-from ...jobs.page_parts.scope import (
-    EVERYTHING,
-    SHOWN_QUEUES,
-    SHOWN_SCHEDULERS,
-    SHOWN_WORKERS,
-    ShownQueues,
-    scope_of,
-    shown_queues,
-)
-from ...jobs.presentation.age import age
-from ...log.plain_text import one_line
 from ...models import LocoWorker
 from .store_pages import StorePages
-
-#: The running jobs of one worker that are shown, and the queues whose oldest due job is looked up.
-MOST_OF_WORKER, AGES = 10, 20
-PAUSE = "django_loco.pause_queue"
-#: The messages after something was paused, and after it was resumed.
-_DONE = {
-    "queue": (
-        gettext_lazy("The queue %(queue)s is paused. Jobs that run go on."),
-        gettext_lazy("The queue %(queue)s is resumed."),
-    ),
-    "task": (
-        gettext_lazy("The task %(task)s is paused. Jobs that run go on."),
-        gettext_lazy("The task %(task)s is resumed."),
-    ),
-    "tag": (
-        gettext_lazy("The tag %(tag)s is paused. Jobs that run go on."),
-        gettext_lazy("The tag %(tag)s is resumed."),
-    ),
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerRow:
-    """A worker, and what it runs."""
-
-    worker: jobs.AliasWorker
-    name: str
-    host: str
-    queues: str
-    tags: str
-    started: str
-    heartbeat: str
-    running: Sequence[tuple[str, str]]
-    """The name and the address of each job that it runs."""
-
-    url: str
-    """The list of all of them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SchedulerRow:
-    """A scheduler."""
-
-    scheduler: jobs.AliasWorker
-    name: str
-    host: str
-    tags: str
-    started: str
-    heartbeat: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueRow:
-    """A queue, and how many jobs it has."""
-
-    stats: jobs.QueueStats
-    name: str
-    url: str
-    oldest: str
 
 
 @admin.register(LocoWorker)
@@ -105,122 +23,8 @@ class WorkerAdmin(StorePages):
         return [path("", self.wrapped(self.changelist_view), name="django_loco_locoworker_changelist")]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show workers, schedulers and queues, which are those of all: to nobody who sees a part of the jobs only."""
+        """Show workers, schedulers and queues; a ``POST`` pauses or resumes what it names."""
+        from .worker_page import show_workers  # noqa: PLC0415 - see django_loco.admin
+
         self.require(request, self.view_permission)
-        if scope_of(request).is_narrowed:
-            raise PermissionDenied
-        if request.method == "POST":
-            self.require(request, PAUSE)
-            self._pause_or_resume(request)
-            return HttpResponseRedirect(request.get_full_path())
-        try:
-            context = self._read(shows_all="all" in request.GET)
-        except UNAVAILABLE as error:
-            context = {"problem": str(error)}
-        status = 503 if "problem" in context else 200
-        context |= {
-            "may_pause": request.user.has_perm(PAUSE),
-            "has_aliases": len(jobs.aliases()) > 1,
-            **(extra_context or {}),
-        }
-        return self.page(request, "workers.html", context, title=_("Workers and queues"), status=status)
-
-    def _read(self, *, shows_all: bool) -> dict[str, Any]:
-        """Return the context of the page, of many rows a part unless ``shows_all``. Raises ``QueueUnavailable``."""
-        found, schedulers = workers_and_schedulers()
-        workers = sorted(found, key=lambda worker: (worker.backend, worker.host, worker.worker_id))
-        queues = shown_queues(EVERYTHING.stats(), ages=AGES, most=None if shows_all else SHOWN_QUEUES)
-        shown = workers if shows_all else workers[:SHOWN_WORKERS]
-        beside = schedulers if shows_all else schedulers[:SHOWN_SCHEDULERS]
-        return {
-            "notes": notes(),
-            "workers": worker_rows(shown, self.links),
-            "more_workers": len(workers) - len(shown),
-            "schedulers": [_scheduler_row(each) for each in beside],
-            "more_schedulers": len(schedulers) - len(beside),
-            "queues": queue_rows(queues, self.links),
-            "more_queues": queues.more,
-            "pauses": pause_rows(self.links),
-        }
-
-    def _pause_or_resume(self, request: HttpRequest) -> None:
-        alias, pauses = request.POST.get("alias") or None, request.POST.get("pauses", "")
-        kind = next((kind for kind in KINDS if kind in request.POST), "queue")
-        name = request.POST.get(kind, "").strip()
-        which: Any = {kind: name, "backend": alias}
-        try:
-            (jobs.pause if pauses else jobs.resume)(**which)
-        except (QueueError, ValueError) as error:
-            self.say(request, str(error), messages.ERROR)
-            return
-        paused, resumed = _DONE[kind]
-        self.say(request, (paused if pauses else resumed) % {kind: repr(name)}, messages.SUCCESS)
-        what = name if kind == "queue" else f"{kind} {name}"
-        changed = LocoWorker(id=what if alias is None else f"{alias}: {what}")
-        self.log_change(request, changed, "Paused." if pauses else "Resumed.")
-
-
-def pause_rows(links: JobLinks) -> list[tuple[AliasPause, str, str]]:
-    """Return the tasks and tags that are paused, each with its name and the address of its jobs that wait."""
-    return [
-        (each, one_line(each.name), links.list_url(f"status:ready {word(each.kind, each.name)}"))
-        for each in paused_jobs()
-    ]
-
-
-def worker_rows(workers: Sequence[jobs.AliasWorker], links: JobLinks) -> list[WorkerRow]:
-    """Return workers with what they run. Raises ``QueueUnavailable``."""
-    running = EVERYTHING.running_by_worker() if workers else {}
-    return [_worker_row(worker, running.get(worker.worker_id, ()), links) for worker in workers]
-
-
-def _worker_row(worker: jobs.AliasWorker, running: Sequence[Job], links: JobLinks) -> WorkerRow:
-    return WorkerRow(
-        worker=worker,
-        name=one_line(worker.worker_id),
-        host=one_line(worker.host),
-        queues=pgettext("queues", "all") if worker.queues is None else one_line(", ".join(worker.queues)),
-        tags=_tags(worker),
-        started=local_text(worker.started_at),
-        heartbeat=ago(worker.heartbeat_age),
-        running=[
-            (one_line(job.task_path.rpartition(".")[2]), links.job_url(job.id)) for job in running[:MOST_OF_WORKER]
-        ],
-        url=links.list_url(f"status:running {word('worker', worker.worker_id)}"),
-    )
-
-
-def _scheduler_row(scheduler: jobs.AliasWorker) -> SchedulerRow:
-    return SchedulerRow(
-        scheduler=scheduler,
-        name=one_line(scheduler.worker_id),
-        host=one_line(scheduler.host),
-        tags=_tags(scheduler),
-        started=local_text(scheduler.started_at),
-        heartbeat=ago(scheduler.heartbeat_age),
-    )
-
-
-def _tags(worker: jobs.AliasWorker) -> str:
-    if worker.tags is None:
-        return pgettext("tags", "any")
-    return one_line(", ".join(worker.tags)) or pgettext("tags", "none")
-
-
-def queue_rows(queues: ShownQueues, links: JobLinks) -> list[QueueRow]:
-    """Return the queues as the page shows them."""
-    return [
-        QueueRow(
-            stats=each,
-            name=one_line(each.queue),
-            url=links.list_url(f"{word('queue', each.queue)} {word('backend', each.backend)}"),
-            oldest=_oldest(each, is_read=(each.backend, each.queue) not in queues.unread),
-        )
-        for each in queues.stats
-    ]
-
-
-def _oldest(queue: jobs.QueueStats, *, is_read: bool) -> str:
-    if not is_read:
-        return _("not read")
-    return "-" if queue.oldest_due_age is None else age(queue.oldest_due_age)
+        return show_workers(self, request, extra_context or {})

@@ -9,7 +9,7 @@ from django.contrib.admin.models import LogEntry
 from django.db import connection
 
 from django_loco import jobs
-from django_loco.admin.jobs import worker_admin
+from django_loco.admin.jobs import worker_page
 from django_loco.core.job import utcnow
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import queue_for
@@ -144,7 +144,7 @@ def test_of_many_workers_and_queues_some_are_shown_until_all_are_asked_for(clien
     stored(queue_name="tenant-3")
     jobs.pause(queue="tenant-5", backend="default")
     for name in ("SHOWN_QUEUES", "SHOWN_WORKERS", "SHOWN_SCHEDULERS"):
-        monkeypatch.setattr(worker_admin, name, 2)
+        monkeypatch.setattr(worker_page, name, 2)
     page = client.get(WORKERS)
     shown = text(page)
     assert re.findall(r"tenant-\d", shown) == ["tenant-3", "tenant-5"]
@@ -160,7 +160,7 @@ def test_of_many_workers_and_queues_some_are_shown_until_all_are_asked_for(clien
 def test_ages_cost_a_call_to_the_store_for_some_queues_only(client, queue, stored, monkeypatch):
     for number in range(4):
         stored(queue_name=f"tenant-{number}")
-    monkeypatch.setattr(worker_admin, "AGES", 3)
+    monkeypatch.setattr(worker_page, "AGES", 3)
     asked = []
     oldest_due = queue.oldest_due
     monkeypatch.setattr(queue, "oldest_due", lambda queues: (asked.append(queues), oldest_due(queues))[1])
