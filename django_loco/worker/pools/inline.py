@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -100,10 +100,10 @@ def _run(claimed: ClaimedJob) -> tuple[Outcome, BaseException | None]:
 
     # In async code the calling thread is that to which asgiref sends all calls of the process. Those of the job go to a
     # thread of its own instead of waiting for each other.
-    context, lanes = new_context(), SyncLanes(1)
-    context.run(JobLane(lanes).use)
-    outcome = context.run(execute, claimed, call)
-    interrupter.end()
-    lanes.close()
+    context = new_context()
+    with closing(SyncLanes(1)) as lanes:
+        context.run(JobLane(lanes).use)
+        outcome = context.run(execute, claimed, call)
+        interrupter.end()
     assert outcome is not None  # noqa: S101 - no other thread decides on this job
     return claimed.with_log(outcome), errors[0] if errors else None
