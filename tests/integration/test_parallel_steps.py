@@ -131,9 +131,12 @@ async def branch_and_wait(context):
 
 @task(takes_context=True)
 async def waits_in_steps(context):
+    async def two():
+        await asyncio.gather(context.asleep("in two", minutes=1))
+
     await asyncio.gather(
         context.astep("one", lambda: context.asleep("in one", hours=1)),
-        context.astep("two", lambda: asyncio.gather(context.asleep("in two", minutes=1))),
+        context.astep("two", two),
         context.asleep("beside", hours=2),
     )
 

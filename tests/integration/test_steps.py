@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from functools import partial
 
 import pytest
+from django.contrib.auth.models import Group
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connection, transaction
 
 from django_loco import jobs
 from django_loco.core.compat import TaskResultStatus
+from django_loco.core.on_commit import open_transactions
 from django_loco.exceptions import Interrupted
+from django_loco.log import bound
 from django_loco.queues import queue_for
 from django_loco.tasks import task
 from django_loco.testing import drain, run_job
@@ -65,6 +70,22 @@ async def aorder(context):
     return [first, second]
 
 
+def count(label):
+    with transaction.atomic():
+        CALLED.append((bound("task"), open_transactions(), connection.vendor))
+        Group.objects.create(name=label)
+    return Group.objects.count()
+
+
+@task(takes_context=True)
+async def queries(context):
+    return await asyncio.gather(
+        context.astep("plain", count, "a"),
+        context.astep("bound", partial(count, label="b")),
+        context.astep("from a lambda", lambda: acharge(3)),
+    )
+
+
 @task(takes_context=True, max_attempts=3, backoff=0.01)
 def wrong(context, how):
     if how == "twice":
@@ -113,6 +134,13 @@ def test_a_step_that_is_stored_is_not_called_again():
 def test_async_jobs_have_them_too():
     assert ran(aorder).return_value == [{"order": 1}, [2, 1]]
     assert CALLED == [1, (2, 1)]
+
+
+def test_async_jobs_may_make_queries_in_steps_whose_functions_are_sync():
+    assert sorted(ran(queries).return_value[:2]) == [1, 2]
+    own = (f"{__name__}.queries", ["default"], connection.vendor)
+    assert CALLED.count(own) == 2
+    assert 3 in CALLED
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
 from asgiref.sync import sync_to_async
@@ -76,8 +77,8 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
         return result
 
     async def astep(self, name: str, function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Any:
-        """``step`` for async jobs. The function is async; one that is not must not block."""
-        return await arun_step(self.claimed, name, lambda: function(*args, **kwargs))
+        """``step`` for async jobs. A function that is not async runs in the thread for the queries of the job."""
+        return await arun_step(self.claimed, name, partial(function, *args, **kwargs))
 
     def sleep(
         self,

@@ -13,8 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutinefunction
 from typing import Any
+
+from asgiref.sync import sync_to_async
 
 from ....core.on_commit import open_transactions
 from ....core.serialization import decode, encode_exact, require_result_size
@@ -49,14 +51,14 @@ def run_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> Any:
 
 
 async def arun_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> Any:
-    """``run_step`` for async jobs; the function may be async or not."""
+    """``run_step`` for async jobs. A function that is not async may make queries: it has the job's thread for them."""
     with begun(claimed, name):
         results = results_of(claimed)
         if name in results:
             return results[name]
         with claimed.forks_end():
-            result = call()
-            if isawaitable(result):
+            result = call() if iscoroutinefunction(call) else await sync_to_async(_called)(claimed, call)
+            if isawaitable(result):  # of a lambda, or an object with an async __call__
                 result = await result
         return await aretried(claimed, partial(_stored, claimed, name, result))
 
@@ -133,6 +135,12 @@ def begun(claimed: ClaimedJob, name: str) -> StepCall:
             f"{label}: this run has had a step of that name. Give each step its own, such as f'{name}-2'."
         )
     return call
+
+
+def _called(claimed: ClaimedJob, call: Callable[[], Any]) -> Any:
+    """Return what ``call`` returns. A fork that it makes ends in this thread, which is the only one of the fork."""
+    with claimed.forks_end():
+        return call()
 
 
 def _stored(claimed: ClaimedJob, name: str, result: Any) -> Any:
