@@ -221,8 +221,11 @@ class LabelFormatter(logging.Formatter):
         if record.levelno >= logging.ERROR:
             self.flush_next()
         place = "" if isinstance(self.inner, PlainFormatter) else place_label(record)
-        text = indented(scrubbed(self.inner.format(self._plain(record)), _secrets.get()))
+        escaped = self._plain(record)
+        text = indented(scrubbed(self.inner.format(escaped), _secrets.get()))
         component = component_label(record.__dict__[_FIELDS]["component"], colour=self.colour)
+        if place and text.startswith(moment := f"[{getattr(escaped, 'server_time', '')}] "):  # Django's ServerFormatter
+            place, text = moment + place, text.removeprefix(moment)
         return " ".join(part for part in (component, place, text) if part)
 
     def _plain(self, record: logging.LogRecord) -> logging.LogRecord:

@@ -6,11 +6,13 @@ import asyncio
 import contextvars
 import json
 import logging
+import re
 import sys
 import threading
 import time
 
 import pytest
+from django.utils.log import DEFAULT_LOGGING, ServerFormatter
 
 from django_loco.core.compat import TASKS_LOGGER
 from django_loco.core.threads.bounded_calls import BoundedCalls
@@ -54,6 +56,13 @@ def test_a_line_of_a_request(request_):
     assert labelled(record()) == "[web] request#5f0c77de"
     assert log.LabelFormatter(log.PlainFormatter()).format(record()).endswith("] request#5f0c77de hello")
     assert json.loads(log.JSONFormatter().format(record()))["request_id"] == REQUEST["request_id"]
+
+
+def test_a_line_of_the_development_server_has_its_request_behind_the_time(request_):
+    given = DEFAULT_LOGGING["formatters"]["django.server"]
+    server = ServerFormatter(given["format"], style=given["style"])
+    line = log.LabelFormatter(server).format(record("django.server", message='"GET /order HTTP/1.1" 200 16'))
+    assert re.fullmatch(r'\[web\] +\[[^]]+\] request#5f0c77de "GET /order HTTP/1.1" 200 16', line)
 
 
 def test_a_job_of_a_request_is_labelled_with_both_and_has_both_ids_in_json(request_, job):
