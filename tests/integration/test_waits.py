@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import re
 from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
+from django.utils.translation import override
 
 from django_loco import jobs
 from django_loco.core.compat import TaskResultStatus
@@ -78,6 +81,12 @@ def decide(context):
     if context.attempt == 1:
         raise ConnectionError("once more")
     return answer
+
+
+@task(takes_context=True)
+async def wait_for_many(context):
+    names = ("finance", "legal", "audit", "tax")
+    await asyncio.gather(*(context.await_for(name, timeout=3 * 86_400) for name in names))
 
 
 def in_atomic(context):
@@ -396,3 +405,19 @@ def test_lists_say_that_a_job_waits(capsys):
 
 def result_of(result):
     return jobs.get(result)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "text"),
+    [
+        (approve, "approve waits for the signal 'approved'"),
+        (cool_down, "cool_down sleeps at 'cool-down' until .* UTC, for 1 d"),
+        (wait_for_many, "many waits for the signal 'finance' until .* UTC, for 3 d, .*'legal'.*'audit'.*, and 1 more"),
+    ],
+)
+def test_the_log_says_what_a_job_waits_for(waiting, text, caplog):
+    caplog.set_level(logging.INFO, "django_loco.worker")
+    with override("de"):  # the log is English
+        waiting.enqueue()
+        drain()
+    assert [line for line in caplog.messages if re.fullmatch(f".*{text}", line)], caplog.messages

@@ -81,8 +81,14 @@ def test_a_snoozed_job_is_due_later_and_has_spent_nothing(ended, caplog):
     assert heard == []
     [line] = [record for record in caplog.records if "snoozed" in record.getMessage()]
     assert (line.levelname, line.name) == ("INFO", "django_loco.worker")
-    assert "snooze is snoozed; the next run is due in " in line.getMessage()
+    assert "snooze is snoozed; the next run is due in 60.0 s" in line.getMessage()
     assert not line.exc_info
+
+
+def test_long_pauses_are_told_in_days_and_hours(ended, caplog):
+    caplog.set_level(logging.INFO)
+    ended("snooze", 2 * 86_400 + 3_600)
+    assert "the next run is due in 2 d 1 h" in caplog.messages[-1]
 
 
 @pytest.mark.parametrize(("limit", "closed"), [(None, ["api:7", "db"]), ("api", ["api:7"])])
