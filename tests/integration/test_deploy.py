@@ -138,6 +138,12 @@ def test_pods_have_probes_and_time(deployment):
         assert (ipaddress.ip_address(host).is_unspecified, port) == (True, ports["health"])
 
 
+def test_something_reaps_the_orphans_of_jobs():
+    assert compose()["worker"]["init"]
+    [worker] = [pod.values[0] for pod in pods() if "loco_worker" in str(pod.values[0])]
+    assert worker["spec"]["template"]["spec"]["shareProcessNamespace"]
+
+
 def test_the_service_finds_its_pods():
     [service] = [document for document in manifests() if document["kind"] == "Service"]
     labels = [pod.values[0]["spec"]["template"]["metadata"]["labels"] for pod in pods()]
