@@ -131,7 +131,7 @@ class DatabaseExaminer(Examiner):
         if self._settings["CONN_MAX_AGE"] == 0 and not pool:
             yield checks.Info(
                 f"{self.setting}['CONN_MAX_AGE'] is 0: each job that uses the database opens a new connection.",
-                hint="Set CONN_MAX_AGE to 60, or use a pool (OPTIONS['pool']).",
+                hint="Set CONN_MAX_AGE to 60 and CONN_HEALTH_CHECKS to True, or use a pool (OPTIONS['pool']).",
                 id="postgres.conn-max-age",
             )
 
