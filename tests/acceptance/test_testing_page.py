@@ -17,13 +17,9 @@ PAGE = "".join((ROOT / f"docs/how-to/{name}.md").read_text() for name in ("testi
 EXAMPLES: list[tuple[str, str]] = re.findall(r'^```python title="(.*?)"\n(.*?)^```', PAGE, re.MULTILINE | re.DOTALL)
 #: What the pages take for granted.
 PROJECT = {
-    "shop/bank.py": "def charge(order_id): ...\n",
-    "shop/models.py": "from django.db import models\n\nclass Order(models.Model):\n    email = models.TextField()\n",
     "shop/migrations/0001_initial.py": FILES["shop/migrations/0001_initial.py"]
     .replace('("name", models.TextField(unique=True))', '("email", models.TextField())')
     .replace('"Item"', '"Order"'),
-    "shop/urls.py": "from django.urls import path\nfrom shop import views\n\n"
-    'urlpatterns = [path("checkout/", views.checkout)]\n',
     "pytest.ini": "[pytest]\nDJANGO_SETTINGS_MODULE = site_settings\npython_files = test*.py\nfilterwarnings = error\n",
 }
 #: Tests of pytest, and those that need a database that threads can share.
