@@ -96,6 +96,13 @@ def _exists(path: str) -> bool:
     return True
 
 
+@pytest.mark.parametrize("module", ["jobs", "locks", "scheduler", "shutdown", "tasks", "testing", "workflows"])
+def test_each_public_name_is_on_a_page(module: str) -> None:
+    text = "".join(page.read_text() for page in sorted(DOCS.rglob("*.md")))
+    names = importlib.import_module(f"django_loco.{module}").__all__
+    assert [name for name in names if not re.search(rf"\b{name}\b", text)] == []
+
+
 @pytest.mark.parametrize("code", blocks("python"))
 def test_settings_and_options_in_examples_exist(code: str) -> None:
     known = {field.name for field in fields(LocoSettings)}
