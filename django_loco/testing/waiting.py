@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 from ..core import running_tests
 from ..core.job import FOREVER, Job, Outcome, utcnow
-from ..core.job.limits import Limit
+from ..core.job.limits import Limit, keys_of, name_of
+from ..jobs.operations.reruns import follows
+from ..jobs.operations.workflows.nodes import waits_for_nodes
 from ..log.plain_text import counted
 from ..log.safe import get_logger
 from ..queues import Claim, Queue
@@ -48,8 +50,17 @@ class Selection:
             running_tests.has_enqueued(job.id)
             and (self.queue is None or job.queue_name == self.queue)
             and (self.is_recursive or job.id in self._first)
-            and (job.run_after is None or job.run_after <= utcnow() or (self.is_scheduled and job.run_after != FOREVER))
+            and (
+                job.run_after is None
+                or job.run_after <= utcnow()
+                or (self.is_scheduled and not _waits_for_an_event(job))
+            )
         )
+
+
+def _waits_for_an_event(job: Job) -> bool:
+    """Return whether no time lets ``job`` run: it waits for a signal without an end, or for other jobs."""
+    return job.run_after == FOREVER or waits_for_nodes(job) or follows(job)
 
 
 def claimed(selection: Selection) -> Generator[Held]:
@@ -60,6 +71,8 @@ def claimed(selection: Selection) -> Generator[Held]:
     others: list[Held] = []
     try:
         while wanted := [job for job in waiting_jobs() if selection.includes(job)]:
+            if selection.is_scheduled:
+                _open_limits(wanted)
             claims = [(queue, _claim(queue, selection, wanted)) for queue in loco_queues()]
             best = _best(claims, selection, others)
             if best is None:
@@ -71,6 +84,14 @@ def claimed(selection: Selection) -> Generator[Held]:
     finally:
         for held in others:
             hand_back(held)
+
+
+def _open_limits(jobs: Sequence[Job]) -> None:
+    """Open the keys that other jobs have closed by ``Throttled``: ``jobs`` do not wait for a time."""
+    for queue in loco_queues():
+        keys = {key for job in jobs if job.backend == queue.alias and job.limit_key for key in keys_of(job.limit_key)}
+        for name in {name_of(key) for key in keys}:
+            queue.open_keys(name)
 
 
 def hand_back(held: Held) -> None:

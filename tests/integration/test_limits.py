@@ -27,7 +27,7 @@ from django_loco.queues import Claim, queue_for
 from django_loco.queues.memory.queue import MemoryQueue
 from django_loco.queues.redis.queue import RedisQueue
 from django_loco.tasks import InvalidTask, LocoTask, enqueue_many
-from django_loco.testing import drain
+from django_loco.testing import drain, travel
 from django_loco.worker.worker import Worker
 from tests.app import tasks
 
@@ -243,6 +243,30 @@ def test_a_job_closes_its_limits(queue, limit, closed):
     codes = {each.text for each in why(job.id) if each.code == "limited"}
     assert "It waits for the limit 'api:7'. A job has closed it for 3,600 s more." in codes
     assert fetched(queue) == []
+
+
+def test_in_tests_a_drain_of_what_is_not_due_waits_for_no_closed_key(queue):
+    tasks.ran.clear()
+    LocoTask(func=tasks.throttled.func, limits=["api", "slow"]).enqueue(7)
+    limited(limits=["slow"]).enqueue(1, 2)
+    assert drain() == {"snoozed": 1}
+    assert drain() == {}
+    assert drain(scheduled=True) == {"successful": 2}
+
+
+def test_in_tests_the_clock_opens_a_closed_key(queue):
+    if isinstance(queue, RedisQueue):
+        pytest.skip("the clock of the server")
+    tasks.ran.clear()
+    task = LocoTask(func=tasks.throttled.func, limits=["api"])
+    task.enqueue(7)
+    with travel(timedelta(days=1)):
+        assert drain() == {"snoozed": 1}
+        assert drain() == {}
+        with travel(timedelta(minutes=59)):
+            assert drain() == {}
+        with travel(timedelta(minutes=61)):
+            assert drain() == {"successful": 1}
 
 
 def test_people_open_a_limit_that_a_job_has_closed(queue):

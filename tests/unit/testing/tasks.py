@@ -110,3 +110,13 @@ def wait_for_payment(context: Any) -> None:
 
 @task(unique=True)
 def once(number: int) -> None: ...
+
+
+@task(takes_context=True)
+def approve(context: Any) -> None:
+    context.wait_for("approved")
+
+
+@task
+def ship() -> None:
+    ran.append("shipped")

@@ -10,8 +10,10 @@ from asgiref.sync import async_to_sync, sync_to_async
 from freezegun import freeze_time
 
 from django_loco import jobs
+from django_loco.core.job import Outcome
 from django_loco.exceptions import Interrupted, InvalidArguments, JobTimeout, LocoConfigurationError, LocoError
-from django_loco.queues import queue_for
+from django_loco.queues import Claim, queue_for
+from django_loco.tasks import Workflow
 from django_loco.testing import all_enqueued, drain, run_job, travel
 
 from . import tasks
@@ -195,6 +197,39 @@ def test_all_attempts_without_delay():
     tasks.shaky.enqueue(9)
     with pytest.raises(LookupError, match="attempt 3"):
         drain(scheduled=True)
+
+
+def approval(**options):
+    workflow = Workflow("order")
+    workflow.add(tasks.ship, after=[workflow.add(tasks.approve.using(**options), name="approve")])
+    workflow.enqueue()
+
+
+def test_a_node_waits_for_others_whose_time_is_not_up():
+    approval()
+    assert drain(scheduled=True) == {"snoozed": 1}
+    approval(queue_name="emails")
+    assert drain(queue="default", scheduled=True) == {}
+    jobs.pause(queue="emails")
+    assert drain(scheduled=True) == {}
+    jobs.resume(queue="emails")
+    assert tasks.ran == []
+    for job in jobs.filter("task:*.approve"):
+        jobs.signal(job.id, "approved")
+    assert drain(scheduled=True) == {"successful": 4}
+    assert tasks.ran == ["shipped"] * 2
+
+
+def test_a_job_that_follows_waits_for_the_one_before_it():
+    following = tasks.ship.using(unique=True, on_duplicate="rerun")
+    queue = queue_for("default")
+    following.using(queue_name="emails").enqueue()
+    (first,) = queue.fetch(Claim(worker_id="w", lease=60, threads=1))
+    second = following.enqueue()
+    assert second.id != first.id
+    assert drain(scheduled=True) == {}
+    queue.finish([Outcome.released(first)])
+    assert drain(scheduled=True) == {"successful": 2}
 
 
 def test_a_job_that_is_handed_back_spends_no_attempt():

@@ -191,7 +191,9 @@ class StoredLimits(Limiting):
 
     def _look_now_and_then(self, claim: Claim, levels: Levels) -> bool:
         began = time.monotonic()
-        if began < levels.next_look and not running_tests.is_on():
+        if running_tests.is_on():  # a test moves the clock of keys, and not that by which levels are left alone
+            levels.open_all()
+        elif began < levels.next_look:
             return False
         if not (claim.limits or self._has_limited_jobs or running_tests.is_on()):
             levels.found({})
