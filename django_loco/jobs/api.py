@@ -110,7 +110,8 @@ def update(
     """Change jobs that wait, have failed or were cancelled; return how many. ``None`` leaves a value as it is.
 
     ``run_after`` and ``expires`` are times, or durations from now on; the job never runs if it has not begun by
-    ``expires``. ``args``, ``kwargs`` and ``tags`` replace the present ones.
+    ``expires``. Of several jobs ``run_after`` leaves alone those that wait for a signal, for the end of a sleep, or for
+    other jobs, such as nodes of a workflow. ``args``, ``kwargs`` and ``tags`` replace the present ones.
     Arguments are checked as by ``enqueue``, which raises ``InvalidArguments``; other values raise ``ValueError``.
 
     For ``which`` and other errors see ``retry``.

@@ -15,7 +15,7 @@ from .language import Filter, Keywords, filter_of
 from .language.patterns import escape
 from .operations import Cancel, Delete, GiveUp, Operation, Retry, is_possible
 from .operations.bulk import BulkRun
-from .operations.edits import move_of, update_of
+from .operations.edits import move_of, of_several, update_of
 from .presentation.numbers import number_text
 from .scan import Scan
 from .stores import aliases, queue_of
@@ -30,10 +30,13 @@ class Count(int):
     is_capped: bool
     """Whether there are more, or may be."""
 
-    def __new__(cls, number: int, *, is_capped: bool = False) -> Self:
+    left_alone: int
+    """The number of jobs that ``update(run_after=...)`` has left alone, because they wait for more than a time."""
+
+    def __new__(cls, number: int, *, is_capped: bool = False, left_alone: int = 0) -> Self:
         """Make it of a ``number``."""
         count = super().__new__(cls, number)
-        count.is_capped = is_capped
+        count.is_capped, count.left_alone = is_capped, left_alone
         return count
 
     @property
@@ -206,20 +209,21 @@ class Search:
         kwargs: Mapping[str, Any] | None = None,
         tags: Sequence[str] | None = None,
     ) -> Count:
-        """Change jobs that wait or have failed; see ``jobs.update``."""
+        """Change jobs that wait or have failed; see ``jobs.update``. See also ``Count.left_alone``."""
         return self.do(
             update_of(priority=priority, run_after=run_after, expires=expires, args=args, kwargs=kwargs, tags=tags)
         )
 
     def do(self, operation: Operation) -> Count:
         """Do an operation with the jobs; return with how many it was done; see ``retry``."""
+        operation = of_several(operation)
         run = BulkRun(operation, lambda job: self.condition.matches(job, utcnow()))
         scan = self._scan()
         if not self.is_slice:  # the queue leaves out the others; a slice is taken before that
             scan = replace(scan, filter=self.condition & filter_of("", {"status": operation.states}))
         self._require_backends(operation, replace(scan))
         run.over(islice(scan, self.first_place, self.end_place))
-        return Count(run.done, is_capped=scan.reached_window)
+        return Count(run.done, is_capped=scan.reached_window, left_alone=run.left_alone)
 
     def _require_backends(self, operation: Operation, scan: Scan) -> None:
         """Raise what ``require_backend`` of ``operation`` raises if one of the jobs is in such an alias.

@@ -56,6 +56,10 @@ class Operation(Protocol):
     def states(self) -> Collection[State]:
         """The states in which it is possible. Jobs in others are left alone."""
 
+    @property
+    def makes_due(self) -> bool:
+        """Whether it decides when jobs run. Those that wait for more than a time are left alone."""
+
     def require_backend(self, alias: str) -> None:
         """Raise ``InvalidState`` or ``ValueError`` if it cannot be done with any job of an alias in ``TASKS``."""
 
@@ -88,14 +92,14 @@ def _hindrance(operation: Operation, job: Job) -> str:
         return "cannot be read as it is stored, so it can only be deleted"
     if job.is_moving and not isinstance(operation, Cancel):
         return MOVES
-    if isinstance(operation, RunNow) and waits_for_more(job):
+    if operation.makes_due and waits_for_more(job):
         return "waits for a signal, for the end of a sleep, or for other jobs, so it cannot be made due"
     return ""
 
 
 def waits_for_more(job: Job) -> bool:
     """Return whether ``job`` would wait again if it were due, or miss what it waits for."""
-    return waits_for_nodes(job) or pending_wait(job) is not None or RERUN in job.options
+    return waits_for_nodes(job) or pending_wait(job) is not None or isinstance(job.options.get(RERUN), dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,7 @@ class Cancel:
     name: str = "cancel"
     past: str = "cancelled"
     states: Collection[State] = (*UNFINISHED, "running")
+    makes_due: bool = False
 
     def require_backend(self, alias: str) -> None:
         """Do nothing."""
@@ -145,6 +150,7 @@ class Retry:
     name: str = "retry"
     past: str = "retried"
     states: Collection[State] = ("failed", "cancelled")
+    makes_due: bool = False
 
     def require_backend(self, alias: str) -> None:
         """Raise ``InvalidState`` if no worker would run the jobs."""
@@ -168,6 +174,7 @@ class RunNow:
     name: str = "run_now"
     past: str = "made due"
     states: Collection[State] = ("scheduled", "retrying")
+    makes_due: bool = True
 
     def require_backend(self, alias: str) -> None:
         """Do nothing."""
@@ -184,6 +191,7 @@ class Delete:
     name: str = "delete"
     past: str = "deleted"
     states: Collection[State] = (*EDITABLE, "done")
+    makes_due: bool = False
 
     def require_backend(self, alias: str) -> None:
         """Do nothing."""

@@ -14,7 +14,7 @@ from ...queues import Queue
 from ...queues.base import Change
 from ..scan import size_of
 from ..stores import backend_of
-from . import Operation, is_possible
+from . import Operation, is_possible, waits_for_more
 from .reruns import settle_ended
 from .unfinished import unfinished
 from .workflows.retrying import RetriedNodes
@@ -47,6 +47,9 @@ class BulkRun:
         self.done = 0
         """The number of jobs with which the operation was done."""
 
+        self.left_alone = 0
+        """The number of jobs that it would have made due, and that wait for more than a time."""
+
     def over(self, jobs: Iterable[Job]) -> int:
         """Do the operation with ``jobs``; return with how many it was done.
 
@@ -54,7 +57,7 @@ class BulkRun:
         cannot be done with jobs of an alias, or with one of the jobs; ``Unfinished`` if some were done before.
         """
         try:
-            for batch in batches((job for job in jobs if is_possible(self._operation, job)), lambda job: job):
+            for batch in batches(filter(self._takes, jobs), lambda job: job):
                 for alias, part in groupby(sorted(batch, key=_by_backend), key=_by_backend):
                     self._operate(alias, [*part])
             self.done -= self._nodes.settle()
@@ -65,6 +68,12 @@ class BulkRun:
         if self.done:
             logger.info("Jobs %s: %d", self._operation.past, self.done)
         return self.done
+
+    def _takes(self, job: Job) -> bool:
+        if is_possible(self._operation, job):
+            return True
+        self.left_alone += self._operation.makes_due and waits_for_more(job)
+        return False
 
     def _operate(self, alias: str, jobs: Sequence[Job]) -> None:
         self._operation.require_backend(alias)

@@ -16,7 +16,7 @@ from ...queues.base import Change
 from ..signing import is_genuine, signed
 from ..states import State
 from ..stores import backend_of
-from . import EDITABLE
+from . import EDITABLE, Operation
 
 #: The priorities that Django's Tasks framework allows.
 LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100
@@ -36,6 +36,7 @@ class Update:
     name: str = "update"
     past: str = "updated"
     states: Collection[State] = EDITABLE
+    makes_due: bool = False
 
     def require_backend(self, alias: str) -> None:
         """Raise ``ValueError`` if the alias does not have the queue."""
@@ -98,6 +99,17 @@ def update_of(
         kwargs=kwargs,
         tags=None if tags is None else tuple(tags),
     )
+
+
+def of_several(operation: Operation) -> Operation:
+    """Return ``operation`` as it is done with all jobs of a search.
+
+    A new time is for those that wait for a time. Of a node that waits for other nodes, or of a job that waits for a
+    signal, it would be a mistake, which nobody sees in a list: such a job is updated alone.
+    """
+    if isinstance(operation, Update) and operation.run_after is not None:
+        return replace(operation, makes_due=True)
+    return operation
 
 
 def _moment(name: str, given: datetime | timedelta) -> datetime:

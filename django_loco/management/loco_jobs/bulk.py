@@ -24,6 +24,10 @@ BULK = {
     "move": "Move jobs to another queue, or to another store.",
     "update": "Change jobs that wait, or have failed.",
 }
+#: Which jobs ``update --run-after`` leaves alone if it takes several.
+WAITING_FOR_MORE = (
+    "waiting for a signal, for the end of a sleep, or for other jobs. To update one of them, give its id alone"
+)
 #: The states of the jobs that ``purge`` deletes.
 FINISHED: Sequence[jobs.State] = ("done", "failed", "cancelled")
 
@@ -53,6 +57,8 @@ class BulkOperation:
         count = found.count()
         if self._options["dry_run"]:
             self._stdout.write(f"{self._title} would take {jobs_in_words(count, count.text)}. Nothing was changed.")
+            if self._options.get("run_after") is not None:
+                self._stdout.write(f"It would leave alone jobs {WAITING_FOR_MORE}.")
         elif count == 0:
             taken = ", ".join(self._states)
             self._stdout.write(f"No such job can be taken by {self._verb}, which takes jobs that are {taken}.")
@@ -65,6 +71,8 @@ class BulkOperation:
 
     def _say(self, number: int) -> None:
         self._stdout.write(f"{_PAST[self._verb]} {jobs_in_words(number)}.")
+        if left_alone := getattr(number, "left_alone", 0):
+            self._stdout.write(f"Left alone: {jobs_in_words(left_alone)} {WAITING_FOR_MORE}.")
 
 
 def require_chosen(verb: str, options: Mapping[str, Any]) -> None:

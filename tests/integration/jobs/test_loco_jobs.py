@@ -16,9 +16,11 @@ from django.core.management import CommandError, call_command
 from django_loco import jobs
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, utcnow
 from django_loco.exceptions import QueueUnavailable
+from django_loco.jobs.operations.workflows.nodes import waits_for_nodes
 from django_loco.management.loco_jobs import bulk
 from django_loco.queues import Queue
 from django_loco.queues.workers import Role, WorkerInfo
+from django_loco.tasks import Workflow
 from tests.app import tasks
 
 from .conftest import CLAIM, drain
@@ -162,6 +164,30 @@ def test_jobs_are_moved_and_changed():
     assert jobs.state_of(jobs.get(job_id), utcnow()) == "waiting"
     drain()
     assert (jobs.get(job_id).status, jobs.get(job_id).return_value) == (SUCCESSFUL, "11")
+
+
+def test_a_new_time_for_many_jobs_releases_none_that_waits_for_more():
+    workflow = Workflow("order")
+    first = workflow.add(tasks.add, 1, 2, name="first")
+    workflow.add(tasks.add, 3, 4, after=[first])
+    workflow.enqueue()
+    later = tasks.add.using(run_after=timedelta(hours=1)).enqueue(5, 6)
+    [held] = [job for job in jobs.filter(f"batch:{workflow.id}") if waits_for_nodes(job)]
+    assert run("update", "task:*.add", "--run-after", "now", "--dry-run") == (
+        "Update would take 3 jobs. Nothing was changed.\n"
+        "It would leave alone jobs waiting for a signal, for the end of a sleep, or for other jobs. To update one of "
+        "them, give its id alone.\n"
+    )
+    left = "Left alone: 1 job waiting for a signal"
+    assert left in run("update", "task:*.add", "--run-after", "1m", "--yes")
+    assert left in run("update", later.id, held.id, "--run-after", "5m", "--yes")
+    count = jobs.filter("task:*.add").update(run_after=timedelta(0))
+    assert (count, count.left_alone) == (2, 1)
+    assert jobs.update([later.id, held.id], run_after=timedelta(0)) == 1
+    assert waits_for_nodes(jobs.get(held.id))
+    assert run("update", "task:*.add", "--priority", "5", "--yes") == "Updated 3 jobs.\n"
+    assert run("update", held.id, "--run-after", "now") == "Updated 1 job.\n"
+    assert not waits_for_nodes(jobs.get(held.id))
 
 
 def test_a_queue_is_paused_and_resumed():
