@@ -268,6 +268,8 @@ class Acknowledger:
         if pending.is_unsure and pending.is_stored_as(stored):
             return  # by an earlier call, whose answer was lost
         if cancellation := claimed.cancelled or cancellation_of(stored):
+            if not claimed.cancelled:  # else it is logged already
+                logger.info("Job %s (%s) was cancelled", claimed.job.id, one_line(claimed.job.task_path))
             claimed.replace(pending.outcome, cancellation)
             pending.outcome = Outcome(job=claimed.job, status=FAILED, error=cancellation)
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from asgiref.sync import sync_to_async
 from django.dispatch import Signal
 
 from ...core.compat import TaskResult, task_finished
-from ...core.job import DISCARDED, EXPIRED, FAILED, READY, Job, Outcome
+from ...core.job import CANCELLED, DISCARDED, FAILED, GIVEN_UP, READY, Job, Outcome
 from ...core.threads import new_context
 from ...exceptions import JobCancelled, JobExpired, LostJob, ResultRefused
 from ...log import sentry
@@ -42,10 +42,10 @@ def announce(signal: Signal, result: TaskResult[..., Any]) -> None:
     """Send ``signal``. Logs what a receiver raises.
 
     Django's own receivers log the start or the end. They are called only if that log line is enabled, and not for a job
-    that has discarded itself or expired, which is no error.
+    that was given up: it has discarded itself or expired, or somebody has cancelled it, which is no error.
     """
     try:
-        logs = not _failed_by(result, DISCARDED, EXPIRED) if result.status == FAILED else hears_tasks()
+        logs = not _failed_by(result, GIVEN_UP) if result.status == FAILED else hears_tasks()
         signals.announce(signal, backend_class(result.task.backend), result, logs=logs)
     except BaseException:
         logger.exception("A receiver of a signal raised")
@@ -65,11 +65,11 @@ async def aannounce(signal: Signal, result: TaskResult[..., Any]) -> None:
 
 
 def has_discarded_itself(result: TaskResult[..., Any]) -> bool:
-    """Whether a job has failed by ``Discard``."""
-    return _failed_by(result, DISCARDED)
+    """Whether a job that nobody has cancelled has failed by ``Discard``, or by an error that says the same."""
+    return _failed_by(result, {DISCARDED, CANCELLED})
 
 
-def _failed_by(result: TaskResult[..., Any], *paths: str) -> bool:
+def _failed_by(result: TaskResult[..., Any], paths: Collection[str]) -> bool:
     return result.status == FAILED and bool(result.errors) and result.errors[-1].exception_class_path in paths
 
 

@@ -173,9 +173,11 @@ def _record_end(attempt: Attempt, outcome: Outcome) -> None:
 
 
 def _record_failure(attempt: Attempt, error: BaseException) -> None:
+    if attempt.claimed.cancelled:
+        return  # which is logged when the worker notices it
     if has_discarded_itself(attempt.result):
         logger.info("%s has discarded itself: %s", one_line(attempt.job.task_path), one_line(error))
-    elif not attempt.claimed.cancelled:
+    else:
         sentry.report(error)
 
 

@@ -82,7 +82,8 @@ def test_a_running_job_ends_and_is_not_retried(queue, start, caplog, ends, task,
     assert "cancelled by anna" in after.errors[-1].traceback
     [result] = ends
     assert (result.status, result.errors[-1].exception_class, len(result.errors)) == (FAILED, JobCancelled, 1)
-    assert f"Job {job_id} (tests.unit.worker.tasks.{task}) was cancelled" in caplog.text
+    assert caplog.text.count(f"Job {job_id} (tests.unit.worker.tasks.{task}) was cancelled") == 1
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
     assert "came too late" not in caplog.text
     assert "claim" not in caplog.text
     [next_one] = queue.enqueue([job("nothing")])
@@ -155,6 +156,7 @@ def test_a_job_that_waits_for_a_thread_does_not_begin(task, ends):
 
 
 def test_of_a_job_that_ended_meanwhile_the_cancellation_counts(queue, start, monkeypatch, caplog, ends):
+    caplog.set_level(logging.INFO, logger="django_loco")
     monkeypatch.setattr(module, "CHECK_SECONDS", 3600.0)
     worker = start(lease=3)  # announcements come ten times per lease
     job_id = begun(queue, "wait_for", "a")
@@ -165,6 +167,8 @@ def test_of_a_job_that_ended_meanwhile_the_cancellation_counts(queue, start, mon
     wait_until(lambda: len(ends) == 2)
     assert [result.status for result in ends] == [SUCCESSFUL, FAILED]
     assert "cancelled by anna" in ends[-1].errors[-1].traceback
+    assert caplog.text.count(f"Job {job_id} (tests.unit.worker.tasks.wait_for) was cancelled") == 1
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
     assert "came too late" not in caplog.text
 
 
