@@ -25,7 +25,7 @@ from django_loco.exceptions import (
 )
 from django_loco.queues import queue_for
 from django_loco.tasks import Batch, InvalidTask, batch, task
-from django_loco.testing import drain
+from django_loco.testing import drain, travel
 from tests.app import tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -99,6 +99,22 @@ def test_a_duplicate_of_another_job_is_no_member_and_is_logged(caplog):
         assert not caplog.records, "members may be duplicates of members"
     own.refresh()
     assert own.counts.total == 3
+
+
+def test_what_follows_finds_its_batch_however_late_it_runs():
+    with batch("import", on_finish=finished) as own:
+        own.enqueue(tasks.add, 1, 2)
+    jobs.pause(task=finished.module_path)
+    drain()
+    with travel(timedelta(days=9)):
+        assert queue_for("default").prune(86_400) == 0
+        jobs.resume(task=finished.module_path)
+        drain()
+    assert TOLD == [("finish", ("finished", (1, 1, 0, 0), {}))]
+    with travel(timedelta(days=9)):
+        assert queue_for("default").prune(86_400) == 1
+    with pytest.raises(BatchDoesNotExist):
+        own.refresh()
 
 
 def test_what_follows_success_is_enqueued_once():

@@ -82,13 +82,13 @@ class JobTable:
         """Add a job that is held for ``lease`` seconds."""
         self.held[job.id] = Hold(job, time.monotonic() + lease)
         self.series.add(job)
-        if job.unique_key is not None or job.batch is not None:
+        if not (job.unique_key is job.batch is job.key is None):
             self._note(job)
 
     def wait(self, job: Job, now: datetime, *, is_due: bool = False) -> bool:
         """Add a job that waits; return whether it is due. With ``is_due`` it is due regardless of the clock."""
         self.series.add(job)
-        if job.unique_key is not None or job.batch is not None:
+        if not (job.unique_key is job.batch is job.key is None):
             self._note(job)
         return self.waiting.add(job, now, is_due=is_due)
 
@@ -97,7 +97,7 @@ class JobTable:
         for job in jobs:
             self.finished[job.id] = job
             self.series.add(job)
-            if job.unique_key is not None or job.batch is not None:
+            if not (job.unique_key is job.batch is job.key is None):
                 self._note(job)
         if self._max_finished is not None and len(self.finished) > self._max_finished:
             self._forget_oldest(self._max_finished + self._batches.kept())
@@ -117,6 +117,8 @@ class JobTable:
         self.logs.pop(job.id, None)
         if job.batch is not None:
             self._batches.note(job, is_gone=True)
+        if job.key is not None:
+            self._batches.note_follower(job, is_gone=True)
 
     def remove(self, jobs: Sequence[Job]) -> None:
         """Remove jobs that no worker holds. Their logs stay until ``forget``."""
@@ -160,6 +162,8 @@ class JobTable:
             self.unique.note(job)
         if job.batch is not None:
             self._batches.note(job)
+        if job.key is not None:
+            self._batches.note_follower(job)
 
     def _ids(self, status: TaskResultStatus | None) -> Iterable[str]:
         if status is None:

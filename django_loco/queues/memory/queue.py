@@ -311,7 +311,7 @@ class MemoryQueue(
         until = kept_until(job)
         if until is None and job.finished_at is not None:
             until = job.finished_at + timedelta(seconds=seconds)
-        return until is not None and until < now and not self._batches.is_kept(job)
+        return until is not None and until < now and not self._batches.is_kept(job, if_room=True)
 
     def clear(self) -> None:
         """Delete everything, also once-keys."""

@@ -9,7 +9,8 @@ steps cannot make the number wrong. ``settle_batches`` looks at that set. It is 
 for all batches now and then, because whoever should have called it may have died.
 
 A batch that has finished has *callbacks*, which are jobs. ``settle_batches`` returns it until ``note_called`` says that
-they are enqueued. They have once-keys, so that of each there is one job, however often they are enqueued.
+they are enqueued. They have once-keys, so that of each there is one job, however often they are enqueued. A batch is
+pruned when these have ended, too, because they read it.
 
 A member of a finished batch that is made ready again (``Queue.change``) begins the next *round*: the batch has not
 finished any more, is sealed, and takes jobs. This is one step with the change of the member, so that no process which
@@ -30,6 +31,9 @@ from ...exceptions import BatchFinished, QueueRefused
 ENDED = (SUCCESSFUL, FAILED)
 #: The kinds of records. They are stored.
 BATCH, WORKFLOW = "batch", "workflow"
+#: The events that jobs follow. They are stored.
+EVENTS = ("success", "failure", "finish")
+_PREFIX = "batch"
 
 
 class BatchCounts(NamedTuple):
@@ -91,6 +95,17 @@ def batches_of(jobs: Sequence[Job]) -> dict[str, int]:
         if job.batch is not None:
             found[job.batch] = found.get(job.batch, 0) + 1
     return dict(sorted(found.items()))
+
+
+def key_of(batch_id: str, number: int | str, event: str) -> str:
+    """Return the once-key of the job that follows in one round of a batch."""
+    return f"{_PREFIX}:{batch_id}:{number}:{event}"
+
+
+def followed_by(job: Job) -> str | None:
+    """Return the id of the batch that ``job`` follows; ``None`` if there is none."""
+    prefix, _, rest = (job.key or "").partition(":")
+    return rest.partition(":")[0] if prefix == _PREFIX else None
 
 
 def reopened_by(before: Job, after: Job | None) -> str | None:

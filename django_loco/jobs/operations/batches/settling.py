@@ -23,25 +23,17 @@ from ....log.plain_text import counted, one_line
 from ....log.safe import get_logger
 from ....metrics.arrivals import count_enqueued
 from ....queues import Queue
-from ....queues.records.batches import WORKFLOW, BatchRecord, batches_of
+from ....queues.records.batches import WORKFLOW, BatchRecord, batches_of, followed_by, key_of
 from ...signing import is_genuine, signed
 from ...transfer.dump_lines import job_and_log_of, line_of
 from ..workflows.releasing import Later, advance_members, close, drop
 
 logger = get_logger("django_loco.batches")
 
-_PREFIX = "batch"
-
-
-def key_of(batch_id: str, number: int, event: str) -> str:
-    """Return the once-key of the job that follows in one round of a batch."""
-    return f"{_PREFIX}:{batch_id}:{number}:{event}"
-
 
 def batch_of(job: Job) -> str | None:
     """Return the id of the batch of which ``job`` is a member, or which it follows; ``None`` if there is none."""
-    prefix, _, rest = (job.key or "").partition(":")
-    return job.batch or (rest.partition(":")[0] if prefix == _PREFIX else None)
+    return job.batch or followed_by(job)
 
 
 def text_of_callbacks(jobs: Mapping[str, Job]) -> str:

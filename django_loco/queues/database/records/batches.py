@@ -19,7 +19,7 @@ from typing import Any
 
 from ....core.job import FAILED, GIVEN_UP, Job
 from ...base import Change
-from ...records.batches import BATCH, BatchCounts, Batches, BatchRecord, batches_of, reopened_by
+from ...records.batches import BATCH, EVENTS, BatchCounts, Batches, BatchRecord, batches_of, reopened_by
 from ...rows import Row, digits_of, id_of, time_of
 from ..changes import change, insert
 from ..dialect import Dialect
@@ -92,7 +92,17 @@ REOPEN = """
     UPDATE {batches} SET round = round + 1, finished_at = NULL, called_at = NULL, cancelled_at = NULL, total = %(total)s
     WHERE id = %(batch)s
 """
-PRUNE = "DELETE FROM {batches} WHERE backend = %(alias)s AND called_at < {before}"
+#: The once-keys of the jobs that follow the batch ``mine``, as ``key_of`` makes them.
+_FOLLOWERS = ", ".join(f"'batch:' || mine.id || ':' || mine.round || ':{event}'" for event in EVENTS)
+#: Whether one of them waits or runs.
+IS_FOLLOWED = """
+    EXISTS (
+        SELECT 1 FROM {job} WHERE {backend} = %(alias)s AND {key} IN (:followers) AND {status} IN ('READY', 'RUNNING')
+    )
+""".replace(":followers", _FOLLOWERS)
+PRUNE = """
+    DELETE FROM {batches} AS mine WHERE mine.backend = %(alias)s AND mine.called_at < {before} AND NOT {is_followed}
+"""
 CLEAR_BATCHES = "DELETE FROM {batches} WHERE backend = %(alias)s"
 
 
@@ -150,8 +160,8 @@ def change_members(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
 
 
 def prune_batches(dialect: Dialect, older_than: float) -> None:
-    """Delete batches whose callbacks were enqueued ``older_than`` seconds ago."""
-    _run(dialect, PRUNE, before=-older_than)
+    """Delete batches whose callbacks were enqueued ``older_than`` seconds ago, and have ended."""
+    _run(dialect, PRUNE, fragments={"is_followed": IS_FOLLOWED}, before=-older_than)
 
 
 def _run(dialect: Dialect, template: str, *, fragments: Mapping[str, str] = NO_FRAGMENTS, **given: Any) -> list[Row]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from ....core.job.retention import KEY_MEMORY_SECONDS
 from ..dialect import Dialect
+from .batches import IS_FOLLOWED
 
 PRUNE = "DELETE FROM {job} WHERE {id} {in_oldest} RETURNING {id}"
-#: Without jobs that somebody has made ready again by hand, and those that a batch still counts.
+#: Without jobs that somebody has made ready again by hand, and those that a batch counts or what follows it may read.
 OLDEST = """
     SELECT {id} FROM {job} WHERE {backend} = %(alias)s AND {old}
     AND ({key} IS NULL OR {finished_at} < {keys_before})
     AND {status} NOT IN ('READY', 'RUNNING')
-    AND ({batch} IS NULL OR {batch} NOT IN (SELECT id FROM {batches} WHERE called_at IS NULL))
+    AND ({batch} IS NULL OR (
+        {batch} NOT IN (SELECT id FROM {batches} WHERE called_at IS NULL)
+        AND NOT EXISTS (SELECT 1 FROM {batches} AS mine WHERE mine.id = {batch} AND {is_followed})))
     ORDER BY {oldest_first} LIMIT %(limit)s {skip_locked}
 """
 #: Which jobs are old, and by which column: those without a retention, and those with one. Each kind has an index of its
@@ -27,6 +30,6 @@ def prune_jobs(dialect: Dialect, older_than: float, limit: int) -> int:
     ages = {"before": -older_than, "keys_before": -max(older_than, KEY_MEMORY_SECONDS), "now": 0}
     number, in_oldest = 0, dialect.is_in.format(OLDEST)
     for old, oldest_first in OLD:
-        sql = dialect.sql(PRUNE, in_oldest=in_oldest, old=old, oldest_first=oldest_first)
+        sql = dialect.sql(PRUNE, in_oldest=in_oldest, old=old, oldest_first=oldest_first, is_followed=IS_FOLLOWED)
         number += len(dialect.execute(sql, limit=limit - number, **ages))
     return number

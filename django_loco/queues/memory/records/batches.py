@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from ....core.job import FAILED, GIVEN_UP, READY, RUNNING, Job, utcnow
-from ...records.batches import WORKFLOW, BatchCounts, Batches, BatchRecord, refusal
+from ...records.batches import WORKFLOW, BatchCounts, Batches, BatchRecord, followed_by, refusal
 from ...rows import digits_of
 
 #: How a member stands: it is left, or has ended in one of three ways.
@@ -32,6 +32,8 @@ class BatchTable:
         self.records: dict[str, BatchRecord] = {}
         self._members: dict[str, dict[str, Standing]] = {}
         self._standings: dict[str, Counter[Standing]] = {}
+        self._followers: dict[str, set[str]] = {}
+        """By batch, the ids of the jobs that follow it, and have not ended."""
 
     def open(self, record: BatchRecord) -> None:
         """Add a batch without members, if it is not there."""
@@ -60,6 +62,17 @@ class BatchTable:
             self._standings[job.batch][before] -= 1
         members[job.id] = now
         self._standings[job.batch][now] += 1
+
+    def note_follower(self, job: Job, *, is_gone: bool = False) -> None:
+        """Note whether a job that follows a batch waits or runs, if ``job`` is one."""
+        if (batch_id := followed_by(job)) is None:
+            return
+        if standing_of(job) == "left" and not is_gone:
+            self._followers.setdefault(batch_id, set()).add(job.id)
+        elif found := self._followers.get(batch_id):
+            found.discard(job.id)
+            if not found:
+                del self._followers[batch_id]
 
     def get(self, batch_id: str) -> BatchRecord | None:
         """Return a batch with its counts as they are now, or as they were when it finished."""
@@ -93,8 +106,9 @@ class BatchTable:
             self.update(batch_id, round=record.round + 1, finished_at=None, called_at=None, cancelled_at=None)
 
     def prune(self, before: Any) -> None:
-        """Drop the batches whose callbacks were enqueued before a time."""
-        old = [record.id for record in self.records.values() if record.called_at and record.called_at < before]
+        """Drop the batches whose callbacks were enqueued before a time, and have ended."""
+        called = [record for record in self.records.values() if record.called_at and record.called_at < before]
+        old = [record.id for record in called if record.id not in self._followers]
         for batch_id in old:
             self.drop(batch_id)
 
@@ -103,19 +117,27 @@ class BatchTable:
         for part in (self.records, self._members, self._standings):
             part.pop(batch_id, None)
 
-    def is_kept(self, job: Job) -> bool:
-        """Whether ``job`` is a node of a workflow that goes on, which may need its result."""
+    def is_kept(self, job: Job, *, if_room: bool = False) -> bool:
+        """Whether ``job`` is a node of a workflow that goes on, or that a job follows: others may need its result.
+
+        With ``if_room`` also whether it is a member of such a batch that has failed, because somebody may retry it.
+        """
         record = self.records.get(job.batch or "")
-        return record is not None and record.kind == WORKFLOW and record.called_at is None
+        if record is None or not self._goes_on(record):
+            return False
+        return record.kind == WORKFLOW or (if_room and job.status == FAILED)
 
     def kept(self) -> int:
         """Return how many jobs ``is_kept`` keeps that have ended."""
-        running = [record.id for record in self.records.values() if record.kind == WORKFLOW and not record.called_at]
+        running = [each.id for each in self.records.values() if each.kind == WORKFLOW and self._goes_on(each)]
         return sum(self._standings[batch_id].total() - self._standings[batch_id]["left"] for batch_id in running)
+
+    def _goes_on(self, record: BatchRecord) -> bool:
+        return record.called_at is None or record.id in self._followers
 
     def clear(self) -> None:
         """Forget everything."""
-        for part in (self.records, self._members, self._standings):
+        for part in (self.records, self._members, self._standings, self._followers):
             part.clear()
 
     def _counts(self, batch_id: str) -> BatchCounts:

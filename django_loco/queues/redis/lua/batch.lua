@@ -4,7 +4,7 @@
 -- Arguments: what to do, and what that needs.
 local keys = {
   jobs = KEYS[1], states = KEYS[2], held = KEYS[3], batches = KEYS[4], batch_states = KEYS[5], open = KEYS[6],
-  members = KEYS[7],
+  members = KEYS[7], once = KEYS[8],
 }
 local now = text(micros())
 
@@ -186,12 +186,13 @@ function verbs.list(ids)
   return table.concat(found, '\n')
 end
 
--- For how many microseconds to keep batches. The entries of a large batch are deleted in several calls.
+-- For how many microseconds to keep batches. Those that a job follows which has not ended stay. The entries of a large batch are deleted in several calls.
 function verbs.prune(age)
   local states = redis.call('HGETALL', keys.batch_states)
   for place = 1, #states, 2 do
     local id, state = states[place], fields(states[place + 1])
-    if state[CALLED] ~= '' and tonumber(state[CALLED]) < now - age then
+    local is_old = state[CALLED] ~= '' and tonumber(state[CALLED]) < now - age
+    if is_old and not is_followed(keys.once, id, state[ROUND]) then
       local entries = redis.call('ZRANGEBYLEX', keys.members, '[' .. id .. '\t', '(' .. id .. '\n', 'LIMIT', 0, 10000)
       send('ZREM', keys.members, entries)
       if #entries < 10000 then

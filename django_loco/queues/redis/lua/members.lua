@@ -27,6 +27,17 @@ local function takes_jobs(state)
   return found and found[FINISHED] == '' and found[CANCELLED] == ''
 end
 
+-- Returns whether a job that follows a batch waits or runs: its once-key, a JSON string, is remembered without an
+-- end.
+local function is_followed(once, batch, round)
+  for _, event in ipairs({ 'success', 'failure', 'finish' }) do
+    if redis.call('ZSCORE', once, ('"batch:%s:%s:%s"'):format(batch, round, event)) == 'inf' then
+      return true
+    end
+  end
+  return false
+end
+
 local function number_of(members, batch, standing)
   local start = batch .. '\t' .. standing
   return redis.call('ZLEXCOUNT', members, '[' .. start .. '\t', '(' .. start .. '\n')

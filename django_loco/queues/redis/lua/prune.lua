@@ -11,33 +11,39 @@ local tats, closings, kept, closed_at = unpack(KEYS, 15, 18)
 local now = micros()
 local MINUTE = 60000000
 
--- Returns whether the jobs of a batch that goes on have to stay: those of a workflow, because others may need their
--- results, and those with a retention, because it may not be known yet how they have ended.
-local function keeps_jobs(batch, key)
+-- Returns which jobs of a batch have to stay that goes on, or that a job follows which has not ended. All: those of a
+-- workflow, because others may need their results, and those with a retention, because it may not be known yet how they
+-- have ended. Else those that have failed, because somebody may retry them, as long as there are not too many jobs.
+local function stays_of(batch, key)
   local state = redis.call('HGET', batch_states, batch)
+  local found = state and fields(state)
+  if not found or found[CALLED] ~= '' and not is_followed(once, batch, found[ROUND]) then
+    return 'none'
+  end
   local is_workflow = (redis.call('HGET', batches, batch) or ''):find('"workflow"]', 1, true)
-  return state and (is_workflow or key == kept) and fields(state)[CALLED] == '' or false
+  return (is_workflow or key == kept) and 'all' or 'failed'
 end
 
 -- Returns those of the first `number` entries of `key` whose jobs may be deleted. The others move away from the front.
-local function deletable(key, number)
+local function deletable(key, number, are_too_many)
   if number <= 0 then
     return {}
   end
   local entries = redis.call('ZRANGE', key, 0, number - 1)
-  if redis.call('EXISTS', open) == 0 then
+  if redis.call('EXISTS', batch_states) == 0 then
     return entries
   end
-  local ids, found, stay, is_kept = {}, {}, {}, {}
+  local ids, found, stay, stays = {}, {}, {}, {}
   for place, entry in ipairs(entries) do
     ids[place] = entry:match('^[^\t]*')
   end
   for place, others in ipairs(pick(extra, ids)) do
     local batch = others and others:match('"batch":%s*"([^"\\]*)"') or ''
-    if batch ~= '' and is_kept[batch] == nil then
-      is_kept[batch] = keeps_jobs(batch, key)
+    if batch ~= '' and stays[batch] == nil then
+      stays[batch] = stays_of(batch, key)
     end
-    if is_kept[batch] then
+    local has_failed = entries[place]:find('^[^\t]*\t[^\t]*\tFAILED')
+    if stays[batch] == 'all' or stays[batch] == 'failed' and has_failed and not are_too_many then
       add(stay, text(key == kept and now + MINUTE or now), entries[place])
     else
       found[#found + 1] = entries[place]
@@ -59,7 +65,7 @@ local old = math.max(redis.call('ZCOUNT', finished, '-inf', before(ARGV[1])), ma
 old = math.min(old, limit)
 over = math.min(math.max(over, many - old), limit - old)
 
-local old_ones, kept_ones = deletable(finished, old), deletable(kept, over)
+local old_ones, kept_ones = deletable(finished, old, many > 0), deletable(kept, over, many > 0)
 local ids, of_series, gone = {}, {}, {}
 local function delete(member)
   local id, kind, name = member:match('^([^\t]*)\t([^\t]*\t[^\t]*)\t?(.*)')

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ....core.job import FAILED, MAX_LOST, READY, RUNNING, Job, Outcome, new_id
 from ....exceptions import BatchFinished
 from ....queues.base import Change
-from ....queues.records.batches import BatchCounts, BatchRecord, new_record
+from ....queues.records.batches import BatchCounts, BatchRecord, key_of, new_record
 from ..case import done, failed, in_seconds, retry
 from .batch_case import CALLBACKS, METADATA, BatchCase, cancelled
 
@@ -328,6 +328,36 @@ class BatchContract(BatchCase):
         self.queue.prune(older_than=-60)
         assert self.queue.get_batch(batch) is None
         assert self.queue.get_batch(still_open) is not None
+
+    def test_a_batch_stays_until_what_follows_it_has_ended(self) -> None:
+        batch, [first, second] = self.sealed(2)
+        self.end(done(first, at=in_seconds(-86_400)), failed(second, at=in_seconds(-86_400)))
+        [record] = self.queue.settle_batches()
+        [follower] = self.queue.enqueue([self.job(key=key_of(batch, record.round, "finish"))])
+        self.queue.note_called(record)
+        self.queue.prune(older_than=-60)
+        assert self.counts(batch) == (2, 1, 1, 0, 0)
+        assert self.queue.get(second.id) is not None
+        [held] = self.fetch()
+        self.queue.finish([retry(held)])
+        [held] = self.fetch()
+        self.queue.prune(older_than=-60)
+        assert self.queue.get_batch(batch) is not None
+        assert self.queue.get(second.id) is not None
+        self.queue.finish([done(held)])
+        self.queue.prune(older_than=-60)
+        assert self.queue.get_batch(batch) is None
+        assert self.queue.get(second.id) is None
+        assert held.id == follower.id
+
+    def test_failed_members_of_a_batch_that_goes_on_are_not_pruned(self) -> None:
+        batch, [first, second] = self.sealed(2)
+        self.end(failed(first, at=in_seconds(-86_400)))
+        self.queue.prune(older_than=43_200)
+        assert self.queue.get(first.id) is not None
+        assert list(self.queue.batch_members(batch, "failed")) == [first.id]
+        self.end(cancelled(second))
+        assert self.stored(first).status == FAILED
 
     def test_a_job_that_is_restored_keeps_its_batch(self) -> None:
         batch = self.opened()

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from django_loco.core.job import Job, new_id, utcnow
-from django_loco.jobs.operations.batches.settling import batch_of, key_of, settle, text_of_callbacks
+from django_loco.jobs.operations.batches.settling import batch_of, settle, text_of_callbacks
 from django_loco.jobs.signing import is_genuine, signed
 from django_loco.queues.memory import MemoryQueue
-from django_loco.queues.records.batches import new_record
+from django_loco.queues.records.batches import key_of, new_record
 
 REPORT = Job(task_path="shop.report", backend="default", queue_name="reports", priority=3)
 
