@@ -10,7 +10,7 @@ from uuid import UUID
 from ..core.compat import TaskResult
 from ..core.job import Job
 from ..core.serialization import decode_call
-from ..exceptions import FilterError, InvalidState
+from ..exceptions import InvalidState
 from .language import Keywords, filter_of
 from .operations import EDITABLE, MOVES, Cancel, Delete, GiveUp, Operation, Retry, require
 from .operations.bulk import BulkRun
@@ -21,7 +21,7 @@ from .states import State
 from .stores import JobReference, backend_of, get, id_of, other_holder
 from .transfer.parking import is_parked
 
-#: The jobs that an operation takes: one job, several, a search, or the text of a filter.
+#: The jobs that an operation takes: one job, several, or a search.
 Jobs: TypeAlias = "JobReference | Search | Iterable[JobReference]"
 
 #: The states of the jobs that each operation takes, such as those of ``OPERATIONS["retry"]``: for buttons and previews.
@@ -48,10 +48,11 @@ def retry(which: Jobs, /, *, backend: str | None = None) -> int:
 
     They are due now, after the jobs that wait already, and each runs once more: its history stays, and it has spent its
     attempts. A node of a workflow waits for other nodes again. If they have failed and are not retried as well, it is
-    left alone. ``which`` is a job (its id, the job, or a result), several of them, a search, or the text of a filter.
+    left alone. ``which`` is a job (its id, the job, or a result), several of them, or a search; never a filter as text.
 
     A single job in another state raises ``InvalidState``; among several, such jobs are left alone.
-    Raises ``TaskResultDoesNotExist`` if there is no such job, and what the methods of ``Search`` raise.
+    Raises ``TaskResultDoesNotExist`` if there is no such job, ``ValueError`` for a text that is no id, and what the
+    methods of ``Search`` raise.
     """
     return _operate(Retry(), which, backend)
 
@@ -148,13 +149,13 @@ def run_again(
 
 def _operate(operation: Operation, which: Jobs, backend: str | None) -> int:
     if isinstance(which, Search):
-        return _within(which, backend).do(operation)
-    if isinstance(which, str) and not _is_id(which):
-        return _within(_not_all(which), backend).do(operation)
+        return (which if backend is None else which.filter(backend=backend)).do(operation)
+    if isinstance(which, str):
+        _require_id(which)
     if isinstance(which, str | UUID | Job | TaskResult):
         return _operate_on_one(operation, get(which, backend=backend), backend)
     if not isinstance(which, Iterable):
-        raise TypeError(f"{which!r} is not a job, its id, a result, several of these, a search or a filter.")
+        raise TypeError(f"{which!r} is not a job, its id, a result, several of these, or a search.")
     ids = [id_of(each) for each in which]
     return filter(id=ids, backend=backend).do(operation) if ids else 0
 
@@ -180,21 +181,13 @@ def _operate_on_one(operation: Operation, job: Job, backend: str | None) -> int:
     raise InvalidState(f"Job {job.id} could not be {operation.past}: {reason}")
 
 
-def _within(search: Search, backend: str | None) -> Search:
-    return search if backend is None else search.filter(backend=backend)
+def _require_id(text: str) -> None:
+    """Raise ``ValueError`` for a text that is no id.
 
-
-def _not_all(text: str) -> Search:
-    """Return the search of a filter that must not be empty: a mistake should not delete all jobs."""
-    search = filter(text)
-    if not search.condition.conditions:
-        raise FilterError("the filter is empty. To operate on all jobs, write jobs.filter().delete() and the like")
-    return search
-
-
-def _is_id(text: str) -> bool:
+    A filter is refused as well: a view passes on what it takes for an id, and a visitor may write "status:waiting".
+    """
     try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
+        id_of(text)
+    except ValueError as error:
+        remedy = 'For the jobs of a filter, write jobs.filter("status:failed newer:1h").retry() and the like.'
+        raise ValueError(f"{error} {remedy}") from None

@@ -135,7 +135,7 @@ def test_what_follows_failure_is_enqueued_once():
         own.enqueue(tasks.add, 1, 2)
         own.enqueue_many(tasks.fail.using(max_attempts=2, backoff=0.01), [(), ()])
         own.enqueue(tasks.add.using(tags=("x",)), 1, 2)
-    jobs.cancel("tag:x")
+    jobs.filter("tag:x").cancel()
     settled(own)
     assert sorted(TOLD) == [("failure", own.id), ("finish", ("finished", (4, 1, 2, 1), {}))]
 

@@ -252,7 +252,7 @@ def test_a_retry_that_meets_a_newer_job_says_so(queue):
     assert not newer.duplicate
     with pytest.raises(InvalidState, match=f"job {newer.id} has its unique key"):
         jobs.retry(first.id)
-    assert jobs.retry("status:failed") == 0
+    assert jobs.filter("status:failed").retry() == 0
     assert queue.get(first.id).status == FAILED
     assert f"(and job {newer.id}, which has its unique key, has ended)" in jobs.why(first.id)[0].remedy
     newer.cancel()

@@ -135,6 +135,6 @@ def control_worker(page: Page, site: Project, worker: Process, pictures: Path) -
     for name in ("night", "poll"):
         site.open_gate(name)
     worker.wait_for("somebody has stopped its worker")
-    site.shell("from django_loco import jobs\njobs.cancel('status:running')")
+    site.shell("from django_loco import jobs\njobs.filter('status:running').cancel()")
     worker.wait()
     expect(page.locator(".part-list .none")).to_contain_text("No worker is registered.", timeout=SLOW)

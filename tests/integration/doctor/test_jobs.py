@@ -65,7 +65,7 @@ def test_jobs_that_killed_their_workers(queue: Queue, worker):
     lost = found("jobs.lost")
     assert "1 job has failed because three workers died with it (LostJob)" in lost.text
     assert lost.remedy.startswith("When the cause is corrected: loco_jobs retry")
-    jobs.retry("status:failed error:LostJob")
+    jobs.filter("status:failed error:LostJob").retry()
 
 
 def test_other_failures_are_no_lost_jobs(queue: Queue, worker):

@@ -89,7 +89,7 @@ def test_a_running_job_is_cancelled_in_the_store_at_once(queue):
 def test_what_is_discarded_is_not_among_the_failed_any_more():
     result = tasks.fail.enqueue()
     drain()
-    assert jobs.discard("status:failed", by="anna") == 1
+    assert jobs.filter("status:failed").discard(by="anna") == 1
     assert not jobs.filter("status:failed")
     assert jobs.retry(result) == 1
 

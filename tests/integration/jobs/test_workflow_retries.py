@@ -183,7 +183,7 @@ def killed_after_the_changes(queue, monkeypatch, retry):
 
 
 @pytest.mark.parametrize("is_killed", [False, True])
-@pytest.mark.parametrize("retry", [lambda flow: jobs.retry(f"workflow:{flow.id}"), Workflow.retry])
+@pytest.mark.parametrize("retry", [lambda flow: jobs.filter(f"workflow:{flow.id}").retry(), Workflow.retry])
 def test_nodes_that_are_retried_open_their_workflow_again(queue, flow, monkeypatch, retry, is_killed):
     end_next(queue, fails=True)
     if is_killed:

@@ -323,7 +323,6 @@ def test_retry_that_was_interrupted_goes_on(monkeypatch):
 @pytest.mark.parametrize(
     "retry",
     [
-        lambda flow: jobs.retry(f"workflow:{flow.id}"),
         lambda flow: jobs.filter(f"workflow:{flow.id}").retry(),
         lambda flow: jobs.retry([job for job in flow.nodes() if job.status == FAILED]),
         lambda flow: Batch.get(flow.id).retry(),
@@ -381,7 +380,7 @@ def test_a_retry_that_is_killed_in_the_middle_is_finished_by_a_sweep(monkeypatch
     flow.cancel()
     monkeypatch.setattr("django_loco.jobs.operations.workflows.retrying.advance", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        jobs.retry(f"workflow:{flow.id}")
+        jobs.filter(f"workflow:{flow.id}").retry()
     monkeypatch.undo()
     sweep(queue_for("default"))
     run()

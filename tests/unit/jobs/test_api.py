@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from django_loco import jobs
 from django_loco.core.compat import TaskResultDoesNotExist
 from django_loco.core.job import FAILED, SUCCESSFUL, new_id
-from django_loco.exceptions import FilterError, InvalidArguments, InvalidSignature, InvalidState, UnknownTask
+from django_loco.exceptions import InvalidArguments, InvalidSignature, InvalidState, UnknownTask
 from django_loco.jobs.transfer.parking import gone, parked
 from django_loco.log.labels import bind, labelled_context
 from tests.app.tasks import add, echo, send
@@ -23,7 +24,6 @@ BY_REFERENCE = {
     "job": lambda job: job,
     "ids": lambda job: [job.id],
     "jobs": lambda job: (each for each in (job, job.id)),
-    "filter": lambda job: f"id:{job.id}",
     "search": lambda job: jobs.filter(id=job.id),
 }
 
@@ -41,7 +41,7 @@ def test_a_result_names_its_job():
     assert echo.get_result(result.id).status == FAILED
 
 
-@pytest.mark.parametrize("reference", ["filter", "search", "ids"])
+@pytest.mark.parametrize("reference", ["search", "ids"])
 def test_an_alias_narrows(stored, reference):
     job = stored(backend="other")
     assert jobs.cancel(BY_REFERENCE[reference](job), backend="default") == 0
@@ -53,17 +53,41 @@ def test_no_ids_no_job(stored):
     assert jobs.delete([]) == 0
 
 
-def test_a_text_that_is_neither(stored):
-    with pytest.raises(FilterError, match="'abc' is not of the form word:value"):
-        jobs.delete("abc")
-
-
-@pytest.mark.parametrize("text", ["", "   "])
-def test_an_empty_text_is_not_all_jobs(stored, queue, text):
+@pytest.mark.parametrize(
+    "text", ["", "   ", "abc", "status:waiting", "newer:1d", "-tag:x", "id:{0.id}", "{0.id},{0.id}"]
+)
+@pytest.mark.parametrize(
+    "operation",
+    [
+        jobs.retry,
+        jobs.cancel,
+        jobs.discard,
+        jobs.delete,
+        partial(jobs.move, queue="emails"),
+        partial(jobs.update, priority=1),
+    ],
+)
+def test_a_text_that_is_no_id_is_refused(stored, queue, operation, text):
     job = stored()
-    with pytest.raises(FilterError, match="the filter is empty"):
-        jobs.delete(text)
+    for given in (text.format(job), [text.format(job)]):
+        with pytest.raises(ValueError, match="is not the id of a job: 32 hexadecimal digits"):
+            operation(given)
+    with pytest.raises(ValueError, match=r'write jobs.filter\("status:failed newer:1h"\)\.retry\(\) and the like'):
+        operation(text.format(job))
     assert found(queue, job) == job
+
+
+@pytest.mark.parametrize(
+    "function", [jobs.get, jobs.why, jobs.log, jobs.run_again, lambda which: jobs.signal(which, "x")]
+)
+def test_other_functions_take_no_filter_either(stored, function):
+    stored()
+    with pytest.raises(TaskResultDoesNotExist, match="'status:waiting' is not the id of a job"):
+        function("status:waiting")
+
+
+def test_a_search_of_all_jobs(stored):
+    stored()
     assert jobs.delete(jobs.filter()) == 1
 
 
@@ -86,7 +110,7 @@ def test_of_one_job_an_impossible_operation_raises(stored, queue, operation, sta
     job = stored(state)
     with pytest.raises(InvalidState, match=message):
         operation(job.id)
-    assert operation(f"id:{job.id}") == 0
+    assert operation(jobs.filter(id=job.id)) == 0
     assert found(queue, job) == job
 
 
@@ -174,7 +198,7 @@ def test_each_operation_has_its_states(stored, name):
     operation = getattr(jobs, name)
     arguments = {"move": {"queue": "emails"}, "update": {"priority": 5}}.get(name, {})
     made = {state: stored(state) for state in ("waiting", "scheduled", "retrying", "running", "failed", "done")}
-    touched = {state for state, job in made.items() if operation(f"id:{job.id}", **arguments)}
+    touched = {state for state, job in made.items() if operation(jobs.filter(id=job.id), **arguments)}
     assert touched == set(jobs.OPERATIONS[name]) - {"cancelled"}
 
 
