@@ -138,7 +138,7 @@ def id_of(reference: JobReference) -> str:
         raise ValueError(f"{reference!r} is not the id of a job: 32 hexadecimal digits.") from None
 
 
-def get(reference: JobReference, *, backend: str | None = None) -> Job:
+def get(reference: JobReference, /, *, backend: str | None = None) -> Job:
     """Return a stored job by its id, in any form of a UUID, or as it is now if a job or a result is given.
 
     Searches the alias ``backend`` of ``TASKS``; without it all aliases that use django-loco.

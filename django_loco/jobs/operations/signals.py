@@ -14,7 +14,7 @@ from ..states import state_of
 from ..stores import JobReference, backend_of, get
 
 
-def signal(which: JobReference, name: str, value: Any = None, /, *, backend: str | None = None) -> bool:
+def signal(which: JobReference, name: str, /, value: Any = None, *, backend: str | None = None) -> bool:
     """Send the signal ``name`` to a job; return ``False`` if it had one of that name, whose value then counts.
 
     The job may wait for it, run, or come to ``context.wait_for(name)`` later. ``value`` (JSON) is what that returns. In
