@@ -10,9 +10,9 @@ from fnmatch import translate
 from functools import partial
 from typing import Any
 
-from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
+from ...core.job import aware
 from ...core.serialization import decode
 from ...core.validation import duration_of
 
@@ -97,7 +97,7 @@ def number_test(value: str) -> Callable[[int], bool]:
 def moment_of(value: str, now: datetime) -> datetime:
     """Return the time that ``value`` stands for: a duration before ``now``, or a date or time as in ISO 8601.
 
-    A time without a zone is in the project's. Raises ``ValueError``.
+    A time without a zone is in the project's, whatever zone is activated. Raises ``ValueError``.
     """
     try:
         length = duration_of(value)
@@ -114,7 +114,7 @@ def _iso(value: str) -> datetime:
         moment = datetime(day.year, day.month, day.day) if day else parse_datetime(value)  # noqa: DTZ001 - below
         if moment is None:
             raise ValueError(problem)
-        return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+        return aware(moment)
     except ValueError:
         raise ValueError(problem) from None
 

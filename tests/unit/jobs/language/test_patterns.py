@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -144,7 +145,9 @@ def test_times(value, moment):
 
 def test_a_time_without_a_zone_is_in_that_of_the_project(settings):
     settings.TIME_ZONE = "America/New_York"
-    assert moment_of("2026-11-28T09:30", NOW) == datetime(2026, 11, 28, 14, 30, tzinfo=UTC)
+    with timezone.override("Asia/Tokyo"):  # that of a reader
+        assert moment_of("2026-11-28T09:30", NOW) == datetime(2026, 11, 28, 14, 30, tzinfo=UTC)
+        assert moment_of("2026-11-28", NOW) == datetime(2026, 11, 28, 5, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("value", ["", "2", "h", "2y", "yesterday", "2026-13-01", "2026-11-28T25:00", "2h ago", "-2h"])
