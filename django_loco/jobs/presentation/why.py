@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 from ...conf import loco_settings
 from ...core.job import FOREVER, READY, Job, pending_waits, utcnow
 from ...core.job.ageing import aged_priority
+from ...core.job.missing_task import missing_since
 from ...core.job.retention import kept_until
 from ...core.job.waits import Wait
 from ...log.plain_text import one_line
@@ -164,6 +165,10 @@ def _put_off(job: Job, due: datetime, now: datetime) -> Reason:
         return Reason("follows", _("It runs when the job with its unique key that has begun before has ended."))
     text = _("It is not due yet: it may run in %(time)s.") % {"time": _until(due, now)}
     command = f"loco_jobs update {job.id} --run-after now"
+    if missing_since(job):
+        missing = _("The workers that took it do not have its task: %(error)s") % {"error": _last_error(job)}
+        remedy = _("When a worker has code with this task: %(command)s") % {"command": command}
+        return Reason("no task", f"{text} {missing}", remedy, command, "run_now")
     remedy = _("To run it now: %(command)s") % {"command": command}
     if job.errors:
         before = _("It has failed before: %(error)s") % {"error": _last_error(job)}

@@ -15,20 +15,19 @@ the task has run.
 from __future__ import annotations
 
 import random
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from ...conf import loco_settings
 from ...core.compat import TaskError
 from ...core.job import RERUN, Job, Outcome, utcnow
+from ...core.job.missing_task import missing_since, with_time
 from ...jobs.operations import reruns
 from ...log.plain_text import counted, one_line
 from ...log.safe import get_logger
-from ...queues.unreadable import NOT_OURS
 from ..claimed_job import ClaimedJob
 from .announcements import announce_expired
 
@@ -47,33 +46,18 @@ MAX_REMEMBERED = 1_000
 #: The number of jobs that a worker asks for beyond its room while most jobs are put off at once.
 MAX_MORE = 1_000
 
-_SINCE = re.compile(r"^This task has been missing since (\S+)\.$", re.MULTILINE)
-
-
-def since_of(job: Job) -> datetime | None:
-    """Return the time since which the task of ``job`` has been missing; ``None`` if it is not known to be missing."""
-    found = _SINCE.search(job.errors[-1].traceback) if job.errors else None
-    try:
-        since = found and datetime.fromisoformat(found[1])
-    except NOT_OURS:
-        return None
-    return since if since and since.tzinfo else None
-
 
 def is_over(job: Job) -> bool:
     """Return whether the task of ``job`` has been missing for longer than ``UNKNOWN_TASK_TTL``."""
-    since = since_of(job)
+    since = missing_since(job)
     return since is not None and (utcnow() - since).total_seconds() > loco_settings().UNKNOWN_TASK_TTL
 
 
 def put_off_missing(job: Job, record: TaskError) -> Outcome:
     """Return the outcome of a job that waits for a worker with its task. ``record``: why it cannot be imported."""
     now = utcnow()
-    since = since_of(job)
-    if since is None:
-        record = replace(record, traceback=f"{record.traceback}This task has been missing since {now.isoformat()}.\n")
-    else:
-        record = job.errors[-1]
+    since = missing_since(job)
+    record = with_time(record, now) if since is None else job.errors[-1]
     seconds = min(max(SHORTEST_SECONDS, PART * (now - (since or now)).total_seconds()), LONGEST_SECONDS)
     seconds *= random.uniform(1 - SPREAD, 1 + SPREAD)  # noqa: S311
     released = Outcome.released(job, run_after=now + timedelta(seconds=seconds), error=record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from django_loco import jobs
 from django_loco.backend import LocoBackend
 from django_loco.core.compat import TaskError
 from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Outcome, error_of, new_id, utcnow
+from django_loco.core.job.missing_task import with_time
 from django_loco.exceptions import Discard, InvalidState
 from django_loco.jobs.operations.workflows.nodes import Place, placed
 from django_loco.jobs.presentation.progress import progress_text
@@ -103,6 +105,17 @@ def test_several_reasons(queue, stored):
     queue.resume("default")
     [reason] = jobs.why(stored("retrying"))
     assert (reason.code, "It has failed before: " in reason.text) == ("retrying", True)
+
+
+def test_a_job_whose_task_no_worker_has(queue, stored):
+    queue.register(worker())
+    job = stored("retrying")
+    error = with_time(error_of(ImportError, "no module named 'shop'"), utcnow())
+    queue.change([Change(before=job, after=replace(job, errors=(error,)))])
+    [reason] = jobs.why(job)
+    assert (reason.code, reason.operation) == ("no task", "run_now")
+    assert "The workers that took it do not have its task: ImportError: no module named 'shop'" in reason.text
+    assert reason.remedy == f"When a worker has code with this task: loco_jobs update {job.id} --run-after now"
 
 
 def test_a_job_that_was_put_off_and_one_that_has_discarded_itself(queue, stored):

@@ -12,6 +12,7 @@ from django.test import override_settings
 
 from django_loco.core.compat import TaskError, task_finished
 from django_loco.core.job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
+from django_loco.core.job.missing_task import missing_since
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution import unknown_task as unknown
 from django_loco.worker.execution.attempt import record_of
@@ -22,7 +23,6 @@ from django_loco.worker.execution.unknown_task import (
     SPREAD,
     MissingTasks,
     put_off_missing,
-    since_of,
 )
 from django_loco.worker.worker import Worker
 
@@ -53,25 +53,25 @@ def ended(claimed: ClaimedJob) -> Outcome:
 
 def test_when_it_was_first_missed_is_kept_with_the_job():
     first = put_off_missing(gone(), RECORD)
-    since = since_of(first.applied())
+    since = missing_since(first.applied())
     assert abs((utcnow() - since).total_seconds()) < 5
     again = put_off_missing(first.applied(), record_of(ValueError("another reason")))
     assert again.applied().errors == first.applied().errors
-    assert since_of(again.applied()) == since
+    assert missing_since(again.applied()) == since
 
 
 def test_an_attempt_that_has_run_since_begins_anew():
     one = missed(1_000)
     error = TaskError(exception_class_path="builtins.ValueError", traceback="ValueError: no\n")
-    assert since_of(one) is not None
-    assert since_of(replace(one, errors=(*one.errors, error))) is None
-    assert since_of(gone()) is None
+    assert missing_since(one) is not None
+    assert missing_since(replace(one, errors=(*one.errors, error))) is None
+    assert missing_since(gone()) is None
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-11-27", "2026-11-27T12:00:00", "9" * 400])
 def test_a_time_that_somebody_has_made_up_is_none(text):
     error = TaskError(exception_class_path="a.B", traceback=f"This task has been missing since {text}.\n")
-    assert since_of(gone(errors=(error,))) is None
+    assert missing_since(gone(errors=(error,))) is None
 
 
 @pytest.mark.parametrize(
