@@ -21,10 +21,20 @@ _INSTEAD = {
     **{f"{__name__}.{name}": f"import {__name__}.core.{name}" for name in ("compat", "job", "serialization")},
     **{
         f"{__name__}.{name}": f"from {__name__}.tasks import {name}"
-        for name in ("task", "enqueue_many", "batch", "chain", "group", "Discard", "Snooze")
+        for name in ("task", "enqueue_many", "batch", "chain", "group", "Batch", "Workflow", "Discard", "Snooze")
     },
-    f"{__name__}.shared_task": f"from {__name__}.tasks import task",
-    f"{__name__}.tasks.shared_task": f"from {__name__}.tasks import task",
+    **{
+        f"{package}.{name}": remedy
+        for package in (__name__, f"{__name__}.tasks")
+        for name, remedy in {
+            "shared_task": f"from {__name__}.tasks import task",
+            "chord": f"from {__name__}.tasks import chain, group  # chain(group(a.s(1), a.s(2)), b.s())",
+            "crontab": f'from {__name__} import scheduler  # scheduler.cron("0 2 * * *", task)',
+            "AsyncResult": f"from {__name__} import jobs  # jobs.get(id), or task.get_result(id)",
+            "Retry": f"from {__name__}.tasks import Snooze  # or raise another exception: see max_attempts",
+            "get_current_job": f"from {__name__}.tasks import task  # @task(takes_context=True)",
+        }.items()
+    },
 }
 
 

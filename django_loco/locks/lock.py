@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Never, Self, TypeVar
 
 from ..core.validation import NAME_REQUIREMENT, is_name, is_number, short
 from ..exceptions import LockLost, QueueUnavailable
@@ -100,6 +100,11 @@ class Lock:
         """Raise ``LockLost`` if the lock is lost."""
         if self.lost:
             raise LockLost(self._lost_text(self._held.lease))
+
+    if not TYPE_CHECKING:
+
+        def __call__(self, *args: object, **kwargs: object) -> Never:  # noqa: D102 - it only refuses
+            raise TypeError(f"A lock is no decorator. Write inside of the function: with lock({self.name!r}): ...")
 
     def __enter__(self) -> Self:
         held = self._begin(blocks_thread=self._timeout != 0)

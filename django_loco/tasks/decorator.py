@@ -26,15 +26,18 @@ from ..core.compat import (
     TaskContext,
     TaskResult,
 )
+from ..core.job import path_of
 from ..core.retry import BackoffOption, backoff_function
 from ..core.serialization import call_of
 from ..core.task_options import CALL_OPTIONS, STORED_OPTIONS, TASK_OPTIONS, CallOptions, TaskOptions
 from ..core.uniqueness import rule_of
 from ..core.validation import short
 from ..exceptions import LocoConfigurationError
+from ..jobs.operations.attribute_hints import attribute_hint
+from ..jobs.operations.workflows.declaring import required_task
 from ..jobs.operations.workflows.signatures import Signature
 from .aliases import register
-from .hints import attribute_hint, option_hint
+from .hints import option_hint
 from .job_result import JobResult, fill
 from .stored.limit_key import limit_options_of, limit_rule_of
 from .tasks_setting import problem_of
@@ -162,6 +165,11 @@ class LocoTask(_Task[P, R]):
         except Exception as error:
             if problem := problem_of(self.backend, self.module_path):
                 raise WrongBackend(problem) from error
+            if isinstance(error, InvalidTask) and "<locals>" in self.func.__qualname__:
+                raise InvalidTask(
+                    f"{path_of(self.func)} is inside of a function. Define it at the level of its module, where "
+                    "workers find it by its path."
+                ) from None
             raise
 
     def s(self, *args: P.args, **kwargs: P.kwargs) -> Signature:
@@ -258,7 +266,7 @@ def enqueue_many(task: Task[..., R], calls: Iterable[Call]) -> list[TaskResult[.
     Returns the results in the order of ``calls``. Raises ``LocoConfigurationError`` if the backend of ``task`` is not
     django-loco's, and the same errors as ``task.enqueue()``.
     """
-    backend = task.get_backend()
+    backend = required_task(task).get_backend()
     if not hasattr(backend, "enqueue_many"):
         raise LocoConfigurationError(
             f"enqueue_many() needs a task on django_loco.backend.LocoBackend; "

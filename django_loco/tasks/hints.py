@@ -1,9 +1,8 @@
-"""Hints for options and methods of other job systems, for error messages."""
+"""Hints for options of other job systems and for async code, for error messages."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from django.core.exceptions import SynchronousOnlyOperation
 from django.utils.asyncio import async_unsafe
@@ -29,6 +28,7 @@ _OPTIONS = {
     "soft_time_limit": "Write timeout.",
     "time_limit": "Write timeout.",
     "eta": "Write run_after where you enqueue: task.using(run_after=...).enqueue().",
+    "delay": "Write run_after: task.using(run_after=timedelta(seconds=...)).enqueue().",
     "countdown": "Write run_after where you enqueue: task.using(run_after=timedelta(seconds=...)).enqueue().",
     "expiration": "Write expires.",
     "max_age": "Write expires, in seconds.",
@@ -49,36 +49,6 @@ _SCHEDULE_KEYS = {
     "interval": "schedule",
     "when": "schedule",
 }
-#: Attributes of tasks and of results in other systems.
-_ATTRIBUTES = {
-    "task": {
-        "delay": "enqueue(...)",
-        "apply_async": "enqueue(...), and using(run_after=..., queue_name=...).enqueue(...)",
-        "send": "enqueue(...)",
-        "send_with_options": "using(...).enqueue(...)",
-        "defer": "enqueue(...)",
-        "schedule": "using(run_after=...).enqueue(...)",
-        "apply": "call(...), which runs it here and now",
-        "AsyncResult": "get_result(id)",
-        "chunks": "enqueue_many(task, calls)",
-        "map": "enqueue_many(task, calls)",
-        "starmap": "enqueue_many(task, calls)",
-        "retry": "max_attempts at @task and let the function raise, or raise Snooze(seconds)",
-        "signature": "s(...)",
-        "subtask": "s(...)",
-    },
-    "result": {
-        "get": "wait(timeout).return_value",
-        "result": "return_value, after wait() or refresh()",
-        "ready": "is_finished, after refresh()",
-        "successful": 'status == "SUCCESSFUL", after refresh()',
-        "failed": 'status == "FAILED", after refresh()',
-        "state": "status",
-        "traceback": "errors[-1].traceback",
-        "revoke": "cancel()",
-        "task_id": "id",
-    },
-}
 
 
 def option_hint(name: str, options: Sequence[str]) -> str:
@@ -90,12 +60,6 @@ def schedule_key_hint(name: str, keys: Sequence[str]) -> str:
     """Return a hint for the unknown key ``name`` of a schedule, with a leading space; empty if there is none."""
     near = nearest(name, (*keys, *_SCHEDULE_KEYS))
     return f" Did you mean {_SCHEDULE_KEYS[near]!r}?" if near in _SCHEDULE_KEYS else did_you_mean(name, keys)
-
-
-def attribute_hint(name: str, kind: Literal["task", "result"]) -> str:
-    """Return a hint for the unknown attribute ``name`` of a task or a result, with a leading space, or nothing."""
-    found = _ATTRIBUTES[kind].get(name)
-    return f" Write {found}." if found else ""
 
 
 def async_hint(method: str) -> SynchronousOnlyOperation:

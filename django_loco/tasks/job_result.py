@@ -15,8 +15,8 @@ from .. import jobs
 from ..conf import testing
 from ..core.compat import Task, TaskResult
 from ..core.threads import is_on_event_loop
+from ..jobs.operations.attribute_hints import attribute_hint
 from ..jobs.presentation.progress import JobProgress
-from .hints import attribute_hint
 from .stored.startable import DRAIN
 
 P = ParamSpec("P")

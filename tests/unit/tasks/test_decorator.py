@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from django_loco.tasks import InvalidTask, LocoTask, hints, task
+from django_loco.jobs.operations import attribute_hints
+from django_loco.tasks import InvalidTask, LocoTask, task
 
 
 @task(max_attempts=3, timeout=1.5, tags=["email"], retry_on=[OSError], backoff=[1, 2.5])
@@ -56,6 +57,15 @@ def test_only_a_function_becomes_a_task(value: Any) -> None:
         task(value)
 
 
+def test_a_function_in_a_function_is_refused_with_its_name() -> None:
+    def inner() -> None: ...
+
+    with pytest.raises(
+        InvalidTask, match=r"with_its_name\.<locals>\.inner is inside of a function\. Define it at the level"
+    ):
+        task(inner)
+
+
 def test_a_task_of_a_task_is_refused() -> None:
     with pytest.raises(InvalidTask, match=r"double is a task already\. Write @task once"):
         task(double)  # type: ignore[call-overload]
@@ -66,7 +76,7 @@ def test_an_unfinished_task_has_attribute_errors() -> None:
         _ = object.__new__(LocoTask).module_path
 
 
-@pytest.mark.parametrize("name", hints._ATTRIBUTES["task"])
+@pytest.mark.parametrize("name", attribute_hints._ATTRIBUTES["task"])
 def test_attributes_of_other_systems_have_hints(name: str) -> None:
     assert getattr(double, name, None) is None
     with pytest.raises(AttributeError, match=rf"double has no attribute '{name}'\. Write "):

@@ -13,8 +13,9 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django_loco.core.compat import TaskResultDoesNotExist
 from django_loco.core.job import FAILED, READY, SUCCESSFUL, Outcome, error_of
 from django_loco.exceptions import InvalidState
+from django_loco.jobs.operations import attribute_hints
 from django_loco.queues import Claim, queue_for
-from django_loco.tasks import hints, job_result
+from django_loco.tasks import job_result
 from tests.app.tasks import add
 
 CLAIM = Claim(worker_id="w", lease=60, threads=1)
@@ -36,7 +37,7 @@ def test_it_is_shown_in_a_line(result):
     assert repr(result) == f"<JobResult {result.id} of tests.app.tasks.add: READY>"
 
 
-@pytest.mark.parametrize("name", hints._ATTRIBUTES["result"])
+@pytest.mark.parametrize("name", attribute_hints._ATTRIBUTES["result"])
 def test_attributes_of_results_of_other_systems_have_hints(result, name):
     assert not hasattr(result, name)
     with pytest.raises(AttributeError, match=rf"JobResult has no attribute '{name}'\. Write "):

@@ -21,6 +21,8 @@ from ....log.safe import get_logger
 from ....queues.records.batches import BATCH, WORKFLOW, BatchCounts, BatchRecord, new_record
 from ...stores import backend_of, searched
 from .. import Cancel, Operation, Retry
+from ..attribute_hints import Hinted
+from ..workflows.declaring import required_task
 from ..workflows.retrying import retry_failed
 from .settling import settle, text_of_callbacks
 
@@ -35,7 +37,7 @@ BatchState = Literal["open", "sealed", "cancelled", "finished"]
 CHUNK = 1_000
 
 
-class Batch:
+class Batch(Hinted):
     """Jobs that belong together, and tasks that are enqueued when all of them have ended.
 
     1. ``with batch(...) as b`` stores it when the first job is enqueued, or at the end of the block.
@@ -47,6 +49,8 @@ class Batch:
     If the block raises an exception, or its process is killed, the batch stays open, and nothing follows until somebody
     calls ``seal`` or ``cancel``. Its counts are those of when it was loaded: see ``refresh``.
     """
+
+    hinted_as = "batch"
 
     def __init__(
         self,
@@ -274,7 +278,7 @@ class Batch:
         return self._record.finished_at
 
     def _add(self, task: Task[..., Any], calls: list[tuple[Any, Any]]) -> list[Any]:
-        self._require_alias(task)
+        self._require_alias(required_task(task))
         self._store()
         return self._backend.enqueue_many(task, calls, batch=self.id)
 
@@ -339,9 +343,10 @@ class Batch:
 
 
 def _task(event: str, task: Task[..., Any]) -> Task[..., Any]:
-    if not isinstance(task, Task):
-        raise InvalidTask(f"on_{event} is {task!r}; it must be a task: decorate the function with @task.")
-    return task
+    try:
+        return required_task(task)
+    except InvalidTask as error:
+        raise InvalidTask(f"on_{event}: {error}") from None
 
 
 def _text_of_metadata(metadata: Mapping[str, Any] | None) -> str:

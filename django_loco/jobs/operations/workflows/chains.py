@@ -19,6 +19,8 @@ from .workflow import Workflow
 class _Parts(Part):
     """Several parts. Nothing is stored before ``enqueue``."""
 
+    hinted_as = "parts"
+
     def __init__(self, *parts: Any) -> None:
         """``parts``, or one iterable of them. Raises ``InvalidArguments`` if there are none, or for what is no part."""
         if len(parts) == 1 and isinstance(parts[0], Iterable):

@@ -35,9 +35,13 @@ After = Node | str | Iterable[Any]
 
 def required_task(task: object) -> Task[..., Any]:
     """Return what has to be a task. Raises ``InvalidTask``."""
-    if not isinstance(task, Task):
-        raise InvalidTask(f"{short(task)} is no task: decorate the function with @task.")
-    return task
+    if isinstance(task, Task):
+        return task
+    if isinstance(task, Signature):
+        raise InvalidTask(f"{short(task)} is a signature and no task: give the task, and its arguments by themselves.")
+    if isinstance(owner := getattr(task, "__self__", None), Task):
+        raise InvalidTask(f"{short(task)} is no task but a method of one: give {owner.module_path} itself.")
+    raise InvalidTask(f"{short(task)} is no task: decorate the function with @task.")
 
 
 def node_of(backend: JobBackend, workflow: str, signature: Signature, place: Place) -> Job:

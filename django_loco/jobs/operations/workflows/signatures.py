@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Never
 
 from ....core.compat import Task
+from ..attribute_hints import Hinted
 from .nodes import Takes
 
 
-class Part(ABC):
+class Part(Hinted, ABC):
     """A part of a workflow: a signature, a chain or a group."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:
+
+        def __or__(self, other: object) -> Never:
+            raise TypeError("Parts of workflows are not joined by |. Write chain(first, second).enqueue().")
+
+        def __call__(self, *args: object, **kwargs: object) -> Never:  # noqa: D102 - it only refuses
+            raise TypeError(f"{self!r} cannot be called. Write chain(...).enqueue() or group(...).enqueue().")
 
     @abstractmethod
     def lay(self, add: Callable[[Signature, Takes], str], before: Takes) -> Takes:
@@ -33,6 +44,7 @@ class Signature(Part):
     """
 
     __slots__ = ("args", "is_immutable", "kwargs", "task")
+    hinted_as = "signature"
 
     def __init__(
         self,

@@ -18,6 +18,7 @@ from ....exceptions import BatchDoesNotExist, InvalidArguments, InvalidState
 from ....queues.records.batches import WORKFLOW, BatchCounts
 from ....queues.records.workflows import ON_FAILED, OnFailed
 from ...stores import JobBackend, backend_of
+from ..attribute_hints import Hinted
 from ..batches.batch import Batch
 from .declaring import After, Node, node_of, required_task
 from .nodes import Place, Takes, node_id
@@ -31,7 +32,7 @@ from .storing import add_stored, run_inline, store
 WorkflowState = Literal["open", "running", "cancelled", "finished"]
 
 
-class Workflow:
+class Workflow(Hinted):
     """Jobs that wait for each other.
 
     1. ``add`` declares nodes, each with those that it waits for. These are nodes that were added before, so that there
@@ -43,6 +44,8 @@ class Workflow:
     While it runs, nodes may add nodes: ``context.workflow.add(..., name=...)``. Its counts are those of when it was
     loaded: see ``refresh``.
     """
+
+    hinted_as = "workflow"
 
     def __init__(
         self,
