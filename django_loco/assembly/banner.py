@@ -92,7 +92,7 @@ def _limits(run_options: RunOptions) -> Iterator[str]:
     if run_options.tags is not None:
         yield f"only jobs tagged {' or '.join(run_options.tags)}" if run_options.tags else "only jobs without tags"
     if run_options.drain:
-        yield "ends when no job is left"
+        yield "ends when no job is due"
     if run_options.max_jobs is not None:
         yield f"ends after {_count(run_options.max_jobs, 'job')}"
     if run_options.max_memory is not None:

@@ -117,7 +117,7 @@ def worker_options(arguments: Arguments, identity: ProcessIdentity | None = None
             worker=True, backends=(arguments["backend"],), queues=queues, tags=tags, drain=True, identity=identity
         )
     if arguments["drain"] and arguments["scheduler"]:
-        raise CommandError("--drain stops when no job is left, but a scheduler never stops. Leave one of them out.")
+        raise CommandError("--drain stops when no job is due, but a scheduler never stops. Leave one of them out.")
     queues = _queue_names("--queues", arguments["queues"])
     excluded = _queue_names("--exclude-queues", arguments["exclude_queues"])
     if queues and excluded:

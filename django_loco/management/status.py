@@ -12,6 +12,8 @@ from operator import attrgetter
 from typing import Any
 from unicodedata import east_asian_width
 
+from django.utils import timezone
+
 from .. import jobs, locks, scheduler
 from ..core.job import utcnow
 from ..jobs.control import AliasPause, paused_jobs, workers_and_schedulers
@@ -143,7 +145,7 @@ class HeldLocks:
                 lock.backend,
                 lock.holder,
                 lock.job or "-",
-                clock(lock.since),
+                clock(timezone.localtime(lock.since)),
                 f"{lock.token}",
                 f"{lock.waiting}",
             )

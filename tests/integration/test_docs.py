@@ -248,6 +248,26 @@ def test_the_reference_of_commands_is_complete(command: str) -> None:
     assert told - {"--nostatic", "--insecure"} == flags - {"--nostatic", "--insecure"}
 
 
+def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for each in action.choices.values():
+                yield from parsers(each)
+
+
+@pytest.mark.parametrize(
+    "command", ["loco_worker", "loco_scheduler", "loco_status", "loco_doctor", "loco_import", "loco_jobs"]
+)
+def test_help_names_what_a_flag_takes(command: str) -> None:
+    for parser in parsers(load_command_class("django_loco", command).create_parser("manage.py", command)):
+        for action in parser._actions:
+            if action.option_strings and action.nargs != 0 and OF_DJANGO.isdisjoint(action.option_strings):
+                assert action.metavar or action.choices, f"{parser.prog}: {action.option_strings}"
+            if "--backend" in action.option_strings:
+                assert action.metavar == "ALIAS", parser.prog
+
+
 def test_the_page_about_queues_has_each_method_to_write() -> None:
     assert sorted(name for row in rows("how-to/queues.md") for name in words(row[0])) == sorted(
         Queue.__abstractmethods__

@@ -41,7 +41,7 @@ def seconds(text: str) -> float:
 class Command(OutputCommand):
     help = (
         "Says what is wrong with the settings, stores, jobs, workers and schedules, and what to do about it. Writes "
-        "nothing. Ends with code 2 if there is an error, with 1 if there are only warnings and --fail-level is WARNING."
+        "nothing. Ends with code 2 after an error, and with 1 after warnings or infos that --fail-level makes failures."
     )
     requires_system_checks = ()  # it makes them itself, and has to work when something is wrong
 
@@ -49,7 +49,7 @@ class Command(OutputCommand):
         parser.add_argument(
             "--production", action="store_true", help="Also make the checks of manage.py check --deploy, of all apps."
         )
-        parser.add_argument("--backend", help="Only this alias in TASKS. Default: all of django-loco.")
+        parser.add_argument("--backend", metavar="ALIAS", help="Only this alias in TASKS. Default: all of django-loco.")
         parser.add_argument(
             "--format", choices=("table", "json"), default="table", help="Output format. Default: table."
         )

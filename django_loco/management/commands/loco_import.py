@@ -44,10 +44,16 @@ class Command(OutputCommand):
         parser.add_argument("file", nargs="?", type=Path, help="For cron: the crontab, such as that of crontab -l.")
         parser.add_argument(
             "--database",
+            metavar="ALIAS",
             default="default",
-            help="For celery-beat and django-q2: the alias in DATABASES with their tables.",
+            help="For celery-beat and django-q2: the alias in DATABASES with their tables. Default: default.",
         )
-        parser.add_argument("--url", default="redis://127.0.0.1:6379/0", help="For rq-scheduler: its Redis.")
+        parser.add_argument(
+            "--url",
+            metavar="URL",
+            default="redis://127.0.0.1:6379/0",
+            help="For rq-scheduler: its Redis. Default: redis://127.0.0.1:6379/0.",
+        )
         parser.add_argument(
             "--user-field", action="store_true", help="For cron: each line names a user, as in /etc/crontab."
         )

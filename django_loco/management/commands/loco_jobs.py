@@ -55,7 +55,9 @@ class Command(OutputCommand):
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
         listing = self._verb(verbs, "list", "List jobs, the newest first.", forms=("table", "json", "csv"))
         listing.add_argument("filter", nargs="*", help=FILTER_HELP)
-        listing.add_argument("--limit", type=positive, default=50, help="Maximum number of jobs. Default: 50.")
+        listing.add_argument(
+            "--limit", type=positive, metavar="N", default=50, help="Maximum number of jobs. Default: 50."
+        )
         for name, text in (
             ("show", "Show one job with its arguments, attempts and errors."),
             ("why", "Say why a job does not run, or how it ended."),
@@ -92,7 +94,9 @@ class Command(OutputCommand):
 
     def _verb(self, verbs: Any, name: str, text: str, forms: Sequence[str] = ("table", "json")) -> CommandParser:
         parser: CommandParser = verbs.add_parser(name, help=text, description=text)
-        parser.add_argument("--backend", help="Only jobs of this alias in TASKS. Default: all of django-loco.")
+        parser.add_argument(
+            "--backend", metavar="ALIAS", help="Only jobs of this alias in TASKS. Default: all of django-loco."
+        )
         if forms:
             parser.add_argument("--format", choices=forms, default="table", help="Output format. Default: table.")
         return parser
@@ -108,7 +112,7 @@ class Command(OutputCommand):
             parser.add_argument("--from", metavar="ALIAS", help="With --to: move jobs that wait to another store.")
             parser.add_argument("--to", metavar="ALIAS", help="The alias in TASKS to move them to.")
         if name == "update":
-            parser.add_argument("--priority", type=int, help="From -100 to 100.")
+            parser.add_argument("--priority", type=int, metavar="N", help="From -100 to 100.")
             parser.add_argument("--run-after", type=moment, metavar="TIME", help="now, 5m, or 2026-11-28T09:30.")
             parser.add_argument(
                 "--expires", type=moment, metavar="TIME", help="The same; after it the job never begins."
@@ -126,7 +130,9 @@ class Command(OutputCommand):
     def _add_import(self, verbs: Any) -> None:
         parser: CommandParser = verbs.add_parser("import", help="Store the jobs of a dump.")
         parser.add_argument("file", metavar="FILE", help="A file that dump has written; - for stdin.")
-        parser.add_argument("--backend", help="Store them in this alias in TASKS. Default: each in its own.")
+        parser.add_argument(
+            "--backend", metavar="ALIAS", help="Store them in this alias in TASKS. Default: each in its own."
+        )
         parser.add_argument(
             "--finished",
             choices=FINISHED,

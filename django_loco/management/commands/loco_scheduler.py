@@ -43,7 +43,11 @@ class Command(LocoCommand):
             "--check", action="store_true", help="Check all schedules, then exit; with code 1 if one is wrong."
         )
         parser.add_argument(
-            "--tag", action="append", default=[], help="Use only schedules with this tag. Can be given more than once."
+            "--tag",
+            action="append",
+            default=[],
+            metavar="TAG",
+            help="Use only schedules with this tag. Can be given more than once.",
         )
         parser.add_argument(
             "--format", choices=("table", "json"), default="table", help="Output format. Default: table."

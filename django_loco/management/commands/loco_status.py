@@ -64,7 +64,7 @@ class Command(OutputCommand):
         parser.add_argument("--require-worker", action="store_true", help="Fail if no worker is alive.")
         parser.add_argument("--require-scheduler", action="store_true", help="Fail if no scheduler is alive.")
         parser.add_argument("--locks", action="store_true", help="Show the locks that are held, and nothing else.")
-        parser.add_argument("--backend", help="Only this alias in TASKS. Default: all of django-loco.")
+        parser.add_argument("--backend", metavar="ALIAS", help="Only this alias in TASKS. Default: all of django-loco.")
         parser.add_argument(
             "--format", choices=("table", "json"), default="table", help="Output format. Default: table."
         )

@@ -53,7 +53,9 @@ class Command(LocoCommand):
             help="Number of worker processes, each with this concurrency. A process that ends is replaced.",
         )
         parser.add_argument("--scheduler", action="store_true", help="Also enqueue the jobs of schedules.")
-        parser.add_argument("--drain", action="store_true", help="Stop when no job is left.")
+        parser.add_argument(
+            "--drain", action="store_true", help="Stop when no job is due and none runs here; deferred jobs stay."
+        )
         parser.add_argument(
             "--max-jobs", type=positive_integer, metavar="N", help="Stop after N jobs; with --processes, each process."
         )

@@ -31,7 +31,9 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "id", nargs="?", help="The id of a batch, or its last 8 digits: show it. Default: list batches."
     )
-    parser.add_argument("--limit", type=positive, default=50, help="Maximum number of batches. Default: 50.")
+    parser.add_argument(
+        "--limit", type=positive, metavar="N", default=50, help="Maximum number of batches. Default: 50."
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--cancel", action="store_true", help="Cancel the members of the batch that wait or run.")
     what.add_argument("--retry", action="store_true", help="Run again the members that failed or were cancelled.")

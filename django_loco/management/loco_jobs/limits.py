@@ -25,7 +25,7 @@ def add_arguments(verb: Callable[..., CommandParser]) -> None:
     parser.add_argument("name", help="The name of a limit in LOCO['LIMITS'].")
     parser.add_argument("--concurrency", type=_number, metavar="N", help="How many jobs run at once; none: any number.")
     parser.add_argument("--rate", metavar="RATE", help="Such as 20/s, 100/m, 5000/h or 50000/d; none: any.")
-    parser.add_argument("--burst", type=_number, metavar="N", help="How many may begin at once after a pause.")
+    parser.add_argument("--burst", type=_number, metavar="N", help="How many may begin at once after a pause; none: 1.")
     parser.add_argument(
         "--reset",
         action="store_true",

@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 from django.core.management.base import CommandParser, OutputWrapper
+from django.utils import timezone
 
 from ... import jobs
 from ...core.job import Job, utcnow
@@ -35,7 +36,9 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "id", nargs="?", help="The id of a workflow, or its last 8 digits: list its nodes. Default: list workflows."
     )
-    parser.add_argument("--limit", type=positive, default=50, help="Maximum number of workflows. Default: 50.")
+    parser.add_argument(
+        "--limit", type=positive, metavar="N", default=50, help="Maximum number of workflows. Default: 50."
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--cancel", action="store_true", help="Cancel the nodes of the workflow that wait or run.")
     what.add_argument("--retry", action="store_true", help="Run the failed part of the workflow again.")
@@ -82,7 +85,7 @@ def as_workflows(found: Iterable[Workflow], form: str) -> Iterator[str]:
         if form == "json":
             yield json.dumps(_shown(flow))
         numbers = (f"{number:,}" for number in (total, *ended, flow.counts.left))
-        rows.append((flow.id, one_line(flow.name), flow.state, *numbers, clock(flow.created_at)))
+        rows.append((flow.id, one_line(flow.name), flow.state, *numbers, clock(timezone.localtime(flow.created_at))))
     if form != "json":
         yield from table([HEADINGS, *rows]) if rows else ["There is no workflow."]
 

@@ -21,6 +21,7 @@ from uuid import UUID
 import pytest
 from asgiref.sync import async_to_sync
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from django_loco import jobs
 from django_loco.core.job import FAILED, FOREVER, READY, RUNNING, SUCCESSFUL, Job, first_id, new_id, utcnow
@@ -435,6 +436,8 @@ def command_of_workflows(world: World) -> None:
     flow.enqueue()
     row = world.run("workflows", "--backend", "default").splitlines()[1].split()
     assert row[:8] == [flow.id, "nightly", "running", "2", "0", "0", "0", "2"]
+    with timezone.override("Asia/Kolkata"):
+        assert world.run("workflows").splitlines()[1].endswith(" IST")
     title, _, *nodes = world.run("workflows", flow.id[-8:]).splitlines()
     assert title == f"Workflow {flow.id} 'nightly' is running."
     assert [line.split() for line in nodes] == [

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import override_settings
+from django.utils import timezone
 
 from django_loco import jobs, scheduler
 from django_loco.core.job import utcnow
@@ -267,6 +268,8 @@ def test_locks():
         assert headings.split() == ["NAME", "ALIAS", "HOLDER", "JOB", "SINCE", "TOKEN", "WAITING"]
         assert row.split()[:3] == ["stock", "42", "default"]
         assert row.split()[-2:] == [str(mine.token), "0"]
+        with timezone.override("Asia/Kolkata"):
+            assert section(run("--locks"), "Locks")[1].split()[-3] == "IST"
         [told] = json.loads(run("--locks", "--format", "json"))["locks"]
         assert (told["name"], told["token"], told["job"]) == ("stock 42", mine.token, "")
     with pytest.raises(CommandError, match="defualt"):
