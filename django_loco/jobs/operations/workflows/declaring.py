@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -39,8 +40,10 @@ def required_task(task: object) -> Task[..., Any]:
         return task
     if isinstance(task, Signature):
         raise InvalidTask(f"{short(task)} is a signature and no task: give the task, and its arguments by themselves.")
-    if isinstance(owner := getattr(task, "__self__", None), Task):
-        raise InvalidTask(f"{short(task)} is no task but a method of one: give {owner.module_path} itself.")
+    if inspect.ismethod(task) and isinstance(owner := task.__self__, Task):
+        raise InvalidTask(
+            f"{owner.module_path}.{task.__name__} is a method of a task: give {owner.module_path} itself."
+        )
     raise InvalidTask(f"{short(task)} is no task: decorate the function with @task.")
 
 

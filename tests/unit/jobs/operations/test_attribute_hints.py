@@ -41,7 +41,7 @@ def test_parts_are_not_joined_or_called():
     ("given", "remedy"),
     [
         (add.s(1, 2), "is a signature and no task: give the task, and its arguments by themselves"),
-        (add.enqueue, r"is no task but a method of one: give tests\.app\.tasks\.add itself"),
+        (add.enqueue, r"tests\.app\.tasks\.add\.enqueue is a method of a task: give tests\.app\.tasks\.add itself"),
         (add.func, "is no task: decorate the function with @task"),
         (None, "None is no task"),
     ],
