@@ -8,8 +8,14 @@ however often. The same holds for manual runs and for runs on start.
 Jobs that have ended before
 ---------------------------
 Jobs that a scheduler finds at its first poll, or after it was held up for a while, have ended without it. They count as
-missed, and ``misfire`` and ``grace`` apply to the time when they ended. No scheduler follows jobs that ended while the
-schedule that runs after them was paused.
+missed, and ``misfire`` and ``grace`` apply to the time when they ended. So do jobs that were not there before and have
+ended long ago: those of an import. No scheduler follows jobs that ended while the schedule that runs after them was
+paused, or before that one was added or changed.
+
+Jobs that are retried
+---------------------
+A job that has failed may succeed after all, if somebody retries it. Most polls read only a few jobs. So while some that
+have failed are further down, one poll in thirty reads as many as can be read.
 """
 
 from __future__ import annotations
@@ -19,6 +25,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
+from typing import NamedTuple
 
 from ...core.compat import TaskResultStatus
 from ...core.job import FAILED, SUCCESSFUL, JobSummary
@@ -44,8 +51,18 @@ Follow = Callable[[ScheduleEntry, Occurrence, datetime], None]
 POLL_INTERVAL = timedelta(seconds=1)
 #: The least and the greatest number of its newest jobs that are read.
 MIN_JOBS, MAX_JOBS = 20, 1000
+#: One in so many polls reads the greatest number, if jobs that have failed are too far down for the others.
+LOOK_BACK_POLLS = 30
 #: The time that polls may take in a row, and the pause after that, which leaves time for ticks.
 POLL_BUDGET_SECONDS, POLL_REST = 0.1, timedelta(seconds=0.4)
+
+
+class _Ended(NamedTuple):
+    """Jobs that have ended since the last poll, in the order in which they ended."""
+
+    new: Sequence[JobSummary]
+    old: Sequence[JobSummary]
+    """Those that had ended long before, or when nobody had polled yet."""
 
 
 @dataclass(slots=True)
@@ -56,51 +73,69 @@ class _Upstream:
     polled_at: datetime | None = None
     """When they were last read; ``None`` if never."""
 
+    polls: int = 0
+    """How often they were read."""
+
     limit: int = MAX_JOBS
     """The number of jobs to read: enough to include all that had not ended."""
 
     open: set[str] = field(default_factory=set)
     """The ids of the jobs that had not ended."""
 
+    failed: set[str] = field(default_factory=set)
+    """The ids of the jobs that had failed. They may be retried."""
+
     settled: dict[str, TaskResultStatus] = field(default_factory=dict)
     """The status of the jobs that have ended, by id."""
 
-    def newly_ended(self, jobs: Sequence[JobSummary], now: datetime, was_paused: WasPaused) -> list[JobSummary]:
-        """Note ``jobs``, the newest first, and return those that have ended since, in the order in which they ended.
+    def newly_ended(self, jobs: Sequence[JobSummary], now: datetime, was_paused: WasPaused) -> _Ended:
+        """Note ``jobs``, the newest first, and return those that have ended since.
 
         A job counts as ended once it is known whether the schedules that run after it were paused then.
         """
         names = [then.name for then in self.dependency.then]
-        is_incomplete = len(jobs) == self.limit and jobs[-1].id not in self.settled
+        known = self.settled.keys() | self.open
+        is_incomplete = len(jobs) == self.limit and jobs[-1].id not in known
         ended = [
             job
             for job in jobs
             if job.status in (SUCCESSFUL, FAILED)
             and not any(was_paused(name, _ended_at(job), now) is None for name in names)
         ]
-        new = [job for job in ended if self.settled.get(job.id) != job.status]
+        new = sorted((job for job in ended if self.settled.get(job.id) != job.status), key=_order)
         self.settled |= {job.id: job.status for job in new}
         if len(self.settled) > 2 * MAX_JOBS:
             self.settled = dict(sorted(self.settled.items())[-MAX_JOBS:])
         self._choose_limit(jobs, {job.id for job in ended}, is_incomplete=is_incomplete)
-        return sorted(new, key=lambda job: (_ended_at(job), job.id))
+        old = {job.id for job in new if job.id not in known and self._is_old(job, now)}
+        return _Ended([job for job in new if job.id not in old], [job for job in new if job.id in old])
+
+    def _is_old(self, job: JobSummary, now: datetime) -> bool:
+        """Return whether ``job``, which is read for the first time, had ended long before the last poll.
+
+        The clock of its worker may be slow, so it must have been enqueued long before, too.
+        """
+        if self.polled_at is None:
+            return True
+        return max(_ended_at(job), job.enqueued_at) < min(self.polled_at, now) - MISSED_AFTER
 
     def _choose_limit(self, jobs: Sequence[JobSummary], ended: Collection[str], *, is_incomplete: bool) -> None:
         """Choose how many jobs to read next time.
 
-        It is more if the oldest job is new (``is_incomplete``: there may be others before it), or if a job that had not
-        ended was not among those that were read.
+        It is the greatest number if the oldest job is new (``is_incomplete``: there may be others before it), or if a
+        job that had not ended was not among those that were read; now and then also if one that had failed was not.
         """
-        oldest = jobs[-1].id if len(jobs) == self.limit else ""
+        oldest = jobs[-1].id if len(jobs) == self.limit < MAX_JOBS else ""
         unread = {job_id for job_id in self.open if job_id < oldest}
+        unread_failed = {job_id for job_id in self.failed if job_id < oldest}
         self.open = unread | {job.id for job in jobs if job.id not in ended}
-        if is_incomplete or unread:
-            self.limit = min(2 * self.limit, MAX_JOBS)
+        self.failed = unread_failed | {job.id for job in jobs if job.status == FAILED}
+        self.polls += 1
+        if is_incomplete or unread or (unread_failed and self.polls % LOOK_BACK_POLLS == 0):
+            self.limit = MAX_JOBS
         else:
             last = max((number for number, job in enumerate(jobs, 1) if job.id in self.open), default=0)
             self.limit = min(max(2 * last, MIN_JOBS), MAX_JOBS)
-        if self.limit == MAX_JOBS:
-            self.open -= unread
 
 
 class Dependents:
@@ -165,26 +200,33 @@ class Dependents:
         self._backoffs.answered(first.task.backend)
         return now + POLL_INTERVAL
 
-    def _note(self, upstream: _Upstream, ended: Sequence[JobSummary], now: datetime, was_paused: WasPaused) -> None:
+    def _note(self, upstream: _Upstream, ended: _Ended, now: datetime, was_paused: WasPaused) -> None:
         before, upstream.polled_at = upstream.polled_at, now
-        done = [job for job in ended if job.status == SUCCESSFUL]
+        was_held_up = before is not None and now - before > MISSED_AFTER
+        done, old = ([job for job in jobs if job.status == SUCCESSFUL] for jobs in ended)
         for then in upstream.dependency.then:
-            missed = before is None or now - before > MISSED_AFTER
-            due = [job for job in done if not was_paused(then.name, _ended_at(job), now)]
-            chosen = then.misfire.missed_runs(due, _ended_at, now, starts=before is None) if missed else due
-            if not missed:
+            due, missed = (
+                [job for job in jobs if not was_paused(then.name, _ended_at(job), now)]
+                for jobs in (done, [job for job in old if then.since is None or _ended_at(job) >= then.since])
+            )
+            if was_held_up:
+                due = then.misfire.missed_runs(due, _ended_at, now, starts=False)
+            else:
                 for _ in range(len(done) - len(due)):
                     announce_skipped(then.name, now, "paused")
-            for job in chosen:
+            for job in (*then.misfire.missed_runs(missed, _ended_at, now, starts=True), *due):
                 self._follow(then, then.occurrence_after(key_suffix(job), now), now)
-        if before is not None:
-            for job in ended:
-                if job.status == FAILED:
-                    _log_failed(upstream.dependency, job)
+        for job in ended.new:
+            if job.status == FAILED:
+                _log_failed(upstream.dependency, job)
 
 
 def _ended_at(job: JobSummary) -> datetime:
     return job.finished_at or job.enqueued_at
+
+
+def _order(job: JobSummary) -> tuple[datetime, str]:
+    return _ended_at(job), job.id
 
 
 def _log_failed(dependency: Dependency, job: JobSummary) -> None:

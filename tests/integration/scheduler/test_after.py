@@ -12,10 +12,11 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from django_loco import scheduler
+from django_loco import jobs, scheduler
 from django_loco.core.job import Job, JobSummary
 from django_loco.queues import Queue, queue_for
 from django_loco.scheduler import Registry, Scheduler
+from django_loco.scheduler.dispatch import dependents
 from django_loco.worker.in_process import worker_for
 from tests.app.tasks import add, echo, fail
 
@@ -90,6 +91,33 @@ def test_what_has_ended_while_no_scheduler_ran(registry: Registry, any_queue: Qu
     work_off()
     wait_for(lambda: all(made.fire_due() for made in started) and bool(members("filed")))
     assert members("filed") == members("nightly")
+
+
+def test_all_are_followed_that_succeed_when_they_are_retried(
+    registry: Registry, any_queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dependents, "MIN_JOBS", 2)
+    monkeypatch.setattr(dependents, "LOOK_BACK_POLLS", 2)
+    started = [Scheduler(registry), Scheduler(registry)]
+    for made in started:
+        made.start()
+    try:
+        wait_for(lambda: all(map(has_polled, started)))
+        with monkeypatch.context() as outage:
+            outage.setattr("tests.app.tasks.ran", None)
+            for _ in range(10):
+                scheduler.run("nightly")
+            work_off()
+        upstreams = [made._by_alias["default"].dispatcher.dependents._upstreams["nightly"] for made in started]
+        wait_for(lambda: all(len(each.settled) == 10 and each.limit == 2 for each in upstreams))
+        assert jobs.filter("schedule:nightly status:failed").retry() == 10
+        work_off()
+        wait_for(lambda: len(members("mail")) == 10)
+        assert sorted(members("mail")) == sorted(members("nightly"))
+    finally:
+        for made in started:
+            made.stop(time.monotonic() + 10)
+            assert made.join(20)
 
 
 def work_off() -> None:

@@ -1,6 +1,7 @@
 """Schedules that run after others, on a clock that stands still until a test moves it."""
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
 from django_loco.scheduler import Registry
 from django_loco.scheduler.api.upcoming import upcoming_in
 from django_loco.scheduler.dispatch import dependents
-from django_loco.scheduler.dispatch.dependents import MAX_JOBS, MIN_JOBS
+from django_loco.scheduler.dispatch.dependents import LOOK_BACK_POLLS, MAX_JOBS, MIN_JOBS
 from django_loco.scheduler.entry import SourceLocation
 from django_loco.scheduler.sources.database import Pause, StoredSchedules
 from django_loco.scheduler.sources.mapping import entry_from
@@ -354,6 +355,94 @@ def test_what_ends_long_after_its_successors_is_followed(registry, store):
     assert first.replace("nightly", "mail") in store.jobs
     let_go_by(store, 10, scheduler, meanwhile=lambda: store.end("nightly"))
     assert store.limits[-1] == MIN_JOBS
+
+
+def test_old_failures_that_are_retried_are_all_followed_once(registry, store):
+    registry.daily(tick, at="04:00", name="nightly")
+    registry.after("nightly", tock, name="mail")
+    schedulers = [started(registry, store), started(registry, store)]
+    let_go_by(store, 2, *schedulers)
+    for _ in range(3 * MIN_JOBS):
+        registry.run("nightly")
+    store.end("nightly", FAILED)
+    let_go_by(store, 60, *schedulers)
+    store.change("nightly", status=READY, finished_at=None)
+    store.end("nightly")
+    let_go_by(store, LOOK_BACK_POLLS + 3, *schedulers, started(registry, store))
+    assert sorted(store.made("mail")) == sorted(store.made("nightly"))
+    let_go_by(store, 3 * LOOK_BACK_POLLS, *schedulers)
+    assert set(store.limits[-2 * LOOK_BACK_POLLS :]) == {MIN_JOBS}
+
+
+def test_an_idle_scheduler_rarely_reads_further_down_for_failures(registry, store):
+    registry.daily(tick, at="04:00", name="nightly")
+    registry.after("nightly", tock, name="mail")
+    registry.run("nightly")
+    store.end("nightly", FAILED)
+    for _ in range(2 * MIN_JOBS):
+        registry.run("nightly")
+    store.end("nightly")
+    scheduler = started(registry, store)
+    let_go_by(store, 5, scheduler)
+    store.limits.clear()
+    let_go_by(store, 10 * LOOK_BACK_POLLS, scheduler)
+    assert 9 <= store.limits.count(MAX_JOBS) <= 11
+    assert store.limits.count(MIN_JOBS) == len(store.limits) - store.limits.count(MAX_JOBS)
+
+
+@pytest.mark.parametrize(
+    ("options", "ago", "followed"),
+    [
+        ({}, timedelta(days=10), 0),
+        ({"grace": 3600}, timedelta(days=10), 0),
+        ({"misfire": "all"}, timedelta(days=10), 0),
+        ({"misfire": "all", "grace": 3600}, timedelta(minutes=30), 5),
+        ({"grace": 3600}, timedelta(minutes=30), 1),
+        ({"misfire": "skip"}, timedelta(minutes=30), 0),
+    ],
+)
+def test_what_was_imported_counts_as_missed_when_it_ended(registry, store, options, ago, followed):
+    registry.daily(tick, at="04:00", name="nightly")
+    registry.after("nightly", tock, name="mail", **options)
+    scheduler = started(registry, store)
+    let_go_by(store, 5, scheduler)
+    for _ in range(5):
+        registry.run("nightly")
+    store.change("nightly", enqueued_at=store.now - ago)
+    for key in store.jobs:
+        store.end_at(key, store.now - ago)
+    let_go_by(store, 5, scheduler)
+    assert len(store.made("mail")) == followed
+
+
+def test_a_worker_with_a_slow_clock_is_followed(registry, store):
+    registry.daily(tick, at="04:00", name="nightly")
+    registry.after("nightly", tock, name="mail", misfire="skip")
+    scheduler = started(registry, store)
+    let_go_by(store, 5, scheduler)
+    registry.run("nightly")
+    (key,) = store.jobs
+    store.end_at(key, store.now - timedelta(minutes=10))
+    let_go_by(store, 2, scheduler)
+    assert store.made("mail") == store.made("nightly")
+
+
+def test_a_new_row_does_not_run_after_what_ended_before_it(registry, store):
+    registry.daily(tick, at="04:00", name="nightly")
+    scheduler = started(registry, store)
+    timetable = scheduler._by_alias["default"].timetable
+    timetable.apply(StoredSchedules((), {}), store.now)
+    registry.run("nightly")
+    store.end("nightly")
+    let_go_by(store, 2, scheduler)
+    rows = Registry(strict=True)
+    rows.after("nightly", tock, name="mail")
+    row = replace(rows._entries["mail"], since=store.now)
+    scheduler._known = StoredSchedules((row,), {}), store.now
+    registry.run("nightly")
+    let_go_by(store, 1, scheduler, meanwhile=lambda: store.end("nightly"))
+    let_go_by(store, 3, scheduler)
+    assert store.made("mail") == store.made("nightly")[1:]
 
 
 def test_many_that_run_side_by_side_are_all_followed(registry, store):
