@@ -82,10 +82,14 @@ class Registry(PythonApi):
         return target
 
     def combined_with(self, rows: Iterable[ScheduleEntry | Problem]) -> Registry:
-        """Return these schedules together with those of the database. If two have one name, the code's is used."""
-        self._discover()
+        """Return these schedules together with those of the database. If two have one name, the code's is used.
+
+        A schedule of the code that runs after one of the database stays off: ``check`` does not read the database.
+        """
+        off = self.dependency_problems()
         both = Registry()
-        both._entries, both._problems, both._allow_list = dict(self._entries), list(self._problems), self._allow_list
+        both._entries = {name: entry for name, entry in self._entries.items() if name not in off}
+        both._problems, both._allow_list = [*self._problems, *off.values()], self._allow_list
         for row in rows:
             if isinstance(row, Problem):
                 both._problems.append(row)

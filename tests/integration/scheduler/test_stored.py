@@ -227,16 +227,25 @@ def test_what_runs_after_a_row_can_be_run_if_that_is_right(declared):
     add("first")
     add("second", schedule="", after="first")
     add("third", schedule="", after="second")
-    declared.after("second", tock, name="code too")
-    for name in ("second", "third", "code too"):
+    for name in ("second", "third"):
         assert scheduler.run(name)
         assert len(scheduler.history(name)) == 1
     Schedule.objects.filter(name="first").update(run="shop.tasks.none")
-    for name in ("second", "third", "code too"):
+    for name in ("second", "third"):
         with pytest.raises(LocoConfigurationError, match=f"Schedule '{name}': after is '.*', which is off"):
             scheduler.run(name)
         with pytest.raises(LocoConfigurationError, match="which is off"):
             scheduler.history(name)
+
+
+@pytest.mark.django_db
+def test_code_that_runs_after_a_row_cannot_be_run(declared):
+    add("first")
+    declared.after("first", tock, name="code too")
+    for act in (scheduler.run, scheduler.history):
+        with pytest.raises(LocoConfigurationError, match="Schedule 'code too': after is 'first', which is not a sch"):
+            act("code too")
+    assert [problem.schedule for problem in scheduler.problems()] == ["code too"]
 
 
 @pytest.mark.django_db

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from django_loco.exceptions import LocoConfigurationError
 from django_loco.scheduler import Cron, Interval, Registry
 from django_loco.scheduler.dispatch import timetable
 from django_loco.scheduler.dispatch.timetable import Timetable, period_of
@@ -202,6 +203,18 @@ def test_a_name_whose_schedule_in_the_code_is_off_is_the_codes_as_well():
     registry = Registry()
     registry.hourly(tick, at=75, name="digest")
     assert registry.combined_with([row("digest", 5)]).entries() == []
+
+
+def test_code_that_runs_after_a_row_is_off_everywhere():
+    registry = Registry()
+    registry.after("row", tick, name="second")
+    registry.after("second", tick, name="third")
+    told = registry.problems()
+    both = registry.combined_with([row("row", 5)])
+    assert [problem.schedule for problem in told] == ["second", "third"]
+    assert (both.problems(), [entry.name for entry in both.entries()]) == (told, ["row"])
+    with pytest.raises(LocoConfigurationError, match="after is 'row', which is not a schedule"):
+        both.entry("second")
 
 
 def test_tags_choose_among_rows(registry):
