@@ -28,7 +28,7 @@ from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from ...core.compat import TaskResultStatus
-from ...core.job import FAILED, SUCCESSFUL, JobSummary
+from ...core.job import CANCELLED, FAILED, SUCCESSFUL, JobSummary
 from ...exceptions import QueueError
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
@@ -230,8 +230,9 @@ def _order(job: JobSummary) -> tuple[datetime, str]:
 
 
 def _log_failed(dependency: Dependency, job: JobSummary) -> None:
+    what = "was cancelled, or moved to another store" if job.error == CANCELLED else "has failed"
     for then in dependency.then:
         logger.warning(
-            "Schedule %r does not run after %r of %s: its job %s has failed",
-            *(then.name, dependency.first.name, one_line(key_suffix(job)), job.id),
+            "Schedule %r does not run after %r of %s: its job %s %s",
+            *(then.name, dependency.first.name, one_line(key_suffix(job)), job.id, what),
         )

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from django.test import override_settings
 
-from django_loco.core.job import FAILED, READY
-from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
+from django_loco.core.job import FAILED, READY, error_of
+from django_loco.exceptions import JobCancelled, LocoConfigurationError, QueueUnavailable
 from django_loco.scheduler import Registry
 from django_loco.scheduler.api.upcoming import upcoming_in
 from django_loco.scheduler.dispatch import dependents
@@ -139,6 +139,17 @@ def test_it_does_not_run_after_a_failure(nightly, store, caplog):
     store.end("nightly")
     let_go_by(store, 3, scheduler)
     assert store.made("mail") == ["12:00:20"]
+
+
+def test_it_does_not_run_after_one_that_was_cancelled_or_moved(nightly, store, caplog):
+    scheduler = started(nightly, store)
+    let_go_by(store, 6, scheduler)
+    store.change("nightly", errors=(error_of(JobCancelled, "moved from TASKS['default'] to TASKS['redis']"),))
+    store.end("nightly", FAILED)
+    let_go_by(store, 2, scheduler)
+    assert store.made("mail") == []
+    (record,) = caplog.records
+    assert record.message.endswith(" was cancelled, or moved to another store")
 
 
 def test_one_that_failed_and_has_succeeded_after_all(nightly, store):
