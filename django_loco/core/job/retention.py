@@ -6,9 +6,10 @@ follows from the fields of the job. Queues store it where their pruners find it,
 
 Jobs of other tasks are kept as long as ``LOCO["RESULT_TTL"]`` says when they are pruned.
 
-A job is kept longer than its task says while others may need it:
+A job is kept longer than that while others may need it:
 
-* a minute at least, for whoever waits for its result, and for workers that have to repeat how it has ended,
+* a minute at least if its task has a retention, for whoever waits for its result, and for workers that have to repeat
+  how it has ended,
 * an hour at least if it has a once-key: schedules read the last jobs of each other,
 * as long as it holds its unique key (``unique_for``).
 
@@ -19,7 +20,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
+from ...conf import loco_settings
 from ..uniqueness import is_time, time_of_until
 from ..validation import FOR_EVER, MAX_SECONDS, is_number
 from .job import RETENTION, SUCCESSFUL, Job
@@ -41,18 +44,16 @@ def end_of(job: Job) -> str:
 
 def kept_until(job: Job) -> datetime | None:
     """Return until when ``job`` is kept, or ``FOREVER``; ``None``: as ``RESULT_TTL`` says, or it has not ended."""
+    if job.finished_at is None:
+        return None
     given = job.options.get(RETENTION) if job.options else None
-    if given is None or job.finished_at is None:
-        return None
-    end = end_of(job)
-    if not isinstance(given, Mapping) or end not in given:
-        return None
-    seconds = given[end]
+    seconds: Any = given.get(end_of(job)) if isinstance(given, Mapping) else None
     if seconds == FOR_EVER:
         return FOREVER
-    if not is_number(seconds) or not 0 <= seconds <= MAX_SECONDS:
-        return None  # somebody has edited the store
-    return _later(job, job.finished_at, seconds)
+    if is_number(seconds) and 0 <= seconds <= MAX_SECONDS:  # else somebody has edited the store
+        return _later(job, job.finished_at, seconds)
+    needs_longer = job.key is not None and loco_settings().RESULT_TTL < KEY_MEMORY_SECONDS
+    return _later(job, job.finished_at, 0.0) if needs_longer else None
 
 
 def _later(job: Job, finished_at: datetime, seconds: float) -> datetime:

@@ -178,7 +178,9 @@ def outcome_payload(outcome: Outcome) -> tuple[object, ...]:
         place = place_of(job, after["run_after"] or job.enqueued_at, after["lost"])
         seen = f"\t{job.signals or ''}" if outcome.waits else ""
         return *shared, place, score(outcome.run_after) + seen
-    return *shared, once(job), time_of_entry(outcome.applied()) if RETENTION in job.options else micros(outcome.at)
+    if job.key is None and RETENTION not in job.options:
+        return *shared, "", micros(outcome.at)
+    return *shared, once(job), time_of_entry(outcome.applied())
 
 
 def unique_payload(jobs: Iterable[Job]) -> str:

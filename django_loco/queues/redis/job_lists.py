@@ -16,7 +16,7 @@ from types import NoneType
 from typing import Any, NamedTuple
 
 from ...core.compat import TaskError, TaskResultStatus
-from ...core.job import READY, RETENTION, Job, utcnow
+from ...core.job import READY, Job, utcnow
 from ...core.job.retention import kept_until
 from ...core.serialization import encode
 from ..rows import FIELDS, STATUSES, folded, unfolded
@@ -46,11 +46,11 @@ def word(text: str) -> str:
 def time_of_entry(job: Job) -> object:
     """Return the time before which ``job`` may not run, or nothing; of a job that has ended, when it did.
 
-    If that job has a retention, a tab and the time until which it is kept follow.
+    If that job is not kept as ``RESULT_TTL`` says, a tab and the time until which it is kept follow.
     """
     if job.status == READY:
         return score(job.run_after)
-    ended, until = micros(job.finished_at or utcnow()), kept_until(job) if RETENTION in job.options else None
+    ended, until = micros(job.finished_at or utcnow()), kept_until(job)
     return ended if until is None else f"{ended}\t{micros(until)}"
 
 

@@ -10,6 +10,9 @@ from datetime import timedelta
 from typing import Any
 from unittest import SkipTest
 
+from django.conf import settings
+from django.test import override_settings
+
 from ....core.job import FAILED, MAX_LOST, READY, RETENTION, Job, Outcome, error_of, new_id, utcnow
 from ....core.validation import FOR_EVER
 from ....exceptions import JobCancelled
@@ -81,6 +84,14 @@ class RetentionContract(ContractCase):
         self.queue.finish([done(job, at=in_seconds(-HOUR / 2))])
         assert self.queue.prune(0) == 0
         assert [summary.id for summary in self.queue.series("nightly")] == [job.id]
+
+    def test_one_with_a_once_key_is_kept_for_an_hour_whatever_the_ttl(self) -> None:
+        with override_settings(LOCO={**settings.LOCO, "RESULT_TTL": 5}):
+            young, old, other = self.held(key="nightly@1"), self.held(key="nightly@2"), self.held()
+            self.queue.finish([done(young, at=in_seconds(-HOUR / 2)), done(other, at=in_seconds(-HOUR / 2))])
+            self.queue.finish([failed(old, at=in_seconds(-2 * HOUR))])
+            assert self.queue.prune(5) == 2
+            assert [summary.id for summary in self.queue.series("nightly")] == [young.id]
 
     def test_one_that_holds_its_unique_key_is_kept(self) -> None:
         until = in_seconds(HOUR).isoformat(" ", "microseconds")

@@ -118,3 +118,10 @@ def test_for_ever():
 @pytest.mark.parametrize("odd", [7, "x", [], None, {"succeeded": "1h"}, {"succeeded": -1}, {"succeeded": [1]}])
 def test_what_somebody_has_edited_says_nothing(odd):
     assert kept_until(ended(odd)) is None
+
+
+@pytest.mark.parametrize(("ttl", "kept"), [(5, ENDED + HOUR), (86_400, None)])
+def test_a_job_with_a_once_key_is_kept_for_an_hour_if_the_ttl_is_shorter(ttl: int, kept: datetime | None) -> None:
+    with override_settings(LOCO={"RESULT_TTL": ttl}):
+        assert kept_until(ended(None, key="nightly@1")) == kept_until(ended({"failed": 7.0}, key="nightly@1")) == kept
+        assert kept_until(ended(None)) is None
