@@ -1,7 +1,8 @@
 """Collects the schedules that code and settings declare.
 
 An invalid call does not raise an error, because that would turn off the other schedules of the app, too. It is recorded
-with its line, logged, and reported by ``manage.py check``, and only that schedule is off.
+with its line, logged, and reported by ``manage.py check``, and only that schedule is off. A call by a request, a job or
+a shell does raise one: no scheduler would see its schedule, and an error there affects no other.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from .dependencies import dependency_errors
 from .entry import MakeTrigger, Problem, ScheduleEntry, SourceLocation, entry_of, name_of
 from .options import AfterOptions, TickOptions, ZonedOptions
 from .sources.allow_list import AllowList
+from .sources.call_site import is_of_one_process
 from .sources.mapping import MappingSource, entry_from, sources
 from .sources.python_api import NO_TASK, Decorator, PythonApi, T
 
@@ -75,6 +77,7 @@ class Registry(PythonApi):
         ``target`` is a task (also as ``@scheduler.expose`` above ``@task``), or the name of a management command.
         Everybody who may edit schedules can choose the arguments of a command.
         """
+        self._require_all_processes("expose")
         name = name_of(target)
         hint = f"Correct scheduler.expose() at {SourceLocation.of_caller()}; the schedules run."
         with self._recording(f"scheduler.expose({name})", name, hint):
@@ -148,6 +151,7 @@ class Registry(PythonApi):
 
     def _add(self, call: str, task: object, options: Mapping[str, Any], trigger: MakeTrigger) -> Decorator:
         def declare(task: T, /) -> T:
+            self._require_all_processes(call)
             location = SourceLocation.of_caller()
             hint = f"Correct scheduler.{call}() at {location}. Until then this schedule is off; the others run."
             name = options.get("name", name_of(task))
@@ -161,6 +165,15 @@ class Registry(PythonApi):
             return task
 
         return declare if task is NO_TASK else declare(task)  # type: ignore[return-value]
+
+    def _require_all_processes(self, call: str) -> None:
+        """Raise ``LocoConfigurationError`` for a call that a scheduler in another process would not see."""
+        if self.is_project and is_of_one_process():
+            raise LocoConfigurationError(
+                f"scheduler.{call}() was called by a request, a job or a shell, at {SourceLocation.of_caller()}, where "
+                "no scheduler sees it. Call it in the module schedules.py of an app. For schedules that are made while "
+                "the site runs, save rows of django_loco.models.Schedule."
+            )
 
     @contextmanager
     def _recording(self, subject: str, name: str, hint: str) -> Iterator[None]:

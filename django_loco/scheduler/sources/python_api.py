@@ -32,7 +32,8 @@ class PythonApi(ABC):
 
     ``options`` are those in ``scheduler.options``: ``jitter``, ``grace`` and ``expires`` are in seconds or a
     ``timedelta``, ``timeout`` is in seconds. A wrong call does not raise: it is logged, ``manage.py check`` reports it,
-    and only that schedule is off.
+    and only that schedule is off. A call by a request, a job or a shell raises ``LocoConfigurationError``, because no
+    scheduler would see it.
 
     A subclass implements ``_add``. (It returns the given task; the types describe the call as a decorator.)
     """
