@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ...conf import loco_settings
 from ...core.job import JobSummary, utcnow
+from ...jobs.control import AliasWorker
 from ...jobs.presentation.age import age
 from ...log.plain_text import counted, one_line
 from ...scheduler import ScheduleEntry
@@ -57,6 +58,11 @@ def _any_store_answers(site: Site) -> bool:
     return any(store.trouble is None for store in site.stores)
 
 
+def _alive(site: Site) -> list[AliasWorker]:
+    """Return the schedulers that are alive."""
+    return [each for store in site.stores if store.trouble is None for each in store.schedulers if each.is_alive]
+
+
 def _number(site: Site) -> int:
     return sum(1 for _ in site.schedules.registry.entries())
 
@@ -69,8 +75,7 @@ def _number(site: Site) -> int:
 )
 def scheduler_alive(site: Site) -> Iterator[Finding]:
     """Find that there are schedules and no scheduler that would fire them."""
-    alive = (each for store in site.stores if store.trouble is None for each in store.schedulers if each.is_alive)
-    if (number := _number(site)) and not any(alive):
+    if (number := _number(site)) and not _alive(site):
         text = f"No scheduler is alive, and {counted(number, 'schedule waits', 'schedules wait')} for one."
         yield warning("schedules.scheduler", text, START)
 
@@ -109,7 +114,7 @@ def fired(site: Site) -> Iterator[Finding]:
         elif jobs[newest].enqueued_at - newest > LATE:
             late.append((each.entry, jobs[newest].enqueued_at - newest))
     if len(missed) == len(due):
-        yield _nobody_fires(missed)
+        yield _nobody_fires(missed, is_alive=bool(_alive(site)))
     else:
         yield from map(_not_fired, missed[:NAMED])
     yield from (_late(entry, delay) for entry, delay in late[:NAMED])
@@ -120,6 +125,9 @@ def _due(site: Site, known: Current) -> Iterator[Due]:
     seen = {store.alias for store in site.stores if store.trouble is None}
     now = utcnow()
     start = now - min(LOOK_BACK, timedelta(seconds=0.9 * loco_settings().RESULT_TTL))
+    if alive := _alive(site):
+        # Before the first one of a new site, nobody could fire ticks.
+        start = max(start, min(each.started_at for each in alive))
     found = []
     for entry in islice(known.registry.entries(), COMPUTED):
         if entry.task.backend in seen and not entry.after and not known.is_paused(entry.name):
@@ -135,14 +143,15 @@ def _waits_for_its_turn(entry: ScheduleEntry, jobs: Mapping[datetime | None, Job
     return entry.overlap != "allow" and any(job.finished_at is None for job in jobs.values())
 
 
-def _nobody_fires(missed: list[Due]) -> Finding:
+def _nobody_fires(missed: list[Due], *, is_alive: bool) -> Finding:
     first = missed[0]
-    return error(
-        "schedules.fired",
-        f"No process seems to fire schedules: {counted(len(missed), 'was', 'were')} due and not fired, the last one, "
-        f"{one_line(first.entry.name)}, at {clock(_there(first))}.",
-        START,
-    )
+    number = counted(len(missed), "schedule was", "schedules were")
+    last = f"the last one, {one_line(first.entry.name)}, at {clock(_there(first))}."
+    if is_alive:
+        text = f"A scheduler is alive, but {number} due and not fired, {last}"
+        remedy = "Look at its log, and restart it if the code has changed. With --tag it fires those with the tag only."
+        return error("schedules.fired", text, remedy)
+    return error("schedules.fired", f"No process seems to fire schedules: {number} due and not fired, {last}", START)
 
 
 def _not_fired(each: Due) -> Finding:

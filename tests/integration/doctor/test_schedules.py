@@ -24,8 +24,14 @@ from .conftest import examined, found, problems
 
 @pytest.fixture(autouse=True)
 def _scheduler(worker, register, own_schedules: Registry):  # noqa: F811
-    """A worker, a scheduler, and no schedules of the test site."""
-    register("web-1:7:scheduler", role=Role.SCHEDULER, queues=(), threads=0, coroutines=0)
+    """A worker, a scheduler that has been alive for two days, and no schedules of the test site."""
+    enlist(register)
+
+
+def enlist(register, name: str = "web-1:7:scheduler", *, age: timedelta = timedelta(days=2), lease: float = 30.0):
+    """Register a scheduler; with a negative ``lease`` one that has died."""
+    started_at = utcnow() - age
+    register(name, role=Role.SCHEDULER, queues=(), threads=0, coroutines=0, started_at=started_at, lease=lease)
 
 
 def ids(*levels: str) -> list[str]:
@@ -61,25 +67,42 @@ def test_no_schedules(queue: Queue):
 
 
 def test_no_scheduler_is_alive(queue: Queue, register):
-    register("web-1:7:scheduler", role=Role.SCHEDULER, queues=(), threads=0, coroutines=0, lease=-1.0)
+    enlist(register, lease=-1.0)
     assert "schedules.scheduler" not in problems()
     scheduler.daily(tasks.add, at="04:00", args=[1, 2], name="nightly")
     nobody = found("schedules.scheduler")
     assert nobody.text == "No scheduler is alive, and 1 schedule waits for one."
     assert nobody.remedy.startswith("Start loco_scheduler")
-    register("web-1:8:scheduler", role=Role.SCHEDULER, queues=(), threads=0, coroutines=0)
+    enlist(register, "web-1:8:scheduler")
     assert "schedules.scheduler" not in problems()
 
 
-def test_nobody_fires_schedules(queue: Queue):
+def test_nobody_fires_schedules(queue: Queue, register):
+    enlist(register, lease=-1.0)
     scheduler.every(tasks.add, seconds=30, args=[1, 2], name="poll")
     scheduler.every(tasks.add, minutes=7, args=[1, 2], name="sync")
     nobody = found("schedules.fired")
     assert nobody.level == "error"
     assert nobody.text.startswith(
-        "No process seems to fire schedules: 2 were due and not fired, the last one, poll, at "
+        "No process seems to fire schedules: 2 schedules were due and not fired, the last one, poll, at "
     )
     assert nobody.remedy.startswith("Start loco_scheduler")
+
+
+def test_a_scheduler_that_fires_nothing(queue: Queue):
+    scheduler.every(tasks.add, minutes=7, args=[1, 2], name="sync")
+    silent = found("schedules.fired")
+    assert silent.level == "error"
+    assert silent.text.startswith("A scheduler is alive, but 1 schedule was due and not fired")
+    assert "Start" not in silent.remedy
+
+
+def test_a_schedule_that_was_due_before_the_first_scheduler(queue: Queue, register):
+    scheduler.every(tasks.add, minutes=7, args=[1, 2], name="sync")
+    enlist(register, age=timedelta(seconds=30))
+    assert "schedules.fired" not in problems()
+    enlist(register, "web-1:8:scheduler", age=timedelta(days=2))
+    assert "schedules.fired" in problems()
 
 
 def test_a_schedule_that_fires(queue: Queue):
