@@ -204,8 +204,7 @@ def _within(trigger: Trigger, start: object, end: object) -> Trigger:
 
 def _task_of(task: object, options: Mapping[str, Any]) -> Task[..., Any]:
     if not isinstance(task, Task):
-        remedy = "a plain function; decorate it with @task" if inspect.isroutine(task) else "not a task"
-        raise LocoConfigurationError(f"{name_of(task)} is {remedy}.", field="run")
+        raise LocoConfigurationError(_not_a_task(task), field="run")
     task = _with_task_options(task, {name: options[name] for name in _TASK_OPTIONS if name in options})
     backend = task.get_backend()
     if not hasattr(backend, "enqueue_tick"):
@@ -215,6 +214,19 @@ def _task_of(task: object, options: Mapping[str, Any]) -> Task[..., Any]:
             field="run",
         )
     return task
+
+
+def _not_a_task(task: object) -> str:
+    if inspect.isroutine(task):
+        order = "A decorator of scheduler belongs above @task."
+        return f"{name_of(task)} is a plain function; decorate it with @task. {order}"
+    remedy = ' Import the task and pass it; LOCO["SCHEDULE"] takes its path.' if is_path(task) else ""
+    return f"{name_of(task)} is not a task.{remedy}"
+
+
+def is_path(value: object) -> bool:
+    """Return whether ``value`` is a dotted path, as that of a task."""
+    return isinstance(value, str) and "." in value and all(part.isidentifier() for part in value.split("."))
 
 
 def _with_task_options(task: Task[..., Any], options: Mapping[str, Any]) -> Task[..., Any]:

@@ -27,7 +27,7 @@ from ..core.validation import did_you_mean
 from ..exceptions import LocoConfigurationError
 from ..log.safe import get_logger
 from .dependencies import dependency_errors
-from .entry import MakeTrigger, Problem, ScheduleEntry, SourceLocation, entry_of, name_of
+from .entry import MakeTrigger, Problem, ScheduleEntry, SourceLocation, entry_of, is_path, name_of
 from .options import AfterOptions, TickOptions, ZonedOptions
 from .sources.allow_list import AllowList
 from .sources.call_site import is_of_one_process
@@ -156,7 +156,7 @@ class Registry(PythonApi):
             hint = f"Correct scheduler.{call}() at {location}. Until then this schedule is off; the others run."
             name = options.get("name", name_of(task))
             with self._recording(f"Schedule {name!r}", str(name), hint):
-                if isinstance(task, str) and call in TEXT_FIRST:
+                if isinstance(task, str) and call in TEXT_FIRST and not is_path(task):
                     raise LocoConfigurationError(
                         f"{task!r} is not a task. Write the text first: scheduler.{call}({task!r}, task)."
                     )

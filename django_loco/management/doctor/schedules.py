@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from itertools import islice
+from pathlib import Path
 from typing import NamedTuple
+
+from django.apps import apps
+from django.conf import settings
 
 from ...conf import loco_settings
 from ...core.job import JobSummary, utcnow
@@ -30,6 +37,10 @@ COMPUTED, ASKED, NAMED = 2_000, 25, 5
 START = "Start loco_scheduler, loco_worker --scheduler, or loco_start --scheduler."
 #: The number of jobs of a schedule among which that of a tick is looked for.
 JOBS_READ = 20
+
+
+#: The source of a call that declares a schedule.
+DECLARES = re.compile(r"^@?scheduler\.\w+\(", re.MULTILINE)
 
 
 class Due(NamedTuple):
@@ -93,6 +104,28 @@ def scheduler_unseen(site: Site) -> Iterator[Finding]:  # noqa: ARG001
         "There are schedules. It cannot be known from here whether a scheduler is alive: jobs wait in memory.",
         "Ask the process with the scheduler at /_health.",
     )
+
+
+@project_check("Schedules", "schedules.undiscovered", good="")
+def undiscovered(site: Site) -> Iterator[Finding]:  # noqa: ARG001
+    """Find schedules in the package of the settings that no scheduler looks into, because it is no installed app."""
+    package = str(getattr(settings, "ROOT_URLCONF", "")).rpartition(".")[0]
+    if not package or any(app.name == package for app in apps.get_app_configs()):
+        return
+    for module in (f"{package}.schedules", f"{package}.tasks"):
+        if module not in sys.modules and DECLARES.search(_source_of(module)):
+            text = f"{module} seems to declare schedules, which no scheduler finds: {package!r} is no installed app."
+            remedy = f"Add {package!r} to INSTALLED_APPS, or declare them in schedules.py of an app."
+            yield warning("schedules.undiscovered", text, remedy)
+
+
+def _source_of(module: str) -> str:
+    """Return the source of a module without importing it; ``""`` if there is none."""
+    try:
+        found = find_spec(module)
+        return Path(found.origin).read_text("utf-8") if found and found.origin else ""
+    except (ImportError, OSError, ValueError):
+        return ""
 
 
 @project_check(

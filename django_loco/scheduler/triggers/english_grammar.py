@@ -32,6 +32,10 @@ class EnglishError(Exception):
     """Says why an English text is not a schedule."""
 
 
+class UnknownWord(EnglishError):
+    """Names a word that is no part of a schedule: it may be misspelled."""
+
+
 @dataclass(slots=True)
 class ParsedText:
     """The meaning of the phrases of a text."""

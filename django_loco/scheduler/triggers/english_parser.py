@@ -14,7 +14,7 @@ from datetime import timedelta, tzinfo
 from ...exceptions import LocoConfigurationError
 from .cron import Cron
 from .cron_in_words import ORDINALS, WEEKDAYS
-from .english_grammar import VOCABULARY, EnglishError, ParsedText, phrases
+from .english_grammar import VOCABULARY, EnglishError, ParsedText, UnknownWord, phrases
 from .every_nth import DAYS, EveryNth
 from .trigger import Interval
 
@@ -52,8 +52,10 @@ def parse_english(text: str, zone: tzinfo) -> str | Interval | EveryNth:
     try:
         return _compile(_parse(text), zone)
     except EnglishError as error:
+        # The other errors say by themselves what is wrong; an example that looks similar would mean something else.
+        guess = f" Did you mean {_nearest(text, zone)!r}?" if isinstance(error, UnknownWord) else ""
         raise LocoConfigurationError(
-            f"the schedule {text!r} is not understood: {error}. Did you mean {_nearest(text, zone)!r}? "
+            f"the schedule {text!r} is not understood: {error}.{guess} "
             'It must be English such as "every 15 minutes", or a cron expression such as "*/15 * * * *".'
         ) from None
 
@@ -67,7 +69,7 @@ def _parse(text: str) -> ParsedText:
                 rest = rest[match.end() :].lstrip()
                 break
         else:
-            raise EnglishError(f"{rest.split()[0]!r} is not understood")
+            raise UnknownWord(f"{rest.split()[0]!r} is not understood")
     return parsed
 
 
@@ -170,9 +172,13 @@ def _every_month(parsed: ParsedText, count: int, unit: str) -> list[str]:
 
 
 def _nearest(text: str, zone: tzinfo) -> str:
-    """Return ``text`` with unknown words replaced by the nearest known ones if that can be parsed; else an example."""
+    """Return ``text`` with unknown words replaced by the nearest known ones if that can be parsed; else an example.
+
+    An hour without minutes, "at 9", becomes a time.
+    """
     normalized = _normalized(text)
     corrected = " ".join(_corrected(word) for word in normalized.split())
+    corrected = re.sub(r"\bat (\d{1,2})(?= |$)(?! [ap]m\b)", r"at \1:00", corrected)
     try:
         _compile(_parse(corrected), zone)
     except (EnglishError, LocoConfigurationError):

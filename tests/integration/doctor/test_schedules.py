@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import OperationalError
@@ -103,6 +104,24 @@ def test_a_schedule_that_was_due_before_the_first_scheduler(queue: Queue, regist
     assert "schedules.fired" not in problems()
     enlist(register, "web-1:8:scheduler", age=timedelta(days=2))
     assert "schedules.fired" in problems()
+
+
+@pytest.mark.parametrize("module", ["schedules", "tasks"])
+def test_schedules_beside_the_settings(queue: Queue, settings, tmp_path, monkeypatch, module: str):
+    site = f"site_{uuid4().hex}"
+    (tmp_path / site).mkdir()
+    (tmp_path / site / "__init__.py").touch()
+    source = tmp_path / site / f"{module}.py"
+    source.write_text("from django_loco import scheduler\n\n\n@scheduler.daily()\n@task\ndef cleanup(): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    settings.ROOT_URLCONF = f"{site}.urls"
+    undiscovered = found("schedules.undiscovered")
+    assert undiscovered.text.startswith(f"{site}.{module} seems to declare schedules")
+    assert undiscovered.remedy.startswith(f"Add '{site}' to INSTALLED_APPS")
+    source.write_text("@task\ndef cleanup(): ...\n")
+    assert problems() == []
+    source.unlink()
+    assert problems() == []
 
 
 def test_a_schedule_that_fires(queue: Queue):

@@ -132,10 +132,17 @@ WRONG = [
     (lambda r: r.hourly(tick, queue="nowhere"), "queue is 'nowhere': Queue 'nowhere' is not valid"),
     (lambda r: r.hourly(tick, jitter=-1), "jitter is -1 s; it must be 0 s or more."),
     (lambda r: r.hourly(tick, jitter="x"), "jitter is 'x'; it must be a number of seconds."),
-    (lambda r: r.hourly()(plain), "tests.unit.scheduler.tasks.plain is a plain function; decorate it with @task."),
+    (
+        lambda r: r.hourly()(plain),
+        "tasks.plain is a plain function; decorate it with @task. A decorator of scheduler belongs above @task.",
+    ),
     (lambda r: r.cron(tick, "* * * * *"), "Write the text first: scheduler.cron('* * * * *', task)"),
     (lambda r: r.every_minute(plain), "tests.unit.scheduler.tasks.plain is a plain function; decorate it with @task."),
-    (lambda r: r.every_minute("shop.tasks.sync"), "'shop.tasks.sync' is not a task."),
+    (
+        lambda r: r.every_minute("shop.tasks.sync"),
+        "'shop.tasks.sync' is not a task. Import the task and pass it; LOCO[\"SCHEDULE\"] takes its path.",
+    ),
+    (lambda r: r.cron("0 2 * * *", "shop.tasks.sync"), "'shop.tasks.sync' is not a task. Import the task and pass it"),
     (lambda r: r.every_minute(None), "None is not a task."),
     (
         lambda r: r.every_minute(send),

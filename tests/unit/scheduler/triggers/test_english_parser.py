@@ -117,6 +117,10 @@ def test_what_is_proposed_is_understood(text):
         ("evry 5 mins", "'evry' is not understood. Did you mean 'every 5 minutes'?"),
         ("7pm evry Thrusday", "'evry' is not understood. Did you mean '7pm every thursday'?"),
         ("every 15 secs", "'15' is not understood. Did you mean 'every 15 seconds'?"),
+        ("every day at 9", "'9' is not understood. Did you mean 'every day at 9:00'?"),
+        ("evry day at 9 pm", "Did you mean 'every day at 9 pm'?"),
+        ("at 17 on weekdays", "Did you mean 'at 17:00 on weekdays'?"),
+        ("at 31", "'31' is not understood. Did you mean '"),
         ("in a while", "Did you mean '"),
         ("", "the schedule '' is not understood: it does not say when."),
         ("run", "it does not say when"),
@@ -157,6 +161,14 @@ def test_what_is_not_understood_is_told_with_what_is(text, problem):
     with pytest.raises(LocoConfigurationError) as caught:
         parse_schedule(text, UTC)
     assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["every 3rd day", "every minute at 4 pm", "", "13 pm"])
+def test_no_other_schedule_is_proposed_where_each_word_is_understood(text):
+    with pytest.raises(LocoConfigurationError) as caught:
+        parse_schedule(text, UTC)
+    assert "Did you mean" not in str(caught.value)
+    assert "It must be English such as" in str(caught.value)
 
 
 @any_time
