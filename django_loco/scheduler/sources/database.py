@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 
 from django.apps import apps
@@ -228,7 +228,17 @@ def pauses() -> dict[str, Pause]:
     states = stored("ScheduleState").filter(Q(paused_at__isnull=False) | Q(resumed_at__gte=now() - keys_kept()))
     fields = ("name", "paused_at", "paused_by", "resumed_at")
     found = each_readable(states.values_list(*fields), lambda name: _state(states, name, fields))
-    return {name: Pause(since and aware(since), by, until and aware(until)) for name, since, by, until in found}
+    return {name: Pause(since and aware(since), by, until and _past(until)) for name, since, by, until in found}
+
+
+def _past(moment: datetime) -> datetime:
+    """Return a moment that is over in UTC.
+
+    Without ``USE_TZ``, PostgreSQL stores a time that the clock of the site shows twice as the second one, even if it
+    was the first.
+    """
+    found = aware(moment).astimezone(UTC)
+    return found if found <= utcnow() else min(found, aware(moment.replace(fold=0)).astimezone(UTC))
 
 
 def _state(states: Any, name: str, fields: tuple[str, ...]) -> tuple[Any, ...]:

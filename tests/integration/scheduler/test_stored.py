@@ -16,6 +16,7 @@ from django.test import override_settings
 
 from django_loco import scheduler
 from django_loco.checks.settings import check_schedules, check_stored_schedules
+from django_loco.core.job import utcnow
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.models import Schedule, ScheduleState
 from django_loco.queues import queue_for
@@ -26,6 +27,7 @@ from django_loco.scheduler.sources import database
 from django_loco.scheduler.sources.allow_list import AllowList
 from django_loco.scheduler.sources.database import ScheduleReader
 from django_loco.scheduler.sources.database_poller import MISSING_TABLE_SECONDS, DatabasePoller
+from django_loco.testing import travel
 from tests.unit.scheduler import tasks as schedule_tasks
 from tests.unit.scheduler.tasks import plain, send, tick, tock
 
@@ -297,6 +299,19 @@ def test_a_pause_without_use_tz():
     assert abs((current().pauses["code"].since - datetime.now(UTC)).total_seconds()) < 5
     scheduler.resume("code")
     assert abs((current().pauses["code"].until - datetime.now(UTC)).total_seconds()) < 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_pause_that_ends_in_the_repeated_hour_without_use_tz(settings):
+    """PostgreSQL stores its end as if it were an hour later."""
+    settings.USE_TZ, settings.TIME_ZONE = False, "Europe/Berlin"
+    connection.close()
+    with travel(datetime(2026, 10, 25, 0, 10, tzinfo=UTC)):
+        scheduler.pause("code")
+        scheduler.resume("code")
+        pause = current().pauses["code"]
+        assert utcnow() - timedelta(seconds=10) < pause.until <= utcnow()
+    connection.close()
 
 
 @pytest.mark.django_db
