@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from ..core.job.job import aware
 from ..exceptions import LocoConfigurationError
 from ..models import Schedule
-from ..scheduler.api.row_validation import problem_of_json
+from ..scheduler.api.row_validation import MOMENTS, UNCLEAR, is_unclear, problem_of_json
 from ..scheduler.options import COLUMNS, OPTIONS, options_in
 from ..scheduler.registry import default
 from ..scheduler.triggers.parsing import zone_of
@@ -27,15 +27,6 @@ from ..scheduler.triggers.parsing import zone_of
 NOTHING_EXPOSED = gettext_lazy(
     "The code does not expose anything yet: put @scheduler.expose above a task, or call scheduler.expose() with the "
     "name of a management command in a schedules.py."
-)
-
-#: The fields that are moments.
-MOMENTS = ("at", "start", "end")
-
-#: A text of Django, with its translations.
-UNCLEAR = (
-    "%(datetime)s couldn\u2019t be interpreted in time zone %(current_timezone)s; it may be ambiguous or it may not "
-    "exist."
 )
 
 Choices = list[tuple[str, Any]]
@@ -158,25 +149,13 @@ class ZonedForm(forms.ModelForm):  # type: ignore[type-arg]
 def _on_clock_of_site(moment: datetime, zone: tzinfo | None) -> datetime:
     """Return a moment of the wall clock of ``zone`` as the database stores it without ``USE_TZ``.
 
-    Raises ``ValidationError`` if it is not one moment on that clock, or may be read as another one.
+    Raises ``ValidationError`` if it is not one moment on that clock. The row is checked against the clock of the site.
     """
     site = timezone.get_default_timezone()
     zone = zone or site
-    if _is_unclear(moment, zone):
+    if is_unclear(moment, zone):
         raise ValidationError(_(UNCLEAR), params={"datetime": moment, "current_timezone": zone})
-    meant = moment.replace(tzinfo=zone).astimezone(UTC)
-    stored = timezone.make_naive(meant, site)
-    if _is_unclear(stored, site):  # SQLite reads it as the first of the two, PostgreSQL as the second
-        raise ValidationError(
-            _("Without USE_TZ this is stored as %(datetime)s in time zone %(zone)s, whose clock shows that twice."),
-            params={"datetime": stored, "zone": site},
-        )
-    return stored
-
-
-def _is_unclear(moment: datetime, zone: tzinfo) -> bool:
-    """Return whether the clock of ``zone`` skips ``moment`` or shows it twice."""
-    return len({moment.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1)}) > 1
+    return timezone.make_naive(moment.replace(tzinfo=zone).astimezone(UTC), site)
 
 
 def _zone_named(name: Any) -> tzinfo | None:

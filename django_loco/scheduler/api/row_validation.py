@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ...exceptions import LocoConfigurationError
@@ -19,6 +21,13 @@ from ..sources.mapping import entry_from
 
 #: The size limit of ``args``, ``kwargs`` and ``tags``, which each scheduler reads and the form shows.
 MAX_JSON_CHARACTERS = 100_000
+#: The fields that are moments.
+MOMENTS = ("at", "start", "end")
+#: A text of Django, with its translations.
+UNCLEAR = (
+    "%(datetime)s couldn\u2019t be interpreted in time zone %(current_timezone)s; it may be ambiguous or it may not "
+    "exist."
+)
 #: The character NUL in JSON. After an even number of backslashes, ``u0000`` is the text of these five characters.
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -32,6 +41,7 @@ def validate_row(row: Any) -> ScheduleEntry:
         entry = entry_of_row({key: getattr(row, key) for key in ("name", *COLUMNS)}, default.allow_list)
     except LocoConfigurationError as error:
         raise _located(error) from error
+    _require_clear_moments(row)
     if default.has(row.name):
         raise ValidationError({"name": _("a schedule in the code or the settings has this name; choose another one.")})
     if entry.after is not None:
@@ -59,6 +69,28 @@ def problem_of_json(value: Any) -> str:
     return too_long if len(text) > MAX_JSON_CHARACTERS else ""
 
 
+def is_unclear(moment: datetime, zone: tzinfo) -> bool:
+    """Return whether the clock of ``zone`` skips ``moment`` or shows it twice."""
+    return len({moment.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1)}) > 1
+
+
+def _require_clear_moments(row: Any) -> None:
+    """Raise ``ValidationError`` for a moment without a time zone, as there are without ``USE_TZ``, that may be two.
+
+    SQLite reads it as the first of the two, PostgreSQL as the second.
+    """
+    site = timezone.get_default_timezone()
+    for field in MOMENTS:
+        moment = getattr(row, field)
+        if isinstance(moment, datetime) and timezone.is_naive(moment) and is_unclear(moment, site):
+            params = {"datetime": moment, "zone": site, "current_timezone": site}
+            exists = timezone.make_naive(moment.replace(tzinfo=site).astimezone(UTC), site) == moment
+            twice = _(
+                "Without USE_TZ this is stored as %(datetime)s in time zone %(zone)s, whose clock shows that twice."
+            )
+            raise ValidationError({field: ValidationError(twice if exists else _(UNCLEAR), params=params)})
+
+
 def _require_other(row: Any, entry: ScheduleEntry) -> None:
     """Raise ``ValidationError`` if ``entry`` runs after a schedule that does not exist, or is part of a loop."""
     others = ScheduleReader(default.allow_list).filter(~Q(pk=row.pk))
@@ -71,9 +103,11 @@ def preview_entry(row: Any) -> ScheduleEntry:
     """Return a schedule with the name and the times of ``row``, for the preview. Raises ``ValidationError``."""
     values = {key: getattr(row, key) if key in options_in("when") else None for key in COLUMNS}
     try:
-        return entry_from(row.name or "preview", item_of(values) | {"run": "check"}, DATABASE_LOCATION)
+        entry = entry_from(row.name or "preview", item_of(values) | {"run": "check"}, DATABASE_LOCATION)
     except LocoConfigurationError as error:
         raise _located(error) from error
+    _require_clear_moments(row)
+    return entry
 
 
 def _located(error: LocoConfigurationError) -> ValidationError:

@@ -89,6 +89,27 @@ def test_without_use_tz_times_are_those_of_the_site(reader):
     assert entries(reader)["row"].trigger.at == datetime(2026, 12, 24, 23, tzinfo=UTC)
 
 
+@pytest.mark.django_db
+@override_settings(USE_TZ=False, TIME_ZONE="Europe/Berlin")
+@pytest.mark.parametrize(
+    ("field", "moment", "message"),
+    [
+        ("at", datetime(2027, 10, 31, 2, 30), "in time zone Europe/Berlin, whose clock shows that twice"),  # noqa: DTZ001
+        ("start", datetime(2027, 10, 31, 2, 30, fold=1), "whose clock shows that twice"),  # noqa: DTZ001
+        ("end", datetime(2027, 3, 28, 2, 30), "it may be ambiguous or it may not exist"),  # noqa: DTZ001
+        ("at", datetime(2027, 10, 31, 3, 30), None),  # noqa: DTZ001
+    ],
+)
+def test_without_use_tz_a_moment_that_databases_read_differently_is_refused(field, moment, message):
+    row = Schedule(name="row", run=TICK, schedule="" if field == "at" else "every hour", **{field: moment})
+    if message is None:
+        row.full_clean()
+        return
+    with pytest.raises(ValidationError) as error:
+        row.full_clean()
+    assert message in " ".join(error.value.message_dict[field])
+
+
 @pytest.mark.parametrize(
     ("fields", "field", "message"),
     [
