@@ -47,6 +47,12 @@ def tick_of(job: JobSummary) -> datetime | None:
         return None
 
 
+def was_under_way(job: JobSummary, tick: datetime) -> bool:
+    """Return whether ``job`` belongs to an earlier tick, or to none, and waited or ran when ``tick`` was due."""
+    is_earlier = (tick_of(job) or tick) <= tick and job.enqueued_at <= tick
+    return is_earlier and (job.finished_at is None or job.finished_at > tick)
+
+
 def key_suffix(job: JobSummary) -> str:
     """Return the part of a job's key after the schedule's name: a time, ``run ...`` or ``release ...``."""
     return (job.key or "").rpartition("@")[2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from importlib.util import find_spec
 from itertools import islice
@@ -21,7 +21,7 @@ from ...jobs.presentation.age import age
 from ...log.plain_text import counted, one_line
 from ...scheduler import ScheduleEntry
 from ...scheduler.api.control import Current
-from ...scheduler.job_lookup import jobs_of, tick_of
+from ...scheduler.job_lookup import jobs_of, tick_of, was_under_way
 from ...scheduler.triggers.trigger import last_tick
 from ..schedules import clock
 from .finding import Finding, error, info, warning
@@ -140,10 +140,11 @@ def fired(site: Site) -> Iterator[Finding]:
         return
     missed, late = [], []
     for each in due:
-        jobs = {tick_of(job): job for job in jobs_of(each.entry, JOBS_READ)}
+        found = jobs_of(each.entry, JOBS_READ)
+        jobs = {tick_of(job): job for job in found}
         newest = max(filter(None, jobs), default=None)
         if newest is None or newest < each.tick:
-            missed += [] if _waits_for_its_turn(each.entry, jobs) else [each]
+            missed += [] if _waits_for_its_turn(each, found) else [each]
         elif jobs[newest].enqueued_at - newest > LATE:
             late.append((each.entry, jobs[newest].enqueued_at - newest))
     if len(missed) == len(due):
@@ -171,9 +172,11 @@ def _due(site: Site, known: Current) -> Iterator[Due]:
     yield from sorted(found, key=lambda each: each.tick, reverse=True)[:ASKED]
 
 
-def _waits_for_its_turn(entry: ScheduleEntry, jobs: Mapping[datetime | None, JobSummary]) -> bool:
-    """Return whether the tick may have been left out because an earlier job of the schedule has not ended."""
-    return entry.overlap != "allow" and any(job.finished_at is None for job in jobs.values())
+def _waits_for_its_turn(due: Due, jobs: Sequence[JobSummary]) -> bool:
+    """Return whether the tick may wait, or have been left out, because an earlier job of the schedule had not ended."""
+    if due.entry.overlap == "skip" and any(was_under_way(job, due.tick) for job in jobs):
+        return True
+    return due.entry.overlap != "allow" and any(job.finished_at is None for job in jobs)
 
 
 def _nobody_fires(missed: list[Due], *, is_alive: bool) -> Finding:

@@ -1,7 +1,8 @@
 """Decides whether a tick is fired while an earlier job of its schedule has not ended.
 
 * ``"allow"``: the tick is fired.
-* ``"skip"``: the tick is skipped.
+* ``"skip"``: the tick is skipped. No store remembers that, so a scheduler that starts may look at the tick again, as a
+  missed one. It sees from the existing jobs whether one was under way at that time.
 * ``"queue"``: the tick waits until that job has ended. Ticks that wait are fired one after the other, in order.
 
 All jobs of the schedule that wait or run count, including those of manual runs and of other schedulers. A job that
@@ -27,7 +28,8 @@ from ...core.job import READY, RUNNING, JobSummary
 from ...exceptions import QueueError, QueueRefused
 from ...log.safe import get_logger
 from ..entry import Occurrence, ScheduleEntry
-from ..job_lookup import jobs_of, tick_of
+from ..job_lookup import jobs_of, tick_of, was_under_way
+from ..misfire import MISSED_AFTER
 from .announcements import announce_skipped
 from .pending import PendingOccurrences
 from .queue_backoff import QueueBackoffs
@@ -132,6 +134,8 @@ class OverlapPolicy:
                 self._warn(entry, tick, now)
             elif job.status in (READY, RUNNING):
                 return POLL_INTERVAL
+        if occurrence.overlap == "skip" and now - occurrence.at > MISSED_AFTER:
+            return POLL_INTERVAL if any(was_under_way(job, occurrence.at) for job in jobs) else None
         return YIELD_TIME if occurrence.overlap == "queue" and self._is_ahead(entry, occurrence, jobs) else None
 
     def _warn(self, entry: ScheduleEntry, tick: datetime, now: datetime) -> None:
@@ -160,6 +164,6 @@ class OverlapPolicy:
 
 def _log_left_out(occurrence: Occurrence) -> None:
     logger.info(
-        "Schedule %r: the tick of %s is skipped: an earlier job has not ended", occurrence.name, occurrence.label
+        "Schedule %r: the tick of %s is skipped: an earlier job had not ended", occurrence.name, occurrence.label
     )
     announce_skipped(occurrence.name, occurrence.at, "overlap")

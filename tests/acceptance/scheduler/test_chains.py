@@ -20,7 +20,7 @@ def test_a_chain_outlives_a_scheduler(project):
     worker = project.start("loco_worker")
     worker.wait_for("job slow begins")
     for process in (first, second):
-        process.wait_for("Schedule 'slow': the tick of .* is skipped: an earlier job has not ended", count=2)
+        process.wait_for("Schedule 'slow': the tick of .* is skipped: an earlier job had not ended", count=2)
     first.signal(signal.SIGKILL)
     first.wait()
     assert sum("job slow begins" in line for line in worker.lines) == 1

@@ -9,7 +9,7 @@ import pytest
 from django.db import OperationalError
 
 from django_loco import scheduler
-from django_loco.core.job import Job, utcnow
+from django_loco.core.job import SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.management.doctor import Site, schedules
 from django_loco.queues import Queue
 from django_loco.queues.workers import Role
@@ -20,7 +20,7 @@ from django_loco.scheduler.triggers.trigger import last_tick
 from tests.app import tasks
 
 from ..scheduler.conftest import own_schedules  # noqa: F401 - a fixture
-from .conftest import examined, found, problems
+from .conftest import CLAIM, examined, found, problems
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def ids(*levels: str) -> list[str]:
     return [finding.id for finding in section.findings if not levels or finding.level in levels]
 
 
-def fire(queue: Queue, name: str, tick: datetime, *, late: timedelta = timedelta(0)) -> None:
+def fire(queue: Queue, name: str, tick: datetime, *, late: timedelta = timedelta(0), end: bool = False) -> None:
     """Enqueue the job of a tick, as a scheduler would have."""
     entry = default.entry(name)
     job = Job(
@@ -52,6 +52,11 @@ def fire(queue: Queue, name: str, tick: datetime, *, late: timedelta = timedelta
         run_after=tick,
     )
     assert queue.enqueue([job])
+    if end:
+        assert (
+            queue.finish([Outcome(job=each, status=SUCCESSFUL, return_value="1") for each in queue.fetch(CLAIM)])
+            == set()
+        )
 
 
 def last(name: str) -> datetime:
@@ -153,6 +158,12 @@ def test_a_schedule_that_waits_for_its_own_job(queue: Queue):
     scheduler.every(tasks.add, minutes=3, args=[1, 2], name="poll")
     fire(queue, "sync", last("sync") - timedelta(minutes=7))
     fire(queue, "poll", last("poll"))
+    assert "schedules.fired" not in problems()
+
+
+def test_a_tick_that_was_skipped_because_of_a_job_that_has_ended_since(queue: Queue):
+    scheduler.every(tasks.add, minutes=7, args=[1, 2], name="sync", overlap="skip")
+    fire(queue, "sync", last("sync") - timedelta(minutes=7), end=True)
     assert "schedules.fired" not in problems()
 
 

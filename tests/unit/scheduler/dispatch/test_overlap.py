@@ -55,6 +55,22 @@ def test_a_store_that_fails_at_the_look_for_jobs_gets_no_ticks_of_the_others(reg
     assert store.made("beat") == store.made("careful") == ["12:00:00", "12:00:10"]
 
 
+@pytest.mark.parametrize("held", [True, False])
+def test_a_tick_that_was_skipped_is_not_made_up_for_by_the_next_scheduler(registry, store, held, caplog):
+    caplog.set_level(logging.INFO)
+    registry.hourly(tick, name="beat", overlap="skip", grace=3 * 3600)
+    store.now -= 2 * MINUTE
+    scheduler = started(registry, store)
+    if held:
+        registry.run("beat")
+        let_go_by(store, 240, scheduler)
+    store.end("beat")
+    store.now += 30 * MINUTE
+    let_go_by(store, 5, started(registry, store))
+    assert ("12:00:00" in store.made("beat")) is not held
+    assert ("the tick of 2026-11-21 12:00:00+00:00 is skipped" in caplog.text) is held
+
+
 @pytest.mark.parametrize("begin", [True, False])
 def test_skip_leaves_ticks_out_while_a_job_waits_or_runs(registry, store, begin, caplog):
     caplog.set_level(logging.INFO)
@@ -68,7 +84,7 @@ def test_skip_leaves_ticks_out_while_a_job_waits_or_runs(registry, store, begin,
     assert store.made("beat") == ["12:00:00"]
     assert len(store.made("other")) == 4
     assert (
-        "Schedule 'beat': the tick of 2026-11-21 12:00:10+00:00 is skipped: an earlier job has not ended" in caplog.text
+        "Schedule 'beat': the tick of 2026-11-21 12:00:10+00:00 is skipped: an earlier job had not ended" in caplog.text
     )
     assert {record.levelname for record in caplog.records if "skipped" in record.message} == {"INFO"}
     store.end("beat", FAILED)
