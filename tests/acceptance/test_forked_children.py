@@ -11,14 +11,19 @@ from typing import Any
 import pytest
 
 from django_loco.shutdown import CLEAN
+from tests.postgres import Server
 from tests.processes import Process, free_port
 
 from .project import is_running, wait_until
 
 TASKS = """
 import multiprocessing, os, signal, subprocess, sys, time
+from django.db import transaction
+from django.db.migrations.recorder import MigrationRecorder
 from django_loco.tasks import task
 from pages.steps import say
+
+Row = MigrationRecorder.Migration
 
 def start_multiprocessing():
     child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
@@ -58,6 +63,37 @@ def fork_that(ends):
         raise LookupError("in the child")
     if ends == "exits":
         sys.exit(3)
+
+def count_and_enqueue():
+    for number in range(50):
+        Row.objects.count()
+    noted.enqueue()
+
+@task
+def noted():
+    say("noted")
+
+@task
+def share():
+    # queries beside children that do, too
+    count = Row.objects.count()
+    fork = multiprocessing.get_context("fork")
+    children = [fork.Process(target=count_and_enqueue) for number in range(4)]
+    for child in children:
+        child.start()
+    assert min(Row.objects.count() for number in range(100)) >= count
+    for child in children:
+        child.join()
+    say(f"children with {[child.exitcode for child in children]}")
+
+@task
+def share_transaction():
+    with transaction.atomic():
+        made = Row.objects.create(app="pages", name="made")
+        child = multiprocessing.get_context("fork").Process(target=count_and_enqueue)
+        child.start()
+        child.join()
+    say(f"child with {child.exitcode}, found {Row.objects.filter(pk=made.pk).count()}")
 
 @task
 def fork(ends):
@@ -195,3 +231,29 @@ def test_a_child_ends_with_the_code_of_its_job(served):
             assert process.output.count(f"\n{name} child that {ends}: {code}") == 1
     assert process.output.count(" done in ") == 6
     assert process.output.count("LookupError: in the child") == 2
+
+
+@pytest.fixture
+def with_tables_on_postgres(served):
+    server = Server()
+    server.start()
+    try:
+        server.create_database("site")
+        own = {"NAME": "site", "USER": "loco", "HOST": "127.0.0.1", "PORT": str(server.port)}
+        served.settings["DATABASES"] = {"default": {"ENGINE": "django.db.backends.postgresql", **own}}
+        served.migrate()
+        yield served
+    finally:
+        server.close()
+
+
+def test_children_of_a_job_have_connections_of_their_own(with_tables_on_postgres):
+    project = with_tables_on_postgres
+    project.shell("from pages.tasks import *\nshare.enqueue()\nshare_transaction.enqueue()")
+    process = project.start("loco_worker", "--drain")
+    process.wait()
+    assert "children with [0, 0, 0, 0]" in process.output
+    assert process.output.count("noted\n") == 4
+    assert "Cannot open a new connection in an atomic block" in process.output  # in the child: nothing was counted
+    assert "child with 1, found 1" in process.output
+    assert " failed" not in process.output

@@ -1,7 +1,11 @@
-"""Tidies the database connections of threads that run jobs, before and after each job; keeps transactions of tests."""
+"""Tidies the database connections of threads that run jobs, before and after each job; keeps transactions of tests.
+
+A fork that a job makes leaves the connections to its original, and connects anew.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,10 +13,15 @@ from typing import Any
 from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ...core.threads.forks import is_own_thread
 from ...log.safe import get_logger
 from ...queues.database.sqlite.connections import close_if_replaced
 
 logger = get_logger("django_loco.worker")
+
+#: Connections and pools that this fork has inherited. They stay referenced, as some drivers end the session, and SQLite
+#: rolls back, when their objects are deleted; both are the original's.
+_inherited: list[object] = []
 
 
 def tidy() -> None:
@@ -76,3 +85,27 @@ def usable_transactions() -> Iterator[None]:
             pass
         connection.needs_rollback = False
         connection.savepoint_rollback(point)
+
+
+def _leave_to_original() -> None:
+    """Let the fork of a thread of ours connect anew: two processes on one connection read each other's answers.
+
+    As after ``close()``, a block of ``atomic`` that was open refuses queries: they would run outside of its
+    transaction. A database in memory is copied with the process.
+    """
+    if not is_own_thread():
+        return
+    for connection in connections.all():
+        if pools := getattr(connection, "_connection_pools", None):  # those of a class; a fork has not their threads
+            _inherited.append(dict(pools))
+            pools.clear()
+        if connection.connection is None or getattr(connection, "is_in_memory_db", bool)():
+            continue
+        _inherited.append(connection.connection)
+        connection.connection = None
+        connection.run_on_commit = []
+        if connection.in_atomic_block:
+            connection.closed_in_transaction = connection.needs_rollback = True
+
+
+os.register_at_fork(after_in_child=_leave_to_original)
