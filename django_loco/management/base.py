@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from signal import SIGTSTP, Signals
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 from django.core.management.base import CommandError, CommandParser, OutputWrapper, SystemCheckError
-from django.db import DatabaseError
+from django.db import DatabaseError, connections, transaction
 
 from .. import shutdown
 from ..assembly import banner
@@ -31,6 +31,8 @@ from .output import OutputCommand
 
 logger = get_logger("django_loco.servers")
 
+#: Django's error for a database that has no JSON, or whose disk is full, or that another process has locked.
+NO_JSON = "fields.E180"
 #: The remark of the banner for a process that restarts when the code changes.
 RELOADS = "when code changes; not with --noreload"
 
@@ -62,7 +64,8 @@ class LocoCommand(OutputCommand):
         """Run the checks.
 
         A wrong schedule does not stop the command; it is logged, and the others run. An unreachable database does not
-        stop it either, although some of Django's checks connect to it.
+        stop it either, although some of Django's checks connect to it; one of them takes a full disk or a locked file
+        of SQLite for a lack of JSON.
         """
         try:
             self._check(*args, **options)
@@ -75,6 +78,8 @@ class LocoCommand(OutputCommand):
         except SystemCheckError:
             messages = checks.run_checks(databases=options.get("databases"))
             serious = {message.id for message in messages if message.is_serious() and not message.is_silenced()}
+            if NO_JSON in serious:
+                _use(options.get("databases") or connections)
             if serious != {WRONG_SCHEDULE}:
                 raise
 
@@ -154,6 +159,13 @@ def add_noreload(parser: CommandParser) -> None:
         dest="use_reloader",
         help="Do not restart when the code changes. (With DEBUG off it never restarts.)",
     )
+
+
+def _use(databases: Iterable[str]) -> None:
+    """Begin a transaction in each database. Raises the error of the first that fails."""
+    for name in databases:
+        with transaction.atomic(name), connections[name].cursor() as cursor:
+            cursor.execute("SELECT 1")
 
 
 def colour_wish(options: Mapping[str, Any]) -> bool | None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import signal
+from unittest.mock import Mock
 
 import pytest
-from django.core.management import call_command
-from django.core.management.base import CommandError
+from django.core.management import call_command, load_command_class
+from django.core.management.base import CommandError, SystemCheckError
+from django.db import OperationalError, connection
 
 from django_loco import shutdown
 from django_loco.core.compat import TaskResultStatus
 from tests.app import tasks
+
+from ..conftest import ON_POSTGRES
 
 
 @pytest.mark.django_db(transaction=True)
@@ -39,3 +43,25 @@ def test_logging_is_left_alone(capsys):
     before = (logger.handlers[:], logger.level)
     call_command("loco_worker", drain=True)
     assert (logger.handlers, logger.level) == before
+
+
+@pytest.fixture
+def without_json():
+    """Django's check of this database finds that it has no JSON."""
+    features = connection.features
+    features.supports_json_field = False
+    yield
+    del features.supports_json_field
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(ON_POSTGRES, reason="about SQLite")
+@pytest.mark.usefixtures("without_json")
+def test_a_full_disk_is_not_taken_for_a_lack_of_json(monkeypatch):
+    command = load_command_class("django_loco", "loco_worker")
+    with pytest.raises(SystemCheckError, match="does not support JSONFields"):
+        command.check(databases=["default"])
+    full = Mock(side_effect=OperationalError("disk I/O error"))
+    monkeypatch.setattr(connection, "_start_transaction_under_autocommit", full)
+    command.check(databases=["default"])
+    full.assert_called_once()

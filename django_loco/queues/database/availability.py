@@ -17,6 +17,8 @@ NO_TABLE = ("42P01", "42703", "no such table", "no such column", "has no column"
 BROKEN_TRANSACTION = "25P02"
 #: PostgreSQL's codes for ``serialization_failure`` and ``deadlock_detected``.
 CONFLICT = ("40001", "40P01")
+#: The remedy for a server of PostgreSQL that has no free connection.
+TOO_MANY = "Raise max_connections of the server, lower LOCO['NUM_WORKERS'] or --processes, or use a pooler."
 #: Parts of the errors of engines, and their remedies.
 REMEDIES = {
     "readonly database": "Let the user of this process write to the file and its folder, or correct {setting}.",
@@ -24,11 +26,17 @@ REMEDIES = {
     "permission denied for table": "GRANT SELECT, INSERT, UPDATE and DELETE on the tables of django_loco to its user, "
     "or correct {setting}['USER'].",
     "database or disk is full": "Free some space on the disk of {setting}.",
+    "disk I/O error": "The disk of {setting} may be full, read-only or broken; the files -wal and -shm beside the file "
+    "need room, too.",
     "database is locked": "Another process writes to the file: let it end, or raise {setting}['OPTIONS']['timeout'].",
     "unable to open database file": "Make its folder, let the user of this process write there (its file system may be "
     "read-only), or correct {setting}. If the process has no file descriptors left (Too many open files), raise its "
     "limit: ulimit -n, or LimitNOFILE of systemd.",
     "file is not a database": "It is another file, or damaged: correct {setting}, or restore the file.",
+    "sorry, too many clients already": TOO_MANY,
+    "remaining connection slots": TOO_MANY,
+    "server_login_retry": "PgBouncer waits server_login_retry seconds before it connects to the server again: lower it "
+    "below LOCO['LEASE'].",
     "Connection refused": "Start it, or correct {setting}.",
     "the server has not answered for": "It hangs, or a pooler such as PgBouncer has no free connection: raise its "
     "default_pool_size.",

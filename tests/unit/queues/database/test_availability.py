@@ -44,6 +44,22 @@ WHERE = "The jobs are in DATABASES['jobs']"
             "database or disk is full. Free some space on the disk of DATABASES['jobs'].",
         ),
         (
+            OperationalError("disk I/O error"),
+            "disk I/O error. The disk of DATABASES['jobs'] may be full, read-only or broken; the files -wal and -shm",
+        ),
+        (
+            OperationalError("port 1 failed: FATAL:  sorry, too many clients already"),
+            "port 1 failed: FATAL: sorry, too many clients already. Raise max_connections of the server, lower LOCO[",
+        ),
+        (
+            OperationalError("FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute"),
+            "FATAL: remaining connection slots are reserved for roles with the SUPERUSER attribute. Raise max_connecti",
+        ),
+        (
+            OperationalError("server login has been failing, cached error: Connection refused (server_login_retry)"),
+            "server login has been failing, cached error: Connection refused (server_login_retry). PgBouncer waits ser",
+        ),
+        (
             DatabaseError("file is not a database"),
             "file is not a database. It is another file, or damaged: correct DATABASES['jobs'], or restore the file.",
         ),
