@@ -40,7 +40,7 @@ from ..log import sentry
 from ..log.plain_text import one_line
 from ..log.safe import get_logger
 from ..queues import Claim, Queue
-from .claimed_job import ClaimedJob
+from .claimed_job import IS_MISSING, ClaimedJob
 from .execution.substitute import substitute_for
 from .maintenance.unanswered import ROUNDING
 
@@ -264,7 +264,10 @@ class Acknowledger:
             stored = self._queue.get(claimed.job.id)
         except QueueUnavailable as error:
             logger.warning("Cannot find out why the outcome of %s was refused: %s", pending.name, error)
+            reason = pending.reason
             stored = None
+        else:
+            reason = pending.reason if stored else f"it {IS_MISSING}"
         if pending.is_unsure and pending.is_stored_as(stored):
             return  # by an earlier call, whose answer was lost
         if cancellation := claimed.cancelled or cancellation_of(stored):
@@ -275,7 +278,7 @@ class Acknowledger:
             return
         claimed.refused = True
         self.refused += 1
-        logger.warning("The outcome of %s came too late: %s", pending.name, pending.reason)
+        logger.warning("The outcome of %s came too late: %s", pending.name, reason)
 
     def _remove(self, batch: Sequence[PendingOutcome]) -> None:
         self._forget(batch)

@@ -21,6 +21,9 @@ from .closed_limits import ClosedLimits
 from .execution.kept_log import KeptLog
 from .step_call import StepCall
 
+#: What is said of a job that the queue does not have any more.
+IS_MISSING = "is no longer in the queue (it was deleted, or the store was emptied or replaced)"
+
 
 class Suspended(BaseException):
     """Ends a run whose job sleeps or waits. It is no ``Exception``, so that ``except Exception`` does not catch it."""
@@ -83,6 +86,9 @@ class ClaimedJob:
 
     cancelled: TaskError | None = None
     """The error with which the job has failed in the queue, because somebody cancelled it while it runs here."""
+
+    is_missing: bool = False
+    """Whether the queue does not have the job any more."""
 
     import_error: TaskError | None = None
     """Why its task cannot be imported here, if that is so."""

@@ -79,10 +79,15 @@ class Cancellations(QueueThread):
     def interrupt_cancelled(self, lost: Sequence[ClaimedJob]) -> None:
         """Interrupt those of the jobs ``lost``, which are not held any more, that somebody has cancelled.
 
-        Sets ``ClaimedJob.cancelled`` of each. Raises ``QueueUnavailable``.
+        Sets ``ClaimedJob.cancelled`` of each, and ``is_missing`` of those that the queue has no more. Raises
+        ``QueueUnavailable``.
         """
         for claimed in lost:
-            if not claimed.cancelled and (error := cancellation_of(self.queue.get(claimed.job.id))):
+            if claimed.cancelled:
+                continue
+            stored = self.queue.get(claimed.job.id)
+            claimed.is_missing = stored is None
+            if error := cancellation_of(stored):
                 claimed.cancelled = error
                 logger.info("Job %s (%s) was cancelled", claimed.job.id, one_line(claimed.job.task_path))
                 self._interrupt(claimed)

@@ -18,7 +18,7 @@ from ...queues import Claim, Queue
 from ...queues.base import PROBE_SECONDS
 from ...queues.timeouts import store_timeout
 from ...queues.workers import WorkerInfo, WorkerState
-from ..claimed_job import ClaimedJob
+from ..claimed_job import IS_MISSING, ClaimedJob
 from .memory_limit import MEGABYTE, resident
 from .queue_thread import QueueThread
 
@@ -59,11 +59,14 @@ class Heartbeat(QueueThread):
 
         ``worker`` is how the worker describes itself in the registry of the queue; ``None``: it is not registered.
         ``state`` returns whether it takes jobs now.
-        ``on_lost`` is called with jobs that are not held any more, and marks those that somebody has cancelled.
+        ``on_lost`` is called with jobs that are not held any more, and marks those that somebody has cancelled, and
+        those that are missing.
         """
         super().__init__(queue)
         self._worker, self._state = worker, state
         self._has_logged = False
+        self._has_missing = False
+        """Whether a running job has been found missing since the last turn."""
         self._stacks = "", -math.inf
         """The text to show in the registry, and until when."""
         self.last_beat = clock()
@@ -85,6 +88,9 @@ class Heartbeat(QueueThread):
         if before - self.last_beat > self._lease / 2:
             self._steady_since = self._clock()
         self.last_beat = before
+        if self._has_missing:
+            self._has_missing = False
+            self._in_registry(self._report_lost_data)
         self.register()
         return self._lease / 3
 
@@ -122,6 +128,15 @@ class Heartbeat(QueueThread):
             if self._has_logged:
                 logger.info("The worker is registered with its queue again")
             self._has_logged = False
+
+    def _report_lost_data(self) -> None:
+        """Log that the store has lost its data, if the worker's own entry is missing, too."""
+        if self._worker and all(other.worker_id != self._worker.worker_id for other in self.queue.workers()):
+            logger.error(
+                "The store of TASKS[%r] was emptied or replaced: neither a running job nor the entry of this worker is "
+                "there any more. The jobs that waited are gone",
+                self.queue.alias,
+            )
 
     def _renewed(self, claimed_jobs: Sequence[ClaimedJob], now: float) -> Exception | None:
         """Renew one batch; return what the queue raised."""
@@ -189,11 +204,11 @@ class Heartbeat(QueueThread):
             return
         self._held.pop(claimed.job.id, None)
         claimed.expired = True
-        logger.warning(
-            "Lost the claim on job %s (%s); it keeps running, but its result will be discarded",
-            claimed.job.id,
-            one_line(claimed.job.task_path),
-        )
+        self._has_missing |= claimed.is_missing
+        said = "Lost the claim on job %s (%s); it keeps running, but its result will be discarded"
+        if claimed.is_missing:
+            said = f"Job %s (%s) {IS_MISSING}; it keeps running, but its result will be discarded"
+        logger.warning(said, claimed.job.id, one_line(claimed.job.task_path))
 
 
 def info_of(claim: Claim, lease: float, *, role: str = "", release: str = "") -> WorkerInfo:

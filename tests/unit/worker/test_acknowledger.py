@@ -488,7 +488,7 @@ def test_the_token_is_shown_with_the_replacement(acknowledger, queue, caplog):
     queue._jobs.held.clear()
     settle(acknowledger, queue)
     assert queue.get(claimed.job.id) is None
-    assert "came too late" in caplog.text
+    assert "came too late: it is no longer in the queue (it was deleted, or the store" in caplog.text
     assert acknowledger.refused == 1
     assert "is replaced" not in caplog.text
 

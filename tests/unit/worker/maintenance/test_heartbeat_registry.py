@@ -16,6 +16,7 @@ from django_loco.exceptions import QueueUnavailable
 from django_loco.queues.memory import MemoryQueue
 from django_loco.queues.workers import WorkerInfo
 from django_loco.worker.maintenance.batch_size import BatchSize
+from django_loco.worker.maintenance.cancellations import Cancellations
 from django_loco.worker.maintenance.heartbeat import Heartbeat
 from django_loco.worker.maintenance.housekeeping import Housekeeping
 from django_loco.worker.maintenance.reaper import IMPORTED_AT, report_dead, rescue_jobs_of
@@ -82,6 +83,28 @@ def test_each_heartbeat_shows_that_the_worker_lives_and_how_much_it_holds(queue,
         [shown] = queue.workers()
         assert (shown.worker_id, shown.busy) == ("host:1:a", 2)
         queue.unregister("host:1:a")
+
+
+@pytest.mark.parametrize("has_entry", [False, True])
+def test_a_store_that_was_emptied_is_told(queue, clock, caplog, has_entry):
+    """One deleted job is none: the worker's own entry is still there."""
+    held = fetched(queue, 2)
+    cancellations = Cancellations(queue, held, lambda _: None)
+    beat = Heartbeat(queue, held, 30, clock, worker=worker("a"), on_lost=cancellations.interrupt_cancelled)
+    beat.turn()
+    queue.clear()
+    queue.unregister("host:1:a")
+    if has_entry:
+        queue.register(worker("a"))
+    beat.turn()
+    lines = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert [level for level, _ in lines] == ["WARNING", "WARNING", *([] if has_entry else ["ERROR"])]
+    assert "is no longer in the queue (it was deleted, or the store was emptied or replaced); it keeps" in lines[0][1]
+    assert has_entry or lines[-1][1].startswith("The store of TASKS['default'] was emptied or replaced")
+    assert known(queue) == ["host:1:a"]
+    caplog.clear()
+    beat.turn()
+    assert not caplog.records
 
 
 def test_a_worker_that_ends_is_no_longer_listed(queue, clock):
