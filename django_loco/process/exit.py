@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from ..core.lifecycle.leaks import end_pools
 from ..core.threads import DaemonThread
 from ..log.output import bounded, streams
 from ..shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED
@@ -73,6 +74,7 @@ def exit_now(code: int) -> None:
     with suppress(RuntimeError):  # no thread can be started any more
         thread.start()
         thread.join(FLUSH_SECONDS)
+    end_pools()
     os._exit(code)
 
 

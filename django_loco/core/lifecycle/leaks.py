@@ -1,8 +1,9 @@
-"""Finds child processes and non-daemon threads that are left at the end of a process."""
+"""Finds child processes and non-daemon threads that are left at the end of a process, and ends those of pools."""
 
 from __future__ import annotations
 
 import multiprocessing
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import thread as executor
@@ -26,6 +27,19 @@ def left() -> Iterator[str]:
             if frame is None or frame.f_code.co_filename != executor.__file__:
                 yield f"thread {thread.name!r}"
     yield from _children()
+
+
+def end_pools() -> None:
+    """Send SIGTERM to the daemon processes of ``multiprocessing``, and to those of executors.
+
+    Python does so at its own end, or lets them finish, but not at an end by ``os._exit``. They would wait for ever.
+    """
+    with suppress(Exception):  # other threads may start and end processes at this moment
+        executors = getattr(sys.modules.get("concurrent.futures.process"), "_threads_wakeups", {})
+        of_executors = [child for thread in tuple(executors) for child in tuple(thread.processes.values())]
+        for child in [*(child for child in multiprocessing.active_children() if child.daemon), *of_executors]:
+            with suppress(Exception):
+                child.terminate()
 
 
 def _children() -> Iterator[str]:

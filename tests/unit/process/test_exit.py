@@ -1,7 +1,9 @@
 """The end of a process, by processes that end slowly."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,41 @@ slow = Slow()
 exit.enforce({left})
 exit.leave({code})
 """
+
+
+POOLS = """
+import multiprocessing, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from django_loco.process import exit
+
+def sleep(seconds):
+    time.sleep(seconds)
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context(sys.argv[1])
+    context.Process(target=sleep, args=(60,), daemon=True).start()
+    pool = context.Pool(1)
+    pool.map_async(sleep, [60])
+    executor = ProcessPoolExecutor(1, mp_context=context)
+    executor.submit(abs, 1).result()
+    executor.submit(sleep, 60)
+    exit.exit_now(4)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_processes_of_pools_end_with_a_forced_exit(tmp_path, method):
+    (tmp_path / "pools.py").write_text(POOLS)
+    path = f"{Path.cwd()}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    ended = subprocess.run(  # whose output ends when the last of these processes has ended
+        [sys.executable, tmp_path / "pools.py", method],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        timeout=40,
+        check=False,
+    )
+    assert ended.returncode == 4
 
 
 @pytest.mark.slow
