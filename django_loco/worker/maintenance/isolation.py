@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import random
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Protocol, Self
@@ -109,6 +110,9 @@ class Isolation(QueueThread):
         self._shutdown = ShutdownDeadline(clock)
         self._is_quiet = False
         self._stop_requests = 0
+        self._telling = threading.RLock()
+        """Held to tell all workers, and to add one: it is told once, by whoever tells all or by whoever adds it."""
+
         self._starts = Backoff(FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, clock=clock)
         self._look_at = -math.inf
         self._logged_at, self._logged_count = -math.inf, 0
@@ -137,20 +141,19 @@ class Isolation(QueueThread):
 
     def quiet(self) -> None:
         """Start no more isolated workers; those that run fetch no more jobs."""
-        was_quiet, self._is_quiet = self._is_quiet, True
-        for worker in () if was_quiet else tuple(self._workers):
-            worker.send("SIGTSTP")
+        with self._telling:
+            was_quiet, self._is_quiet = self._is_quiet, True
+            for worker in () if was_quiet else tuple(self._workers):
+                worker.send("SIGTSTP")
 
     def stop(self, deadline: float) -> None:
         """Make them end by ``deadline`` (``time.monotonic()``, seconds), or by an earlier one if called again."""
-        self._is_quiet = True
         if deadline < self._shutdown.deadline:
             self._shutdown.set(deadline)
             self._request_stop()
 
     def wind_down(self) -> None:
         """Wait for the end of all; kill those that still hold a job at the deadline, and hand the job back."""
-        self._is_quiet = True
         if not self._stop_requests:
             self._request_stop()
         while self._workers and self.is_alive:
@@ -163,10 +166,12 @@ class Isolation(QueueThread):
             self.ended.wait(CHECK_SECONDS / 4)
 
     def _request_stop(self) -> None:
-        if self._stop_requests < MAX_STOP_REQUESTS:
-            self._stop_requests += 1
-            for worker in tuple(self._workers):
-                worker.send("SIGTERM")
+        with self._telling:
+            self._is_quiet = True
+            if self._stop_requests < MAX_STOP_REQUESTS:
+                self._stop_requests += 1
+                for worker in tuple(self._workers):
+                    worker.send("SIGTERM")
 
     def _give_up(self) -> None:
         for worker in tuple(self._workers):
@@ -213,7 +218,10 @@ class Isolation(QueueThread):
         except (OSError, RuntimeError) as error:  # no more processes are allowed, or the interpreter is ending
             self._note_failed_start(str(error))
             return
-        self._workers.append(worker)
+        with self._telling:
+            self._workers.append(worker)
+            if self._is_quiet:  # since it was decided to start one
+                worker.send("SIGTERM")
         logger.warning(
             "Jobs with which %d workers have died: %d. An isolated worker (pid %d) runs them one at a time, so that "
             "none of them fails because of another",
@@ -221,8 +229,6 @@ class Isolation(QueueThread):
             self.waiting,
             worker.pid,
         )
-        if self._is_quiet:  # since the check above
-            worker.send("SIGTERM")
 
     def _note_failed_start(self, reason: str) -> None:
         delay = self._starts.failed()

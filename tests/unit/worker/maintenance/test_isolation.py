@@ -281,6 +281,24 @@ def test_the_end_kills_those_whose_jobs_cannot_be_handed_back(queue, caplog, mon
     assert caplog.text.count("could not be handed back") == 2
 
 
+@pytest.mark.parametrize("moment", ["is made", "has been made"])
+def test_one_that_is_started_at_the_end_is_told_once(queue, parent, monkeypatch, moment):
+    """At the second time it would hand its job back at once."""
+
+    def stop(*args: object) -> None:
+        parent.isolation.stop(parent.clock() + 5)
+
+    if moment == "is made":
+        start = parent.start
+        monkeypatch.setattr(parent.isolation, "_make", lambda claim: (start(claim), stop())[0])
+    else:
+        monkeypatch.setattr("django_loco.worker.maintenance.isolation.logger.warning", stop)
+    enqueue_suspects(queue, 1)
+    parent.turn(3)
+    [worker] = parent.started
+    assert worker.told == ["SIGTERM"]
+
+
 def test_the_end_waits_for_a_worker_that_ends_in_time(queue):
     enqueue_suspects(queue, 1)
     worker = FakeWorker(1)
