@@ -15,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,22 @@ class Server:
         return subprocess.Popen(
             command, stderr=subprocess.STDOUT, env=environment, cwd="/", start_new_session=True, **options
         )
+
+
+@contextmanager
+def project_on_postgres(project: Any, **options: Any) -> Iterator[Server]:
+    """Give ``project`` a private server with its tables for the ``with`` block; ``options`` are further settings."""
+    server = Server()
+    server.start()
+    try:
+        server.create_database("site")
+        own = {"NAME": "site", "USER": USER, "HOST": "127.0.0.1", "PORT": str(server.port)}
+        engine = {"ENGINE": "django.db.backends.postgresql"}
+        project.settings["DATABASES"] = {"default": {**engine, **own, **options}}
+        project.migrate()
+        yield server
+    finally:
+        server.close()
 
 
 def _children(pid: int) -> list[int]:

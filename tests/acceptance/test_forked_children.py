@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from django_loco.shutdown import CLEAN
-from tests.postgres import Server
+from tests.postgres import project_on_postgres
 from tests.processes import Process, free_port
 
 from .project import is_running, wait_until
@@ -235,16 +235,8 @@ def test_a_child_ends_with_the_code_of_its_job(served):
 
 @pytest.fixture
 def with_tables_on_postgres(served):
-    server = Server()
-    server.start()
-    try:
-        server.create_database("site")
-        own = {"NAME": "site", "USER": "loco", "HOST": "127.0.0.1", "PORT": str(server.port)}
-        served.settings["DATABASES"] = {"default": {"ENGINE": "django.db.backends.postgresql", **own}}
-        served.migrate()
+    with project_on_postgres(served):
         yield served
-    finally:
-        server.close()
 
 
 def test_children_of_a_job_have_connections_of_their_own(with_tables_on_postgres):

@@ -8,7 +8,7 @@ import pytest
 
 from django_loco.shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED
 from tests.acceptance.network import Way
-from tests.postgres import Server
+from tests.postgres import project_on_postgres
 from tests.redis_server import RedisServer
 
 #: Seconds: what a process may take beyond its time on a machine that does much else.
@@ -18,16 +18,8 @@ LEASE, SHUTDOWN_TIMEOUT = 3.0, 1.0
 
 @pytest.fixture
 def postgres_project(project):
-    server = Server()
-    server.start()
-    try:
-        server.create_database("site")
-        own = {"NAME": "site", "USER": "loco", "HOST": "127.0.0.1", "PORT": str(server.port)}
-        project.settings["DATABASES"] = {"default": {"ENGINE": "django.db.backends.postgresql", **own}}
-        project.migrate()
+    with project_on_postgres(project) as server:
         yield project, server
-    finally:
-        server.close()
 
 
 @pytest.fixture

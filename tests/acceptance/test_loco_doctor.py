@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from django_loco.shutdown import CLEAN
-from tests.postgres import Server
+from tests.postgres import Server, project_on_postgres
 from tests.redis_server import RedisServer
 
 from .project import Project
@@ -22,16 +22,8 @@ WITHIN_SECONDS = 30.0
 @pytest.fixture
 def postgres_project(project: Project) -> Iterator[tuple[Project, Server]]:
     """A project with its jobs in a PostgreSQL of its own."""
-    server = Server()
-    server.start()
-    try:
-        server.create_database("site")
-        own = {"NAME": "site", "USER": "loco", "PASSWORD": "s3cret", "HOST": "127.0.0.1", "PORT": str(server.port)}
-        project.settings["DATABASES"] = {"default": {"ENGINE": "django.db.backends.postgresql", **own}}
-        project.migrate()
+    with project_on_postgres(project, PASSWORD="s3cret") as server:
         yield project, server
-    finally:
-        server.close()
 
 
 def doctor(project: Project, *words: str, code: int) -> str:

@@ -37,8 +37,6 @@ COMPUTED, ASKED, NAMED = 2_000, 25, 5
 START = "Start loco_scheduler, loco_worker --scheduler, or loco_start --scheduler."
 #: The number of jobs of a schedule among which that of a tick is looked for.
 JOBS_READ = 20
-
-
 #: The source of a call that declares a schedule.
 DECLARES = re.compile(r"^@?scheduler\.\w+\(", re.MULTILINE)
 
