@@ -59,6 +59,8 @@ class WorkQueue:
         self._is_closed = self._is_quiet = False
         self._jobs: deque[ClaimedJob] = deque()
         self._asleep: dict[JobThread, None] = {}
+        self._begun = 0
+        """The number of jobs that threads have taken."""
         self._counted: set[JobThread] = set()
         """The threads that count towards the limit."""
         self._waking: set[JobThread] = set()
@@ -102,6 +104,8 @@ class WorkQueue:
             # From here on the thread has the job, even if something is raised in it before it begins to run it.
             thread.current = claimed = self._jobs[0]
             del self._jobs[0]
+            self._begun += 1
+            self.limit.note_begun(claimed.job.task_path)
             if not self.limit.waits(claimed.job.task_path):
                 self._counted.add(thread)
         if self._jobs:
@@ -146,7 +150,7 @@ class WorkQueue:
         """
         now = self._clock()
         with self._lock:
-            self.limit.note_sample(late)
+            self.limit.note_sample(late, self._begun)
             is_free = not self.limit.is_busy and self._has_idle_core(now)
             if not self.limit.is_fixed:
                 self._counted.difference_update(

@@ -332,7 +332,7 @@ def test_a_thread_that_closes_a_broken_connection_does_not_hold_up_the_others(fi
 def test_a_pool_that_has_asked_for_fewer_jobs_says_when_it_has_room_again(finished):
     has_room = threading.Event()
     pool = ThreadPool(3, "default", finished.add, on_room=has_room.set)
-    pool.limit.note_sample(1.0)
+    pool.limit.note_sample(1.0, 0)
     assert pool.capacity == 1
     pool.submit([claimed_of("wait_for", "a")])
     tasks.retried(has_room)
