@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-import traceback
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -23,11 +22,11 @@ from django.utils import timezone
 
 from ... import carry
 from ...conf import loco_settings
-from ...core.compat import Task, TaskError, TaskResult
+from ...core.compat import Task, TaskResult
 from ...core.job import CARRY, FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ...core.job.limits import keys_of, name_of
 from ...core.retry import Policy, exponential
-from ...core.serialization import cut, decode, encode, require_result_size
+from ...core.serialization import decode, encode, require_result_size
 from ...core.threads.forks import ForksEndHere
 from ...core.threads.monotonic import monotonic
 from ...exceptions import (
@@ -46,12 +45,13 @@ from ...jobs.operations.workflows.results import takes_result, taking_results
 from ...jobs.signing import is_genuine
 from ...log.labels import hide
 from ...log.plain_text import one_line
-from ...log.redaction import scrubbed, secrets_of
+from ...log.redaction import secrets_of
 from ...log.safe import get_logger
 from ...queues.claim import declared_limits
 from ...tasks.results import load_task, policy_of, result_of, stand_in
 from ..claimed_job import ClaimedJob
 from .context import JobContext
+from .errors import CANCELLED, TOLD, CannotBegin, is_of_cancellation, record_of, told_by, too_long
 from .kept_log import KeptLog
 from .steps.waits import beside_suspension, outcome_of, require_running
 from .unknown_task import is_over, not_begun, put_off_missing
@@ -63,16 +63,6 @@ NOT_BEGUN_DELAY = timedelta(seconds=60)
 #: The delay before a job runs again that raised ``Interrupted`` although the worker was not stopping, or ``Snooze``
 #: with a time that has passed.
 INTERRUPTION_DELAY = timedelta(seconds=1)
-#: The exceptions by which a job tells how it ends.
-TOLD = (Interrupted, Snooze, Throttled, Discard, SignalTimeout, InvalidStep)
-#: The text of the error in a job that somebody cancelled.
-CANCELLED = "the job was cancelled"
-#: The time from the interruption of a job until it is given up: see ``interrupter``.
-GRACE_SECONDS = 5.0
-
-
-class CannotBegin(Exception):
-    """A job cannot be called now, for a reason outside of the job."""
 
 
 def prepare(claimed: ClaimedJob) -> Attempt | Outcome:
@@ -116,47 +106,10 @@ async def _elsewhere(seconds: float | None, awaitable: Awaitable[Any], caller: i
         return await within(seconds, awaitable)
 
 
-def too_long(timeout: float) -> str:
-    """Return the text for a job that has reached its ``timeout``, in seconds."""
-    return f"the job ran longer than its timeout of {timeout:g} s"
-
-
 def put_off_unstarted(job: Job, error: BaseException) -> Outcome:
     """Return the outcome of a job that could not be started for a reason outside of the job. It spends no attempt."""
     released = Outcome.released(job, run_after=utcnow() + NOT_BEGUN_DELAY, error=record_of(error))
     return replace(released, errors_kept=loco_settings().ERRORS_KEPT)
-
-
-def told_by(error: BaseException) -> BaseException:
-    """Return what a job tells, if ``asyncio.TaskGroup`` has put it into a group; otherwise ``error``."""
-    parts = list(_parts_of(error))
-    return parts[0] if all(isinstance(part, TOLD) for part in parts) else error
-
-
-def _parts_of(error: BaseException) -> Iterator[BaseException]:
-    if not isinstance(error, BaseExceptionGroup):
-        yield error
-        return
-    for part in error.exceptions:
-        yield from _parts_of(part)
-
-
-def _is_of_cancellation(error: BaseException) -> bool:
-    """Whether the asyncio task of a job has ended by its cancellation, or by an error while it cleaned up."""
-    return all(isinstance(part, Interrupted) or _comes_of_cancellation(part) for part in _parts_of(error))
-
-
-def _comes_of_cancellation(error: BaseException) -> bool:
-    seen: set[int] = set()
-    to_see: list[BaseException | None] = [error]
-    while to_see:
-        one = to_see.pop()
-        if isinstance(one, asyncio.CancelledError):
-            return True
-        if one is not None and id(one) not in seen:  # a chain that the job has made by hand may be a ring
-            seen.add(id(one))
-            to_see += (one.__cause__, one.__context__)
-    return False
 
 
 def _missing(claimed: ClaimedJob, error: Exception) -> Attempt | Outcome:
@@ -195,20 +148,6 @@ def _refused(claimed: ClaimedJob, task: Task[..., Any], error: Exception, cause:
 
     bare = replace(claimed.job, arguments="[[],{}]", options={})
     return Attempt(claimed, task, result_of(bare, task), Policy(), refuse)
-
-
-def record_of(error: BaseException, secrets: Sequence[str] = ()) -> TaskError:
-    """Return ``error`` as it is stored: with its traceback, without ``secrets``, and cut if it is too long."""
-    path = f"{BaseException.__module__}.{BaseException.__qualname__}"
-    try:  # a broken exception may raise anything, its class too
-        path = f"{type(error).__module__}.{type(error).__qualname__}"
-        story = "".join(traceback.format_exception(error))
-    except BaseException:  # noqa: BLE001 - not meant for the worker
-        story = f"{path}: it has no traceback because it cannot be formatted.\n"
-    if secrets:  # first: half a secret would not be found
-        story = scrubbed(story, secrets)
-    most = loco_settings().MAX_TRACEBACK_SIZE
-    return TaskError(exception_class_path=path, traceback=cut(story, most, "LOCO['MAX_TRACEBACK_SIZE']"))
 
 
 @dataclass(slots=True, eq=False)
@@ -332,7 +271,7 @@ class Attempt:
             return self._interrupted()
         if isinstance(error, Snooze | Throttled):
             return self._snoozed(error) if isinstance(error, Snooze) else self._throttled(error)
-        if self.claimed.released and not isinstance(error, TOLD) and _is_of_cancellation(error):
+        if self.claimed.released and not isinstance(error, TOLD) and is_of_cancellation(error):
             return Outcome.released(self.job)
         if isinstance(error, SignalTimeout):
             self.claimed.timed_out = error.name

@@ -61,8 +61,9 @@ from .announcements import (
     is_retry,
     label,
 )
-from .attempt import Attempt, prepare, told_by
+from .attempt import Attempt, prepare
 from .context import has_unsaved, save_rest
+from .errors import told_by
 
 logger = get_logger("django_loco.worker")
 

@@ -59,7 +59,8 @@ from ...core.threads.periodic_thread import PeriodicThread
 from ...exceptions import RAISED_INTO_JOBS, JobCancelled, JobTimeout
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
-from .attempt import CANCELLED, GRACE_SECONDS, Attempt, CannotBegin, too_long
+from .attempt import Attempt
+from .errors import CANCELLED, CannotBegin, too_long
 
 logger = get_logger("django_loco.worker")
 
@@ -71,6 +72,8 @@ _NOTHING = ctypes.py_object()
 _RETRY_SECONDS = 0.01
 #: The part of the grace after which a job that goes on is interrupted once more.
 _AGAIN_AFTER = 0.8
+#: The time from the interruption of a job until it is given up.
+GRACE_SECONDS = 5.0
 #: For how long a job is spared in code that must not break.
 SPARED_SECONDS = 3.0
 #: The functions of ``logging`` that call filters and handlers, or take a lock.

@@ -23,9 +23,10 @@ from ...exceptions import JobCancelled, JobTimeout
 from ...log.labels import bind
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
-from ..execution.attempt import GRACE_SECONDS, Attempt, within
+from ..execution.attempt import Attempt, within
 from ..execution.connections import drop_all
 from ..execution.executor import aexecute, context_for_jobs, give_up
+from ..execution.interrupter import GRACE_SECONDS
 from .sync_lanes import JobLane, SyncLane, SyncLanes, TidyExecutor
 from .threads import Report
 from .unfinished import end_unfinished, unstoppable

@@ -15,10 +15,10 @@ from ...core.threads import new_context
 from ...core.threads.stacks import stack_of_thread
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
-from ..execution.attempt import GRACE_SECONDS, Attempt
+from ..execution.attempt import Attempt
 from ..execution.connections import drop_all, tidy
 from ..execution.executor import context_for_jobs, execute, give_up
-from ..execution.interrupter import InterruptibleCall, ThreadInterrupter
+from ..execution.interrupter import GRACE_SECONDS, InterruptibleCall, ThreadInterrupter
 from .interpreter_monitor import InterpreterMonitor
 from .job_thread import JobThread
 from .request_priority import RequestPriority

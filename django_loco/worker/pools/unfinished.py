@@ -10,7 +10,8 @@ from ...exceptions import JobCancelled, JobTimeout
 from ...tasks.results import load_task, policy_of
 from ..claimed_job import ClaimedJob
 from ..execution.announcements import announce_unfinished
-from ..execution.attempt import CANCELLED, NOT_BEGUN_DELAY, put_off_unstarted, record_of, too_long
+from ..execution.attempt import NOT_BEGUN_DELAY, put_off_unstarted
+from ..execution.errors import CANCELLED, record_of, too_long
 
 
 def unstoppable(claimed: ClaimedJob, timeout: float | None) -> JobTimeout | JobCancelled:

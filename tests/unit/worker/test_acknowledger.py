@@ -17,7 +17,7 @@ from django_loco.worker.acknowledger import (
     PendingOutcome,
 )
 from django_loco.worker.claimed_job import ClaimedJob
-from django_loco.worker.execution.attempt import record_of
+from django_loco.worker.execution.errors import record_of
 
 from .support import TroubledQueue, claimed_of, job
 

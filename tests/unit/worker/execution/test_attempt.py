@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -14,7 +13,7 @@ from django_loco.core.job import FAILED, READY, Outcome, utcnow
 from django_loco.core.job.waits import SLEEP, Wait
 from django_loco.exceptions import Discard, Interrupted, InvalidStep, SignalTimeout, Snooze, Throttled
 from django_loco.worker.claimed_job import ClaimedJob, Suspended
-from django_loco.worker.execution.attempt import INTERRUPTION_DELAY, Attempt, prepare, record_of
+from django_loco.worker.execution.attempt import INTERRUPTION_DELAY, Attempt, prepare
 
 from ..support import held
 
@@ -158,27 +157,3 @@ def test_beside_another_error_it_is_not():
     outcome = ended(BaseExceptionGroup("", [Snooze(60), ValueError("a bug")]))
     assert not outcome.snoozed
     assert outcome.error is not None
-
-
-class Nameless(type):
-    def __getattribute__(cls, name: str) -> Any:
-        if name in ("__module__", "__qualname__"):
-            raise SystemExit(5)
-        return super().__getattribute__(name)
-
-
-class ErrorWithoutName(Exception, metaclass=Nameless):
-    pass
-
-
-class ErrorWithoutText(Exception):
-    def __str__(self) -> str:
-        raise SystemExit(6)
-
-
-def test_a_class_that_raises_at_its_name_is_recorded_as_any_exception():
-    record = record_of(ErrorWithoutName())
-    assert record.exception_class_path == "builtins.BaseException"
-    assert record.exception_class is BaseException
-    assert "cannot be formatted" in record.traceback
-    assert record_of(ErrorWithoutText()).exception_class is ErrorWithoutText

@@ -15,7 +15,7 @@ from django_loco.core.job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.core.job.missing_task import missing_since
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution import unknown_task as unknown
-from django_loco.worker.execution.attempt import record_of
+from django_loco.worker.execution.errors import record_of
 from django_loco.worker.execution.executor import execute
 from django_loco.worker.execution.unknown_task import (
     LONGEST_SECONDS,

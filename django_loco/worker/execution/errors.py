@@ -1,0 +1,73 @@
+"""The errors with which jobs end: what they tell, whether they come of a cancellation, and how they are stored."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Iterator, Sequence
+
+from ...conf import loco_settings
+from ...core.compat import TaskError
+from ...core.serialization import cut
+from ...exceptions import Discard, Interrupted, InvalidStep, SignalTimeout, Snooze, Throttled
+from ...log.redaction import scrubbed
+
+#: The exceptions by which a job tells how it ends.
+TOLD = (Interrupted, Snooze, Throttled, Discard, SignalTimeout, InvalidStep)
+#: The text of the error in a job that somebody cancelled.
+CANCELLED = "the job was cancelled"
+
+
+class CannotBegin(Exception):
+    """A job cannot be called now, for a reason outside of the job."""
+
+
+def too_long(timeout: float) -> str:
+    """Return the text for a job that has reached its ``timeout``, in seconds."""
+    return f"the job ran longer than its timeout of {timeout:g} s"
+
+
+def told_by(error: BaseException) -> BaseException:
+    """Return what a job tells, if ``asyncio.TaskGroup`` has put it into a group; otherwise ``error``."""
+    parts = list(_parts_of(error))
+    return parts[0] if all(isinstance(part, TOLD) for part in parts) else error
+
+
+def _parts_of(error: BaseException) -> Iterator[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        yield error
+        return
+    for part in error.exceptions:
+        yield from _parts_of(part)
+
+
+def is_of_cancellation(error: BaseException) -> bool:
+    """Return whether the asyncio task of a job has ended by its cancellation, or by an error while it cleaned up."""
+    return all(isinstance(part, Interrupted) or _comes_of_cancellation(part) for part in _parts_of(error))
+
+
+def _comes_of_cancellation(error: BaseException) -> bool:
+    seen: set[int] = set()
+    to_see: list[BaseException | None] = [error]
+    while to_see:
+        one = to_see.pop()
+        if isinstance(one, asyncio.CancelledError):
+            return True
+        if one is not None and id(one) not in seen:  # a chain that the job has made by hand may be a ring
+            seen.add(id(one))
+            to_see += (one.__cause__, one.__context__)
+    return False
+
+
+def record_of(error: BaseException, secrets: Sequence[str] = ()) -> TaskError:
+    """Return ``error`` as it is stored: with its traceback, without ``secrets``, and cut if it is too long."""
+    path = f"{BaseException.__module__}.{BaseException.__qualname__}"
+    try:  # a broken exception may raise anything, its class too
+        path = f"{type(error).__module__}.{type(error).__qualname__}"
+        story = "".join(traceback.format_exception(error))
+    except BaseException:  # noqa: BLE001 - not meant for the worker
+        story = f"{path}: it has no traceback because it cannot be formatted.\n"
+    if secrets:  # first: half a secret would not be found
+        story = scrubbed(story, secrets)
+    most = loco_settings().MAX_TRACEBACK_SIZE
+    return TaskError(exception_class_path=path, traceback=cut(story, most, "LOCO['MAX_TRACEBACK_SIZE']"))

@@ -1,0 +1,31 @@
+"""How the error of a job is stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django_loco.worker.execution.errors import record_of
+
+
+class Nameless(type):
+    def __getattribute__(cls, name: str) -> Any:
+        if name in ("__module__", "__qualname__"):
+            raise SystemExit(5)
+        return super().__getattribute__(name)
+
+
+class ErrorWithoutName(Exception, metaclass=Nameless):
+    pass
+
+
+class ErrorWithoutText(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(6)
+
+
+def test_a_class_that_raises_at_its_name_is_recorded_as_any_exception():
+    record = record_of(ErrorWithoutName())
+    assert record.exception_class_path == "builtins.BaseException"
+    assert record.exception_class is BaseException
+    assert "cannot be formatted" in record.traceback
+    assert record_of(ErrorWithoutText()).exception_class is ErrorWithoutText
