@@ -42,6 +42,7 @@ from .tasks.stored.startable import require_startable
 from .tasks.uniqueness import duplicates
 from .tasks.uniqueness.ticks import store_ticks
 from .worker import in_process
+from .worker.in_process import kept_jobs
 
 #: Django's own receiver logs each enqueue to it.
 _tasks_logger = get_logger(TASKS_LOGGER)
@@ -155,7 +156,7 @@ class LocoBackend(stored_jobs.StoredTasks):
 
     def enqueue_ticks(self, ticks: Sequence[ScheduledCall]) -> list[TaskResult[..., Any] | None]:
         """Store the jobs of several ticks, all or none; return for each the same as ``enqueue_tick``, in order."""
-        in_process.share_keys(self.alias)
+        kept_jobs.share_keys(self.alias)
         jobs = [
             replace(due_at(new_job(tick.task, self.alias, tick.args, tick.kwargs), tick.at), key=tick.key)
             for tick in ticks
@@ -239,7 +240,7 @@ class LocoBackend(stored_jobs.StoredTasks):
     @property
     def remembers(self) -> bool:
         """Whether the queue still knows the keys of ticks after a restart."""
-        return in_process.remembers(self.alias)
+        return kept_jobs.remembers(self.alias)
 
     @property
     def queue(self) -> Queue:
@@ -309,7 +310,7 @@ class LocoBackend(stored_jobs.StoredTasks):
             in_process.ensure_started(self.alias)
         accepted = tracing.send(jobs, lambda traced: self.queue.enqueue(sign(traced)))
         if in_process.has_closed and mode == "BackgroundAsync":
-            in_process.save_jobs(self.alias, self.queue)
+            kept_jobs.save_jobs(self.alias, self.queue)
         count_enqueued(self.queue, accepted)
         running_tests.record_enqueued(stored := [job.id for job in accepted])
         return set(stored)

@@ -13,7 +13,7 @@ from django_loco.queues import forget, queue_for
 from django_loco.queues.memory import MemoryQueue, spool
 from django_loco.queues.memory.queue import KEYS_FILE
 from django_loco.scheduler import Registry, Scheduler
-from django_loco.worker import in_process
+from django_loco.worker.in_process import kept_jobs
 from tests.unit.scheduler.tasks import tick
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -22,7 +22,7 @@ BACKEND = {"BACKEND": "django_loco.backend.LocoBackend"}
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(in_process, "spool_folder", lambda alias: tmp_path / alias)  # none is kept in tests otherwise
+    monkeypatch.setattr(kept_jobs, "spool_folder", lambda alias: tmp_path / alias)  # none is kept in tests otherwise
     return tmp_path
 
 
@@ -72,7 +72,7 @@ def test_where_keys_cannot_be_kept_a_restart_makes_up_for_nothing(mode, folder, 
 @pytest.mark.parametrize("options", [{"queue": "database", "mode": "BackgroundQueue"}, {"mode": "BackgroundAsync"}])
 def test_who_remembers(folder, options):
     with override_settings(TASKS={"default": BACKEND | {"OPTIONS": options}}):
-        assert in_process.remembers("default")
+        assert kept_jobs.remembers("default")
         assert (folder / "default" / KEYS_FILE).exists() == (options["mode"] == "BackgroundAsync")
         forget()
 
@@ -83,9 +83,9 @@ def test_projects_without_a_folder_of_their_own_do_not_share_one(monkeypatch, se
     found = set()
     for base in ("one", "other"):
         settings.BASE_DIR = tmp_path / base
-        found.add(in_process.spool_folder("default"))
+        found.add(kept_jobs.spool_folder("default"))
     del settings.BASE_DIR
-    found.add(in_process.spool_folder("default"))
+    found.add(kept_jobs.spool_folder("default"))
     assert len(found) == 3
 
 
@@ -102,13 +102,13 @@ def test_without_any_folder_jobs_run_and_their_loss_at_the_end_is_logged(monkeyp
     monkeypatch.setattr(spool, "TEMPORARY", tmp_path / "full")
     settings.BASE_DIR = tmp_path / "read-only"
     queue = MemoryQueue("default", {})
-    in_process.load_jobs("default", queue)
+    kept_jobs.load_jobs("default", queue)
     [early] = [record for record in caplog.records if record.levelname == "WARNING"]
     assert "neither kept nor taken up: this process may not write to" in early.getMessage()
     caplog.clear()
-    jobs = queue.enqueue([Job(task_path="a.b", backend="default") for _ in range(in_process.MOST_LOST + 2)])
+    jobs = queue.enqueue([Job(task_path="a.b", backend="default") for _ in range(kept_jobs.MOST_LOST + 2)])
     for _ in range(3):  # as a process does that ends
-        in_process.save_jobs("default", queue)
+        kept_jobs.save_jobs("default", queue)
     [record] = caplog.records
     assert record.exc_info is None
     for text in (early.getMessage(), record.getMessage()):
@@ -124,4 +124,4 @@ def test_with_a_folder_of_its_own_a_site_needs_no_temporary_one(monkeypatch, tmp
     monkeypatch.setattr("os.access", lambda path, mode: False)
     monkeypatch.setattr("tempfile.gettempdir", no_folder)
     with override_settings(TASKS={"default": BACKEND | {"OPTIONS": {"spool": tmp_path}}}):
-        assert tmp_path in in_process.spool_folder("default").parents
+        assert tmp_path in kept_jobs.spool_folder("default").parents

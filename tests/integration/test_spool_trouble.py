@@ -11,17 +11,18 @@ from django_loco.core.job import SUCCESSFUL, Job, new_id
 from django_loco.queues import queue_for
 from django_loco.queues.memory import spool
 from django_loco.worker import in_process
+from django_loco.worker.in_process import kept_jobs
 
 from ..app import tasks
 
 
 @pytest.fixture
 def folder(settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(in_process, "spool_folder", lambda alias: tmp_path)  # none is kept in tests otherwise
+    monkeypatch.setattr(kept_jobs, "spool_folder", lambda alias: tmp_path)  # none is kept in tests otherwise
     settings.WORKER_MODE = "BackgroundAsync"
     yield tmp_path
     in_process.stop(time.monotonic() + 5)
-    in_process._loaded.clear()
+    kept_jobs._loaded.clear()
     in_process._supervised.clear()
 
 
@@ -41,7 +42,7 @@ def test_a_file_that_cannot_be_read_keeps_no_job_from_running(folder):
 
 def test_after_a_failed_start_the_next_job_starts_the_worker(folder, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(in_process, "load_jobs", fail)
+        patched.setattr(kept_jobs, "load_jobs", fail)
         with pytest.raises(OSError, match="no such luck"):
             tasks.add.enqueue(1, 2)
     assert ends(tasks.add.enqueue(1, 2))

@@ -4,7 +4,7 @@ No thread is started at import or in ``AppConfig.ready()``: it would run in ``mi
 Threads are started when the first job is enqueued, in any process: a server's worker, a shell, a command.
 ``loco_start --worker`` starts the same worker under its supervisor instead.
 
-When a process ends normally, the jobs that wait in memory are kept in files (see ``queues/memory/spool``), and the next
+When a process ends normally, the jobs that wait in memory are kept in files (see ``kept_jobs``), and the next
 process that uses the queue loads them. A command first continues with its jobs for up to ``SHUTDOWN_TIMEOUT``.
 
 Every process that enqueues jobs imports this module, and few of them run jobs. So the worker is imported by the
@@ -22,40 +22,34 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext, suppress
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
-from ..conf import loco_settings, testing, worker_mode
-from ..core import running_tests
-from ..core.backoff import LoggedBackoff
-from ..core.compat import task_backends
-from ..core.job import READY, Job
-from ..core.job.retention import KEY_MEMORY_SECONDS
-from ..exceptions import LocoConfigurationError
-from ..jobs.stores import aliases
-from ..log.plain_text import counted, one_line
-from ..log.safe import get_logger
-from ..queues import Claim, Queue, queue_for
-from ..queues.memory import spool
-from ..queues.memory.spool import folder_for as spool_folder
-from ..shutdown import HAND_BACK_SECONDS
+from ...conf import loco_settings, testing, worker_mode
+from ...core import running_tests
+from ...core.backoff import LoggedBackoff
+from ...core.compat import task_backends
+from ...core.job import Job
+from ...exceptions import LocoConfigurationError
+from ...jobs.stores import aliases
+from ...log.safe import get_logger
+from ...queues import Claim, queue_for
+from ...shutdown import HAND_BACK_SECONDS
+from . import kept_jobs
 
 if TYPE_CHECKING:
-    from ..queues.memory.queue import MemoryQueue
-    from .fetching.drain_group import DrainGroup
-    from .maintenance.isolation import Isolated
-    from .worker import Worker
+    from ...queues.memory.queue import MemoryQueue
+    from ..fetching.drain_group import DrainGroup
+    from ..maintenance.isolation import Isolated
+    from ..worker import Worker
 
 logger = get_logger("django_loco.runtime")
 
 #: Python 3.12.0 and 3.12.1 cannot start threads while the interpreter is ending and jobs still run
 #: (python/cpython#113964).
 _NO_LATE_THREADS = (3, 12, 0) <= sys.version_info[:3] < (3, 12, 2)
-#: The number of lost jobs that a log line names.
-MOST_LOST = 20
 
 _lock = threading.RLock()
 _workers: dict[str, Worker] = {}
@@ -63,12 +57,8 @@ _workers: dict[str, Worker] = {}
 _starts = LoggedBackoff(logger, "The worker of this process", "start and run its jobs", 0.0, 0.0)
 #: The aliases whose worker runs under a supervisor.
 _supervised: set[str] = set()
-#: The aliases whose kept jobs this process has loaded.
-_loaded: set[str] = set()
-#: The ids of the jobs that could not be kept, as far as they are logged.
-_lost: set[str] = set()
 #: Whether this process is ending, and whether it has kept its waiting jobs. Functions of ``atexit`` that were
-#: registered before this module was imported run after that: ``save_jobs`` keeps what they enqueue.
+#: registered before this module was imported run after that: ``kept_jobs.save_jobs`` keeps what they enqueue.
 _closing = has_closed = False
 #: The seconds that running jobs have at the end of a process that serves requests; ``None``: it does not serve.
 _serving: float | None = None
@@ -100,7 +90,7 @@ def worker_for(
     The caller starts and stops it; jobs that are enqueued in this process do not start another. Raises
     ``LocoConfigurationError`` for a queue that is not in ``TASKS[alias]["QUEUES"]``.
     """
-    from .worker import Worker  # noqa: PLC0415 - see above
+    from ..worker import Worker  # noqa: PLC0415 - see above
 
     queue_names = task_backends[alias].queues
     for name in queues or ():
@@ -112,7 +102,7 @@ def worker_for(
     with _lock:
         _end_before_pools()
         queue = queue_for(alias)
-        load_jobs(alias, queue)
+        kept_jobs.load_jobs(alias, queue)
         worker = Worker(
             queue,
             threads=loco.NUM_WORKERS if threads is None else threads,
@@ -179,8 +169,8 @@ def started() -> dict[str, Worker]:
 
 def run_in_foreground(alias: str, job: Job) -> Job | None:
     """Run a new job of ``alias`` to its end in the calling thread; ``None`` if its once-key has been seen."""
-    from .execution.connections import usable_transactions  # noqa: PLC0415
-    from .pools.inline import run_inline  # noqa: PLC0415 - see above
+    from ..execution.connections import usable_transactions  # noqa: PLC0415
+    from ..pools.inline import run_inline  # noqa: PLC0415 - see above
 
     # In ForegroundBlocking ``queues.build`` always makes a MemoryQueue.
     queue = cast("MemoryQueue", queue_for(alias))
@@ -196,12 +186,7 @@ def serves(timeout: float) -> None:
 def resume() -> None:
     """Start workers for the jobs that an earlier process kept."""
     for alias in loco_aliases():
-        folder = spool_folder(alias)
-        if (
-            worker_mode(alias, task_backends[alias].options) == "BackgroundAsync"
-            and folder
-            and spool.has_jobs(folder, alias)
-        ):
+        if worker_mode(alias, task_backends[alias].options) == "BackgroundAsync" and kept_jobs.has_jobs(alias):
             ensure_started(alias)
 
 
@@ -213,76 +198,10 @@ def stop(deadline: float) -> None:
         for worker in _workers.values():
             worker.join(max(0.0, deadline - time.monotonic()))
         _workers.clear()
-        _save_all()
+        kept_jobs.save_all()
         if not _closing:  # the next job in this process starts a worker again
-            _loaded.clear()
+            kept_jobs.load_again()
             _supervised.clear()
-
-
-def _save_all() -> None:
-    for alias in tuple(_loaded):
-        save_jobs(alias, queue_for(alias))
-
-
-def load_jobs(alias: str, queue: Queue) -> None:
-    """Load the jobs that earlier processes kept for ``queue``, once per process."""
-    if alias in _loaded:
-        return
-    folder = spool_folder(alias)
-    if folder is None:
-        return
-    _loaded.add(alias)
-    if count := queue.load(folder):
-        logger.info("Loaded %s that an earlier process kept in %s", counted(count, "job", "jobs"), folder)
-
-
-def save_jobs(alias: str, queue: Queue) -> None:
-    """Write the jobs that wait in ``queue`` to files for the next process, if the queue is in memory."""
-    folder = spool_folder(alias)
-    if folder is None:
-        return
-    try:
-        count = queue.save(folder)
-    except OSError as error:
-        _log_lost(queue, folder, error)
-        return
-    if count:
-        logger.info("Kept %s in %s for the next start", counted(count, "waiting job", "waiting jobs"), folder)
-
-
-def _log_lost(queue: Queue, folder: Path, error: OSError) -> None:
-    """Log the waiting jobs, once although a process that ends tries several times to keep them."""
-    waiting = sum(count for (_, status), count in queue.counts().items() if status == READY)
-    lost = [job for job in queue.list(status=READY, limit=waiting) if job.id not in _lost]
-    if not lost:
-        return
-    _lost.update(job.id for job in lost)
-    names = [f"{job.id} ({one_line(job.task_path)})" for job in lost[:MOST_LOST]]
-    if len(lost) > MOST_LOST:
-        names.append(f"and {len(lost) - MOST_LOST:,} more")
-    logger.error(
-        "%s lost, because %s cannot be written: %s. %s Lost: %s",
-        counted(len(lost), "job that waits in memory is", "jobs that wait in memory are"),
-        folder,
-        error,
-        spool.REMEDY,
-        ", ".join(names),
-    )
-
-
-def share_keys(alias: str) -> None:
-    """Share the once-keys of ``alias`` with all processes of this project on this machine.
-
-    A queue in memory shares them in a file next to its jobs. If no jobs are kept, each process has its own keys.
-    """
-    if (folder := spool_folder(alias)) is not None:
-        queue_for(alias).share_keys(folder, max(loco_settings().RESULT_TTL, KEY_MEMORY_SECONDS))
-
-
-def remembers(alias: str) -> bool:
-    """Return whether other processes, also later ones, know the once-keys of ``alias`` that this process uses."""
-    share_keys(alias)
-    return queue_for(alias).remembers
 
 
 def _end_at_exit() -> None:
@@ -306,7 +225,7 @@ def _drain() -> None:
     """Run the jobs until ``SHUTDOWN_TIMEOUT``, also those for which other jobs start further workers meanwhile."""
     if not _workers:
         return
-    from .fetching.drain_group import DrainGroup  # noqa: PLC0415 - see above
+    from ..fetching.drain_group import DrainGroup  # noqa: PLC0415 - see above
 
     deadline = time.monotonic() + loco_settings().SHUTDOWN_TIMEOUT
     while workers := {alias: worker for alias, worker in tuple(_workers.items()) if not worker.join(0)}:
@@ -323,7 +242,7 @@ def _keep_waiting_jobs() -> None:
     """Keep the waiting jobs at once, since not every server waits for running jobs when it stops."""
     for worker in tuple(_workers.values()):
         worker.quiet()
-    _save_all()
+    kept_jobs.save_all()
 
 
 def _keep_at_exit() -> None:
@@ -360,7 +279,7 @@ def _after_fork() -> None:
     """Forget the workers of the parent: a forked process has neither its threads nor its jobs."""
     global _lock, _closing, has_closed, _serving
     _lock, _closing, has_closed, _serving = threading.RLock(), False, False, None
-    for registry in (_workers, _supervised, _loaded, _lost):
+    for registry in (_workers, _supervised):
         registry.clear()
 
 
