@@ -11,14 +11,13 @@ from django.db import connections
 from django.utils import timezone
 from django.utils.termcolors import make_style
 
-from .. import __version__
+from .. import __version__, jobs
 from ..conf import loco_settings
 from ..core.compat import task_backends
 from ..log.labels import COLOURS
 from ..queues import queue_for
 from ..scheduler.api.upcoming import upcoming_in
 from ..scheduler.registry import default
-from ..worker import in_process
 from .run_options import RunOptions, mode_of, queues_of, served_aliases
 
 Row = tuple[str, str]
@@ -59,7 +58,7 @@ def _name(name: str, *, colour: bool) -> str:
 
 
 def _workers(run_options: RunOptions) -> Iterator[str]:
-    aliases = in_process.loco_aliases()
+    aliases = jobs.aliases()
     running = set(served_aliases(run_options))
     for alias in aliases:
         if run_options.server or alias in running:

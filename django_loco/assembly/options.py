@@ -9,9 +9,9 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.core.management.commands.runserver import naiveip_re
 
+from .. import jobs
 from ..core.validation import did_you_mean
 from ..process.children.identity import ProcessIdentity
-from ..worker.in_process import loco_aliases
 from ..worker.maintenance.memory_limit import resident
 from .arguments import EVERY_JOB
 from .project_components import registered, resolve
@@ -39,7 +39,7 @@ def start_options(arguments: Arguments) -> tuple[RunOptions, str | None]:
         worker=worker is not None or arguments["all"] or arguments["server_and_worker"],
         scheduler=arguments["scheduler"] or arguments["all"],
         components=tuple(registered()) if arguments["all"] else resolve(arguments["component"]),
-        backends=tuple(loco_aliases()),
+        backends=tuple(jobs.aliases()),
         tags=tags,
     )
     _refuse_nonsense(run_options, arguments, address)
@@ -159,7 +159,7 @@ def _more_than_at_start(megabytes: int | None) -> int | None:
 
 
 def _backends(backend: str | None) -> tuple[str, ...]:
-    aliases = tuple(loco_aliases())
+    aliases = tuple(jobs.aliases())
     if backend is None:
         return aliases
     if backend not in aliases:

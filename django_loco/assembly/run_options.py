@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ..conf import worker_mode
 from ..core.compat import task_backends
+from ..jobs.stores import aliases
 from ..process.children.identity import ProcessIdentity
-from ..worker import in_process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ def served_aliases(run_options: RunOptions) -> Iterator[str]:
     A ``BackgroundAsync`` alias has one in every process that enqueues, under supervision here. An isolated worker is
     alone in its process.
     """
-    for alias in run_options.backends if run_options.is_isolated else in_process.loco_aliases():
+    for alias in run_options.backends if run_options.is_isolated else aliases():
         mode = mode_of(alias)
         if mode == "BackgroundAsync" or (
             run_options.worker and alias in run_options.backends and mode == "BackgroundQueue"

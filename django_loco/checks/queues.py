@@ -9,6 +9,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError, connections
 
+from .. import jobs
 from ..conf import loco_settings, problems, worker_mode
 from ..core.compat import task_backends
 from ..core.validation import NAME_REQUIREMENT, did_you_mean, is_name
@@ -17,7 +18,6 @@ from ..queues import build, mistakes
 from ..queues.database.sqlite.file_path import file_of
 from ..queues.memory.spool import folder_for
 from ..tasks.tasks_setting import KEYS
-from ..worker.in_process import loco_aliases
 
 #: Connections that a worker process holds beside one per job thread, and outside of Django's pool: fetcher, heartbeat,
 #: housekeeping, listener, isolation, and the scheduler that may run beside it. Async jobs that use the database take as
@@ -30,7 +30,7 @@ def check_queues(*, asks_stores: bool = True, **kwargs: Any) -> list[CheckMessag
 
     Without ``asks_stores`` it leaves out ``Queue.check``, for a caller that asks the queues itself.
     """
-    aliases = loco_aliases()
+    aliases = jobs.aliases()
     if not aliases:
         return [
             checks.Warning(

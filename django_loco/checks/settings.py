@@ -17,11 +17,11 @@ from ..conf import loco_settings, problems
 from ..core.validation import did_you_mean
 from ..exceptions import LocoConfigurationError
 from ..jobs.page_parts.scope import scope_function
+from ..jobs.stores import aliases
 from ..scheduler.api.control import current
 from ..scheduler.registry import default
 from ..scheduler.sources.database import database_alias
 from ..tasks.results import load_task
-from ..worker.in_process import loco_aliases
 
 WRONG_SCHEDULE = "loco.E003"
 #: Management commands that can run any code.
@@ -93,7 +93,7 @@ def check_schedules(**kwargs: Any) -> Iterator[CheckMessage]:
     Where ``TASKS`` has only backends of others no schedule can run, which ``check_queues`` reports. Test settings often
     name a backend of Django's.
     """
-    if not loco_aliases():
+    if not aliases():
         return
     for problem in default.problems():
         if problem.is_certain:

@@ -17,12 +17,12 @@ from ..core.compat import task_backends
 from ..core.job import utcnow
 from ..exceptions import LocoConfigurationError, QueueUnavailable
 from ..jobs import COUNTED
+from ..jobs.stores import aliases
 from ..queues import mistakes, queue_for
 from ..queues.database.availability import is_unmigrated, what_is_missing
 from ..queues.database.overview import unfinished_jobs
 from ..queues.memory import spool
 from ..scheduler.sources.database import database_alias
-from ..worker.in_process import loco_aliases
 from .settings import if_settings_are_valid
 
 
@@ -51,7 +51,7 @@ def check_waiting_jobs(databases: Collection[str] | None = None, **kwargs: Any) 
 
 
 def _databases_of_queues() -> list[Any]:
-    return [task_backends[alias].options.get("database", "default") for alias in loco_aliases()]
+    return [task_backends[alias].options.get("database", "default") for alias in aliases()]
 
 
 def _check_table(database: str) -> Iterator[CheckMessage]:
@@ -75,7 +75,7 @@ def _check_table(database: str) -> Iterator[CheckMessage]:
 
 def _why_unserved(database: str, alias: str, queue_name: str) -> tuple[str, str] | None:
     """Return a reason and a remedy; ``None`` if a worker of this project takes such jobs."""
-    if alias not in loco_aliases():
+    if alias not in aliases():
         return f"TASKS no longer has the alias {alias!r}.", f"Restore TASKS[{alias!r}] until they have run."
     try:
         is_elsewhere = queue_for(alias).database != database
@@ -94,7 +94,7 @@ def _why_unserved(database: str, alias: str, queue_name: str) -> tuple[str, str]
 @if_settings_are_valid
 def check_deployment(*, asks_stores: bool = True, **kwargs: Any) -> Iterator[CheckMessage]:
     """Find settings that suit development but not production, and, with ``asks_stores``, jobs without a worker."""
-    for alias in loco_aliases():
+    for alias in aliases():
         if not mistakes(alias, task_backends[alias].options):
             yield from _check_workers(alias, asks_stores)
 
@@ -102,7 +102,7 @@ def check_deployment(*, asks_stores: bool = True, **kwargs: Any) -> Iterator[Che
 @if_settings_are_valid
 def check_locks(**kwargs: Any) -> Iterator[CheckMessage]:
     """Find aliases of ``TASKS`` whose locks are in the memory of each process."""
-    for alias in loco_aliases():
+    for alias in aliases():
         if mistakes(alias, task_backends[alias].options):
             continue
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from .. import jobs
 from ..conf import testing, worker_mode
 from ..core.compat import Task, task_backends
 from ..core.job import READY, Job
@@ -11,7 +12,6 @@ from ..core.threads import is_on_event_loop
 from ..core.validation import did_you_mean, is_name, short
 from ..exceptions import LocoConfigurationError
 from ..queues import Queue, queue_for
-from ..worker import in_process
 
 #: The number of waiting jobs that are read of each alias.
 MAX_LISTED = 100_000
@@ -33,7 +33,7 @@ def require_manual(caller: str) -> None:
             f"{caller}() has no jobs, because LOCO['TESTING'] is 'live': workers run them. Wait for their results, or "
             "set it to 'manual'."
         )
-    aliases = in_process.loco_aliases()
+    aliases = jobs.aliases()
     if not aliases:
         raise LocoConfigurationError(
             f"{caller}() has no jobs, because no alias in TASKS has the BACKEND django_loco.backend.LocoBackend. "
@@ -80,7 +80,7 @@ def require_thread(caller: str) -> None:
 
 def loco_queues() -> list[Queue]:
     """Return the queues of all aliases in ``TASKS`` that are django-loco's."""
-    return [queue_for(alias) for alias in in_process.loco_aliases()]
+    return [queue_for(alias) for alias in jobs.aliases()]
 
 
 def stored_jobs() -> list[Job]:
@@ -96,7 +96,7 @@ def require_queue(name: object) -> None:
         )
     if name is not None and not is_name(name):
         raise LocoConfigurationError(f"queue is {short(name)}; it must be the name of a queue.")
-    allowed = [task_backends[alias].queues for alias in in_process.loco_aliases()]
+    allowed = [task_backends[alias].queues for alias in jobs.aliases()]
     if name is None or not all(allowed) or any(name in names for names in allowed):
         return
     names = sorted({each for names in allowed for each in names})

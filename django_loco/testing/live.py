@@ -17,6 +17,7 @@ from ..core.compat import TaskResult, TaskResultStatus
 from ..core.job import READY, RUNNING
 from ..core.threads.monotonic import monotonic
 from ..exceptions import LocoConfigurationError
+from ..jobs.stores import aliases
 from ..queues import queue_for
 from ..worker import in_process
 from .block import Block
@@ -58,7 +59,7 @@ def _running() -> Iterator[LiveWorker]:
     before, running_tests.is_live = running_tests.is_live, True
     setting_changed.connect(_start_again)
     try:
-        _require_visible_rows(in_process.loco_aliases())
+        _require_visible_rows(aliases())
         _start_workers()
         yield LiveWorker()
     finally:
@@ -68,7 +69,7 @@ def _running() -> Iterator[LiveWorker]:
 
 
 def _start_workers() -> None:
-    for alias in in_process.loco_aliases():
+    for alias in aliases():
         in_process.ensure_started(alias)
 
 
@@ -100,7 +101,7 @@ def _unfinished(results: tuple[TaskResult[..., Any], ...]) -> list[str]:
             result.refresh()
         states = [(result.task.module_path, result.status) for result in results]
     else:
-        ids, queues = running_tests.enqueued(), [queue_for(alias) for alias in in_process.loco_aliases()]
+        ids, queues = running_tests.enqueued(), [queue_for(alias) for alias in aliases()]
         jobs = [job for queue in queues for job_id in ids if (job := queue.get(job_id)) is not None]
         states = [(job.task_path, job.status) for job in jobs]
     return [f"{path} ({TaskResultStatus(status).name})" for path, status in states if status in (READY, RUNNING)]

@@ -26,6 +26,7 @@ from ...component import Component
 from ...conf import loco_settings
 from ...core.job import utcnow
 from ...exceptions import LocoConfigurationError
+from ...jobs.stores import aliases
 from ...log.output import streams
 from ...queues import queue_for
 from ...queues.database.availability import is_unmigrated, what_is_missing
@@ -147,7 +148,7 @@ def _without_text(own: Body) -> Body:
 
 
 def _queues() -> dict[str, Body]:
-    probes = {alias: (_queue(alias), _workers(alias)) for alias in in_process.loco_aliases()}
+    probes = {alias: (_queue(alias), _workers(alias)) for alias in aliases()}
     for probe in itertools.chain.from_iterable(probes.values()):
         probe.begin()  # All at once, so that queues that hang are waited for together.
     return {alias: _queue_body(_answer_of(oldest), _answer_of(workers)) for alias, (oldest, workers) in probes.items()}
@@ -173,7 +174,7 @@ def _answer_of(probe: Probe[float]) -> float | None:
 
 
 def _dependencies() -> dict[str, Probe[float]]:
-    queues = {f"queue {alias}": _queue(alias) for alias in in_process.loco_aliases()}
+    queues = {f"queue {alias}": _queue(alias) for alias in aliases()}
     return {"database": _probe("database", _ask_database), "cache": _probe("cache", _ask_cache), **queues}
 
 

@@ -64,11 +64,6 @@ _closing = has_closed = False
 _serving: float | None = None
 
 
-def loco_aliases() -> list[str]:
-    """Return the aliases in ``TASKS`` that are django-loco's."""
-    return aliases()
-
-
 def worker_for(
     alias: str,
     *,
@@ -185,7 +180,7 @@ def serves(timeout: float) -> None:
 
 def resume() -> None:
     """Start workers for the jobs that an earlier process kept."""
-    for alias in loco_aliases():
+    for alias in aliases():
         if worker_mode(alias, task_backends[alias].options) == "BackgroundAsync" and kept_jobs.has_jobs(alias):
             ensure_started(alias)
 

@@ -22,7 +22,7 @@ SECONDS = 10.0
 @pytest.fixture(autouse=True)
 def nothing_watched(monkeypatch):
     monkeypatch.setattr(shutdown, "_stopping", threading.Event())
-    monkeypatch.setattr(report.in_process, "loco_aliases", list)
+    monkeypatch.setattr(report, "aliases", list)
     report.forget()
     yield
     report.forget()
