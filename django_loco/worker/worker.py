@@ -24,7 +24,6 @@ from ..queues import Claim, Queue
 from ..queues.workers import Role
 from ..signals import worker_quieted, worker_started, worker_stopped
 from ..tasks.signals import send
-from .acknowledger import OutcomeInbox
 from .claimed_job import ClaimedJob
 from .fetching.drain_group import DrainGroup
 from .fetching.fetcher import Fetcher, JobListener
@@ -34,6 +33,7 @@ from .maintenance.housekeeping import Housekeeping
 from .maintenance.isolation import Isolated, Isolation
 from .maintenance.queue_thread import QueueThread
 from .maintenance.remote_control import RemoteControl
+from .outcomes.inbox import OutcomeInbox
 from .pools.event_loop import EventLoopPool
 from .pools.request_priority import RequestPriority
 from .pools.threads import ThreadPool

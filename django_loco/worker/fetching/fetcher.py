@@ -20,12 +20,12 @@ from ...metrics.tally import Tally
 from ...queues import Claim, Queue
 from ...queues.timeouts import set_store_timeout
 from ...queues.workers import WorkerState
-from ..acknowledger import OutcomeInbox
 from ..backoff import QueueBackoff
 from ..claimed_job import ClaimedJob
 from ..closed_limits import ClosedLimits
 from ..deadline import Leftovers, Quietness, ShutdownDeadline
 from ..maintenance.queue_thread import QueueThread
+from ..outcomes.inbox import OutcomeInbox
 from ..pools.event_loop import EventLoopPool
 from ..pools.request_priority import RequestPriority
 from ..pools.threads import ThreadPool

@@ -13,9 +13,9 @@ from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...metrics.tally import Tally
 from ...queues import Queue
-from ..acknowledger import Acknowledger
 from ..claimed_job import ClaimedJob
 from ..execution.unknown_task import MissingTasks
+from ..outcomes.acknowledger import Acknowledger
 from ..pools.event_loop import EventLoopPool
 from ..pools.threads import ThreadPool
 from .prefetch import Prefetch

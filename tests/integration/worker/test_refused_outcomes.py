@@ -19,8 +19,9 @@ from django_loco.queues.database.sqlite import connections as sqlite
 from django_loco.queues.redis import RedisQueue
 from django_loco.queues.timeouts import STORE_TIMEOUT_SECONDS
 from django_loco.tasks import task
-from django_loco.worker import acknowledger, backoff
-from django_loco.worker.acknowledger import MAX_TRIES
+from django_loco.worker import backoff
+from django_loco.worker.outcomes import acknowledger
+from django_loco.worker.outcomes.acknowledger import MAX_TRIES
 from django_loco.worker.worker import Worker
 from tests.redis_server import RedisServer
 

@@ -13,8 +13,8 @@ from django_loco.core.serialization import encode
 from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue
 from django_loco.queues.workers import WorkerInfo
-from django_loco.worker.acknowledger import OutcomeInbox
 from django_loco.worker.claimed_job import ClaimedJob
+from django_loco.worker.outcomes.inbox import OutcomeInbox
 
 TASKS = "tests.unit.worker.tasks"
 

@@ -20,8 +20,8 @@ from django_loco.core.threads.bounded_calls import BoundedCalls
 from django_loco.queues import queue_for
 from django_loco.queues.memory import MemoryQueue
 from django_loco.scheduler import Registry, Scheduler
-from django_loco.worker.acknowledger import OutcomeInbox
 from django_loco.worker.maintenance.housekeeping import Housekeeping
+from django_loco.worker.outcomes.inbox import OutcomeInbox
 from django_loco.worker.pools.event_loop import EventLoopPool
 from django_loco.worker.pools.threads import ThreadPool
 from django_loco.worker.worker import Worker

@@ -19,7 +19,6 @@ from django_loco.log import safe
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution.executor import execute
 from django_loco.worker.execution.kept_log import MAX_BYTES, MAX_RECORD_BYTES, JobLogger, KeepingFactory, KeptLog
-from django_loco.worker.execution.substitute import LOG_LEFT_OUT, substitute_for
 from django_loco.worker.pools.inline import run_inline
 
 from ..support import claimed_of, held, job, wait_until
@@ -350,17 +349,6 @@ def test_a_job_that_is_handed_back_keeps_its_log(name, queue, start, logging_job
     events["go on"].set()
     assert worker.join(10)
     assert "from the job" in queue.logs([one.id])[one.id]
-
-
-def test_an_outcome_with_a_log_is_larger_and_the_log_goes_first():
-    held_job = held("nothing")
-    outcome = Outcome(job=held_job, status=SUCCESSFUL, return_value="7", log="x" * 1000)
-    assert outcome.size == 1001
-    short = substitute_for(outcome, None)
-    assert (short.status, short.return_value, short.log) == (SUCCESSFUL, "7", LOG_LEFT_OUT)
-    small = Outcome(job=held_job, status=SUCCESSFUL, return_value="7" * 5000, log="x" * 1000)
-    short = substitute_for(small, None)
-    assert (short.status, short.log) == (FAILED, None)
 
 
 def test_a_claimed_job_without_a_log_leaves_the_outcome_alone():

@@ -12,11 +12,11 @@ import pytest
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome, utcnow
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
-from django_loco.worker.acknowledger import OutcomeInbox
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.fetching import fetcher as fetcher_module
 from django_loco.worker.fetching.drain_group import DrainGroup
 from django_loco.worker.fetching.fetcher import LAST_OUTCOMES_SECONDS, LINGER_SECONDS, Fetcher
+from django_loco.worker.outcomes.inbox import OutcomeInbox
 from django_loco.worker.pools.request_priority import RequestPriority
 
 from ..support import Clock, FakePool, TroubledQueue, job

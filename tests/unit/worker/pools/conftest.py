@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from django_loco.core.compat import task_finished
-from django_loco.worker.acknowledger import OutcomeInbox
+from django_loco.worker.outcomes.inbox import OutcomeInbox
 
 pytest.register_assert_rewrite(f"{__package__}.contract")
 

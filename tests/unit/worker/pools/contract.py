@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from django_loco.core.job import SUCCESSFUL
-from django_loco.worker.acknowledger import OutcomeInbox
+from django_loco.worker.outcomes.inbox import OutcomeInbox
 
 from .. import tasks
 from ..support import claimed_of, outcomes

@@ -13,8 +13,8 @@ from asgiref.sync import sync_to_async
 from django_loco.core.compat import task_finished
 from django_loco.core.job import FAILED, READY, SUCCESSFUL, error_of
 from django_loco.exceptions import JobCancelled
-from django_loco.worker.acknowledger import OutcomeInbox
 from django_loco.worker.claimed_job import ClaimedJob
+from django_loco.worker.outcomes.inbox import OutcomeInbox
 from django_loco.worker.pools.event_loop import EventLoopPool
 
 from .. import tasks

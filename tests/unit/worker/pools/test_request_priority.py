@@ -10,7 +10,7 @@ import time
 import pytest
 from django.core.signals import request_finished, request_started
 
-from django_loco.worker.acknowledger import OutcomeInbox
+from django_loco.worker.outcomes.inbox import OutcomeInbox
 from django_loco.worker.pools import request_priority as module
 from django_loco.worker.pools.request_priority import (
     HEAVY_SECONDS,

@@ -15,8 +15,8 @@ import pytest
 
 from django_loco.core.compat import task_backends
 from django_loco.core.job import FAILED, READY, SUCCESSFUL
-from django_loco.worker.acknowledger import OutcomeInbox
 from django_loco.worker.claimed_job import ClaimedJob
+from django_loco.worker.outcomes.inbox import OutcomeInbox
 from django_loco.worker.pools import job_thread
 from django_loco.worker.pools import threads as module
 from django_loco.worker.pools.interpreter_monitor import InterpreterMonitor

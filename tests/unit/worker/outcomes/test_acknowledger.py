@@ -8,18 +8,17 @@ from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome
 from django_loco.exceptions import JobsLocked, QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue
-from django_loco.worker.acknowledger import (
+from django_loco.worker.claimed_job import ClaimedJob
+from django_loco.worker.execution.errors import record_of
+from django_loco.worker.outcomes.acknowledger import (
     BATCH_SIZE,
     MAX_ASIDE,
     MAX_TRIES,
     MIN_BATCH_SIZE,
     Acknowledger,
-    PendingOutcome,
 )
-from django_loco.worker.claimed_job import ClaimedJob
-from django_loco.worker.execution.errors import record_of
 
-from .support import TroubledQueue, claimed_of, job
+from ..support import TroubledQueue, claimed_of, job
 
 CLAIM = Claim(worker_id="w1", lease=30, threads=1000)
 GONE = QueueUnavailable("the connection was closed")
@@ -290,15 +289,6 @@ def test_a_large_outcome_is_not_offered_all_the_time(acknowledger, queue):
     for _ in range(100):
         acknowledger.flush()
     assert queue.calls["refusals"] == 1
-
-
-def test_it_is_offered_at_growing_intervals_of_half_a_minute_at_most(queue):
-    pending = PendingOutcome(claimed_of("nothing"), Outcome(job=job("nothing"), status=SUCCESSFUL))
-    delays = []
-    for _ in range(12):
-        pending.refused(GONE, lambda: 1_000.0)
-        delays.append(round(pending.not_before - 1_000, 3))
-    assert delays == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30, 30, 30]
 
 
 def test_the_next_offer_is_that_of_the_first_that_is_due(acknowledger, queue):
@@ -624,13 +614,3 @@ def test_a_large_outcome_whose_job_is_locked_when_it_is_replaced_is_kept_whole(a
     queue.locked_by_others.clear()
     settle(acknowledger, queue)
     assert statuses(queue, [claimed]) == [SUCCESSFUL]
-
-
-def test_a_locked_job_is_offered_again_twice_a_second():
-    pending = PendingOutcome(claimed_of("nothing"), Outcome(job=job("nothing"), status=SUCCESSFUL))
-    delays = []
-    for _ in range(8):
-        pending.locked(JobsLocked("locked", locked=()), lambda: 1_000.0)
-        delays.append(round(pending.not_before - 1_000, 3))
-    assert delays == [0.05, 0.1, 0.2, 0.4, 0.5, 0.5, 0.5, 0.5]
-    assert pending.tries == 0

@@ -1,4 +1,4 @@
-"""Where the pools leave the outcomes of jobs, and who stores them or keeps them until the queue has taken them.
+"""Stores the outcomes of jobs, or keeps them until the queue has taken them.
 
 One bad outcome is not an outage
 --------------------------------
@@ -10,8 +10,8 @@ takes too long. So right after a failure the queue is asked for the smallest pos
 2. If the probe succeeds, the batch is split in two and each half is offered by itself, down to single outcomes. Other
    outcomes are stored and jobs are fetched in between. If the call failed slowly (a lock, a time limit), the batch is
    split into single outcomes at once, because each further failure would be as slow.
-3. A single outcome that was refused ``MAX_TRIES`` times is replaced by a short one, see ``execution/substitute``. Not
-   if it is small and was refused slowly: then the store had to wait for something.
+3. A single outcome that was refused ``MAX_TRIES`` times is replaced by a short one, see ``substitute``. Not if it is
+   small and was refused slowly: then the store had to wait for something.
 4. If the queue refuses that, too, size is not the reason. The outcome waits and is offered again at growing intervals.
    It is dropped only if the queue raises another error than ``QueueUnavailable``: then its claim runs out, and the job
    is run again, as often as a lost job is.
@@ -20,67 +20,39 @@ A lock is no refusal
 --------------------
 A transaction of somebody else that has signalled or cancelled a job keeps it locked until it ends. A queue that knows
 this stores the other outcomes and names the locked jobs (``JobsLocked``). Their outcomes are offered again together, at
-intervals of ``MAX_LOCKED_SECONDS`` at most, for as long as it takes.
+intervals of ``pending_outcome.MAX_LOCKED_SECONDS`` at most, for as long as it takes.
 """
 
 from __future__ import annotations
 
 import math
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
-from ..core.backoff import Backoff
-from ..core.job import FAILED, Job, Outcome
-from ..exceptions import JobsLocked, QueueUnavailable
-from ..jobs.states import cancellation_of
-from ..log import sentry
-from ..log.plain_text import one_line
-from ..log.safe import get_logger
-from ..queues import Claim, Queue
-from .claimed_job import IS_MISSING, ClaimedJob
-from .execution.substitute import substitute_for
-from .maintenance.unanswered import ROUNDING
+from ...core.job import FAILED, Job, Outcome
+from ...exceptions import JobsLocked, QueueUnavailable
+from ...jobs.states import cancellation_of
+from ...log import sentry
+from ...log.plain_text import one_line
+from ...log.safe import get_logger
+from ...queues import Claim, Queue
+from ..claimed_job import IS_MISSING, ClaimedJob
+from .pending_outcome import PendingOutcome
+from .substitute import substitute_for
 
 logger = get_logger("django_loco.worker")
 
 #: The number of refusals after which a single outcome is replaced.
 MAX_TRIES = 5
-#: The time between two tries of a single outcome doubles from the first to the longest.
-FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 0.1, 30.0
-#: The same for an outcome whose job is locked, and the number of offers after which that is logged. The lease of such a
-#: job cannot be renewed. When the lock is gone, the outcome should come before the rescue of another worker.
-FIRST_LOCKED_SECONDS, MAX_LOCKED_SECONDS, LOCKED_TRIES = 0.05, 0.5, 6
+#: The number of offers of an outcome whose job is locked after which that is logged.
+LOCKED_TRIES = 6
 #: The number of bytes that are sent in one call, unless one outcome alone is larger. Halved when a batch is refused.
 BATCH_SIZE, MIN_BATCH_SIZE = 8 * 2**20, 64 * 2**10
 #: The number of refused outcomes from which on no more jobs are fetched, so that outcomes do not fill the memory.
 MAX_ASIDE = 100
 #: After a failure that took longer than this, no further batch is offered in the same turn.
 SLOW_SECONDS = 1.0
-
-
-class OutcomeInbox:
-    """Outcomes in the order in which they came, and the event that wakes the fetcher."""
-
-    def __init__(self) -> None:
-        self.wake = threading.Event()
-        """Set when there is something for the fetcher to do."""
-        self._items: deque[tuple[ClaimedJob, Outcome]] = deque()
-
-    def add(self, claimed: ClaimedJob, outcome: Outcome) -> None:
-        """Leave the first outcome of a job. Called for every job: it takes no lock unless the fetcher is asleep."""
-        if claimed.ended:
-            return
-        self._items.append((claimed, outcome))
-        claimed.ended = True
-        if not self.wake.is_set():
-            self.wake.set()
-
-    def take(self) -> list[tuple[ClaimedJob, Outcome]]:
-        """Remove and return all outcomes."""
-        return [self._items.popleft() for _ in range(len(self._items))]
 
 
 class Acknowledger:
@@ -305,72 +277,3 @@ def _doubt(batch: Sequence[PendingOutcome]) -> Iterator[None]:
         for pending in batch:
             pending.is_unsure = True
         raise
-
-
-class PendingOutcome:
-    """An outcome that is not stored yet, and its refusals."""
-
-    __slots__ = ("_backoff", "_lock_backoff", "claimed", "error", "is_unsure", "outcome")
-
-    def __init__(self, claimed: ClaimedJob, outcome: Outcome) -> None:
-        self.claimed = claimed
-        self.outcome = outcome
-        self.error: Exception | None = None
-        """The last error of the queue when this outcome was offered alone."""
-        self._backoff: Backoff | None = None
-        self._lock_backoff: Backoff | None = None
-        self.is_unsure = False
-        """Whether a call with this outcome had no answer."""
-
-    def refused(self, error: Exception, clock: Callable[[], float]) -> None:
-        """Take note that the queue has refused it alone."""
-        if self._backoff is None:
-            self._backoff = Backoff(FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, spread=0.0, clock=clock)
-        self._backoff.failed(error)
-        self.error = error
-
-    def locked(self, error: JobsLocked, clock: Callable[[], float]) -> None:
-        """Take note that somebody else has locked its job."""
-        if self._lock_backoff is None:
-            self._lock_backoff = Backoff(FIRST_LOCKED_SECONDS, MAX_LOCKED_SECONDS, spread=0.0, clock=clock)
-        self._lock_backoff.failed(error)
-
-    def is_stored_as(self, stored: Job | None) -> bool:
-        """Whether ``stored``, the job in the queue, had this outcome.
-
-        A job that is to run again may be running or have ended by now. Nobody else has taken it from this worker if no
-        loss was counted.
-        """
-        ends = self.outcome.applied()
-        if stored is None or ends.finished_at is None:
-            return stored is not None and stored.lost == ends.lost
-        if stored.finished_at is None:
-            return False
-        return stored.status == ends.status and abs(stored.finished_at - ends.finished_at) <= ROUNDING
-
-    @property
-    def tries(self) -> int:
-        """The number of times that the queue has refused this outcome alone."""
-        return self._backoff.failures if self._backoff else 0
-
-    @property
-    def times_locked(self) -> int:
-        """The number of times that its job was locked when it was offered."""
-        return self._lock_backoff.failures if self._lock_backoff else 0
-
-    @property
-    def not_before(self) -> float:
-        """The time of the next offer, by the clock."""
-        return max((each.retry_at for each in (self._backoff, self._lock_backoff) if each), default=0.0)
-
-    @property
-    def name(self) -> str:
-        """The job, for the log."""
-        return f"job {self.claimed.job.id} ({one_line(self.claimed.job.task_path)})"
-
-    @property
-    def reason(self) -> str:
-        """Why it came too late, for the log."""
-        if self.is_unsure:
-            return "its claim was lost, before or after it was offered for the first time"
-        return "its claim was lost meanwhile"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from django_loco.core.job import READY, SUCCESSFUL, Outcome
-from django_loco.worker.acknowledger import OutcomeInbox
+from django_loco.worker.outcomes.inbox import OutcomeInbox
 
-from .support import claimed_of
+from ..support import claimed_of
 
 
 @pytest.fixture

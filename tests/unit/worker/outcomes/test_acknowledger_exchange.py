@@ -7,10 +7,10 @@ import pytest
 from django_loco.core.job import SUCCESSFUL, Outcome
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
-from django_loco.worker.acknowledger import Acknowledger
 from django_loco.worker.claimed_job import ClaimedJob
+from django_loco.worker.outcomes.acknowledger import Acknowledger
 
-from .support import TroubledQueue, claimed_of, job
+from ..support import TroubledQueue, claimed_of, job
 
 CLAIM = Claim(worker_id="w1", lease=30, threads=10)
 
