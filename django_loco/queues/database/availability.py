@@ -1,20 +1,29 @@
-"""Says why a database cannot be used now, with the remedy, and whether it lacks migrations of the app."""
+"""Says why a database cannot be used now, with the remedy, as the error of a queue; and whether it lacks migrations."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple, Protocol
 
-from django.db import Error, connections, router
+from django.db import DatabaseError, DataError, Error, IntegrityError, InterfaceError, connections, router
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
+from django.db.transaction import TransactionManagementError
 
 from ...core import running_tests
-from ..timeouts import apply_store_timeout, store_timeout
+from ...exceptions import QueueRefused, QueueUnavailable
+from ..timeouts import apply_store_timeout, return_to_pool, store_timeout
 
 APP = "django_loco"
 #: Parts of the errors of engines for a migration that was not applied: codes of PostgreSQL, words of SQLite.
 NO_TABLE = ("42P01", "42703", "no such table", "no such column", "has no column", "no such index")
 #: PostgreSQL's code for a statement in a transaction in which another one has failed.
 BROKEN_TRANSACTION = "25P02"
+IN_BROKEN_TRANSACTION = (
+    "An earlier statement of this transaction has failed, and its error was caught, so PostgreSQL refuses all others: "
+    "let the error leave the atomic() block, or give that statement an atomic() block of its own."
+)
 #: PostgreSQL's codes for ``serialization_failure`` and ``deadlock_detected``.
 CONFLICT = ("40001", "40P01")
 #: The remedy for a server of PostgreSQL that has no free connection.
@@ -157,3 +166,45 @@ def unusable(where: str, database: str, error: Exception) -> str:
     if " is locked" in said and running_tests.is_on():
         said = f"{said.rstrip('.')}. {REMEDY_IN_TESTS}"
     return f"{where}, which cannot be used now: {said}"
+
+
+class Reached(Protocol):
+    """How a database is reached: a dialect."""
+
+    alias: str
+    database: str
+
+    @property
+    def connection(self) -> BaseDatabaseWrapper:
+        """The calling thread's connection."""
+
+
+@contextmanager
+def explained(dialect: Reached) -> Iterator[None]:
+    """Raise ``QueueUnavailable`` for errors of the engine, and ``QueueRefused`` for those that concern the data."""
+    try:
+        with dialect.connection.wrap_database_errors:  # not all errors are raised by Django's cursors
+            yield
+    except TransactionManagementError:
+        raise  # the caller's transaction was already broken
+    except (DataError, IntegrityError) as error:
+        raise QueueRefused(f"{place_of_jobs(dialect)}, which refuses this: {error}") from error
+    except (DatabaseError, InterfaceError) as error:
+        if is_of_broken_transaction(error):
+            raise TransactionManagementError(IN_BROKEN_TRANSACTION) from error
+        _drop_lost_connection(dialect.database)
+        raise QueueUnavailable(unusable(place_of_jobs(dialect), dialect.database, error)) from error
+    finally:
+        return_to_pool(connections[dialect.database])
+
+
+def place_of_jobs(dialect: Reached) -> str:
+    """Return the beginning of a sentence about the database."""
+    return f"The jobs of TASKS[{dialect.alias!r}] are in DATABASES[{dialect.database!r}]"
+
+
+def _drop_lost_connection(database: str) -> None:
+    """Let the next call connect again, unless a transaction is open, which its owner has to end."""
+    connection = connections[database]
+    if connection.autocommit and connection.errors_occurred and not connection.is_usable():
+        connection.close()

@@ -9,28 +9,28 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Unpack
 
-from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, connections
-from django.db.transaction import TransactionManagementError, atomic, mark_for_rollback_on_error
+from django.db import OperationalError, connections
+from django.db.transaction import atomic
 
 from ...core.compat import TaskResultStatus
 from ...core.job import Job, JobCall, JobSummary, Outcome
-from ...exceptions import JobsLocked, QueueError, QueueRefused, QueueUnavailable
+from ...exceptions import JobsLocked, QueueError, QueueUnavailable
 from ...log.safe import get_logger
 from ..base import NO_LOGS, PROBE_SECONDS, Change, Which
 from ..claim import Claim
 from ..listener import QueueListener
 from ..records.batches import refusal
 from ..rows import Row, digits_of
-from ..timeouts import current_store_timeout, has_store_timeout, return_to_pool, store_timeout
+from ..timeouts import current_store_timeout, has_store_timeout, store_timeout
 from ..unreadable import outcomes_of, readable, split
-from .availability import is_conflict, is_of_broken_transaction, unusable
+from .availability import is_conflict, place_of_jobs
 from .changes import holders, logs_of, lost, restore
 from .dialect import Dialect, T
 from .engines import engine_of
@@ -54,10 +54,6 @@ logger = get_logger("django_loco.queues")
 MAX_DELAY_SECONDS = 0.5
 #: The number of series that one statement reads. SQLite allows 500 parts of a statement.
 SERIES_AT_ONCE = 100
-IN_BROKEN_TRANSACTION = (
-    "An earlier statement of this transaction has failed, and its error was caught, so PostgreSQL refuses all others: "
-    "let the error leave the atomic() block, or give that statement an atomic() block of its own."
-)
 #: A number larger than that of all jobs.
 NO_LIMIT = 2**62
 
@@ -235,20 +231,6 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         with self._reached():
             return lost(self._dialect, jobs)
 
-    def pause(self, queue_name: str) -> None:
-        """Let no worker fetch jobs of a queue."""
-        self._run(statements.PAUSE, queue_name=queue_name, now=0)
-
-    def resume(self, queue_name: str) -> bool:
-        """Let workers fetch jobs of a queue again; return whether it was paused."""
-        with self._reached():
-            sql = self._dialect.sql(statements.RESUME)
-            return bool(self._dialect.write(sql, wakes=True, is_durable=True, queue_name=queue_name))
-
-    def paused(self) -> set[str]:
-        """Return the names of the queues that are paused."""
-        return {str(name) for (name,) in self._run(statements.PAUSED)}
-
     def counts(self, limit: int | None = None) -> dict[tuple[str, TaskResultStatus], int]:
         """Return the number of jobs per queue name and status, at most ``limit`` each."""
         most = NO_LIMIT if limit is None else limit
@@ -313,7 +295,8 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         """Raise ``JobsLocked`` if some of the jobs ``refused`` are held with their tokens."""
         gone = self.lost(refused)
         if locked := {job.id for job in refused} - gone:
-            message = f"{self._where}, where a transaction that is still open has locked {len(locked)} of them."
+            place = place_of_jobs(self._dialect)
+            message = f"{place}, where a transaction that is still open has locked {len(locked)} of them."
             raise JobsLocked(message, locked=locked, refused=gone)
 
     def _taken(self, claim: Claim) -> Sequence[Row]:
@@ -354,41 +337,3 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         except QueueError:
             text = "TASKS[%r]: the failure of %d unreadable jobs could not be stored yet"
             logger.warning(text, self.alias, len(unreadable), exc_info=True)
-
-    def _run(self, template: str, **given: Any) -> Sequence[Row]:
-        with self._reached():
-            return self._dialect.execute(self._dialect.sql(template), **given)
-
-    @contextmanager
-    def _reached(self) -> Iterator[None]:
-        """If a statement fails, mark the caller's transaction for rollback."""
-        with self._explained(), mark_for_rollback_on_error(using=self.database):
-            yield
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Raise ``QueueUnavailable`` for errors of the engine, and ``QueueRefused`` for those that concern the data."""
-        try:
-            with self._dialect.connection.wrap_database_errors:  # not all errors are raised by Django's cursors
-                yield
-        except TransactionManagementError:
-            raise  # the caller's transaction was already broken
-        except (DataError, IntegrityError) as error:
-            raise QueueRefused(f"{self._where}, which refuses this: {error}") from error
-        except (DatabaseError, InterfaceError) as error:
-            if is_of_broken_transaction(error):
-                raise TransactionManagementError(IN_BROKEN_TRANSACTION) from error
-            self._drop_lost_connection()
-            raise QueueUnavailable(unusable(self._where, self.database, error)) from error
-        finally:
-            return_to_pool(connections[self.database])
-
-    def _drop_lost_connection(self) -> None:
-        """Let the next call connect again, unless a transaction is open, which its owner has to end."""
-        connection = connections[self.database]
-        if connection.autocommit and connection.errors_occurred and not connection.is_usable():
-            connection.close()
-
-    @property
-    def _where(self) -> str:
-        return f"The jobs of TASKS[{self.alias!r}] are in DATABASES[{self.database!r}]"

@@ -9,9 +9,7 @@ finish between the look at its state and the insert of a member. One that is loc
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -23,6 +21,7 @@ from ...records.batches import BATCH, EVENTS, BatchCounts, Batches, BatchRecord,
 from ...rows import Row, digits_of, id_of, time_of
 from ..changes import change, insert
 from ..dialect import Dialect
+from . import DatabaseRecords
 
 #: The batches that are looked at in one call.
 LIMIT = 100
@@ -235,15 +234,8 @@ def _settled(dialect: Dialect, batch_id: str) -> BatchRecord | None:
     return record
 
 
-class StoredBatches(Batches):
+class StoredBatches(DatabaseRecords, Batches):
     """The batches of ``DatabaseQueue``."""
-
-    _dialect: Dialect
-    database: str | None
-
-    @abstractmethod
-    def _reached(self) -> AbstractContextManager[None]:
-        """Raise the errors of queues for those of the database."""
 
     def open_batch(self, batch: BatchRecord) -> None:
         """Store a new batch."""

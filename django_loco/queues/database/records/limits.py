@@ -15,7 +15,6 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from functools import cached_property, partial
 from types import MappingProxyType
@@ -32,10 +31,11 @@ from ...records.limits import Limiting, LimitUse, note_ends
 from ...rows import COLUMNS, Row
 from ...unreadable import EPOCH
 from ..availability import is_conflict
-from ..dialect import IS_ASYNC, Dialect
+from ..dialect import IS_ASYNC
 from ..shown_rows import readable_time
 from ..sql import limits as sql
 from ..sql.index_ranges import MAX_RANGES
+from . import DatabaseRecords
 from .limit_turns import NEVER, Choice, Head, Levels, LimitLevel, Place
 from .signals import finish
 
@@ -62,11 +62,9 @@ def rest_of(claim: Claim, rows: Sequence[Row]) -> Claim:
     return replace(claim, threads=claim.threads - threads, coroutines=claim.coroutines - coroutines)
 
 
-class StoredLimits(Limiting):
+class StoredLimits(DatabaseRecords, Limiting):
     """The limits of ``DatabaseQueue``."""
 
-    database: str | None
-    _dialect: Dialect
     _limited: dict[object, Levels]
     _changed_limits: Limits = NO_LIMITS
     _opened: Mapping[str, int] = MappingProxyType({})
@@ -74,10 +72,6 @@ class StoredLimits(Limiting):
     _has_limited_jobs: bool
     next_opening = NEVER
     """When a fetch may take more jobs than the last one, by ``time.monotonic()``."""
-
-    def _reached(self) -> AbstractContextManager[None]:
-        """Explain errors."""
-        raise NotImplementedError
 
     def limit_use(self, keys: Collection[str] | None = None) -> LimitUse:
         """Return how limits are used."""

@@ -6,9 +6,7 @@ So an index finds minutes, hours and totals, and those that are too old are side
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 from ...records.minutes import (
@@ -25,6 +23,7 @@ from ...records.minutes import (
 )
 from ...rows import Row
 from ..dialect import Dialect
+from . import DatabaseRecords
 
 #: The number of rows of one statement. Each has some 30 parameters, of which engines allow some ten thousand.
 BATCH = 100
@@ -123,14 +122,8 @@ def _add(dialect: Dialect, minutes: Sequence[tuple[Minute, int]]) -> None:
     dialect.write(dialect.text(ADD, **NAMES, rows=", ".join(rows)), **given)
 
 
-class StoredStatistics(Statistics):
+class StoredStatistics(DatabaseRecords, Statistics):
     """The statistics of ``DatabaseQueue``."""
-
-    _dialect: Dialect
-
-    @abstractmethod
-    def _reached(self) -> AbstractContextManager[None]:
-        """Raise the errors of queues for those of the database."""
 
     def record(self, minutes: Sequence[Minute]) -> None:
         """Add to the statistics."""

@@ -1,7 +1,7 @@
-"""The pauses of tasks and tags of a database queue.
+"""The pauses of a database queue: of its queues, and of tasks and tags.
 
-A job that is held back stays ``READY``, with a ``due_at`` in the year 9999 that its pause has chosen. No fetch reads it
-there; whatever else is done with waiting jobs works as before.
+A paused queue is a row that each fetch reads. A job of a paused task or tag stays ``READY``, with a ``due_at`` in the
+year 9999 that its pause has chosen. No fetch reads it there; whatever else is done with waiting jobs works as before.
 
 The process that ends a pause may die while it moves the jobs back, and a fetch may still be moving some away. So an
 ended pause stays in the table for ``REMEMBERED_SECONDS``, and workers move back what was left behind.
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -19,7 +18,8 @@ from ....core.job import utcnow
 from ...records.pauses import MOST_MOVED, JobKind, JobPause, JobPauses, far_away
 from ...rows import needle_of_tag
 from ...workers import POLL_SECONDS, FetchedCommands
-from ..dialect import Dialect
+from ..sql.statements import PAUSE, PAUSED, RESUME
+from . import DatabaseRecords
 from .poll import poll
 
 #: The first ``due_at`` of jobs that are held back.
@@ -83,17 +83,26 @@ LET_GO = """
 """
 
 
-class StoredPauses(JobPauses, FetchedCommands):
+class StoredPauses(DatabaseRecords, JobPauses, FetchedCommands):
     """The pauses of ``DatabaseQueue``, and its poll."""
 
-    _dialect: Dialect
     _next_poll = 0.0
     _has_limited_jobs = True
     """Whether limited jobs waited at the last poll."""
 
-    def _reached(self) -> AbstractContextManager[None]:
-        """Explain errors."""
-        raise NotImplementedError
+    def pause(self, queue_name: str) -> None:
+        """Let no worker fetch jobs of a queue."""
+        self._run(PAUSE, queue_name=queue_name, now=0)
+
+    def resume(self, queue_name: str) -> bool:
+        """Let workers fetch jobs of a queue again; return whether it was paused."""
+        with self._reached():
+            sql = self._dialect.sql(RESUME)
+            return bool(self._dialect.write(sql, wakes=True, is_durable=True, queue_name=queue_name))
+
+    def paused(self) -> set[str]:
+        """Return the names of the queues that are paused."""
+        return {str(name) for (name,) in self._run(PAUSED)}
 
     def pause_jobs(self, pause: JobPause) -> None:
         """Let no worker fetch the jobs of a task or a tag. Holds back those that are next in the line."""

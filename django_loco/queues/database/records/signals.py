@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 
 from ....core.job import Job, Outcome
 from ...records.signals import JobSignals, woken
 from ..dialect import Dialect
 from ..sql.statements import FINISH
+from . import DatabaseRecords
 
 SIGNAL = """
     UPDATE {job} SET {signals} = %(text)s
@@ -21,13 +21,8 @@ FINISH_WAITING = FINISH.replace("{fence}", f"{{fence}} AND {HAS_NONE_NEW}")
 FINISH_WOKEN = FINISH.replace("{fence}", f"{{fence}} AND NOT ({HAS_NONE_NEW})")
 
 
-class StoredSignals(JobSignals):
+class StoredSignals(DatabaseRecords, JobSignals):
     """The signals of ``DatabaseQueue``."""
-
-    _dialect: Dialect
-
-    def _reached(self) -> AbstractContextManager[None]:
-        raise NotImplementedError
 
     def signal(self, job: Job, text: str | None) -> bool:
         """Store the signals of a running job, as part of the caller's transaction, if one is open."""

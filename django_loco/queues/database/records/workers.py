@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
 
-from ...rows import Row
 from ...workers import WorkerInfo, text_of_worker, worker_of_text
 from ..shown_rows import seconds_between
 from ..sql import statements
+from . import DatabaseRecords
 
 
-class StoredWorkers:
+class StoredWorkers(DatabaseRecords):
     """The methods of ``DatabaseQueue`` for workers."""
-
-    @abstractmethod
-    def _run(self, template: str, **given: Any) -> Sequence[Row]:
-        """Execute a statement."""
 
     def register(self, worker: WorkerInfo) -> None:
         """Record that ``worker`` lives."""
