@@ -1,5 +1,6 @@
 """The log: labels of lines, their formats and streams, and loggers that neither raise nor block."""
 
-from .labels import JSONFormatter, LabelFilter, LabelFormatter, PlainFormatter, bound
+from .formatters import JSONFormatter, LabelFormatter, PlainFormatter
+from .labels import LabelFilter, bound
 
 __all__ = ["JSONFormatter", "LabelFilter", "LabelFormatter", "PlainFormatter", "bound"]

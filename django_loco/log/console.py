@@ -15,8 +15,9 @@ from django.conf import settings
 from ..core.compat import TASKS_LOGGER
 from .django_records import OwnHandler, force_level, handlers_of, is_on_console, refuse_tasks
 from .filters import filter_once, has_filters, passes
+from .formatters import JSONFormatter, LabelFormatter, PlainFormatter
 from .job_lines import ConsoleJobLines, DirectStream, show_job_lines
-from .labels import JSONFormatter, LabelFormatter, PlainFormatter, bound
+from .labels import bound
 from .output.bounded import use_threads
 from .output.streams import NonBlockingStream, is_standard, nonblocking
 from .safe import get_logger, show_with

@@ -20,8 +20,9 @@ from typing import Protocol, TextIO
 from ..core.job import Job
 from ..exceptions import RAISED_INTO_JOBS
 from . import django_records
-from .labels import bound, component_label, duration_text, job_label, placed
+from .labels import bound, component_label, job_label, placed
 from .output.streams import Entry
+from .plain_text import duration_text
 
 #: The logger whose level decides whether there are such lines.
 LOGGER = "django_loco.jobs"

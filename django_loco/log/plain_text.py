@@ -11,6 +11,8 @@ import re
 _CONTROL = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 _ALL = re.compile(f"[{_CONTROL}\n]")
 _BUT_LINE_BREAKS = re.compile(f"[{_CONTROL}]")
+#: From so many seconds on a duration is given in seconds, and in whole milliseconds.
+_SECOND, _MILLISECOND = 0.9995, 0.001
 #: The start of all lines of a text but the first.
 INDENT = "    "
 
@@ -34,6 +36,13 @@ def indented(text: str) -> str:
 def counted(number: int, one: str, several: str, *, text: str = "") -> str:
     """Return ``1 job waits`` or ``2 jobs wait``. ``text``: the number, if it is not written as usual."""
     return f"{text or f'{number:,}'} {one if number == 1 else several}"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration in words: ``0.4 ms``, ``12 ms``, ``3.20 s``."""
+    if seconds >= _SECOND:
+        return f"{seconds:,.2f} s"
+    return f"{int(1000 * seconds + 0.5)} ms" if seconds >= _MILLISECOND else f"{1000 * seconds:.1f} ms"
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +17,18 @@ MARK = "********"
 SHORTEST = 4
 
 Call = tuple[Sequence[Any], Mapping[str, Any]]
+
+_hidden_here: ContextVar[tuple[str, ...]] = ContextVar("django_loco.log.secrets", default=())
+
+
+def hide(secrets: Sequence[str]) -> None:
+    """Hide ``secrets``, the longest first, in each further line of this thread or asyncio task."""
+    _hidden_here.set(tuple(secrets))
+
+
+def hidden_here() -> tuple[str, ...]:
+    """Return what ``hide`` was given in this thread or asyncio task."""
+    return _hidden_here.get()
 
 
 def shown_call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], names: Any) -> Call:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from django.utils.translation import pgettext, pgettext_lazy
 
-from ...log.labels import duration_text
+from ...log.plain_text import duration_text
 from .numbers import number_text
 
 #: Each unit of time with its seconds.

@@ -20,7 +20,7 @@ from gunicorn.app.wsgiapp import WSGIApplication
 from gunicorn.errors import AppImportError
 from gunicorn.glogging import Logger
 
-from ...log.labels import JSONFormatter, LabelFormatter, PlainFormatter
+from ...log.formatters import JSONFormatter, LabelFormatter, PlainFormatter
 from ...log.output.streams import is_standard, nonblocking
 from ...process.embedded import STARTED_VARIABLE
 from ..application import application

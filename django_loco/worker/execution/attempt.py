@@ -43,9 +43,8 @@ from ...exceptions import (
 )
 from ...jobs.operations.workflows.results import takes_result, taking_results
 from ...jobs.signing import is_genuine
-from ...log.labels import hide
 from ...log.plain_text import one_line
-from ...log.redaction import secrets_of
+from ...log.redaction import hide, secrets_of
 from ...log.safe import get_logger
 from ...queues.claim import declared_limits
 from ...tasks.results import load_task, policy_of, result_of, stand_in

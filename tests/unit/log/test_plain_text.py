@@ -6,8 +6,9 @@ import pytest
 
 from django_loco.core.compat import TASKS_LOGGER
 from django_loco.exceptions import UnknownTask
-from django_loco.log.labels import JSONFormatter, LabelFormatter, PlainFormatter, bind, unbind
-from django_loco.log.plain_text import counted, one_line, plain
+from django_loco.log.formatters import JSONFormatter, LabelFormatter, PlainFormatter
+from django_loco.log.labels import bind, unbind
+from django_loco.log.plain_text import counted, duration_text, one_line, plain
 from django_loco.tasks.results import load_task
 
 FORGED = "[worker]    [27/Nov/2026 12:00:00] ERROR: forged"
@@ -134,3 +135,11 @@ def test_what_is_escaped():
 def test_numbers_in_words(given, words):
     assert counted(*given) == words
     assert counted(1_000, "job", "jobs", text="1,000+") == "1,000+ jobs"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0004, "0.4 ms"), (0.0012, "1 ms"), (0.9994, "999 ms"), (0.9996, "1.00 s"), (75.25, "75.25 s")],
+)
+def test_times_in_words(seconds, text):
+    assert duration_text(seconds) == text

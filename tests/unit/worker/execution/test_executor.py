@@ -19,6 +19,7 @@ from django_loco.backend import LocoBackend
 from django_loco.core.compat import TASKS_LOGGER, TaskResult, task_finished, task_started
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome, utcnow
 from django_loco.log import labels as log
+from django_loco.log.formatters import JSONFormatter, LabelFormatter
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution.executor import aexecute, execute
 from django_loco.worker.execution.unknown_task import SHORTEST_SECONDS
@@ -379,7 +380,7 @@ def test_log_lines_of_a_job_are_labelled():
     assert seen[1]["job_id"] == ""
 
 
-@pytest.mark.parametrize("form", [log.JSONFormatter(), log.LabelFormatter(logging.Formatter("%(message)s"))])
+@pytest.mark.parametrize("form", [JSONFormatter(), LabelFormatter(logging.Formatter("%(message)s"))])
 def test_what_must_not_be_shown_is_neither_in_the_error_nor_in_the_log(ended, form):
     lines: list[str] = []
     handler = logging.Handler()
