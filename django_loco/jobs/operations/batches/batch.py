@@ -11,7 +11,7 @@ from typing import Any, Literal, ParamSpec, Self, TypeVar
 
 from asgiref.sync import sync_to_async
 
-from ....core.compat import DEFAULT_TASK_BACKEND_ALIAS, InvalidTask, Task, TaskResult
+from ....core.compat import DEFAULT_TASK_BACKEND_ALIAS, Task, TaskResult
 from ....core.job import Job, new_id
 from ....core.on_commit import SinceThen
 from ....core.serialization import call_of, decode, encode_exact, require_result_size
@@ -24,6 +24,7 @@ from .. import Cancel, Operation, Retry
 from ..attribute_hints import Hinted
 from ..workflows.declaring import required_task
 from ..workflows.retrying import retry_failed
+from .callbacks import callback, require_alias, required_callback
 from .settling import settle, text_of_callbacks
 
 logger = get_logger("django_loco.batches")
@@ -82,13 +83,13 @@ class Batch(Hinted):
         if not is_text(name):
             raise InvalidArguments(f"name is {short(name)}; it must be text without NUL and lone surrogates.")
         tasks = {"success": on_success, "failure": on_failure, "finish": on_finish}
-        given = {event: _task(event, task) for event, task in tasks.items() if task is not None}
+        given = {event: required_callback(event, task) for event, task in tasks.items() if task is not None}
         self.id = new_id()
         self.name = name
         self.backend = backend or next((task.backend for task in given.values()), DEFAULT_TASK_BACKEND_ALIAS)
         self._backend = backend_of(self.backend)
-        callbacks = text_of_callbacks({event: self._callback(event, task) for event, task in given.items()})
-        record = new_record(self.id, self.backend, name, callbacks, _text_of_metadata(metadata))
+        jobs = {event: callback(event, task, self.id, self._backend) for event, task in given.items()}
+        record = new_record(self.id, self.backend, name, text_of_callbacks(jobs), _text_of_metadata(metadata))
         self._record = record if kind == BATCH else replace(record, kind=kind)
         self._stored: SinceThen | None = None
 
@@ -278,7 +279,7 @@ class Batch(Hinted):
         return self._record.finished_at
 
     def _add(self, task: Task[..., Any], calls: list[tuple[Any, Any]]) -> list[Any]:
-        self._require_alias(required_task(task))
+        require_alias(required_task(task), self.backend)
         self._store()
         return self._backend.enqueue_many(task, calls, batch=self.id)
 
@@ -287,38 +288,6 @@ class Batch(Hinted):
             queue, record = self._backend.queue, self._record
             self._backend.after_commit(lambda: queue.open_batch(record))
             self._stored = SinceThen()
-
-    def _callback(self, event: str, task: Task[..., Any]) -> Job:
-        self._require_alias(task)
-        if task.run_after is not None or getattr(task, "run_after_delay", None) is not None:
-            raise InvalidTask(f"on_{event}: {task.module_path} has a run_after; it is due when the batch has finished.")
-        if isinstance(getattr(task, "expires", None), datetime):
-            raise InvalidTask(
-                f"on_{event}: {task.module_path} expires at a datetime; give expires= in seconds or as a timedelta, "
-                "which counts from the time at which the batch has finished."
-            )
-        job = self._call(event, task)
-        if job.unique_key is not None:
-            raise InvalidTask(
-                f"on_{event}: {task.module_path} is unique, and what follows must not be left out as a duplicate. Use "
-                "using(unique=False), or let it enqueue the unique task."
-            )
-        return job
-
-    def _call(self, event: str, task: Task[..., Any]) -> Job:
-        try:
-            return self._backend.job_of(task, (self.id,), {})
-        except InvalidArguments as error:
-            if not task.takes_context:
-                raise InvalidArguments(f"on_{event} is called with the id of the batch: {error}") from None
-        return self._backend.job_of(task, (), {})
-
-    def _require_alias(self, task: Task[..., Any]) -> None:
-        if task.backend != self.backend:
-            raise InvalidTask(
-                f"{task.module_path} has the backend {task.backend!r}, and the batch is in {self.backend!r}: all jobs "
-                "of a batch, and its callbacks, are in one store. Give backend= to the batch, or to using()."
-            )
 
     def _do(self, operation: Operation, kind: str) -> int:
         """Do it with the members of a kind. Raises ``Unfinished`` with the number of all that were changed."""
@@ -340,13 +309,6 @@ class Batch(Hinted):
 
     def _settle_later(self) -> None:
         self._backend.after_commit(self.settle, is_visible=True)
-
-
-def _task(event: str, task: Task[..., Any]) -> Task[..., Any]:
-    try:
-        return required_task(task)
-    except InvalidTask as error:
-        raise InvalidTask(f"on_{event}: {error}") from None
 
 
 def _text_of_metadata(metadata: Mapping[str, Any] | None) -> str:
