@@ -1,16 +1,14 @@
-"""The statements that all engines of the database queue share, and the interface of an engine."""
+"""The statements that all engines of the database queue share."""
 
 from __future__ import annotations
 
 import json
 import time
-from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from django.apps import apps
 from django.db import connections
@@ -23,8 +21,8 @@ from ..claim import Claim
 from ..rows import COLUMNS, SET_BY_OUTCOME, Row, outcome_row
 from .shown_rows import ids
 from .sql import statements
+from .sql.engine import Engine
 from .sql.index_ranges import DUE_RANGES, MAX_RANGES, condition_of, range_fragments_of
-from .sql.limit_dialect import LimitDialect
 
 T = TypeVar("T")
 
@@ -39,51 +37,8 @@ IS_ASYNC = COLUMNS.index("is_async")
 LOOK_AHEAD_SECONDS, AHEAD_BATCH = 5.0, 1_000
 
 
-class Dialect(LimitDialect):
+class Dialect(Engine):
     """The statements of one engine for one alias of ``TASKS``; they run on the calling thread's connection."""
-
-    random_text: ClassVar[str]
-    """The SQL of a random text."""
-
-    contains: ClassVar[str]
-    """The SQL function that returns the position of its second argument in its first, or 0."""
-
-    last_error: ClassVar[str]
-    """The SQL that extracts the class of the last error from ``{errors}``, without an error for malformed text."""
-
-    newest_of_ranges: ClassVar[str]
-    """The statement for the newest jobs of all ranges together."""
-
-    tag_of_word: ClassVar[str]
-    """The SQL of a tag as ``WaitingTag`` stores it; ``{}`` is the name of a parameter, the JSON word of the tag."""
-
-    few: ClassVar[str] = "TRUE"
-    """A condition that is always true, with which the planner expects few rows; ``{0}`` is a text column."""
-
-    by_index: ClassVar[str] = ""
-    """The SQL that makes the engine use the index ``{index}``."""
-
-    is_in: ClassVar[str] = "IN ({})"
-    """The SQL that tests whether an id is among the few ids that a statement finds."""
-
-    id_apart: ClassVar[str]
-    """The SQL of an expression that sorts like the id, but for which the engine does not use an index."""
-
-    skip_locked: ClassVar[str] = ""
-    plain: ClassVar[str] = ""
-    """The prefix of a column that makes the engine compare it without an index."""
-
-    id_now: ClassVar[str] = "%(id_now)s"
-    """The SQL of the lowest id that a job made now can have."""
-
-    same: ClassVar[str]
-    """The operator that tests whether two values are the same; ``NULL`` is the same as ``NULL``."""
-
-    lock_mine: ClassVar[str] = ""
-    """The SQL that locks the rows of the table ``mine``, in the order of their ids."""
-
-    fence: ClassVar[str] = ""
-    """The condition that lets only the holder of a job write it, unless ``held`` contains it."""
 
     def __init__(self, alias: str, database: str) -> None:
         """``alias`` is the one in ``TASKS``, ``database`` the one in ``DATABASES``."""
@@ -98,62 +53,6 @@ class Dialect(LimitDialect):
     def connection(self) -> BaseDatabaseWrapper:
         """The calling thread's connection."""
         return connections[self.database]
-
-    @abstractmethod
-    def insert(self, jobs: Sequence[Job]) -> set[str]:
-        """Store new jobs, all or none; return the ids of those whose key was new."""
-
-    @abstractmethod
-    def restore(self, jobs: Sequence[Job]) -> set[str]:
-        """Store jobs as they are, all or none; return the ids of those whose id and key were new."""
-
-    @abstractmethod
-    def claim_in_order(self, claim: Claim) -> list[Row]:
-        """Claim jobs by searching all of them in the order in which they should run."""
-
-    @abstractmethod
-    def claim_in_ranges(
-        self, claim: Claim, levels: Sequence[Row], shape: dict[str, str], **parameters: Any
-    ) -> list[Row]:
-        """Claim jobs of ``levels``, which are rows of ``DUE_RANGES``.
-
-        ``shape`` and ``parameters`` are what ``wanted_ranges`` returned.
-        """
-
-    @abstractmethod
-    def write(self, sql: str, *, wakes: bool = False, is_durable: bool = False, **parameters: Any) -> list[Row]:
-        """``execute`` a statement that changes jobs. ``wakes``: waiting workers should fetch at once.
-
-        ``is_durable``: a power cut must not undo it.
-        """
-
-    @abstractmethod
-    def listed(self, fields: Sequence[str]) -> str:
-        """Return SQL that converts the JSON list ``%(payload)s`` to rows of ``fields``; some begin with ``was_``."""
-
-    @abstractmethod
-    def held(self, fields: Sequence[str]) -> str:
-        """Return ``listed`` for jobs that are held with their tokens, or for all if the engine needs a ``fence``."""
-
-    @abstractmethod
-    def at(self, moment: str) -> str:
-        """Return the SQL of one of ``statements.MOMENTS``."""
-
-    @abstractmethod
-    def value(self, seconds: float) -> Any:
-        """Return the parameter for the time ``seconds`` from now."""
-
-    @abstractmethod
-    def read(self, column: str, kind: str) -> str:
-        """Return the SQL that reads the quoted ``column`` in its stored form; ``kind`` is its Django field type."""
-
-    def relaxed(self) -> AbstractContextManager[None]:
-        """Write within the block without waiting for the disk, if the engine would wait."""
-        return nullcontext()
-
-    def hurried(self) -> AbstractContextManager[None]:
-        """Wait at most ``PROBE_SECONDS`` for other writers within the block, if the engine has no store timeout."""
-        return nullcontext()
 
     def claim(self, claim: Claim) -> list[Row]:
         """Hand due jobs to a worker; return their rows (``COLUMNS``, then ``due_at``) in any order."""
