@@ -36,6 +36,7 @@ from ..availability import is_conflict
 from ..dialect import CLAIM_COLUMNS, IS_ASYNC, T, is_due
 from ..shown_rows import ids
 from ..sql.index_ranges import best_of
+from . import statements
 from .index_ranges import BY_RANK, CLAIM_BEST, FEW, IN_ORDER, LEVEL, MORE, MORE_OF_RANGE, NEWEST
 from .limits import NEW_DUE_AT, PostgresLimits
 from .listener import Debounce, channel_of, text_of
@@ -54,77 +55,14 @@ SQL_TYPES = {
     "DateTimeField": "timestamp",
 }
 
-INSERT = """
-    INSERT INTO {job} ({inserted}, {due_at})
-    SELECT {values}, {new_due_at}
-    FROM json_to_recordset(%(payload)s::json) AS payload ({typed})
-    ON CONFLICT ({backend}, {key}) WHERE {key} IS NOT NULL DO NOTHING
-    RETURNING {id}
-"""
-RESTORE = INSERT.replace(" ({backend}, {key}) WHERE {key} IS NOT NULL", "")
-#: Stores a job that has only required fields. PostgreSQL needs half of the time for it.
-INSERT_ONE = """
-    INSERT INTO {job} ({inserted}, {due_at})
-    VALUES ({values}, least(CAST(%(enqueued_at)s AS timestamp) AT TIME ZONE 'UTC', statement_timestamp()))
-"""
-INSERT_ONE_NOTIFYING = f"{INSERT_ONE} RETURNING pg_notify(%(channel)s, %(window)s)"
-#: ``MATERIALIZED`` keeps the planner from running ``chosen`` twice. The array keeps it from reading the whole table to
-#: find the chosen rows. The inner limit, which the outer ones make redundant, keeps it from expecting millions of rows.
-#: The levels come first in the join, in their order, because the lateral query depends on them.
-CLAIM = """
-    WITH RECURSIVE {levels},
-    chosen AS MATERIALIZED (
-        SELECT best.chosen_id
-        FROM (VALUES (FALSE, %(threads)s), (TRUE, %(coroutines)s)) AS kinds (is_async, room)
-        CROSS JOIN LATERAL (
-            SELECT next.chosen_id
-            FROM levels
-            CROSS JOIN LATERAL (
-                SELECT {id} AS chosen_id FROM {job} WHERE {due_in_level} {wanted}
-                ORDER BY {due_at}, {id} LIMIT %(room)s
-                FOR UPDATE SKIP LOCKED
-            ) AS next
-            WHERE levels.is_async = kinds.is_async
-            LIMIT kinds.room
-        ) AS best
-    )
-    UPDATE {job} SET {claimed} WHERE {id} = ANY (ARRAY(SELECT chosen_id FROM chosen)) RETURNING {columns}
-"""
-#: Does not use JSON functions: a single malformed text would make them fail for all rows. Quotes inside a traceback
-#: have backslashes before them, so they cannot look like a key.
-LAST_ERROR = """substring({errors} from '.*"exception_class_path": "([^"]*)"')"""
-#: A time. Those that Python cannot represent become ``rows.BEYOND``, because the driver would refuse all rows.
-READ_TIME = """CASE WHEN {column} NOT BETWEEN '0001-01-02Z' AND '9999-12-31 23:59:59.999999Z'
-    THEN TIMESTAMP '0001-01-01' ELSE {column} AT TIME ZONE 'UTC' END"""
-#: By the server's clock, because it judges due times. (Ids are made by the clocks of the enqueuing machines.)
-ID_NOW = "rpad(lpad(to_hex(floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint), 12, '0'), 32, '0')::uuid"
-LISTED = "SELECT {fields} FROM json_to_recordset(%(payload)s::json) AS payload ({typed})"
-SELECT_HELD = """
-    SELECT {fields} FROM json_to_recordset(%(payload)s::json) AS payload ({typed})
-    JOIN {job} AS mine ON mine.{id} = payload.id AND mine.{token} = payload.token AND mine.{status} = 'RUNNING'
-"""
-LOCKED = f"{SELECT_HELD} ORDER BY mine.{{id}} FOR UPDATE OF mine"
-#: Skips a locked row, so that all other outcomes of the worker need not wait for it.
-LOCKED_IF_FREE = f"{LOCKED} SKIP LOCKED"
-#: Skips a locked row, so that the worker does not lose all its other leases by waiting for it. The job cannot be
-#: rescued meanwhile, and the next renewal comes soon.
-EXTEND = """
-    WITH free AS MATERIALIZED ({held} FOR UPDATE OF mine SKIP LOCKED),
-    renewed AS (UPDATE {job} SET {lease_until} = {until} FROM free WHERE {job}.{id} = free.id)
-    {held}
-"""
-NOTIFYING = "WITH changed (id) AS ({sql}) SELECT id, (SELECT pg_notify(%(channel)s, %(window)s)) FROM changed"
-READ_COMMITTED = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
-NOTIFY = "SELECT pg_notify(%(channel)s, %(window)s)"
-
 
 class PostgresDialect(PostgresLimits):
     """Statements for PostgreSQL 14 or later."""
 
     random_text: ClassVar[str] = "replace(gen_random_uuid()::text, '-', '')"
     contains: ClassVar[str] = "strpos"
-    id_now: ClassVar[str] = ID_NOW
-    last_error: ClassVar[str] = LAST_ERROR
+    id_now: ClassVar[str] = statements.ID_NOW
+    last_error: ClassVar[str] = statements.LAST_ERROR
     tag_of_word: ClassVar[str] = "%({})s"
     few: ClassVar[str] = FEW
     is_in: ClassVar[str] = "= ANY (ARRAY({}))"
@@ -153,13 +91,13 @@ class PostgresDialect(PostgresLimits):
             plain, notifying = self._insert_one
             self.write(plain, wakes=True, notifying=notifying, **required_row_of(jobs[0]))
             return {jobs[0].id}
-        sql = self._insert_of(INSERT if all(job.unique_key is None for job in jobs) else RESTORE)
+        sql = self._insert_of(statements.INSERT if all(job.unique_key is None for job in jobs) else statements.RESTORE)
         return ids(self.write(sql, wakes=is_due(job.run_after for job in jobs), payload=_in_order_of_keys(jobs)))
 
     def restore(self, jobs: Sequence[Job]) -> set[str]:
         """Store jobs as they are, in one statement."""
         wakes = is_due(job.run_after for job in jobs if job.status == READY)
-        return ids(self.write(self._insert_of(RESTORE), wakes=wakes, payload=_in_order_of_keys(jobs)))
+        return ids(self.write(self._insert_of(statements.RESTORE), wakes=wakes, payload=_in_order_of_keys(jobs)))
 
     def claim(self, claim: Claim) -> list[Row]:
         """Hand due jobs to a worker, with prepared statements if the last claim of this thread had room for more."""
@@ -177,7 +115,8 @@ class PostgresDialect(PostgresLimits):
         """Take due jobs in one statement."""
         wanted, parameters = self.wanted(claim)
         room = max(claim.threads, claim.coroutines)
-        return self.execute(self.sql(CLAIM, wanted=wanted), room=room, **self.claim_parameters(claim), **parameters)
+        sql = self.sql(statements.CLAIM, wanted=wanted)
+        return self.execute(sql, room=room, **self.claim_parameters(claim), **parameters)
 
     def claim_in_ranges(
         self, claim: Claim, levels: Sequence[Row], shape: dict[str, str], **parameters: Any
@@ -214,7 +153,7 @@ class PostgresDialect(PostgresLimits):
         """
         if not wakes:
             return self.execute(sql, **parameters)
-        notifying = notifying or self.sql(NOTIFYING, sql=sql)
+        notifying = notifying or self.sql(statements.NOTIFYING, sql=sql)
         # In a transaction PostgreSQL sends equal notifications once, at the commit, and that time is unknown.
         if not self.connection.get_autocommit():
             return self._notify(notifying, 0, **parameters)
@@ -230,7 +169,7 @@ class PostgresDialect(PostgresLimits):
         rows = self.execute(sql, **parameters)
         if window := self._debounce.begin():  # the window ended while the statement ran
             try:
-                self._notify(NOTIFY, window)
+                self._notify(statements.NOTIFY, window)
             except Error as error:  # the statement is committed; workers look each second in any case
                 self._debounce.forget()
                 logger.debug("TASKS[%r]: workers could not be notified: %s", self.alias, error)
@@ -252,7 +191,7 @@ class PostgresDialect(PostgresLimits):
 
         def begun() -> T:
             if next(tries):
-                self._execute_once(READ_COMMITTED)
+                self._execute_once(statements.READ_COMMITTED)
             return act()
 
         return self._repeated(partial(super().together, begun, savepoint=savepoint))
@@ -277,18 +216,18 @@ class PostgresDialect(PostgresLimits):
 
     def listed(self, fields: Sequence[str]) -> str:
         """Return a row for each object in the list."""
-        return self.text(LISTED, fields=self._shown(fields), typed=self._typed(fields))
+        return self.text(statements.LISTED, fields=self._shown(fields), typed=self._typed(fields))
 
     def held(self, fields: Sequence[str]) -> str:
         """Return the jobs in the list that are held with their tokens, locked; in a worker without those of others."""
-        locked = LOCKED_IF_FREE if has_store_timeout() else LOCKED
+        locked = statements.LOCKED_IF_FREE if has_store_timeout() else statements.LOCKED
         return self.sql(locked, fields=self._shown(fields), typed=self._typed(fields))
 
     def extend(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases in one statement that waits for no locks."""
         payload = json.dumps([{"id": job.id, "token": job.token} for job in jobs])
-        held = self.sql(SELECT_HELD, fields="payload.id", typed=self._typed(CLAIM_COLUMNS))
-        return ids(self.write(self.sql(EXTEND, held=held), payload=payload, until=lease))
+        held = self.sql(statements.SELECT_HELD, fields="payload.id", typed=self._typed(CLAIM_COLUMNS))
+        return ids(self.write(self.sql(statements.EXTEND, held=held), payload=payload, until=lease))
 
     def at(self, moment: str) -> str:
         """Return the SQL of the time by the database's clock, at the start of the statement, not of the transaction."""
@@ -301,7 +240,7 @@ class PostgresDialect(PostgresLimits):
 
     def read(self, column: str, kind: str) -> str:
         """Return times in UTC without a zone; otherwise they would have the time zone of the connection."""
-        return READ_TIME.format(column=column) if kind == "DateTimeField" else column
+        return statements.READ_TIME.format(column=column) if kind == "DateTimeField" else column
 
     def _insert_of(self, template: str) -> str:
         inserted, values = self._inserted
@@ -320,7 +259,8 @@ class PostgresDialect(PostgresLimits):
         inserted = ", ".join(self.names[column] for column in REQUIRED)
         values = ", ".join(self._parameter(column) for column in REQUIRED)
         plain, notifying = (
-            self.sql(text, inserted=inserted, values=values) for text in (INSERT_ONE, INSERT_ONE_NOTIFYING)
+            self.sql(text, inserted=inserted, values=values)
+            for text in (statements.INSERT_ONE, statements.INSERT_ONE_NOTIFYING)
         )
         return plain, notifying
 
