@@ -26,7 +26,8 @@ from ..signals import worker_quieted, worker_started, worker_stopped
 from ..tasks.signals import send
 from .claimed_job import ClaimedJob
 from .fetching.drain_group import DrainGroup
-from .fetching.fetcher import Fetcher, JobListener
+from .fetching.fetcher import Fetcher
+from .fetching.job_listener import JobListener
 from .maintenance.cancellations import Cancellations
 from .maintenance.heartbeat import VALID_PART, Heartbeat, info_of
 from .maintenance.housekeeping import Housekeeping
@@ -283,8 +284,6 @@ class Worker(Component):
         ``stuck``: whether it hangs (no try for ``HUNG_SECONDS``), or its tries have failed for ``LONG_LOST_SECONDS``.
         """
         fetcher, now = self._fetcher, time.monotonic()
-        prefetches = (fetcher.jobs.threads, fetcher.jobs.coroutines)
-        buffered = sum(prefetch.waiting for prefetch in prefetches)
         poll, beat = now - fetcher.last_turn, now - self._heartbeat.last_beat
         last_try = now - fetcher.last_try
         missing = self._threads.missing + self._event_loop.missing
@@ -295,10 +294,7 @@ class Worker(Component):
             "last_poll_age": round(poll, 3),
             "last_try_age": round(last_try, 3),
             "last_heartbeat_age": round(beat, 3),
-            "running": sum(prefetch.held for prefetch in prefetches) - buffered,
-            "buffered": buffered,
-            "unstored": len(fetcher.jobs.acknowledger),
-            "refused": fetcher.jobs.acknowledger.refused,
+            **fetcher.jobs.progress(),
             "active_threads": self._threads.busy,
             "thread_limit": self._threads.limit.now,
             "thread_limit_reason": self._threads.limit_reason,

@@ -1,4 +1,4 @@
-"""The worker's main loop: fetches jobs, hands them to the pools, and stores their outcomes; and who wakes it."""
+"""The worker's main loop: fetches jobs, hands them to the pools, and stores their outcomes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import ClassVar
 
 from ...core.backoff import LoggedBackoff
 from ...core.job import Job, Outcome
@@ -24,7 +23,6 @@ from ..backoff import QueueBackoff
 from ..claimed_job import ClaimedJob
 from ..closed_limits import ClosedLimits
 from ..deadline import Leftovers, Quietness, ShutdownDeadline
-from ..maintenance.queue_thread import QueueThread
 from ..outcomes.inbox import OutcomeInbox
 from ..pools.event_loop import EventLoopPool
 from ..pools.request_priority import RequestPriority
@@ -36,8 +34,6 @@ logger = get_logger("django_loco.worker")
 
 #: The longest time between two fetches, give or take a fifth.
 POLL_SECONDS = 1.0
-#: The maximum duration of a wait for the announcement of jobs: no blocking call is unlimited.
-LISTEN_SECONDS = 3.0
 #: The wait between a fetch that has found jobs, but fewer than there was room for, and the next one.
 LINGER_SECONDS = 0.005
 #: The time between two checks for threads that have died and for a command. Each idle turn has one.
@@ -320,35 +316,3 @@ class Fetcher:
         claimed = ClaimedJob(job, self.stopping, self._queue.update, self._queue, self._closed_limits)
         claimed.valid_until = asked_at + self._claim.lease
         return claimed
-
-
-class JobListener(QueueThread):
-    """Waits for the queue while the fetcher wants more jobs, and wakes the fetcher when some have arrived.
-
-    While the pools are full it does not wait for the queue.
-    """
-
-    name: ClassVar[str] = "listener"
-    duty: ClassVar[str] = "wait for jobs"
-
-    def __init__(self, queue: Queue, wants_jobs: threading.Event, wake: threading.Event) -> None:
-        """``wants_jobs`` is set while the fetcher wants jobs; ``wake`` wakes the fetcher."""
-        super().__init__(queue)
-        self._wants_jobs = wants_jobs
-        self._wake_fetcher = wake
-
-    def turn(self) -> float:
-        """Wait once."""
-        self._wants_jobs.wait()
-        if self.queue.wait(LISTEN_SECONDS * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter
-            self._wants_jobs.clear()  # before the fetcher wakes up, which may set it again
-            self._wake_fetcher.set()
-            if not self.ended.is_set():
-                self._wants_jobs.wait()  # at once, so that the fetcher need not wait until this thread leaves Python
-        return 0.0
-
-    def end(self) -> None:
-        """Take no further turn, and end a wait."""
-        super().end()
-        self._wants_jobs.set()
-        self.queue.interrupt()

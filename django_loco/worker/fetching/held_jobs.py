@@ -70,6 +70,16 @@ class HeldJobs:
             coroutines + self._missing.more(is_async=True) if coroutines else 0,
         )
 
+    def progress(self) -> dict[str, int]:
+        """Return their part of ``Worker.health``."""
+        buffered = self.threads.waiting + self.coroutines.waiting
+        return {
+            "running": self.threads.held + self.coroutines.held - buffered,
+            "buffered": buffered,
+            "unstored": len(self.acknowledger),
+            "refused": self.acknowledger.refused,
+        }
+
     def hand_over(self, claimed_jobs: list[ClaimedJob], limit: int) -> None:
         """Give the pools up to ``limit`` of the jobs that were just fetched, and hand back the others."""
         for claimed in claimed_jobs:

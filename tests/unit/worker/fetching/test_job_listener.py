@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from django_loco.worker.fetching.fetcher import JobListener
+from django_loco.worker.fetching.job_listener import JobListener
 
 from ..support import TroubledQueue, job, wait_until
 
