@@ -267,23 +267,6 @@ class MemoryQueue(
         with self._lock:
             return {job.id for job in jobs if not self._jobs.is_held(job)}
 
-    def pause(self, queue_name: str) -> None:
-        """Let no worker fetch jobs of a queue."""
-        self._paused.add(queue_name)
-
-    def resume(self, queue_name: str) -> bool:
-        """Let workers fetch jobs of a queue again; return whether it was paused."""
-        with self._lock:
-            was_paused = queue_name in self._paused
-            self._paused.discard(queue_name)
-            self._arrivals += was_paused
-            self._changed.notify_all()
-            return was_paused
-
-    def paused(self) -> set[str]:
-        """Return the names of the queues that are paused."""
-        return self._paused.copy()
-
     def counts(self, limit: int | None = None) -> dict[tuple[str, TaskResultStatus], int]:
         """Return the number of jobs per queue name and status, at most ``limit`` each."""
         with self._lock:

@@ -214,18 +214,6 @@ class RedisQueue(
         tokens = (holder and decoded(holder).partition("\t")[0] for holder in holders)
         return {job.id for job, token in zip(jobs, tokens, strict=True) if token is None or token != job.token}
 
-    def pause(self, queue_name: str) -> None:
-        """Let no worker fetch jobs of a queue."""
-        self._ask("SADD", "paused", word(queue_name))
-
-    def resume(self, queue_name: str) -> bool:
-        """Let workers fetch jobs of a queue again; return whether it was paused."""
-        return bool(self._ask("SREM", "paused", word(queue_name)))
-
-    def paused(self) -> set[str]:
-        """Return the names of the queues that are paused."""
-        return {json.loads(name) for name in self._ask("SMEMBERS", "paused")}
-
     def counts(self, limit: int | None = None) -> dict[tuple[str, TaskResultStatus], int]:
         """Return the number of jobs per queue name and status. Redis keeps the counts, so ``limit`` saves nothing."""
         answer = self._ask("HGETALL", "counts")

@@ -1,4 +1,4 @@
-"""The pauses of tasks and tags in Redis (``lua/held_back.lua``)."""
+"""The pauses of a Redis queue: of its queues, and of tasks and tags (``lua/held_back.lua``)."""
 
 from __future__ import annotations
 
@@ -18,6 +18,18 @@ class RedisPauses(JobPauses):
     """The pauses of ``RedisQueue``."""
 
     server: RedisServer
+
+    def pause(self, queue_name: str) -> None:
+        """Let no worker fetch jobs of a queue."""
+        self.server.ask("SADD", self.server.key("paused"), word(queue_name))
+
+    def resume(self, queue_name: str) -> bool:
+        """Let workers fetch jobs of a queue again; return whether it was paused."""
+        return bool(self.server.ask("SREM", self.server.key("paused"), word(queue_name)))
+
+    def paused(self) -> set[str]:
+        """Return the names of the queues that are paused."""
+        return {json.loads(name) for name in self.server.ask("SMEMBERS", self.server.key("paused"))}
 
     def pause_jobs(self, pause: JobPause) -> None:
         """Let no worker fetch the jobs of a task or a tag. Holds back those that are next in the line."""
