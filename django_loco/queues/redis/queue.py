@@ -58,9 +58,7 @@ from ..unreadable import outcomes_of, readable, split
 from .changes import change
 from .check import RedisExaminer, check
 from .codec import (
-    claim_payload,
     decoded,
-    ends_payload,
     ids_of,
     jobs_of,
     jobs_payload,
@@ -79,6 +77,7 @@ from .job_lists import moment_of, word
 from .listener import Demand, RedisListener, channels_for, channels_of, is_soon, subscriptions_for
 from .pages import JobPages
 from .records.batches import members_payload, prune_batches, refused_of
+from .records.claims import claim_payload, ends_payload
 from .records.limits import RedisLimits
 from .records.minutes import RedisStatistics, clear_minutes
 from .records.signals import RedisSignals

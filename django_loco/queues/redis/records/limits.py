@@ -11,9 +11,10 @@ from typing import NamedTuple
 from ....core.job.limits import KeyTimes, Limit, Limits, limits_of
 from ...claim import Claim
 from ...records.limits import Limiting, LimitUse
-from ..codec import LIMITED, choice_payload, decoded, kinds_of, limits_payload, lines, numbers_of
+from ..codec import LIMITED, decoded, lines
 from ..job_lists import moment_of
 from ..server import RedisServer
+from .claims import choice_payload, kinds_of, limits_payload, numbers_of
 from .pauses import RedisPauses
 
 #: Where the first part of all keys begins, see ``lua/limit_use.lua``.
