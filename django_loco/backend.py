@@ -20,12 +20,10 @@ from .core.job import Job
 from .core.on_commit import after_commit, is_stored_later, open_transactions
 from .core.serialization import require_batch_size
 from .core.validation import did_you_mean
-from .exceptions import UnknownTask
 from .jobs.operations.batches.settling import store
 from .jobs.signing import sign
 from .log import tracing
 from .log.labels import labelled_context
-from .log.plain_text import one_line
 from .log.safe import get_logger
 from .metrics.arrivals import count_enqueued
 from .queues import Queue, queue_for
@@ -33,9 +31,8 @@ from .queues.timeouts import no_store_timeout
 from .tasks.backport import not_found
 from .tasks.decorator import LocoTask, P, R
 from .tasks.hints import async_hint, refuse_event_loop, warn_of_async_caller
-from .tasks.loading import may_be_imported
-from .tasks.new_job import JobTemplate, KnownTask, due_at, new_job, validate_task
-from .tasks.results import load_task, result_of, result_of_new, shown_result_of
+from .tasks.new_job import JobTemplate, KnownTask, due_at, new_job, require_importable, validate_task
+from .tasks.results import result_of, result_of_new, shown_result_of
 from .tasks.signals import announce
 from .tasks.stored import jobs as stored_jobs
 from .tasks.stored.startable import require_startable
@@ -47,8 +44,6 @@ from .worker.in_process import kept_jobs
 #: Django's own receiver logs each enqueue to it.
 _tasks_logger = get_logger(TASKS_LOGGER)
 
-#: Paths of tasks that a worker can import. In one process that does not change.
-_importable: set[str] = set()
 #: The tasks that were checked, by ``id()``; also those with options of one call, so it is emptied now and then.
 _templates: dict[int, KnownTask] = {}
 MAX_TEMPLATES = 500
@@ -252,7 +247,7 @@ class LocoBackend(stored_jobs.StoredTasks):
         known = _templates.get(id(task))
         if known is not None and known.is_valid(task, self):
             return known.template
-        self._require_importable(task)
+        require_importable(task)
         self.validate_task(task)
         template = JobTemplate(task, self.alias)
         if template.is_constant:
@@ -260,26 +255,6 @@ class LocoBackend(stored_jobs.StoredTasks):
                 _templates.clear()
             _templates[id(task)] = KnownTask(template, type(self), self.alias, self.queues)
         return template
-
-    def _require_importable(self, task: Task[..., Any]) -> None:
-        """Raise ``InvalidTask`` for a task that no worker could import: now rather than when the job runs."""
-        path = task.module_path
-        if path in _importable:
-            return
-        module = path.rpartition(".")[0]
-        if module != "__main__" and not may_be_imported(module):
-            raise InvalidTask(
-                f"{path}: a worker may not import {module}, because it is neither the project's code nor an installed "
-                "app's. Add it to LOCO['TASK_MODULES']."
-            )
-        try:
-            load_task(path)
-        except UnknownTask as error:
-            raise InvalidTask(
-                f"{path} cannot be enqueued, because no worker could import it ({one_line(error.__cause__ or error)}). "
-                "A worker imports the module, which must have the task under the name of its function."
-            ) from error
-        _importable.add(path)
 
     def after_commit(self, action: Callable[[], object], *, jobs: Sequence[Job] = (), is_visible: bool = False) -> None:
         """Call ``action``, which stores ``jobs``, after the commit, or at once without ``ENQUEUE_ON_COMMIT``."""

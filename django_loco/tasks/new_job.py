@@ -22,13 +22,19 @@ from ..core.job import CARRY, PARENT, REQUEST, RERUN, RETENTION, Job, aware, utc
 from ..core.serialization import encode_call, encode_exact, require_result_size
 from ..core.uniqueness import rule_of
 from ..core.validation import FIRST_YEAR, LAST_YEAR, NAME_REQUIREMENT, is_name, is_number, retention_by_end, short
-from ..exceptions import InvalidArguments
+from ..exceptions import InvalidArguments, UnknownTask
 from ..log.labels import bound
+from ..log.plain_text import one_line
+from .loading import may_be_imported
+from .results import load_task
 from .stored.limit_key import LimitRule, limit_options_of, limit_rule_of
 from .stored.options import merged_option, option_to_json
 
 #: The stored options that have a field of their own in the job, or go into its options wherever they are set.
 OWN_FIELDS = ("tags", "expires", "limits", "limit_key", "retention")
+
+#: Paths of tasks that a worker can import. In one process that does not change.
+_importable: set[str] = set()
 
 
 def validate_task(task: Task[..., Any]) -> None:
@@ -51,6 +57,27 @@ def _validate_time(moment: object) -> None:
             f"run_after must be an aware datetime. {moment} has no time zone: pass it to timezone.make_aware(), or "
             "give a timedelta from now on."
         )
+
+
+def require_importable(task: Task[..., Any]) -> None:
+    """Raise ``InvalidTask`` for a task that no worker could import: now rather than when the job runs."""
+    path = task.module_path
+    if path in _importable:
+        return
+    module = path.rpartition(".")[0]
+    if module != "__main__" and not may_be_imported(module):
+        raise InvalidTask(
+            f"{path}: a worker may not import {module}, because it is neither the project's code nor an installed "
+            "app's. Add it to LOCO['TASK_MODULES']."
+        )
+    try:
+        load_task(path)
+    except UnknownTask as error:
+        raise InvalidTask(
+            f"{path} cannot be enqueued, because no worker could import it ({one_line(error.__cause__ or error)}). "
+            "A worker imports the module, which must have the task under the name of its function."
+        ) from error
+    _importable.add(path)
 
 
 def validate_call(task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
