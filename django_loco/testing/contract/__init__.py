@@ -4,11 +4,13 @@ from .changing import ChangeContract
 from .control.ageing import AgeingContract
 from .control.limit_histories import LimitHistoryContract
 from .control.limited_claims import LimitedClaimContract
+from .control.limited_jobs import LimitedJobContract
 from .control.limits import LimitContract
 from .control.retention import RetentionContract
 from .control.unique import UniqueContract
 from .enqueueing import EnqueueContract, RestoreContract
 from .fetching import FetchContract
+from .groups.batch_rounds import BatchRoundContract
 from .groups.batches import BatchContract
 from .groups.workflows import WorkflowContract
 from .outcomes import OutcomeContract
@@ -37,6 +39,7 @@ class QueueContract(
     SeriesContract,
     UniqueContract,
     LimitContract,
+    LimitedJobContract,
     LimitHistoryContract,
     LimitedClaimContract,
     RetentionContract,
@@ -45,6 +48,7 @@ class QueueContract(
     WorkerContract,
     MinuteContract,
     BatchContract,
+    BatchRoundContract,
     WorkflowContract,
 ):
     """Mix it into a test class for pytest or unittest and define ``make_queue``.

@@ -12,7 +12,7 @@ from ....core.job import READY, RUNNING, Job, Outcome, utcnow
 from ....core.job.limits import KeyTimes, Ledger
 from ....queues.base import Change
 from ..case import done, failed, in_seconds, retry
-from .limits import HOUR, LIMITS, LimitCase
+from .limit_case import HOUR, LIMITS, LimitCase
 from .unique import cancelled
 
 STEPS = int(os.environ.get("LOCO_CHAOS") or 0) * 1_000 or 120

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ....core.job import READY, SUSPECT
 from ....queues import Claim
 from ..case import done, in_seconds
-from .limits import LIMITS, LimitCase, key_of
+from .limit_case import LIMITS, LimitCase, key_of
 
 
 class LimitedClaimContract(LimitCase):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ....core.job import FAILED, MAX_LOST, READY, RUNNING, Job, Outcome, new_id
 from ....exceptions import BatchFinished
 from ....queues.base import Change
-from ....queues.records.batches import BatchCounts, BatchRecord, key_of, new_record
+from ....queues.records.batches import BatchCounts, key_of, new_record
 from ..case import done, failed, in_seconds, retry
 from .batch_case import CALLBACKS, METADATA, BatchCase, cancelled
 
@@ -199,75 +199,6 @@ class BatchContract(BatchCase):
         stored = self.queue.enqueue([self.job(key="a", batch=batch), self.job(key="b", batch=batch)])
         assert [job.key for job in stored] == ["b"]
         assert self.counts(batch) == (1, 0, 0, 0, 1)
-
-    def finished(self, number: int = 1) -> tuple[BatchRecord, list[Job]]:
-        """Return a batch that has finished, as all members have failed, and these as they are stored."""
-        batch, members = self.sealed(number)
-        self.end(*map(failed, members))
-        [record] = self.queue.settle_batches()
-        self.queue.note_called(record)
-        return self.record(batch), [self.stored(job) for job in members]
-
-    def ready(self, *jobs: Job) -> set[str]:
-        """Make jobs ready again that have ended; return the ids of those that were refused."""
-        return self.queue.change(
-            [Change(before=job, after=replace(job, status=READY, run_after=None, finished_at=None)) for job in jobs]
-        )
-
-    def test_a_member_that_is_made_ready_again_begins_another_round(self) -> None:
-        """In the same step: whoever does it may be killed after that."""
-        record, [first, second] = self.finished(2)
-        assert self.ready(first) == set()
-        again = self.record(record.id)
-        assert (again.round, again.finished_at, again.called_at) == (2, None, None)
-        assert again.sealed_at is not None
-        assert self.counts(record.id) == (2, 0, 1, 0, 1)
-        assert self.queue.note_called(record) in (False, None)  # too late: it is of the first round
-        assert self.settled(record.id, [first]) == []
-        assert self.ready(second) == set()
-        assert self.record(record.id).round == 2
-        assert self.end(*map(done, self.fetch())) == [record.id]
-        assert self.record(record.id).counts == BatchCounts(2, 2, 0, 0)
-
-    def test_a_round_that_is_begun_finishes_though_nobody_has_looked_at_it_before(self) -> None:
-        record, [member] = self.finished()
-        self.ready(member)
-        self.queue.finish([*map(failed, self.fetch())])
-        assert [(each.id, each.round) for each in self.queue.settle_batches()] == [(record.id, 2)]
-
-    def test_a_cancelled_batch_takes_jobs_in_another_round(self) -> None:
-        batch, [member] = self.sealed()
-        self.queue.seal_batch(batch, is_cancelled=True)
-        self.end(cancelled(member))
-        self.ready(self.stored(member))
-        assert self.record(batch).cancelled_at is None
-        self.enqueue(batch=batch)
-        assert self.counts(batch) == (2, 0, 0, 0, 2)
-
-    def test_other_changes_begin_no_round(self) -> None:
-        record, [first, second, third] = self.finished(3)
-        assert self.ready(replace(first, priority=9)) == {first.id}
-        discarded = Change(before=second, after=cancelled(second).applied())
-        assert self.queue.change([discarded, Change(before=third, after=None)]) == set()
-        self.settled(record.id, [first, second, third])
-        assert self.record(record.id) == record
-
-    def test_whoever_finishes_a_batch_while_members_are_made_ready_leaves_none_behind(self) -> None:
-        batch, members = self.sealed(8)
-        self.queue.finish([*map(failed, members)])
-        stored = [self.stored(job) for job in members]
-
-        def act(number: int) -> None:
-            if number % 2:
-                for record in self.queue.settle_batches([batch], stored):
-                    self.queue.note_called(record)
-            else:
-                assert self.ready(*stored[number : number + 2]) == set()
-
-        self.side_by_side(act)
-        assert self.settled(batch, stored) == []
-        assert self.counts(batch) == (8, 0, 0, 0, 8)
-        assert self.record(batch).called_at is None
 
     def test_members_are_listed_by_kind(self) -> None:
         batch, members = self.sealed(6)
