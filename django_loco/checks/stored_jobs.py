@@ -20,7 +20,7 @@ from ..jobs import COUNTED
 from ..jobs.stores import aliases
 from ..queues import mistakes, queue_for
 from ..queues.database.availability import is_unmigrated, what_is_missing
-from ..queues.database.overview import unfinished_jobs
+from ..queues.database.jobs.lookups import unfinished_jobs
 from ..queues.memory import spool
 from ..scheduler.sources.database import database_alias
 from .settings import if_settings_are_valid

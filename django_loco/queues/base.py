@@ -22,9 +22,10 @@ regardless of the clock, and so is one that was handed back. All leases may seem
 Where an operation is done
 --------------------------
 Each is a method of the class in ``queue.py`` of ``memory/``, ``database/`` and ``redis/``, which is called by its name.
-In a database its statements are in ``sql/`` and in the ``dialect.py`` of the engine; unique keys are an index there. On
-Redis it is the script of its name in ``lua/``. ``rescue``, ``fetch`` and ``finish`` share ``lua/exchange.lua``.
-What concerns more than jobs, such as batches, limits, pauses and workers, is in the ``records/`` of each.
+In a database it is done in ``jobs/``, with the statements in ``sql/`` and in the ``dialect.py`` of the engine; unique
+keys are an index there. On Redis it is the script of its name in ``lua/``; ``rescue``, ``fetch`` and ``finish`` share
+``lua/exchange.lua``. What concerns more than jobs, such as batches, limits, pauses and workers, is in the ``records/``
+of each; limits in a database are in ``limits/``.
 
 To write a queue of your own, implement the abstract methods, run ``django_loco.testing.QueueContract`` against
 it, and name it in ``TASKS[alias]["OPTIONS"]["queue"]`` by its dotted path.

@@ -14,7 +14,7 @@ into the past, so that there are never more than ``burst`` at once.
 All times are whole microseconds by the clock of the store.
 
 This module has the rules, and each store asks them where it claims jobs: memory and the databases call ``Ledger``
-(``queues/database/records/limits.py`` reads the keys and claims, ``limit_turns.py`` beside it keeps their turns); in
+(``queues/database/limits/claims.py`` reads the keys and claims, ``turns.py`` beside it keeps their turns); in
 Redis ``limited.lua`` claims, and ``ledger.lua`` has the same rules in Lua.
 """
 

@@ -31,16 +31,16 @@ from ..rows import Row, digits_of
 from ..timeouts import current_store_timeout, has_store_timeout, store_timeout
 from ..unreadable import outcomes_of, readable, split
 from .availability import is_conflict, place_of_jobs
-from .changes import holders, logs_of, lost, restore
+from .jobs.changes import holders, logs_of, lost, restore
 from .dialect import Dialect, T
 from .engines import engine_of
 from .examiner import DatabaseExaminer
-from .overview import counts_by_queue, newest, newest_of_each, oldest_due_times, page_of
+from .jobs.lookups import counts_by_queue, newest, newest_of_each, oldest_due_times, page_of
 from .records.batches import CLEAR_BATCHES, change_members, insert_counted, prune_batches
-from .records.limit_openings import LimitedQueue
+from .limits.openings import LimitedQueue
 from .records.minutes import CLEAR_MINUTES, StoredStatistics, prune_minutes
 from .records.pauses import StoredPauses
-from .records.pruning import prune_jobs
+from .jobs.pruning import prune_jobs
 from .records.signals import StoredSignals, finish
 from .records.workers import StoredWorkers
 from .records.workflows import CLEAR_EDGES, StoredWorkflows

@@ -27,7 +27,7 @@ def shown_job_of(row: Sequence[Any]) -> Job:
 
 
 def call_of(row: Sequence[Any]) -> JobCall:
-    """Return the call in ``row``, which has the columns ``overview.CALLED``."""
+    """Return the call in ``row``, which has the columns ``jobs.lookups.CALLED``."""
     task_path, backend, job_id, arguments = row
     is_readable = isinstance(task_path, str) and isinstance(arguments, str)
     return JobCall(

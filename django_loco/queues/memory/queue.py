@@ -24,13 +24,13 @@ from .job_table import JobTable
 from .key_file import OnceKeys
 from .keys import Keys
 from .records.batches import BatchTable
-from .records.limit_openings import MemoryWaits
 from .records.limits import KeyTable, MemoryLimits
 from .records.minutes import MemoryStatistics, MinuteTable
 from .records.pauses import MemoryPauses
+from .records.workers import MemoryWorkers, RegisteredWorkers
 from .records.workflows import Graph, MemoryWorkflows
 from .saving import MemorySpool
-from .workers import MemoryWorkers, RegisteredWorkers
+from .wake_ups import MemoryWaits
 
 MAX_RESULTS, KEYS_FILE = 1_000, "once-keys.sqlite3"
 

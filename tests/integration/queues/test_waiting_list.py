@@ -13,8 +13,8 @@ from django.db import connection
 
 from django_loco.core.job import READY, SUCCESSFUL, Job, first_id, utcnow
 from django_loco.queues import queue_for
-from django_loco.queues.database import overview
 from django_loco.queues.database.engines import engine_of
+from django_loco.queues.database.jobs import lookups
 from tests.conftest import ON_POSTGRES
 
 pytestmark = pytest.mark.django_db
@@ -36,8 +36,8 @@ def job(age: float, **fields: Any) -> Job:
 @pytest.fixture
 def waiting(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     """Jobs of all kinds that wait, the newest first, and newer ones that have ended."""
-    monkeypatch.setattr(overview, "WINDOW", 5)
-    monkeypatch.setattr(overview, "WINDOW_PER_JOB", 0)
+    monkeypatch.setattr(lookups, "WINDOW", 5)
+    monkeypatch.setattr(lookups, "WINDOW_PER_JOB", 0)
     draw = random.Random(7)
     made = [
         job(
@@ -68,8 +68,8 @@ def test_the_newest_come_first_whatever_their_order_of_running_is(waiting):
 def test_the_index_of_ready_jobs_is_read_backwards(waiting):
     dialect_class, _ = engine_of("default", "default")
     dialect = dialect_class("default", "default")
-    page = overview.Page(READY, None, None, 7)
-    sql = dialect.sql(overview.SORTED_READY, having="{status} = 'READY'", **page.where)
+    page = lookups.Page(READY, None, None, 7)
+    sql = dialect.sql(lookups.SORTED_READY, having="{status} = 'READY'", **page.where)
     with connection.cursor() as cursor:
         if ON_POSTGRES:
             cursor.execute("SET LOCAL enable_seqscan = off")

@@ -1,4 +1,4 @@
-"""Limited jobs in PostgreSQL, see ``database.records.limits``."""
+"""Limited jobs in PostgreSQL, see ``database.limits.claims``."""
 
 from __future__ import annotations
 

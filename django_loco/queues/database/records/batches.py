@@ -19,7 +19,7 @@ from ....core.job import FAILED, GIVEN_UP, Job
 from ...base import Change
 from ...records.batches import BATCH, EVENTS, BatchCounts, Batches, BatchRecord, batches_of, reopened_by
 from ...rows import Row, digits_of, id_of, time_of
-from ..changes import change, insert
+from ..jobs.changes import change, insert
 from ..dialect import Dialect
 from . import DatabaseRecords
 

@@ -1,4 +1,4 @@
-"""The SQL for limited jobs, see ``queues.records.limits`` and ``database.records.limits``.
+"""The SQL for limited jobs, see ``queues.records.limits`` and ``database.limits.claims``.
 
 A limited job that waits has the ``due_at`` ``LIMITED_AT``, in the year 9998, where no plain fetch meets it, and is in
 an index of its own. There its *level* comes first: sync or async, its limit key and its priority.

@@ -180,7 +180,7 @@ CHANGE = """
     RETURNING {job}.{id} AS id
 """
 CHOSEN = "SELECT held.id FROM ({unchanged}) AS held"
-#: A job with a once-key stays as long as ``records.pruning`` lets it stay.
+#: A job with a once-key stays as long as ``jobs.pruning`` lets it stay.
 DELETE = """
     DELETE FROM {job} WHERE {id} {in_chosen}
     AND ({key} IS NULL OR {finished_at} < {keys_before} AND {status} <> 'READY')

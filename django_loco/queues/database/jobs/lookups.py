@@ -12,15 +12,15 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from ...core.compat import TaskResultStatus
-from ...core.job import READY, RUNNING, JobSummary
-from ..base import status_of
-from ..claim import Claim
-from ..rows import COLUMNS, Row
-from .dialect import Dialect
-from .engines import engine_of
-from .shown_rows import summary_of
-from .sql.index_ranges import (
+from ....core.compat import TaskResultStatus
+from ....core.job import READY, RUNNING, JobSummary
+from ...base import status_of
+from ...claim import Claim
+from ...rows import COLUMNS, Row
+from ..dialect import Dialect
+from ..engines import engine_of
+from ..shown_rows import summary_of
+from ..sql.index_ranges import (
     ANY_READY_BY_QUEUE,
     COUNT_QUEUES,
     COUNT_RANGES,
@@ -31,7 +31,7 @@ from .sql.index_ranges import (
     fragments,
     range_fragments_of,
 )
-from .sql.statements import (
+from ..sql.statements import (
     COUNT_RUNNING,
     LIST,
     LIST_AMONG_NEWEST,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..workers import Command, WorkerInfo
+from ...workers import Command, WorkerInfo
 
 #: Workers and the times of their last heartbeats (``time.monotonic()``, seconds), by the ids of the workers.
 RegisteredWorkers = dict[str, tuple[WorkerInfo, float]]

@@ -9,7 +9,7 @@ from ....core.job.limits import Ledger, keys_of
 from ...claim import Claim
 from ...rows import Row
 from ..sql import limits as sql
-from .limits import StoredLimits
+from .claims import StoredLimits
 
 #: The number of suspects, the best ones, among which a claim chooses one that may begin. There are few.
 MOST = 1_000

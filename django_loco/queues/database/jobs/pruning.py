@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ....core.job.retention import KEY_MEMORY_SECONDS
 from ..dialect import Dialect
-from .batches import IS_FOLLOWED
+from ..records.batches import IS_FOLLOWED
 
 PRUNE = "DELETE FROM {job} WHERE {id} {in_oldest} RETURNING {id}"
 #: Without jobs that somebody has made ready again by hand, and those that a batch counts or what follows it may read.

@@ -1,4 +1,4 @@
-"""How threads wait until jobs in memory are due, or a key of limited jobs opens."""
+"""How threads wait until jobs in memory are due, or a key of limited jobs opens, and how they are woken."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import threading
 import time
 from datetime import datetime, timedelta
 
-from ....core.job import utcnow
-from ..job_table import JobTable
-from .limits import KeyTable
+from ...core.job import utcnow
+from .job_table import JobTable
+from .records.limits import KeyTable
 
 
 class MemoryWaits:

@@ -35,9 +35,9 @@ from ..dialect import IS_ASYNC
 from ..shown_rows import readable_time
 from ..sql import limits as sql
 from ..sql.index_ranges import MAX_RANGES
-from . import DatabaseRecords
-from .limit_turns import NEVER, Choice, Head, Levels, LimitLevel, Place
-from .signals import finish
+from ..records import DatabaseRecords
+from ..records.signals import finish
+from .turns import NEVER, Choice, Head, Levels, LimitLevel, Place
 
 #: The place of ``limit_key`` in a row.
 LIMIT_KEY = COLUMNS.index("limit_key")

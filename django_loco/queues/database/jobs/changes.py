@@ -29,14 +29,14 @@ from typing import Any
 
 from django.db import IntegrityError
 
-from ...core.job import READY, RETENTION, Job, utcnow
-from ...core.job.retention import KEY_MEMORY_SECONDS
-from ...core.uniqueness import holds_key, takes_key
-from ..base import Change
-from ..rows import COLUMNS, FIELDS, LIMITED_AT, id_of, row_of, stored_kept_until, stored_time
-from .dialect import CLAIM_COLUMNS, Dialect, is_due
-from .shown_rows import ids, shown_job_of
-from .sql.statements import (
+from ....core.job import READY, RETENTION, Job, utcnow
+from ....core.job.retention import KEY_MEMORY_SECONDS
+from ....core.uniqueness import holds_key, takes_key
+from ...base import Change
+from ...rows import COLUMNS, FIELDS, LIMITED_AT, id_of, row_of, stored_kept_until, stored_time
+from ..dialect import CLAIM_COLUMNS, Dialect, is_due
+from ..shown_rows import ids, shown_job_of
+from ..sql.statements import (
     AMONG,
     CHANGE,
     CHOSEN,
