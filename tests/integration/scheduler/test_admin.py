@@ -13,7 +13,7 @@ from django.test import Client
 
 from django_loco import scheduler
 from django_loco.admin import ScheduleAdmin
-from django_loco.admin.schedule_rows import format_moment
+from django_loco.admin.schedules.rows import format_moment
 from django_loco.core.job import utcnow
 from django_loco.models import Schedule, ScheduleState
 from django_loco.queues import queue_for

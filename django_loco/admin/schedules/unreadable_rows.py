@@ -8,12 +8,12 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from ..exceptions import LocoConfigurationError
-from ..models import Schedule
-from ..scheduler.api.row_validation import problem_of_json
-from ..scheduler.options import COLUMNS
-from ..scheduler.sources.database import each_readable
-from ..scheduler.triggers.parsing import moment_of
+from ...exceptions import LocoConfigurationError
+from ...models import Schedule
+from ...scheduler.api.row_validation import problem_of_json
+from ...scheduler.options import COLUMNS
+from ...scheduler.sources.database import each_readable
+from ...scheduler.triggers.parsing import moment_of
 
 FIELDS = ("description", *COLUMNS)
 

@@ -7,17 +7,17 @@ from typing import Any
 
 from django.core.paginator import Paginator
 
-from ..models import Schedule
-from ..scheduler.api.control import current
-from ..scheduler.api.operating import name_of
-from ..scheduler.entry import Problem, ScheduleEntry
-from .schedule_rows import rows_of
+from ...models import Schedule
+from ...scheduler.api.control import current
+from ...scheduler.api.operating import name_of
+from ...scheduler.entry import Problem, ScheduleEntry
+from .rows import rows_of
 
 #: The number of schedules on a page.
 PER_PAGE = 50
 
 
-def overview(query: Mapping[str, Any]) -> dict[str, Any]:
+def all_page(query: Mapping[str, Any]) -> dict[str, Any]:
     """Return the context of the page: page ``p`` of the schedules whose name contains ``q``."""
     now = current()
     words = str(query.get("q", "")).strip()

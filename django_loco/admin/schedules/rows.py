@@ -13,13 +13,13 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
 
-from ..core.job import utcnow
-from ..log.safe import get_logger
-from ..scheduler.api.history import LastRun, last_runs
-from ..scheduler.api.operating import name_of, source_of, target_of
-from ..scheduler.api.upcoming import Upcoming, upcoming_of
-from ..scheduler.entry import Problem, ScheduleEntry
-from ..scheduler.sources.database import Pause
+from ...core.job import utcnow
+from ...log.safe import get_logger
+from ...scheduler.api.history import LastRun, last_runs
+from ...scheduler.api.operating import name_of, source_of, target_of
+from ...scheduler.api.upcoming import Upcoming, upcoming_of
+from ...scheduler.entry import Problem, ScheduleEntry
+from ...scheduler.sources.database import Pause
 
 logger = get_logger("django_loco.scheduler")
 

@@ -17,18 +17,18 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..exceptions import LocoConfigurationError, QueueError
-from ..log.safe import get_logger
-from ..models import Schedule, ScheduleState
-from ..scheduler.api.control import current
-from ..scheduler.api.operating import ACTIONS, operate
-from ..scheduler.api.row_validation import preview_entry
-from ..scheduler.entry import ScheduleEntry
-from ..scheduler.registry import Registry, default
-from ..scheduler.sources.database import ScheduleReader, pauses
+from ...exceptions import LocoConfigurationError, QueueError
+from ...log.safe import get_logger
+from ...models import Schedule, ScheduleState
+from ...scheduler.api.control import current
+from ...scheduler.api.operating import ACTIONS, operate
+from ...scheduler.api.row_validation import preview_entry
+from ...scheduler.entry import ScheduleEntry
+from ...scheduler.registry import Registry, default
+from ...scheduler.sources.database import ScheduleReader, pauses
+from .all_page import all_page
 from .forms import WhenForm
-from .overview import overview
-from .schedule_rows import ScheduleRow, next_runs, rows_of
+from .rows import ScheduleRow, next_runs, rows_of
 from .unreadable_rows import readable
 
 NO_PREVIEW = gettext_lazy("The next runs appear here.")
@@ -111,7 +111,7 @@ def show_all(pages: ModelAdmin[Schedule], request: HttpRequest, *, may_change: b
                 act(pages, request, word, [request.POST[word]])
         return HttpResponseRedirect(request.get_full_path())
     request.current_app = pages.admin_site.name
-    context = pages.admin_site.each_context(request) | overview(request.GET) | {
+    context = pages.admin_site.each_context(request) | all_page(request.GET) | {
         "title": _("All schedules"),
         "opts": pages.opts,
         "may_change": may_change,

@@ -1,4 +1,4 @@
-"""The admin pages of schedules: those of the database can be edited, all can be paused and run."""
+"""``ScheduleAdmin``: which pages, addresses, columns and actions schedules have in the admin."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from django.utils.functional import classproperty
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..models import Schedule
+from ...models import Schedule
 
 if TYPE_CHECKING:
     from django.contrib.admin.options import _FieldsetSpec
     from django.forms import ModelForm
 
-    from .schedule_rows import ScheduleRow
+    from .rows import ScheduleRow
 
 #: The class of sections that are folded unless they have an error.
 FOLDED = ("collapse",)
@@ -53,7 +53,7 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @classproperty
     def fieldsets(cls) -> _FieldsetSpec:  # type: ignore[override]  # noqa: N805 - never None
         """The fields of the form in sections, which are those of the options."""
-        from ..scheduler.options import SECTIONS  # noqa: PLC0415 - see django_loco.admin
+        from ...scheduler.options import SECTIONS  # noqa: PLC0415 - see django_loco.admin
 
         return (
             (None, {"fields": ("name", "description", "state")}),
@@ -91,7 +91,7 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Look up the values of all rows of the page at once."""
-        from .schedule_pages import readable_and_shown  # noqa: PLC0415 - see django_loco.admin
+        from .pages import readable_and_shown  # noqa: PLC0415 - see django_loco.admin
 
         changes = super().get_changelist_instance(request)
         changes.result_list = readable_and_shown(changes.result_list)
@@ -120,13 +120,13 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description=gettext_lazy("next runs"))
     def preview(self, row: Schedule) -> str:
         """The next runs for the values of the form, updated while they are edited."""
-        from .schedule_pages import preview_of  # noqa: PLC0415 - see django_loco.admin
+        from .pages import preview_of  # noqa: PLC0415 - see django_loco.admin
 
         return preview_of(row, self.admin_site.name)
 
     def preview_view(self, request: HttpRequest) -> HttpResponse:
         """Return the next runs for the values of the form, or their errors."""
-        from .schedule_pages import answer_preview  # noqa: PLC0415 - see django_loco.admin
+        from .pages import answer_preview  # noqa: PLC0415 - see django_loco.admin
 
         if not (self.has_view_permission(request) or self.has_add_permission(request)):
             raise PermissionDenied
@@ -134,7 +134,7 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def all_view(self, request: HttpRequest) -> HttpResponse:
         """Show all schedules; a ``POST`` pauses, resumes or runs one."""
-        from .schedule_pages import show_all  # noqa: PLC0415 - see django_loco.admin
+        from .pages import show_all  # noqa: PLC0415 - see django_loco.admin
 
         if not self.has_view_permission(request):
             raise PermissionDenied
@@ -142,7 +142,7 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def save_model(self, request: HttpRequest, obj: Schedule, form: Any, change: bool) -> None:
         """Save the schedule. If it is renamed, its pause moves with it, unless the code has a schedule of that name."""
-        from .schedule_pages import move_pause  # noqa: PLC0415 - see django_loco.admin
+        from .pages import move_pause  # noqa: PLC0415 - see django_loco.admin
 
         super().save_model(request, obj, form, change)
         before = form.initial.get("name")
@@ -165,11 +165,11 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self._act(request, "run", [row.name for row in queryset])
 
     def _act(self, request: HttpRequest, word: str, names: list[str]) -> None:
-        from .schedule_pages import act  # noqa: PLC0415 - see django_loco.admin
+        from .pages import act  # noqa: PLC0415 - see django_loco.admin
 
         act(self, request, word, names)
 
     def _shown(self, row: Schedule) -> ScheduleRow:
-        from .schedule_pages import shown_row  # noqa: PLC0415 - see django_loco.admin
+        from .pages import shown_row  # noqa: PLC0415 - see django_loco.admin
 
         return shown_row(row)

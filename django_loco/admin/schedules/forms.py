@@ -16,13 +16,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from ..core.job.job import aware
-from ..exceptions import LocoConfigurationError
-from ..models import Schedule
-from ..scheduler.api.row_validation import MOMENTS, UNCLEAR, is_unclear, problem_of_json
-from ..scheduler.options import COLUMNS, OPTIONS, options_in
-from ..scheduler.registry import default
-from ..scheduler.triggers.parsing import zone_of
+from ...core.job.job import aware
+from ...exceptions import LocoConfigurationError
+from ...models import Schedule
+from ...scheduler.api.row_validation import MOMENTS, UNCLEAR, is_unclear, problem_of_json
+from ...scheduler.options import COLUMNS, OPTIONS, options_in
+from ...scheduler.registry import default
+from ...scheduler.triggers.parsing import zone_of
 
 NOTHING_EXPOSED = gettext_lazy(
     "The code does not expose anything yet: put @scheduler.expose above a task, or call scheduler.expose() with the "
