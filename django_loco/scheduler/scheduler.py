@@ -44,7 +44,7 @@ from ..jobs.stores import aliases
 from ..log import labels as log
 from ..log.plain_text import counted
 from ..log.safe import get_logger
-from ..metrics.ticks import counts
+from ..metrics.tick_counts import counts
 from ..queues.timeouts import set_store_timeout
 from .dispatch.alias_scheduler import MAX_WAIT_SECONDS, STORE_TIMEOUT_SECONDS, AliasScheduler
 from .dispatch.heartbeat import SchedulerHeartbeat, heartbeats_for

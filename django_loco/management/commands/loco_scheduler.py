@@ -14,7 +14,7 @@ from ...process.reloading.autoreload import is_child
 from ...process.server import NoServer
 from ...scheduler.api.control import current
 from ...scheduler.registry import default
-from .. import schedules, ticks
+from .. import schedules, tick_history
 from ..base import RELOADS, LocoCommand, add_noreload
 
 
@@ -105,7 +105,7 @@ class Command(LocoCommand):
 
     def history(self, name: str, form: str) -> Iterator[str]:
         try:
-            yield from ticks.as_history(name, form)
+            yield from tick_history.as_history(name, form)
         except QueueError as error:
             raise CommandError(f"Cannot read the history of schedule {name!r}: {error}") from error
 

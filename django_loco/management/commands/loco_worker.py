@@ -22,8 +22,8 @@ from ...process.reloading.autoreload import is_child
 from ...process.server import NoServer
 from ...shutdown import CLEAN
 from ..base import RELOADS, LocoCommand, add_noreload
+from ..children_health import KEEPALIVE_SECONDS, ChildrenHealth
 from ..health import health_served
-from ..pool_health import KEEPALIVE_SECONDS, PoolHealth
 
 
 class Command(LocoCommand):
@@ -132,7 +132,7 @@ class Command(LocoCommand):
         parent = Parent(
             options["processes"], timeout, drain=options["drain"], keepalive_seconds=keepalive_seconds, reloads=reloads
         )
-        with health_served(options, of=PoolHealth(parent)):
+        with health_served(options, of=ChildrenHealth(parent)):
             code = parent.run()
         self.end(code)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ...metrics.exposition import Family, Kind
-from ...metrics.ticks import counts
+from ...metrics.tick_counts import counts
 from . import report
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from ...metrics.ticks import FIRED, LATE, SKIPPED, counts
+from ...metrics.tick_counts import FIRED, LATE, SKIPPED, counts
 from ...signals import tick_fired, tick_late, tick_skipped
 from ...tasks.signals import send
 from ..entry import ScheduleEntry

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django_loco.metrics.exposition import text_of
-from django_loco.metrics.ticks import FIRED, SKIPPED, TickCounts
+from django_loco.metrics.tick_counts import FIRED, SKIPPED, TickCounts
 from django_loco.process.health import process_metrics, report
 from django_loco.process.health.process_metrics import SHOWN, process_families
 

@@ -10,7 +10,7 @@ import pytest
 from django.test import override_settings
 
 from django_loco import signals
-from django_loco.metrics.ticks import TickCounts
+from django_loco.metrics.tick_counts import TickCounts
 from django_loco.scheduler import Registry
 from django_loco.scheduler import scheduler as scheduler_module
 from django_loco.scheduler.dispatch import announcements

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django_loco.metrics.names import MAX_LENGTH, MAX_NAMES, OTHER
-from django_loco.metrics.ticks import FIRED, LATE, SKIPPED, TickCounts
+from django_loco.metrics.tick_counts import FIRED, LATE, SKIPPED, TickCounts
 
 
 def test_each_outcome_is_counted_by_schedule():

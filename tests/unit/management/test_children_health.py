@@ -1,4 +1,4 @@
-"""The health of a process that runs others."""
+"""The health of the processes of ``--processes``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from django_loco.management.pool_health import PoolHealth
+from django_loco.management.children_health import ChildrenHealth
 from django_loco.process.health import report
 
 
@@ -32,6 +32,6 @@ class Child:
 )
 def test_what_a_parent_says_of_its_processes(child, deaths, state, verdict):
     slot = SimpleNamespace(number=2, present=child, deaths=deaths)
-    several = PoolHealth(SimpleNamespace(slots=[slot]), lambda: 100.0)  # type: ignore[arg-type]
+    several = ChildrenHealth(SimpleNamespace(slots=[slot]), lambda: 100.0)  # type: ignore[arg-type]
     part = several.health()["components"]["process 2"]
     assert (part["state"], report.verdict(part)) == (state, verdict)

@@ -18,7 +18,7 @@ SILENT_SECONDS = 10.0
 START_SECONDS = 60.0
 
 
-class PoolHealth:
+class ChildrenHealth:
     """Reports which processes have started, and when each last reported progress.
 
     The parent does not know the health of their components, but a process with a stuck component does not report.
