@@ -1,18 +1,18 @@
 """The contract of queues, as tests: the built-in queues pass this suite, and your queue should."""
 
 from .changing import ChangeContract
-from .control.ageing import AgeingContract
-from .control.limit_histories import LimitHistoryContract
-from .control.limited_claims import LimitedClaimContract
-from .control.limited_jobs import LimitedJobContract
-from .control.limits import LimitContract
-from .control.retention import RetentionContract
-from .control.unique import UniqueContract
 from .enqueueing import EnqueueContract, RestoreContract
 from .fetching import FetchContract
 from .groups.batch_rounds import BatchRoundContract
 from .groups.batches import BatchContract
 from .groups.workflows import WorkflowContract
+from .options.ageing import AgeingContract
+from .options.limit_histories import LimitHistoryContract
+from .options.limited_claims import LimitedClaimContract
+from .options.limited_jobs import LimitedJobContract
+from .options.limits import LimitContract
+from .options.retention import RetentionContract
+from .options.unique import UniqueContract
 from .outcomes import OutcomeContract
 from .rescuing import RescueContract, SuspectContract
 from .updating import LogContract, UpdateContract

@@ -1,1 +1,0 @@
-"""The contract of what people control with keys: unique jobs, and limits."""
