@@ -28,6 +28,7 @@ from .log.safe import get_logger
 from .metrics.arrivals import count_enqueued
 from .queues import Queue, queue_for
 from .queues.timeouts import no_store_timeout
+from .tasks import duplicates
 from .tasks.backport import not_found
 from .tasks.decorator import LocoTask, P, R
 from .tasks.hints import async_hint, refuse_event_loop, warn_of_async_caller
@@ -36,8 +37,7 @@ from .tasks.results import result_of, result_of_new, shown_result_of
 from .tasks.signals import announce
 from .tasks.stored import jobs as stored_jobs
 from .tasks.stored.startable import require_startable
-from .tasks.uniqueness import duplicates
-from .tasks.uniqueness.ticks import store_ticks
+from .tasks.stored.tick_jobs import store_ticks
 from .worker import in_process
 from .worker.in_process import kept_jobs
 
