@@ -22,13 +22,15 @@ from ...queues.workers import WorkerState
 from ..backoff import QueueBackoff
 from ..claimed_job import ClaimedJob
 from ..closed_limits import ClosedLimits
-from ..deadline import Leftovers, Quietness, ShutdownDeadline
+from ..deadline import ShutdownDeadline
 from ..outcomes.inbox import OutcomeInbox
 from ..pools.event_loop import EventLoopPool
 from ..pools.request_priority import RequestPriority
 from ..pools.threads import ThreadPool
 from .drain_group import DrainGroup
 from .held_jobs import HeldJobs
+from .leftovers import Leftovers
+from .quietness import Quietness
 
 logger = get_logger("django_loco.worker")
 
