@@ -15,7 +15,7 @@ from ...queues.base import Change
 from ..scan import size_of
 from ..stores import backend_of
 from . import Operation, is_possible, waits_for_more
-from .reruns import settle_ended
+from .after_end import settle_ended
 from .unfinished import unfinished
 from .workflows.retrying import RetriedNodes
 

@@ -18,9 +18,7 @@ from ...core.job import READY, RERUN, RUNNING, Job, Outcome, utcnow
 from ...core.uniqueness import FINISHED
 from ...queues import Queue
 from ...queues.base import Change
-from .batches.settling import settle_members
 from .edits import signed_again
-from .workflows.releasing import Later
 
 #: How long a job that follows waits before a worker looks whether its time has come.
 POLL = timedelta(seconds=15)
@@ -73,17 +71,6 @@ def settle(queue: Queue, keys: Collection[str]) -> None:
         return
     taken = queue.holders({key_before(job) for job in waiting})
     queue.change([Change(before=job, after=_due(job)) for job in waiting if key_before(job) not in taken])
-
-
-def settle_ended(queue: Queue, jobs: Iterable[Job], later: Later | None = None) -> None:
-    """Do what has to follow when ``jobs`` have ended: finish their batches, and let the jobs run that follow them.
-
-    For ``later`` see ``settle_members``.
-    """
-    jobs = [*jobs]
-    settle_members(queue, jobs, later)
-    if keys := keys_of(jobs):
-        settle(queue, keys)
 
 
 def keys_of(jobs: Sequence[Job]) -> set[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...core.job import READY, Job, Outcome, utcnow
 from ...core.threads import new_context
-from ...jobs.operations.reruns import settle_ended
+from ...jobs.operations.after_end import settle_ended
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues import Queue

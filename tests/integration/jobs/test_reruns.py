@@ -14,6 +14,7 @@ from django_loco.core.compat import task_backends
 from django_loco.core.job import READY, SUCCESSFUL, Outcome, utcnow
 from django_loco.exceptions import JobExpired
 from django_loco.jobs.operations import reruns
+from django_loco.jobs.operations.after_end import settle_ended
 from django_loco.queues import Claim
 from django_loco.tasks import enqueue_many, task
 from django_loco.testing import travel
@@ -251,4 +252,4 @@ def test_of_several_schedulers_one_gives_a_rerun_the_call_of_a_tick(queue, has_f
 
 def finish(queue, *held):
     queue.finish([Outcome(job=job, status=SUCCESSFUL, return_value="1") for job in held])
-    reruns.settle_ended(queue, held)
+    settle_ended(queue, held)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from ....core.job import READY, RERUN, Job
 from ....queues import Queue
-from ..reruns import settle_ended
+from ..after_end import settle_ended
 from ..workflows.releasing import Later, sweep
 from .settling import settle, settle_rest
 
