@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from ..exceptions import LocoConfigurationError
 from ..jobs.page_parts.scope import UNKNOWN_SCOPE, scope_of
-from ..jobs.page_parts.users import unfit
+from ..jobs.page_parts.users import problem_of_user
 from ..log.safe import get_logger
 from .links import login_url, page_url
 
@@ -29,7 +29,7 @@ VIEW_SCHEDULE, CHANGE_SCHEDULE = "django_loco.view_schedule", "django_loco.chang
 View: TypeAlias = Callable[..., HttpResponseBase]
 
 
-def closed(*permissions: str, words: Collection[str] | None = None, instead: str = "") -> Callable[[View], View]:
+def for_staff(*permissions: str, words: Collection[str] | None = None, instead: str = "") -> Callable[[View], View]:
     """Make a view for staff with all of ``permissions``; others are led to the login, or told what they lack.
 
     ``words`` are those of filters by which the page can be narrowed; ``None``: any. Users whose view is narrowed
@@ -39,7 +39,7 @@ def closed(*permissions: str, words: Collection[str] | None = None, instead: str
     def decorator(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, **names: str) -> HttpResponseBase:
-            return refusal(request, *permissions) or outside(request, words, instead) or view(request, **names)
+            return refusal(request, *permissions) or scope_refusal(request, words, instead) or view(request, **names)
 
         guarded.login_required = False  # type: ignore[attr-defined]  # for Django's LoginRequiredMiddleware: this is stricter
         return guarded
@@ -59,7 +59,7 @@ def refusal(request: HttpRequest, *permissions: str) -> HttpResponseBase | None:
         if is_for_script(request):
             return refused(_("Your session has ended. Reload the page to log in."), HTTPStatus.UNAUTHORIZED)
         return redirect_to_login(request.get_full_path(), login_url())
-    if reason := unfit(user):
+    if reason := problem_of_user(user):
         return refused(reason)
     missing = [each for each in permissions if not user.has_perm(each)]
     if not user.is_staff or not user.is_active or missing:
@@ -68,13 +68,13 @@ def refusal(request: HttpRequest, *permissions: str) -> HttpResponseBase | None:
     return None
 
 
-def outside(request: HttpRequest, words: Collection[str] | None, instead: str = "") -> HttpResponseBase | None:
+def scope_refusal(request: HttpRequest, words: Collection[str] | None, instead: str = "") -> HttpResponseBase | None:
     """Return the answer to a user who sees a part of the jobs that a page cannot be narrowed to; ``None`` to others."""
     try:
         scope = scope_of(request)
     except LocoConfigurationError:
         logger.exception("It is not known which jobs %s may see", request.user)
-        return untold(refused(str(UNKNOWN_SCOPE), HTTPStatus.SERVICE_UNAVAILABLE))
+        return unlogged(refused(str(UNKNOWN_SCOPE), HTTPStatus.SERVICE_UNAVAILABLE))
     if words is None or scope.is_made_of(words):
         return None
     address = page_url(instead) if instead and not is_for_script(request) else ""
@@ -93,7 +93,7 @@ def refused(text: str, status: int = HTTPStatus.FORBIDDEN) -> HttpResponse:
     return HttpResponse(f"{text}\n", status=status, content_type="text/plain; charset=utf-8")
 
 
-def untold(response: HttpResponse) -> HttpResponse:
+def unlogged(response: HttpResponse) -> HttpResponse:
     """Return ``response``. Otherwise Django logs a 503 as an error and mails it to the admins, every two seconds."""
     if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
         response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001

@@ -17,7 +17,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from ..jobs.page_parts.scope import BY_ALIAS, BY_QUEUE, BY_TASK, scope_of
-from .access import VIEW_JOB, VIEW_SCHEDULE, VIEW_WORKER, untold
+from .access import VIEW_JOB, VIEW_SCHEDULE, VIEW_WORKER, unlogged
 from .links import page_url
 
 
@@ -33,7 +33,7 @@ class Entry:
     """Who lacks one of them does not see the entry."""
 
     words: tuple[str, ...] | None = None
-    """The words of filters by which the page can be narrowed; ``None``: any. See ``access.closed``."""
+    """The words of filters by which the page can be narrowed; ``None``: any. See ``access.for_staff``."""
 
 
 #: A page that has no address is left out.
@@ -56,7 +56,7 @@ def framed(
     """Return the page of a template that extends ``base.html``; ``entry`` names the entry of the navigation it is."""
     frame = {"navigation": [*_navigation(request, entry)], "entry": entry}
     response = render(request, f"django_loco/dashboard/{template}", {**frame, **context}, status=status)
-    return untold(response)
+    return unlogged(response)
 
 
 @contextmanager

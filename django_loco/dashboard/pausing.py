@@ -1,19 +1,28 @@
-"""Pauses of queues, tasks and tags on pages: what a form names, and the list of tasks and tags that are paused."""
+"""Pauses of queues, tasks and tags on pages: what a form names, the view that pauses, and the list of pauses."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Self
 
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
 from .. import jobs
 from ..jobs.control import KINDS, AliasPause, Kind, paused_jobs
-from ..jobs.page_parts.scope import EVERYTHING, Scope
+from ..jobs.page_parts.available import UNAVAILABLE
+from ..jobs.page_parts.scope import BY_TASK, EVERYTHING, Scope, scope_of
 from ..log.plain_text import one_line
+from ..models import LocoWorker
+from ..queues.timeouts import store_timeout
+from .access import PAUSE, VIEW_JOB, VIEW_WORKER, refusal, refused, unlogged
+from .frame import sentence
 from .links import list_url
+from .live import STORE_SECONDS
+from .posted import back, log, posted
 
 #: The pauses that a page lists.
 MOST = 50
@@ -69,6 +78,29 @@ class Pausing:
         """Return it for the log."""
         name = self.name if self.kind == "queue" else f"{self.kind} {self.name}"
         return name if self.backend is None else f"{self.backend}: {name}"
+
+
+@posted("tasks", VIEW_JOB, PAUSE, words=BY_TASK)
+def pause(request: HttpRequest) -> HttpResponseBase:
+    """Pause or resume a queue, a task or a tag: ``Pausing.of`` reads the field ``pause`` or ``resume``.
+
+    It takes the permissions of the page that shows it: queues are shown to those who may also see workers.
+    """
+    name = "pause" if "pause" in request.POST else "resume"
+    try:
+        pausing = Pausing.of(request.POST, name)
+        if pausing.kind == "queue" and (answer := refusal(request, VIEW_WORKER)):
+            return answer
+        if not pausing.is_within(scope_of(request)):
+            return refused(_("You do not see all of these jobs."))
+        with store_timeout(STORE_SECONDS):
+            (jobs.pause if name == "pause" else jobs.resume)(**pausing.keywords)
+    except (ValueError, TypeError, RecursionError) as error:  # the last for JSON that is nested too deeply
+        return sentence(request, str(error), entry="queues", status=HTTPStatus.BAD_REQUEST, back=back(request))
+    except UNAVAILABLE as error:
+        return unlogged(refused(str(error), HTTPStatus.SERVICE_UNAVAILABLE))
+    log(request, LocoWorker(id=str(pausing)), _("Paused.") if name == "pause" else _("Resumed."))
+    return HttpResponseRedirect(back(request))
 
 
 def pauses_for(scope: Scope) -> Sequence[AliasPause]:

@@ -227,16 +227,16 @@ def ask_stacks(worker_id: str, /, *, backend: str | None = None) -> None:
 
     For errors see ``quiet``.
     """
-    worker = _told(worker_id, Command.RUN, backend)
+    worker = _worker_for(worker_id, Command.RUN, backend)
     queue = queue_of(worker.backend)
     _leave(worker, with_stacks(queue.command_of(worker_id), uuid4().hex))
 
 
 def _tell(worker_id: str, command: Command, backend: str | None) -> None:
-    _leave(_told(worker_id, command, backend), command)
+    _leave(_worker_for(worker_id, command, backend), command)
 
 
-def _told(worker_id: str, command: Command, backend: str | None) -> AliasWorker:
+def _worker_for(worker_id: str, command: Command, backend: str | None) -> AliasWorker:
     """Return the worker, which would obey. Raises ``ValueError`` and ``InvalidState``."""
     workers, schedulers = workers_and_schedulers(backend)
     known = {each.worker_id: each for each in (*schedulers, *workers)}

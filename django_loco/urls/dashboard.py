@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.urls import path
 
-from ..dashboard.actions import pause
 from ..dashboard.live.events import changes
 from ..dashboard.pages.failures.page import failures_page, operate_group
 from ..dashboard.pages.job.page import job_page
@@ -21,6 +20,7 @@ from ..dashboard.pages.workers.page import tell, workers
 from ..dashboard.pages.workflows.act import act_on_workflow
 from ..dashboard.pages.workflows.list_page import workflow_list
 from ..dashboard.pages.workflows.page import workflow_page
+from ..dashboard.pausing import pause
 
 app_name = "loco_dashboard"
 urlpatterns = [

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
 from ..jobs.page_parts.scope import UNKNOWN_SCOPE, scope_of
-from ..jobs.page_parts.users import unfit
+from ..jobs.page_parts.users import problem_of_user
 from ..log.safe import get_logger
 from ..metrics.exposition import CONTENT_TYPE, text_of
 from ..process.health.job_metrics import job_families
@@ -54,16 +54,16 @@ def _refusal(request: HttpRequest) -> HttpResponse | None:
             'Send "Authorization: Bearer TOKEN" with the token of LOCO["METRICS_TOKEN"], or log in as a member of '
             f"staff with the permission {PERMISSION}.",
         )
-    if reason := unfit(user):
+    if reason := problem_of_user(user):
         return _refused(HTTPStatus.FORBIDDEN, reason)
     lacks = [] if user.is_staff else ["staff status"]
     lacks += [] if user.has_perm(PERMISSION) else [f"the permission {PERMISSION}"]
     if lacks:
         return _refused(HTTPStatus.FORBIDDEN, f"The user {user} lacks {' and '.join(lacks)}.")
-    return _outside(request)
+    return _scope_refusal(request)
 
 
-def _outside(request: HttpRequest) -> HttpResponse | None:
+def _scope_refusal(request: HttpRequest) -> HttpResponse | None:
     """Return the answer to a user who sees a part of the jobs on the dashboard; ``None`` to others."""
     try:
         is_narrowed = scope_of(request).is_narrowed

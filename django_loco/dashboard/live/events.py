@@ -23,7 +23,7 @@ from django.views.decorators.http import require_GET
 from ...conf import loco_settings
 from ...jobs.page_parts.scope import scope_of
 from ...process.embedded import is_owned
-from ..access import VIEW_JOB, VIEW_SCHEDULE, VIEW_WORKER, closed, refused
+from ..access import VIEW_JOB, VIEW_SCHEDULE, VIEW_WORKER, for_staff, refused
 from ..links import page_url
 from .streams import streams
 
@@ -51,7 +51,7 @@ def offered(request: HttpRequest) -> str:
 @non_atomic_requests
 @never_cache
 @require_GET
-@closed()
+@for_staff()
 def changes(request: HttpRequest) -> HttpResponseBase:
     """Return a stream of events; 204 if there is none, after which a browser does not ask again by itself."""
     if not any(map(request.user.has_perm, (VIEW_JOB, VIEW_WORKER, VIEW_SCHEDULE))):

@@ -34,7 +34,7 @@ from ...core.job import utcnow
 from ...jobs.page_parts.available import UNAVAILABLE
 from ...jobs.page_parts.scope import scope_of
 from ...queues.timeouts import store_timeout
-from ..access import View, closed, is_for_script, refused, untold
+from ..access import View, for_staff, is_for_script, refused, unlogged
 from ..frame import framed, sentence, zone_of
 from .events import offered
 from .mark import AWAY, change_mark
@@ -67,7 +67,7 @@ class LivePage(ABC, Generic[Read]):
     template: str
     permissions: tuple[str, ...]
     words: Collection[str] | None = None
-    """The words of filters by which it can be narrowed; ``None``: any. See ``access.closed``."""
+    """The words of filters by which it can be narrowed; ``None``: any. See ``access.for_staff``."""
 
     instead: str = ""
     """The page to which users are led whose view is narrowed otherwise."""
@@ -105,7 +105,7 @@ class LivePage(ABC, Generic[Read]):
         @non_atomic_requests
         @never_cache
         @require_safe
-        @closed(*self.permissions, words=self.words, instead=self.instead)
+        @for_staff(*self.permissions, words=self.words, instead=self.instead)
         @csrf_protect
         def show(request: HttpRequest, **names: str) -> HttpResponseBase:
             return self._answer(request, names)
@@ -172,7 +172,7 @@ class LivePage(ABC, Generic[Read]):
 
     def _parts(self, request: HttpRequest, known: Known[Read] | None, problem: str) -> HttpResponseBase:
         if problem or known is None:
-            return untold(refused(problem, HTTPStatus.SERVICE_UNAVAILABLE))
+            return unlogged(refused(problem, HTTPStatus.SERVICE_UNAVAILABLE))
         body = json.dumps(self._rendered(request, known.read))
         digest = hashlib.sha256(body.encode()).hexdigest()[:32]
         etag = f'"{known.mark}.{digest}"'

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 NEEDED = ("is_staff", "is_active", "has_perm", "has_perms")
 
 
-def unfit(user: Any) -> str:
+def problem_of_user(user: Any) -> str:
     """Return what the model of ``user`` lacks, with the remedy; empty if the pages can ask for permissions."""
     missing = [name for name in NEEDED if not hasattr(user, name)]
     if not missing:

@@ -17,12 +17,11 @@ from ....jobs.presentation.numbers import number_text
 from ....jobs.presentation.shown import message_of
 from ....log.plain_text import one_line
 from ...access import VIEW_JOB, refusal
-from ...actions import back
 from ...charts.chart import sparkline
 from ...frame import sentence
 from ...links import job_url, list_url, page_url
 from ...live import LivePage
-from ...posted import posted
+from ...posted import back, posted
 from ..jobs.operate import DashboardOperatePage
 from .groups import DEFAULT, PERIODS, WINDOW, FailureGroup, Failures, failures_in, read
 

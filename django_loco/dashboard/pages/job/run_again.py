@@ -17,17 +17,17 @@ from ....jobs.page_parts.operate import REFUSED
 from ....jobs.page_parts.run_again import TOO_LONG, RunAgainForm, texts_of
 from ....jobs.page_parts.scope import scope_of
 from ....models import LocoJob
-from ...access import VIEW_JOB, closed
-from ...actions import log
+from ...access import VIEW_JOB, for_staff
 from ...frame import framed, sentence
 from ...links import job_url, page_url
+from ...posted import log
 from ...recent import forget_jobs
 from .page import RUN_AGAIN
 
 
 @non_atomic_requests
 @never_cache
-@closed(VIEW_JOB, RUN_AGAIN)
+@for_staff(VIEW_JOB, RUN_AGAIN)
 @csrf_protect
 def run_again(request: HttpRequest, job_id: str) -> HttpResponseBase:
     """Show the form with the arguments of a job; a ``POST`` enqueues a new job."""

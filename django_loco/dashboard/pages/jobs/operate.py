@@ -17,10 +17,9 @@ from ....jobs.page_parts.scope import scope_of
 from ....log.plain_text import one_line
 from ....models import LocoJob
 from ...access import VIEW_JOB, refusal
-from ...actions import back, log
 from ...frame import framed, sentence
 from ...links import LINKS, page_url
-from ...posted import posted
+from ...posted import back, log, posted
 from ...recent import forget_jobs
 
 #: The number of characters of a message: a cookie has little room.

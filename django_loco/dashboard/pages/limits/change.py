@@ -20,10 +20,9 @@ from ....log.plain_text import one_line
 from ....models import LocoWorker
 from ....queues.timeouts import store_timeout
 from ...access import CHANGE_LIMIT, VIEW_JOB, refused
-from ...actions import log, not_done
 from ...links import page_url
 from ...live import STORE_SECONDS
-from ...posted import posted
+from ...posted import log, not_done, posted
 from .facts import forget
 from .parts import changes_text, fields_of, values_text
 

@@ -15,10 +15,9 @@ from ....models import Schedule, ScheduleState
 from ....queues.timeouts import store_timeout
 from ....scheduler.api.operating import ACTIONS, operate
 from ...access import CHANGE_SCHEDULE, VIEW_SCHEDULE
-from ...actions import back, log, not_done
 from ...links import page_url
 from ...live import STORE_SECONDS, LivePage
-from ...posted import posted
+from ...posted import back, log, not_done, posted
 from ...recent import forget_jobs
 from .facts import SchedulesRead, read
 from .parts import parts_of

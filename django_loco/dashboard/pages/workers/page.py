@@ -17,10 +17,9 @@ from ....jobs.page_parts.available import UNAVAILABLE
 from ....models import LocoWorker
 from ....queues.timeouts import store_timeout
 from ...access import CONTROL, VIEW_WORKER
-from ...actions import back, log, not_done
 from ...links import page_url
 from ...live import STORE_SECONDS, LivePage
-from ...posted import posted
+from ...posted import back, log, not_done, posted
 from .facts import WorkersRead, read
 from .parts import parts_of
 

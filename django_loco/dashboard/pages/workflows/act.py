@@ -22,9 +22,8 @@ from ....log.plain_text import one_line
 from ....models import LocoJob
 from ....queues.records.batches import WORKFLOW, BatchRecord
 from ...access import VIEW_JOB, refusal
-from ...actions import log, not_done
 from ...links import batch_url
-from ...posted import posted
+from ...posted import log, not_done, posted
 from ...recent import forget_jobs
 from .page import record_of
 

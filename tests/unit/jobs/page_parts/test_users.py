@@ -10,7 +10,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.test import RequestFactory
 
 from django_loco.dashboard.access import refusal
-from django_loco.jobs.page_parts.users import unfit
+from django_loco.jobs.page_parts.users import problem_of_user
 from django_loco.urls.metrics import metrics
 
 
@@ -32,4 +32,4 @@ def test_a_model_without_permissions_is_refused_with_the_remedy(ask):
 
 @pytest.mark.parametrize("user", [User(), AnonymousUser()])
 def test_users_of_django_are_fit(user):
-    assert unfit(user) == ""
+    assert problem_of_user(user) == ""

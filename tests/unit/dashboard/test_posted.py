@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.http import HttpRequest
 
-from django_loco.dashboard.actions import back
+from django_loco.dashboard.posted import back
 
 
 @pytest.mark.parametrize(
