@@ -21,7 +21,7 @@ from .exit import enforce
 from .exit_codes import REPLACE
 from .reloading.autoreload import CodeWatch
 from .server import PortError, Server
-from .signals.escalation import Level, counted, handle_signal
+from .signals.escalation import Level, handle_signal, signals_after
 from .signals.handlers import SignalHandlers
 from .systemd import SystemdNotifier
 from .watchdog import Watchdog
@@ -132,14 +132,14 @@ class Process:
         self._shutdown.request(CODE_CHANGED, timeout=min(RELOAD_TIMEOUT_SECONDS, self._shutdown.timeout))
 
     def _on_signal(self, name: str) -> None:
-        self._own_signals = counted(name, self._own_signals)
+        self._own_signals = signals_after(name, self._own_signals)
         self._handle_signal(name)
 
     def _on_parents_signal(self, name: str) -> None:
         if other := self._others.get(signal.Signals[name]):
             other()
             return
-        self._parents_signals = counted(name, self._parents_signals)
+        self._parents_signals = signals_after(name, self._parents_signals)
         self._handle_signal(name)
 
     def _handle_signal(self, name: str) -> None:

@@ -73,10 +73,10 @@ def with_stacks(command: str, number: str) -> str:
 
     ``number`` differs from that of earlier wishes.
     """
-    return f"{parted(command)[0]}{_STACKS}{number}"
+    return f"{split_command(command)[0]}{_STACKS}{number}"
 
 
-def parted(command: str) -> tuple[str, str]:
+def split_command(command: str) -> tuple[str, str]:
     """Return the ``Command`` in the text of a queue, and the number of the wish to see stacks, which may be empty."""
     text, _, number = command.partition(_STACKS)
     return text, number

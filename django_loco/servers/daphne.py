@@ -25,7 +25,7 @@ class GracefulDaphne:
     def __init__(self, application: Application, **options: Any) -> None:
         # It runs in a thread, where Python allows no handlers for signals.
         options["signal_handlers"] = False
-        super().__init__(self.requests.counted(application), **options)  # type: ignore[call-arg]
+        super().__init__(self.requests.wrapped(application), **options)  # type: ignore[call-arg]
         self.ports: list[Any] = []
 
     def listen_success(self, port: Any) -> None:

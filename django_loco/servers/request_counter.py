@@ -30,7 +30,7 @@ class RequestCounter:
         with self._news:
             return self._news.wait_for(lambda: self.count == 0, timeout)
 
-    def counted(self, application: Application) -> Application:
+    def wrapped(self, application: Application) -> Application:
         """Return an ASGI application that counts the HTTP requests of this one."""
 
         async def count(scope: Any, receive: Any, send: Any) -> None:

@@ -30,7 +30,7 @@ class UvicornServer(Server):
     def serve(self) -> None:
         """Check the project, load the application, bind the port, serve. Raises ``CommandError``."""
         self._check()
-        counted = self._requests.counted(application("asgi"))
+        counted = self._requests.wrapped(application("asgi"))
         with listen(self._host, self._port) as listener:
             config = uvicorn.Config(counted, log_config=None)
             host, port = listener.getsockname()[:2]

@@ -13,9 +13,9 @@ A worker that does not begin a job which it has taken gives back its start: the 
 into the past, so that there are never more than ``burst`` at once.
 All times are whole microseconds by the clock of the store.
 
-This module has the rules, and each store asks them where it claims jobs: memory and the databases call ``Ledger``
+This module has the rules, and each store asks them where it claims jobs: memory and the databases call ``Limiter``
 (``queues/database/limits/claims.py`` reads the keys and claims, ``turns.py`` beside it keeps their turns); in
-Redis ``limited.lua`` claims, and ``ledger.lua`` has the same rules in Lua.
+Redis ``limited.lua`` claims, and ``limiter.lua`` has the same rules in Lua.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class KeyTimes(NamedTuple):
     """When the job that closed it said so; 0 if a process of an older release has stored that."""
 
 
-class Ledger:
+class Limiter:
     """Decides how many jobs of some keys may begin now, and notes those that do.
 
     It is made for one claim, or for some outcomes, while no other claim decides.

@@ -52,7 +52,7 @@ class Outcome:
     gives_back: tuple[str, ...] = ()
     """The keys of limits to which the job gives back the start that its fetch has noted: see ``not_begun``.
 
-    The queue asks ``Ledger.give_back``, with the limits that are declared or that people have changed.
+    The queue asks ``Limiter.give_back``, with the limits that are declared or that people have changed.
     """
 
     worker_died: bool = False

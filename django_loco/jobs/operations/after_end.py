@@ -17,15 +17,15 @@ from ...core.job import Job
 from ...queues import Queue
 from .batches.settling import settle_members
 from .reruns import keys_of, settle
-from .workflows.releasing import Later
+from .workflows.releasing import PostponedSteps
 
 
-def settle_ended(queue: Queue, jobs: Iterable[Job], later: Later | None = None) -> None:
+def settle_ended(queue: Queue, jobs: Iterable[Job], postponed: PostponedSteps | None = None) -> None:
     """Do what has to follow when ``jobs`` have ended: finish their batches, and let the jobs run that follow them.
 
-    For ``later`` see ``settle_members``.
+    For ``postponed`` see ``settle_members``.
     """
     jobs = [*jobs]
-    settle_members(queue, jobs, later)
+    settle_members(queue, jobs, postponed)
     if keys := keys_of(jobs):
         settle(queue, keys)

@@ -10,7 +10,7 @@ from heapq import nlargest
 
 from django.utils.translation import gettext as _
 
-from ...core.job.limits import KeyTimes, Ledger, Limit, Limits, interval_of, keys_of, name_of
+from ...core.job.limits import KeyTimes, Limit, Limiter, Limits, interval_of, keys_of, name_of
 from ...queues import Queue
 from ...queues.claim import declared_limits
 from ...queues.records.limits import LimitUse, time_of_micros
@@ -88,8 +88,8 @@ def limits_in(queue: Queue) -> Limits:
 def seconds_until_open(queue: Queue, limit_keys: Collection[str]) -> Mapping[str, float]:
     """Return in how many seconds a job of each limit key may begin; 0 if one may now, or when another has ended."""
     use = queue.limit_use({key for limit_key in limit_keys for key in keys_of(limit_key)})
-    ledger = _ledger(limits_in(queue), use)
-    return {limit_key: max(0.0, ((ledger.opens_at(limit_key) or use.now) - use.now) / 1e6) for limit_key in limit_keys}
+    limiter = _limiter(limits_in(queue), use)
+    return {limit_key: max(0.0, ((limiter.opens_at(limit_key) or use.now) - use.now) / 1e6) for limit_key in limit_keys}
 
 
 def _states(alias: str, queue: Queue, most: int) -> Iterator[LimitState]:
@@ -97,13 +97,13 @@ def _states(alias: str, queue: Queue, most: int) -> Iterator[LimitState]:
         return  # and ask nothing
     changed, use = queue.changed_limits(), queue.limit_use()
     known = {**declared_limits(), **changed}
-    ledger = _ledger(known, use)
+    limiter = _limiter(known, use)
     by_limit = _by_limit(use)
     none = _LimitKeys()
     for name, limit in sorted(known.items()):
         found = by_limit.get(name, none)
-        closed = [limit_key for limit_key in found.waiting if ledger.room(limit_key) <= 0]
-        openings = filter(None, map(ledger.opens_at, closed))
+        closed = [limit_key for limit_key in found.waiting if limiter.room(limit_key) <= 0]
+        openings = filter(None, map(limiter.opens_at, closed))
         yield LimitState(
             backend=alias,
             name=name,
@@ -117,7 +117,7 @@ def _states(alias: str, queue: Queue, most: int) -> Iterator[LimitState]:
             opens_at=min(map(time_of_micros, openings), default=None),
             oldest_due=min((use.oldest[key] for key in found.waiting if key in use.oldest), default=None),
             number_of_keys=len(found.keys),
-            keys=[*_keys(found, limit, ledger, use, most)] if most else (),
+            keys=[*_keys(found, limit, limiter, use, most)] if most else (),
         )
 
 
@@ -145,12 +145,12 @@ def _by_limit(use: LimitUse) -> Mapping[str, _LimitKeys]:
     return found
 
 
-def _keys(found: _LimitKeys, limit: Limit, ledger: Ledger, use: LimitUse, most: int) -> Iterator[KeyState]:
+def _keys(found: _LimitKeys, limit: Limit, limiter: Limiter, use: LimitUse, most: int) -> Iterator[KeyState]:
     """Yield the states of up to ``most`` keys, those with the most jobs that wait first, then those that run most."""
     waiting, running = _by_key(found.waiting), _by_key(found.running)
     for key in nlargest(most, found.keys, key=lambda key: (waiting[key], running[key], key)):
-        times = ledger.times_of(key)
-        opens_at = ledger.opens_at(key) if (is_closed := ledger.room(key) <= 0) else None
+        times = limiter.times_of(key)
+        opens_at = limiter.opens_at(key) if (is_closed := limiter.room(key) <= 0) else None
         yield KeyState(
             key=key,
             running=running[key],
@@ -177,8 +177,8 @@ def _used(limit: Limit, times: KeyTimes, now: int) -> int:
     return min(limit.burst, -(-max(0, times.tat - now) // interval_of(limit.rate)))
 
 
-def _ledger(known: Limits, use: LimitUse) -> Ledger:
-    return Ledger(known, use.now, running=use.running.items, times=use.times)
+def _limiter(known: Limits, use: LimitUse) -> Limiter:
+    return Limiter(known, use.now, running=use.running.items, times=use.times)
 
 
 def sentences(limit_key: str, queue: Queue) -> Iterator[tuple[str, str]]:
@@ -188,12 +188,12 @@ def sentences(limit_key: str, queue: Queue) -> Iterator[tuple[str, str]]:
     """
     keys = keys_of(limit_key)
     use, known = queue.limit_use(keys), limits_in(queue)
-    ledger = _ledger(known, use)
+    limiter = _limiter(known, use)
     for key in keys:
-        if ledger.room(key) <= 0:
-            times, limit = ledger.times_of(key), known.get(name_of(key), Limit())
+        if limiter.room(key) <= 0:
+            times, limit = limiter.times_of(key), known.get(name_of(key), Limit())
             waits = _("It waits for the limit %(key)s.") % {"key": repr(key)}
-            opens_at = ledger.opens_at(key)
+            opens_at = limiter.opens_at(key)
             is_closed = opens_at is not None and times.closed_until >= opens_at
             command = f"loco_jobs set-limit {name_of(key)} --reset --backend {queue.alias}" if is_closed else ""
             yield f"{waits} {_reason(limit, times, opens_at, use.now)}", command

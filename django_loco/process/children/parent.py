@@ -38,7 +38,7 @@ from ...log.output.bounded import get_bounded_logger
 from ...shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED, remember
 from ..exit_codes import REPLACE, shell_code
 from ..reloading.autoreload import CodeWatch
-from ..signals.escalation import Level, counted
+from ..signals.escalation import Level, signals_after
 from ..signals.handlers import SignalHandlers
 from ..stack_dump import log_stacks
 from ..systemd import SystemdNotifier
@@ -153,7 +153,7 @@ class Parent:
                 self._send_all(name)
             case "SIGHUP" if not self._signals and _has_terminal() == self._had_terminal:
                 self._change_all("SIGHUP")
-            case _ if counted(name, self._signals) > self._signals:  # Also SIGHUP from a terminal that closes.
+            case _ if signals_after(name, self._signals) > self._signals:  # Also SIGHUP from a terminal that closes.
                 self._end(name)
 
     def poll_children(self) -> None:

@@ -35,7 +35,7 @@ from ...shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED
 from ...tasks.loading import is_installed
 from ..children.child import Child, start_in_terminal
 from ..exit_codes import REPLACE, shell_code
-from ..signals.escalation import Level, counted
+from ..signals.escalation import Level, signals_after
 from ..signals.handlers import SignalHandlers
 from ..stack_dump import log_stacks
 from .code_folders import code_folders
@@ -162,7 +162,7 @@ class Reloader:
 
     def _on_signal(self, name: str) -> None:
         with self._lock:
-            before, self._signals = self._signals, counted(name, self._signals)
+            before, self._signals = self._signals, signals_after(name, self._signals)
             if self._signals > before:
                 self._tell_child(name)
         self._news.set()

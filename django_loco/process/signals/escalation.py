@@ -24,7 +24,7 @@ class Level(IntEnum):
     KILL = 3
 
 
-def counted(name: str, count: int) -> int:
+def signals_after(name: str, count: int) -> int:
     """Return how often the end was asked for, after ``count`` signals and the signal ``name``.
 
     SIGHUP counts only if it is the first. When a terminal is closed, its shell sends one to each process and the kernel

@@ -44,7 +44,7 @@ from .jobs.pruning import prune_jobs
 from .records.signals import StoredSignals, finish
 from .records.workers import StoredWorkers
 from .records.workflows import CLEAR_EDGES, StoredWorkflows
-from .shown_rows import call_of, counted, in_order, readable_time, shown_job_of, summary_of
+from .shown_rows import call_of, in_order, readable_time, shown_job_of, summary_of, sums_of
 from .sql import statements
 
 logger = get_logger("django_loco.queues")
@@ -235,7 +235,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         """Return the number of jobs per queue name and status, at most ``limit`` each."""
         most = NO_LIMIT if limit is None else limit
         with self._reached():
-            counts = counted(counts_by_queue(self._dialect, most))
+            counts = sums_of(counts_by_queue(self._dialect, most))
         return {of: min(number, most) for of, number in counts.items() if number}
 
     def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:

@@ -104,7 +104,7 @@ def _order_of(job: Job, due_at: datetime | None) -> datetime:
     return job.due_at if due_at is None or job.limit_key is not None else due_at
 
 
-def counted(rows: Iterable[Row]) -> dict[tuple[str, TaskResultStatus], int]:
+def sums_of(rows: Iterable[Row]) -> dict[tuple[str, TaskResultStatus], int]:
     """Return the sums of ``rows``, each of which is a queue name, a status and a number."""
     counts: Counter[tuple[str, TaskResultStatus]] = Counter()
     for queue_name, status, number in rows:

@@ -125,14 +125,14 @@ class MemoryQueue(
         """Hand over jobs that are due, best first."""
         with self._lock:
             now = self._promote(claim.ahead)
-            ledger = self._ledger(claim.limits, now)
+            limiter = self._limiter(claim.limits, now)
             jobs = [
                 job.claimed(worker_id=claim.worker_id, token=os.urandom(16).hex(), at=now)
-                for job in self._jobs.waiting.take(claim, ledger, self._paused)
+                for job in self._jobs.waiting.take(claim, limiter, self._paused)
             ]
             for job in jobs:
                 self._jobs.hold(job, claim.lease)
-            self._keys.note(ledger)
+            self._keys.note(limiter)
             return jobs
 
     def hold(self, job: Job, worker_id: str, lease: float) -> Job | None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from heapq import heapify, heappop, heappush, heapreplace
 
 from ...core.job import Job
-from ...core.job.limits import Ledger
+from ...core.job.limits import Limiter
 from ..claim import Claim
 from ..records.pauses import JobPause, is_paused
 
@@ -88,17 +88,17 @@ class WaitingJobs:
         """Return when the first of the deferred jobs becomes due."""
         return self._deferred[0][0] if self._deferred else None
 
-    def take(self, claim: Claim, ledger: Ledger, paused: Collection[str] = ()) -> list[Job]:
+    def take(self, claim: Claim, limiter: Limiter, paused: Collection[str] = ()) -> list[Job]:
         """Remove and return the best jobs that ``claim`` accepts, best first, except those of ``paused`` queues.
 
-        Those that obey limits are left where they are unless ``ledger`` has room for them.
+        Those that obey limits are left where they are unless ``limiter`` has room for them.
         """
         places: list[_Place] = []
         for is_async, room in ((False, claim.threads), (True, claim.coroutines)):
             kinds = [
                 kind for kind in self._lines if kind[0] is is_async and kind[1] not in paused and _accepts(claim, kind)
             ]
-            places += self._take(kinds, room, ledger, _ranks_of(claim))
+            places += self._take(kinds, room, limiter, _ranks_of(claim))
         return [self._jobs.pop(job_id) for _, _, job_id in sorted(places, key=_ranks_of(claim))]
 
     def remove(self, jobs: Sequence[Job]) -> None:
@@ -154,11 +154,11 @@ class WaitingJobs:
         heappush(line, (-job.priority, job.due_at, job.id))
 
     def _take(
-        self, kinds: Sequence[_Kind], room: int, ledger: Ledger, rank: Callable[[_Place], _Place]
+        self, kinds: Sequence[_Kind], room: int, limiter: Limiter, rank: Callable[[_Place], _Place]
     ) -> Sequence[_Place]:
         heads = [(rank(self._lines[kind][0]), kind) for kind in kinds if kind[3] is None]
         heapify(heads)
-        turns = Turns((kind for kind in kinds if kind[3] is not None), ledger, lambda kind: rank(self._lines[kind][0]))
+        turns = Turns((kind for kind in kinds if kind[3] is not None), limiter, lambda kind: rank(self._lines[kind][0]))
         taken: list[_Place] = []
         while len(taken) < room:
             turn = turns.next()
@@ -189,7 +189,7 @@ class WaitingJobs:
 class Turns:
     """Whose turn it is among lines of limited jobs, within one claim."""
 
-    def __init__(self, kinds: Iterable[_Kind], ledger: Ledger, rank: Callable[[_Kind], _Place]) -> None:
+    def __init__(self, kinds: Iterable[_Kind], limiter: Limiter, rank: Callable[[_Kind], _Place]) -> None:
         """``kinds`` are in the order of their turns among those with the same priority; ``rank`` sorts priorities.
 
         It is that of the first job of the line whose turn it is.
@@ -199,7 +199,7 @@ class Turns:
             self._rounds.setdefault(kind[4], deque()).append(kind)
         # The best one is the last.
         self._levels = sorted(self._rounds, key=lambda level: rank(self._rounds[level][0]), reverse=True)
-        self._ledger = ledger
+        self._limiter = limiter
 
     def next(self) -> _Kind | None:
         """Return the line of the highest priority whose turn it is, and whose limits have room."""
@@ -207,7 +207,7 @@ class Turns:
             level = self._rounds[self._levels[-1]]
             while level:
                 limit_key = str(level[0][3])
-                if self._ledger.has_room(limit_key):
+                if self._limiter.has_room(limit_key):
                     return level[0]
                 level.popleft()
             self._levels.pop()
@@ -217,7 +217,7 @@ class Turns:
         """Note that a job was taken from the line that ``next`` has returned."""
         level = self._rounds[self._levels[-1]]
         kind = level.popleft()
-        self._ledger.start(str(kind[3]))
+        self._limiter.start(str(kind[3]))
         if still_waits:
             level.append(kind)
 

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ...core.job import Outcome
-from ...core.job.limits import NO_LIMITS, KeyTimes, Ledger, Limit, Limits
+from ...core.job.limits import NO_LIMITS, KeyTimes, Limit, Limiter, Limits
 from ...exceptions import QueueRefused
 from ..claim import Claim
 
@@ -31,11 +31,11 @@ def time_of_micros(number: int) -> datetime:
     return _EPOCH + number * _MICROSECOND
 
 
-def note_ends(ledger: Ledger, outcomes: Iterable[Outcome]) -> None:
+def note_ends(limiter: Limiter, outcomes: Iterable[Outcome]) -> None:
     """Note which keys jobs have closed, and which starts they give back."""
     for outcome in outcomes:
-        ledger.close(outcome.closes, outcome.closed_for)
-        ledger.give_back(outcome.gives_back)
+        limiter.close(outcome.closes, outcome.closed_for)
+        limiter.give_back(outcome.gives_back)
 
 
 class LimitUse(NamedTuple):

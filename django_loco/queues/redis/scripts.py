@@ -39,7 +39,7 @@ SCRIPTS = {
     "exchange": Script(
         "jobs states ready tagged deferred held leases finished failed once counts extra paused logs unique pauses "
         "turns turn closed limited tats closings changed_limits commands kept closed_at",
-        *("unique", "ready", "best_due", "held_back", "ledger", "limited", "finish", "fetch", "show", "exchange"),
+        *("unique", "ready", "best_due", "held_back", "limiter", "limited", "finish", "fetch", "show", "exchange"),
     ),
     "change": Script(
         "jobs states extra held index ready tagged deferred finished failed counts series once logs unique turns turn "
@@ -60,7 +60,7 @@ SCRIPTS = {
     "pause": Script("jobs ready tagged deferred pauses turns turn", "ready", "best_due", "held_back", "pause"),
     "suspects": Script(
         "ready tagged deferred paused turns turn limited tats closings changed_limits closed_at",
-        *("ready", "ledger", "suspects"),
+        *("ready", "limiter", "suspects"),
     ),
     "limited_waiting": Script("ready tagged deferred paused turns turn", "ready", "limited_waiting"),
     "prune": Script(

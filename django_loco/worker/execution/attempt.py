@@ -50,7 +50,7 @@ from ...queues.claim import declared_limits
 from ...tasks.results import load_task, policy_of, result_of, stand_in
 from ..claimed_job import ClaimedJob
 from .context import JobContext
-from .errors import CANCELLED, TOLD, CannotBegin, is_of_cancellation, record_of, told_by, too_long
+from .errors import CANCELLED, END_REQUESTS, CannotBegin, is_of_cancellation, record_of, too_long, ungrouped
 from .kept_log import KeptLog
 from .steps.waits import beside_suspension, outcome_of, require_running
 from .unknown_task import is_over, not_begun, put_off_missing
@@ -265,12 +265,12 @@ class Attempt:
         if early := self._put_off(error) or outcome_of(self.claimed, error):
             return early
         beside = beside_suspension(error)
-        error = told_by(error if beside is None else beside)  # it may have no truth value
+        error = ungrouped(error if beside is None else beside)  # it may have no truth value
         if isinstance(error, Interrupted):
             return self._interrupted()
         if isinstance(error, Snooze | Throttled):
             return self._snoozed(error) if isinstance(error, Snooze) else self._throttled(error)
-        if self.claimed.released and not isinstance(error, TOLD) and is_of_cancellation(error):
+        if self.claimed.released and not isinstance(error, END_REQUESTS) and is_of_cancellation(error):
             return Outcome.released(self.job)
         if isinstance(error, SignalTimeout):
             self.claimed.timed_out = error.name

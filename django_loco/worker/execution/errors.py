@@ -12,8 +12,8 @@ from ...core.serialization import cut
 from ...exceptions import Discard, Interrupted, InvalidStep, SignalTimeout, Snooze, Throttled
 from ...log.redaction import scrubbed
 
-#: The exceptions by which a job tells how it ends.
-TOLD = (Interrupted, Snooze, Throttled, Discard, SignalTimeout, InvalidStep)
+#: The exceptions by which a job says how it is to end.
+END_REQUESTS = (Interrupted, Snooze, Throttled, Discard, SignalTimeout, InvalidStep)
 #: The text of the error in a job that somebody cancelled.
 CANCELLED = "the job was cancelled"
 
@@ -27,10 +27,10 @@ def too_long(timeout: float) -> str:
     return f"the job ran longer than its timeout of {timeout:g} s"
 
 
-def told_by(error: BaseException) -> BaseException:
-    """Return what a job tells, if ``asyncio.TaskGroup`` has put it into a group; otherwise ``error``."""
+def ungrouped(error: BaseException) -> BaseException:
+    """Return the request of a job to end in a way, if ``asyncio.TaskGroup`` has put it into a group; else ``error``."""
     parts = list(_parts_of(error))
-    return parts[0] if all(isinstance(part, TOLD) for part in parts) else error
+    return parts[0] if all(isinstance(part, END_REQUESTS) for part in parts) else error
 
 
 def _parts_of(error: BaseException) -> Iterator[BaseException]:

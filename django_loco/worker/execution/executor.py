@@ -63,7 +63,7 @@ from .announcements import (
 )
 from .attempt import Attempt, prepare
 from .context import has_unsaved, save_rest
-from .errors import told_by
+from .errors import ungrouped
 
 logger = get_logger("django_loco.worker")
 
@@ -170,7 +170,7 @@ def _record_end(attempt: Attempt, outcome: Outcome) -> None:
     if outcome.status == SUCCESSFUL:
         job_lines.done(attempt.job, attempt.duration)
     elif (error := sys.exception()) is not None:
-        _record_failure(attempt, told_by(error))
+        _record_failure(attempt, ungrouped(error))
 
 
 def _record_failure(attempt: Attempt, error: BaseException) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from ...core.compat import TaskResultStatus
 from ...core.job import Outcome
-from ...jobs.operations.batches.follow_up import has_sequel
+from ...jobs.operations.batches.follow_up import has_followers
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...metrics.tally import Tally
@@ -150,7 +150,7 @@ class HeldJobs:
         if not claimed.refused and (
             claimed.announcement is not None
             or was_handed_back
-            or has_sequel(claimed.job)
+            or has_followers(claimed.job)
             or claimed.was_replaced_by(outcome)
         ):
             self._on_accepted(claimed, outcome)

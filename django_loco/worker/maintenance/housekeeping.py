@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from ...core.job import Job, Outcome
 from ...exceptions import QueueUnavailable
-from ...jobs.operations.batches.follow_up import FollowUp, has_sequel
+from ...jobs.operations.batches.follow_up import FollowUp, has_followers
 from ...metrics.tally import Tally
 from ...metrics.writer import MinuteWriter
 from ...queues import Queue
@@ -83,7 +83,7 @@ class Housekeeping(QueueThread):
         """Announce what has become of a job, which the queue has stored as ``outcome``, in the next turn."""
         if announcement := _announcement_of(claimed, outcome):
             self._announcements.put(announcement)
-        if has_sequel(claimed.job):
+        if has_followers(claimed.job):
             self._follow_up.note([outcome.applied()])
             self._wake.set()
 

@@ -10,7 +10,7 @@ from ...core.threads.stacks import stacks
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues import Queue
-from ...queues.workers import Command, parted
+from ...queues.workers import Command, split_command
 
 logger = get_logger("django_loco.worker")
 
@@ -56,7 +56,7 @@ class RemoteControl:
         text = self._queue.recent_command_of(self._worker.worker_id)
         if text == self._last:
             return
-        (command, number), (last, last_number) = parted(text), parted(self._last)
+        (command, number), (last, last_number) = split_command(text), split_command(self._last)
         self._last = text
         if command != last:
             self._do(command)

@@ -81,11 +81,6 @@ class WorkQueue:
             self.limit.note_no_backlog()
         return bool(self._jobs)
 
-    @property
-    def counted(self) -> int:
-        """The number of threads that count towards the limit."""
-        return len(self._counted)
-
     def put(self, claimed_jobs: Sequence[ClaimedJob]) -> None:
         """Add jobs."""
         with self._lock:

@@ -17,7 +17,7 @@ from django_loco.dashboard.pages.workers import page
 from django_loco.exceptions import QueueUnavailable
 from django_loco.jobs.control import ask_stacks
 from django_loco.queues import queue_for
-from django_loco.queues.workers import WorkerInfo, parted
+from django_loco.queues.workers import WorkerInfo, split_command
 from django_loco.worker import in_process
 from tests.integration.admin.conftest import client_of, text
 from tests.integration.jobs.conftest import SECONDS
@@ -126,9 +126,9 @@ def test_stacks_are_asked_for_and_shown(client, queue):
     queue.command("host:1:ab", "quiet")
     assert client.post(TELL, {"stacks": value()}).status_code == 302
     first = queue.command_of("host:1:ab")
-    assert parted(first)[0] == "quiet"
+    assert split_command(first)[0] == "quiet"
     client.post(TELL, {"stacks": value()})
-    assert parted(queue.command_of("host:1:ab")) == ("quiet", parted(queue.command_of("host:1:ab"))[1])
+    assert split_command(queue.command_of("host:1:ab")) == ("quiet", split_command(queue.command_of("host:1:ab"))[1])
     assert queue.command_of("host:1:ab") != first
     queue.register(worker().beating(2, stacks="Thread main\n  <b> & " + "x" * 64_000))
     part = client.get(PAGE, headers=PARTS).json()["list"]

@@ -9,7 +9,7 @@ from django_loco.core.job import FAILED, SUCCESSFUL, Outcome, error_of, utcnow
 from django_loco.jobs import state_of
 from django_loco.jobs.operations import Retry
 from django_loco.jobs.operations.batches.settling import settle, settle_members, settle_rest
-from django_loco.jobs.operations.workflows.releasing import Later, advance_members
+from django_loco.jobs.operations.workflows.releasing import PostponedSteps, advance_members
 from django_loco.queues.records.batches import batches_of
 from django_loco.tasks import Workflow, batch
 from tests.app import tasks
@@ -27,12 +27,12 @@ def flow():
     return flow.enqueue()
 
 
-def end_next(queue, later=None, *, fails=False):
+def end_next(queue, postponed=None, *, fails=False):
     """Let the next node end, and do what follows."""
     [job] = [job for job in queue.fetch(CLAIM) if batches_of([job])]
     error = error_of(ValueError, "no") if fails else None
     assert queue.finish([Outcome(job=job, status=FAILED if fails else SUCCESSFUL, error=error)]) == set()
-    settle_members(queue, [job], later)
+    settle_members(queue, [job], postponed)
 
 
 def states(flow):
@@ -64,16 +64,16 @@ def test_the_failed_part_of_one_that_has_finished_runs_in_another_round(queue, f
 
 
 def test_one_that_is_retried_before_its_edges_are_deleted_keeps_its_order(queue, flow):
-    later = Later()
-    end_next(queue, later, fails=True)
+    postponed = PostponedSteps()
+    end_next(queue, postponed, fails=True)
     assert flow.retry() == 2
-    settle_rest(queue, later)
+    settle_rest(queue, postponed)
     require_second_round(queue, flow)
 
 
 def test_what_ends_while_edges_are_deleted_is_noted(queue, flow, monkeypatch):
-    later = Later()
-    end_next(queue, later, fails=True)
+    postponed = PostponedSteps()
+    end_next(queue, postponed, fails=True)
     assert flow.retry() == 2
     close_nodes = queue.close_nodes
 
@@ -83,9 +83,9 @@ def test_what_ends_while_edges_are_deleted_is_noted(queue, flow, monkeypatch):
         end_next(queue)
 
     monkeypatch.setattr(queue, "close_nodes", slow)
-    settle_rest(queue, later)
+    settle_rest(queue, postponed)
     assert states(flow) == {"a": "done", "b": "waiting"}
-    assert (later.decided, later.take_released()) == ({}, 1)
+    assert (postponed.decided, postponed.take_released()) == ({}, 1)
 
 
 def test_who_settles_the_round_before_too_late_leaves_the_next_one_alone(queue, flow):
@@ -114,7 +114,7 @@ def test_one_that_is_retried_while_its_old_edges_are_dropped_keeps_its_order(que
     monkeypatch.setattr(queue, "drop_edges", slow)
     if not is_told:  # by a queue of an older release
         monkeypatch.setattr(queue, "note_called", lambda record: note_called(record) and None)
-    end_next(queue, Later(), fails=True)
+    end_next(queue, PostponedSteps(), fails=True)
     require_second_round(queue, flow)
 
 

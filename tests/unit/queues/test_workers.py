@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-from django_loco.queues.workers import WorkerInfo, parted, text_of_worker, with_stacks, worker_of_text
+from django_loco.queues.workers import WorkerInfo, split_command, text_of_worker, with_stacks, worker_of_text
 
 WORKER = WorkerInfo(
     worker_id="w", host="h", pid=7, queues=("a", "b"), tags=(), threads=5, coroutines=9, lease=30.0,
@@ -36,6 +36,6 @@ def test_a_text_that_cannot_be_read_tells_of_a_dead_worker():
 
 
 def test_a_wish_for_stacks_leaves_the_command_as_it_is():
-    assert parted("quiet") == ("quiet", "")
-    assert parted(with_stacks("", "7")) == ("", "7")
-    assert parted(with_stacks(with_stacks("quiet", "7"), "8")) == ("quiet", "8")
+    assert split_command("quiet") == ("quiet", "")
+    assert split_command(with_stacks("", "7")) == ("", "7")
+    assert split_command(with_stacks(with_stacks("quiet", "7"), "8")) == ("quiet", "8")

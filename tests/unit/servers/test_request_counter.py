@@ -33,6 +33,6 @@ def test_an_asgi_application_is_counted_by_its_requests(kind, counted):
         raise ValueError("a view that fails")
 
     with pytest.raises(ValueError, match="a view"):
-        asyncio.run(requests.counted(application)({"type": kind}, None, None))
+        asyncio.run(requests.wrapped(application)({"type": kind}, None, None))
     assert seen == [counted]
     assert requests.count == 0

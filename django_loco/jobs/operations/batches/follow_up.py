@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable
 from ....core.job import READY, RERUN, Job
 from ....queues import Queue
 from ..after_end import settle_ended
-from ..workflows.releasing import Later, sweep
+from ..workflows.releasing import PostponedSteps, sweep
 from .settling import settle, settle_rest
 
 #: The time between two looks at all batches.
 SWEEP_EVERY_SECONDS = 10.0
 
 
-def has_sequel(job: Job) -> bool:
+def has_followers(job: Job) -> bool:
     """Return whether something may follow the end of ``job``."""
     return job.batch is not None or RERUN in job.options
 
@@ -33,7 +33,7 @@ class FollowUp:
         """``queue`` has the batches. ``on_released`` is called when nodes were let run."""
         self._queue, self._clock, self._on_released = queue, clock, on_released
         self._ended: deque[Job] = deque()
-        self._later = Later()
+        self._postponed = PostponedSteps()
         self._next_sweep = clock()
 
     @property
@@ -44,7 +44,7 @@ class FollowUp:
     def note(self, jobs: Iterable[Job]) -> None:
         """Note jobs that the queue has stored as ended. Those that nothing follows are left out."""
         for job in jobs:
-            if has_sequel(job) and job.status != READY:
+            if has_followers(job) and job.status != READY:
                 self._ended.append(job)
 
     def settle(self) -> bool:
@@ -55,8 +55,8 @@ class FollowUp:
         taken = self._ended.copy()  # they stay until they are settled, for ``is_idle``
         if not taken:
             return False
-        settle_ended(self._queue, taken, self._later)
-        if self._later.take_released():
+        settle_ended(self._queue, taken, self._postponed)
+        if self._postponed.take_released():
             self._on_released()
         for _ in taken:
             self._ended.popleft()
@@ -64,7 +64,7 @@ class FollowUp:
 
     def settle_rest(self) -> None:
         """Do what ``settle`` has left, because the jobs that it has released are being fetched meanwhile."""
-        settle_rest(self._queue, self._later)
+        settle_rest(self._queue, self._postponed)
 
     def sweep_if_due(self) -> None:
         """Look at all batches, if the last time was ``SWEEP_EVERY_SECONDS`` ago. Raises as the queue does."""

@@ -26,7 +26,7 @@ from ....queues import Queue
 from ....queues.records.batches import WORKFLOW, BatchRecord, batches_of, followed_by, key_of
 from ...signing import is_genuine, signed
 from ...transfer.dump_lines import job_and_log_of, line_of
-from ..workflows.releasing import Later, advance_members, close, drop
+from ..workflows.releasing import PostponedSteps, advance_members, close, drop
 
 logger = get_logger("django_loco.batches")
 
@@ -75,14 +75,14 @@ def settle(
     return len(finished)
 
 
-def settle_members(queue: Queue, jobs: Sequence[Job], later: Later | None = None) -> None:
+def settle_members(queue: Queue, jobs: Sequence[Job], postponed: PostponedSteps | None = None) -> None:
     """Let the jobs run that wait for ``jobs``, and ``settle`` the batches of those that are members.
 
-    Does nothing if none is a member. Work that can wait is left in ``later`` if it is given, for ``settle_rest``.
+    Does nothing if none is a member. Work that can wait is left in ``postponed`` if it is given, for ``settle_rest``.
     """
-    own = Later() if later is None else later
+    own = PostponedSteps() if postponed is None else postponed
     going_on = advance_members(queue, jobs, own)
-    if later is None:
+    if postponed is None:
         going_on.clear()
     members = []
     for job in jobs:
@@ -93,16 +93,16 @@ def settle_members(queue: Queue, jobs: Sequence[Job], later: Later | None = None
     members += chain.from_iterable(own.ended.pop(batch, ()) for batch in batches_of(members))
     if members:
         settle(queue, [*batches_of(members)], members)
-    if later is None:
+    if postponed is None:
         settle_rest(queue, own)
 
 
-def settle_rest(queue: Queue, later: Later) -> None:
-    """Do what was left in ``later``. Raises what the queue raises."""
-    close(queue, later)
-    if members := [*chain.from_iterable(later.ended.values())]:
+def settle_rest(queue: Queue, postponed: PostponedSteps) -> None:
+    """Do what was left in ``postponed``. Raises what the queue raises."""
+    close(queue, postponed)
+    if members := [*chain.from_iterable(postponed.ended.values())]:
         settle(queue, [*batches_of(members)], members)
-        later.ended.clear()
+        postponed.ended.clear()
 
 
 def store(queue: Queue, jobs: list[Job]) -> None:

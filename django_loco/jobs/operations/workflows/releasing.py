@@ -35,7 +35,7 @@ ATTEMPTS = 5
 
 
 @dataclass(slots=True)
-class Later:
+class PostponedSteps:
     """The steps, by workflows, that follow once the released nodes are stored."""
 
     decided: dict[str, dict[str, bool]] = field(default_factory=dict)
@@ -57,13 +57,15 @@ class Later:
         self.ended.setdefault(str(job.batch), []).append(job)
 
 
-def advance(queue: Queue, workflow: str, ended: Sequence[str] | None, later: Later | None = None) -> list[str]:
+def advance(
+    queue: Queue, workflow: str, ended: Sequence[str] | None, postponed: PostponedSteps | None = None
+) -> list[str]:
     """Decide on the nodes that wait for those in ``ended``, their ids; ``None``: for any. Return the ids released.
 
-    Edges that nobody needs any more are deleted at once, or noted in ``later``, for ``close``. Raises what the queue
-    raises. The call may be repeated.
+    Edges that nobody needs any more are deleted at once, or noted in ``postponed``, for ``close``. Raises what the
+    queue raises. The call may be repeated.
     """
-    own = Later() if later is None else later
+    own = PostponedSteps() if postponed is None else postponed
     freed: list[str] = []
     while ended is None or ended:
         failures = {node.id: node.failed for node in queue.note_ends(workflow, ended)}
@@ -76,21 +78,21 @@ def advance(queue: Queue, workflow: str, ended: Sequence[str] | None, later: Lat
             for job in cancelled:
                 own.note(job)
                 ended.append(job.id)
-    if later is None:
+    if postponed is None:
         close(queue, own)
     return freed
 
 
-def close(queue: Queue, later: Later) -> None:
+def close(queue: Queue, postponed: PostponedSteps) -> None:
     """Delete the edges to nodes that are decided, and forget these. Raises what the queue raises."""
-    while later.decided:
-        workflow, nodes = next(iter(later.decided.items()))
+    while postponed.decided:
+        workflow, nodes = next(iter(postponed.decided.items()))
         queue.close_nodes(workflow, [*nodes])
         may_wait = [job_id for job_id, can_wait in nodes.items() if can_wait]
         is_held = bool(may_wait) and hold_waiting(queue, workflow, queue.get_many(may_wait))
-        del later.decided[workflow]
+        del postponed.decided[workflow]
         if is_held:  # those that they wait for may have ended while the edges were not there
-            advance(queue, workflow, None, later)
+            advance(queue, workflow, None, postponed)
 
 
 def drop(queue: Queue, workflow: str) -> None:
@@ -124,13 +126,13 @@ def sweep(queue: Queue) -> int:
     return sum(len(advance(queue, workflow, None)) for workflow in queue.waiting_workflows())
 
 
-def advance_members(queue: Queue, jobs: Sequence[Job], later: Later | None = None) -> set[str]:
+def advance_members(queue: Queue, jobs: Sequence[Job], postponed: PostponedSteps | None = None) -> set[str]:
     """``advance`` the workflows of those of ``jobs`` that are nodes; return the workflows of the nodes released."""
     ended: dict[str, list[str]] = {}
     for job in jobs:
         if job.batch is not None and place_of(job) is not None:
             ended.setdefault(job.batch, []).append(job.id)
-    return {workflow for workflow, ids in ended.items() if advance(queue, workflow, ids, later)}
+    return {workflow for workflow, ids in ended.items() if advance(queue, workflow, ids, postponed)}
 
 
 def _decide(queue: Queue, failures: Mapping[str, str], decided: dict[str, bool]) -> tuple[list[str], list[Job]]:

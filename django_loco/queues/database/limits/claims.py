@@ -25,7 +25,7 @@ from django.db.transaction import atomic
 
 from ....core import running_tests
 from ....core.job import Outcome
-from ....core.job.limits import NO_LIMITS, KeyTimes, Ledger, Limit, Limits, keys_of, limits_of
+from ....core.job.limits import NO_LIMITS, KeyTimes, Limiter, Limit, Limits, keys_of, limits_of
 from ...claim import Claim, declared_limits
 from ...records.limits import Limiting, LimitUse, note_ends
 from ...rows import COLUMNS, Row
@@ -174,9 +174,9 @@ class StoredLimits(DatabaseRecords, Limiting):
         stored = finish(self._dialect, outcomes)
         ended = [outcome for outcome in outcomes if outcome.job.id in stored]
         keys = {key for outcome in ended for key in (*outcome.closes, *outcome.gives_back)}
-        ledger = Ledger(limits, now, running=tuple, times=self._times_of(keys))
-        note_ends(ledger, ended)
-        self._store(ledger.changed)
+        limiter = Limiter(limits, now, running=tuple, times=self._times_of(keys))
+        note_ends(limiter, ended)
+        self._store(limiter.changed)
         return stored
 
     def prune_limits(self) -> None:
@@ -227,7 +227,7 @@ class StoredLimits(DatabaseRecords, Limiting):
     def _claim_alone(self, claim: Claim, levels: Levels, plain: Mapping[bool, deque[Place]]) -> list[Row]:
         now, times = self._dialect.enter_limits(), dict[str, KeyTimes]()
         running = self._counts(sql.RUNNING)
-        ledger = Ledger(claim.limits, now, running=running.items, times=times)
+        limiter = Limiter(claim.limits, now, running=running.items, times=times)
 
         def prepare(some: Sequence[LimitLevel]) -> None:
             keys = {key for level in some for key in keys_of(level.limit_key)}
@@ -235,17 +235,17 @@ class StoredLimits(DatabaseRecords, Limiting):
 
         lock_heads = self._dialect.skip_locked if time.monotonic() < levels.passes_over_until else ""
         choice = Choice(
-            levels, ledger, prepare, partial(self._heads, claim, any(plain.values()), lock_heads), claim.rank
+            levels, limiter, prepare, partial(self._heads, claim, any(plain.values()), lock_heads), claim.rank
         )
         chosen = choice.best(False, claim.threads, plain[False])
         chosen |= choice.best(True, claim.coroutines, plain[True])
         rows = self._claim_chosen(claim, chosen)
         if len(rows) < len(chosen):  # somebody has just changed some of these jobs, or has locked them
             levels.passes_over_until = time.monotonic() + PASS_OVER_SECONDS
-            ledger = Ledger(claim.limits, now, running=running.items, times=times)
+            limiter = Limiter(claim.limits, now, running=running.items, times=times)
             for row in rows:
-                ledger.start(str(row[LIMIT_KEY]))
-        self._store(ledger.changed)
+                limiter.start(str(row[LIMIT_KEY]))
+        self._store(limiter.changed)
         monotonic = time.monotonic()
         for level in choice.closed.keys() & levels.closed_until.keys():
             seconds = (choice.closed[level] - now) / 1e6

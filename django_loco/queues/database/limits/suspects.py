@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from ....core.job.limits import Ledger, keys_of
+from ....core.job.limits import Limiter, keys_of
 from ...claim import Claim
 from ...rows import Row
 from ..sql import limits as sql
@@ -23,8 +23,8 @@ class LimitedSuspects(StoredLimits):
         with self._reached():
             number, limited = self._dialect.suspects(claim), dict[str, int](self._suspects(sql.COUNT_SUSPECTS, claim))
             if limited:
-                ledger = self._ledger_for(claim, limited.keys(), self._dialect.micros())
-                number += sum(waiting for limit_key, waiting in limited.items() if ledger.room(limit_key) > 0)
+                limiter = self._limiter_for(claim, limited.keys(), self._dialect.micros())
+                number += sum(waiting for limit_key, waiting in limited.items() if limiter.room(limit_key) > 0)
         return number
 
     def take(self, claim: Claim) -> Iterator[list[Row]]:
@@ -39,12 +39,12 @@ class LimitedSuspects(StoredLimits):
         return self._decide(lambda: self._choose(claim, rows)) if rows else []
 
     def _choose(self, claim: Claim, rows: Mapping[Any, str]) -> list[Row]:
-        ledger = self._ledger_for(claim, rows.values(), self._dialect.enter_limits())
+        limiter = self._limiter_for(claim, rows.values(), self._dialect.enter_limits())
         for row, limit_key in rows.items():
-            if ledger.room(limit_key) > 0:
+            if limiter.room(limit_key) > 0:
                 taken = self._claim_chosen(claim, [row])
-                ledger.start(limit_key, len(taken))
-                self._store(ledger.changed)
+                limiter.start(limit_key, len(taken))
+                self._store(limiter.changed)
                 return taken
         return []
 
@@ -54,7 +54,7 @@ class LimitedSuspects(StoredLimits):
         text = self._dialect.sql(statement, wanted=wanted, by_index=by_index, row=self._dialect.row)
         return self._dialect.execute(text, now=0.0, until=sql.SKEW_SECONDS, **given, **parameters)
 
-    def _ledger_for(self, claim: Claim, limit_keys: Collection[str], now: int) -> Ledger:
+    def _limiter_for(self, claim: Claim, limit_keys: Collection[str], now: int) -> Limiter:
         limits = self._with_changes(claim.limits)
         keys = {key for limit_key in limit_keys for key in keys_of(limit_key)}
-        return Ledger(limits, now, running=self._counts(sql.RUNNING).items, times=self._times_of(keys))
+        return Limiter(limits, now, running=self._counts(sql.RUNNING).items, times=self._times_of(keys))

@@ -10,7 +10,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from ....core.job.limits import Ledger, keys_of
+from ....core.job.limits import Limiter, keys_of
 from ...unreadable import EPOCH
 
 #: The number of levels whose keys are read at once.
@@ -86,16 +86,16 @@ class Choice:
     def __init__(
         self,
         levels: Levels,
-        ledger: Ledger,
+        limiter: Limiter,
         prepare: Callable[[Sequence[LimitLevel]], None],
         heads: Callable[[Sequence[LimitLevel], int], Mapping[LimitLevel, deque[Head]]],
         rank: Callable[[int, datetime], Place],
     ) -> None:
-        """``prepare`` reads what ``ledger`` has to know of levels; ``heads`` returns some of their first jobs.
+        """``prepare`` reads what ``limiter`` has to know of levels; ``heads`` returns some of their first jobs.
 
         ``rank`` is that of the claim.
         """
-        self._levels, self._ledger, self._prepare, self._heads = levels, ledger, prepare, heads
+        self._levels, self._limiter, self._prepare, self._heads = levels, limiter, prepare, heads
         self._rank = rank
         self.closed: dict[LimitLevel, int] = {}
         """Levels that open by themselves, and when, as in ``core.job.limits``."""
@@ -132,11 +132,11 @@ class Choice:
                     continue
                 room -= _passed_by(plain, jobs[0][1], room)
                 is_alone = not (present or again or waiting or plain)  # then it need not take one turn after the other
-                number = min(room, len(jobs), self._ledger.room(level.limit_key)) if is_alone else min(room, 1)
+                number = min(room, len(jobs), self._limiter.room(level.limit_key)) if is_alone else min(room, 1)
                 if number > 0:
                     room -= number
                     chosen |= {jobs.popleft()[0]: level.limit_key for _ in range(number)}
-                    self._ledger.start(level.limit_key, number)
+                    self._limiter.start(level.limit_key, number)
                     self._levels.served(level)
                 if jobs:
                     again.append((level, jobs))
@@ -158,9 +158,9 @@ class Choice:
                 self._levels.closed_until.pop(level, None)  # until the next look
 
     def _has_room(self, level: LimitLevel) -> bool:
-        if self._ledger.room(level.limit_key) > 0:
+        if self._limiter.room(level.limit_key) > 0:
             return True
-        opens_at = self._ledger.opens_at(level.limit_key)
+        opens_at = self._limiter.opens_at(level.limit_key)
         if opens_at is not None:
             self.closed[level] = opens_at
         return False

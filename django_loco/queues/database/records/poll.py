@@ -18,7 +18,7 @@ POLL = f"""
 """  # noqa: S608 - of our own texts
 
 
-class News(NamedTuple):
+class PollResult(NamedTuple):
     """The answer to a poll."""
 
     pauses: dict[int, bool]
@@ -32,7 +32,7 @@ class News(NamedTuple):
     """The command for the worker that asks; empty if there is none."""
 
 
-def poll(dialect: Dialect, worker_id: str) -> News:
+def poll(dialect: Dialect, worker_id: str) -> PollResult:
     """Ask the tables, for a worker."""
     by_limit = dialect.by_index.replace("{index}", "django_loco_limited")
     rows = dialect.execute(dialect.sql(POLL, by_limit=by_limit), worker_id=worker_id)
@@ -42,4 +42,4 @@ def poll(dialect: Dialect, worker_id: str) -> News:
             pauses[row] = text == "ended"
         else:
             flags[kind] = text or ""
-    return News(pauses, "queue" in flags, "limited" in flags, flags.get("command", ""))
+    return PollResult(pauses, "queue" in flags, "limited" in flags, flags.get("command", ""))

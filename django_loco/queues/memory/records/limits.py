@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from ....core.job import Outcome, utcnow
-from ....core.job.limits import KeyTimes, Ledger, Limit, Limits, name_of
+from ....core.job.limits import KeyTimes, Limit, Limiter, Limits, name_of
 from ...claim import Claim, declared_limits
 from ...records.limits import Limiting, LimitUse, micros_of, note_ends, time_of_micros
 from ..job_table import JobTable
@@ -27,12 +27,12 @@ class KeyTable:
         self.opens_at: datetime | None = None
         """When jobs may begin that a fetch has left; ``None``: when another one has ended, if there are any."""
 
-    def note(self, ledger: Ledger) -> None:
+    def note(self, limiter: Limiter) -> None:
         """Note what a claim has decided."""
-        self.times |= ledger.changed
+        self.times |= limiter.changed
         if len(self.times) > MANY:
-            self.times = {key: times for key, times in self.times.items() if max(times) > ledger.now}
-        self.opens_at = None if ledger.next_opening is None else time_of_micros(ledger.next_opening)
+            self.times = {key: times for key, times in self.times.items() if max(times) > limiter.now}
+        self.opens_at = None if limiter.next_opening is None else time_of_micros(limiter.next_opening)
 
     def has_opened(self, now: datetime) -> bool:
         """Return whether a key has opened since the last fetch."""
@@ -97,11 +97,11 @@ class MemoryLimits(Limiting):
 
     def _note_ends(self, outcomes: Collection[Outcome]) -> None:
         if any([outcome.closes or outcome.gives_back for outcome in outcomes]):
-            ledger = self._ledger(declared_limits(), utcnow())
-            note_ends(ledger, outcomes)
-            self._keys.times |= ledger.changed
+            limiter = self._limiter(declared_limits(), utcnow())
+            note_ends(limiter, outcomes)
+            self._keys.times |= limiter.changed
 
-    def _ledger(self, limits: Limits, now: datetime) -> Ledger:
+    def _limiter(self, limits: Limits, now: datetime) -> Limiter:
         limits = {**limits, **self._keys.changed} if self._keys.changed else limits
         running = lambda: self._jobs.running().items()  # noqa: E731
-        return Ledger(limits, micros_of(now), running=running, times=self._keys.times)
+        return Limiter(limits, micros_of(now), running=running, times=self._keys.times)

@@ -1,7 +1,7 @@
--- Does one thing with batches; see `members`.
+-- Opens, seals, cancels, settles, lists and prunes batches, and notes that callbacks are enqueued; see `members`.
 --
 -- Keys: see the first line.
--- Arguments: what to do, and what that needs.
+-- Arguments: the name of one of the functions in `verbs`, and what stands above that.
 local keys = {
   jobs = KEYS[1], states = KEYS[2], held = KEYS[3], batches = KEYS[4], batch_states = KEYS[5], open = KEYS[6],
   members = KEYS[7], once = KEYS[8],

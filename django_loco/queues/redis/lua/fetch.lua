@@ -61,9 +61,9 @@ local function fetch(claim, keys, now)
   local served, more = {}, {}
   if redis.call('EXISTS', keys.turns, keys.closed) > 0 then
     reopen(keys, now)
-    local ledger = ledger_of(keys, limits_of(claim.limits, keys.changed_limits), now)
-    of_threads, served = take_turns(limited(claim.sync), claim.threads, of_threads, claim, keys, now, ledger, shelves)
-    of_coroutines, more = take_turns(limited(claim.async), claim.coroutines, of_coroutines, claim, keys, now, ledger, shelves)
+    local limiter = limiter_of(keys, limits_of(claim.limits, keys.changed_limits), now)
+    of_threads, served = take_turns(limited(claim.sync), claim.threads, of_threads, claim, keys, now, limiter, shelves)
+    of_coroutines, more = take_turns(limited(claim.async), claim.coroutines, of_coroutines, claim, keys, now, limiter, shelves)
   end
   local places = of_threads
   for _, place in ipairs(of_coroutines) do

@@ -33,14 +33,14 @@ end
 -- Notes what jobs do with keys of limits: `ends` has for each of them for how many microseconds it closes them, or nothing
 -- if it gives its starts back, and the keys, with spaces between.
 local function note_ends(keys, ends, limits, now)
-  local ledger, given_back = ledger_of(keys, limits_of(limits, keys.changed_limits), now), {}
+  local limiter, given_back = limiter_of(keys, limits_of(limits, keys.changed_limits), now), {}
   for _, what in ipairs(ends) do
     local duration, names = what:match('^(%d*) (.*)$')
     if duration == '' then
-      ledger.give_back(names)
+      limiter.give_back(names)
       names:gsub('[^ ]+', function(key) given_back[key] = true end)
     else
-      ledger.close(names, tonumber(duration))
+      limiter.close(names, tonumber(duration))
     end
   end
   if next(given_back) then

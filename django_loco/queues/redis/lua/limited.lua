@@ -120,13 +120,13 @@ end
 
 -- Takes turns among the levels of `kinds`, and among the jobs at the places `plain`, the best ones without limits. Returns
 -- up to `room` places; and the levels that were served.
-local function take_turns(kinds, room, plain, claim, keys, now, ledger, shelves)
+local function take_turns(kinds, room, plain, claim, keys, now, limiter, shelves)
   local wants_level, wants_place = wishes_of(claim)
   local taken, next_plain, served = {}, 1, {}
 
   -- Takes the next job of a level, after all plain ones that are better. Returns whether it may have more.
   local function serve(entry)
-    local has_room, opens_at = ledger.has_room(entry.limit_key)
+    local has_room, opens_at = limiter.has_room(entry.limit_key)
     if not has_room then
       if opens_at then
         entry.opens_at = opens_at
@@ -147,7 +147,7 @@ local function take_turns(kinds, room, plain, claim, keys, now, ledger, shelves)
       return false
     end
     taken[#taken + 1] = place
-    ledger.start(entry.limit_key)
+    limiter.start(entry.limit_key)
     entry.was_served = true
     return true
   end

@@ -11,14 +11,14 @@ local now = micros()
 promote(deferred, ready, tagged, now)
 local number, tags = 0, words(ARGV[2])
 local key = tags and #tags > 0 and tagged or ready
-local ledger = nil
+local limiter = nil
 
 local function may_begin(limit_key)
-  if limit_key and not ledger then
+  if limit_key and not limiter then
     local keys = { limited = KEYS[7], tats = KEYS[8], closings = KEYS[9], closed_at = KEYS[11] }
-    ledger = ledger_of(keys, limits_of(ARGV[4], KEYS[10]), now)
+    limiter = limiter_of(keys, limits_of(ARGV[4], KEYS[10]), now)
   end
-  return not limit_key or ledger.has_room(limit_key)
+  return not limit_key or limiter.has_room(limit_key)
 end
 
 for kind in ARGV[3]:gmatch('%d') do

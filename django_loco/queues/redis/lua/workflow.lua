@@ -1,4 +1,4 @@
--- Does one thing with the edges of workflows.
+-- Adds the edges of workflows, notes which nodes have ended, closes and drops edges, finds workflows that have some.
 --
 -- `edges` is a sorted set, all with the score 0. An edge is there twice, and a node that is not decided once, as
 --     <workflow> TAB U TAB <upstream> TAB <downstream>
@@ -8,7 +8,7 @@
 -- that is waited for, S for one that has succeeded, F for one that has failed.
 --
 -- Keys: see the first line.
--- Arguments: what to do, the workflow, and what that needs.
+-- Arguments: the name of one of the functions in `verbs`, the workflow, and what stands above that function.
 local keys = {
   jobs = KEYS[1], states = KEYS[2], held = KEYS[3], batches = KEYS[4], batch_states = KEYS[5], open = KEYS[6],
   members = KEYS[7], edges = KEYS[8],

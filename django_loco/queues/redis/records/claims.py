@@ -20,7 +20,7 @@ def claim_payload(claim: Claim, nonce: str) -> tuple[object, ...]:
 
 
 def limits_payload(limits: Limits) -> str:
-    """Return ``limits`` for ``limits_of`` in ``lua/ledger.lua``."""
+    """Return ``limits`` for ``limits_of`` in ``lua/limiter.lua``."""
     return lines(chain.from_iterable((name, *numbers_of(limit)) for name, limit in limits.items()))
 
 

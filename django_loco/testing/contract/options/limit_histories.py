@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ....core.job import READY, RUNNING, Job, Outcome, utcnow
-from ....core.job.limits import KeyTimes, Ledger
+from ....core.job.limits import KeyTimes, Limiter
 from ....queues.base import Change
 from ..case import done, failed, in_seconds, retry
 from .limit_case import HOUR, LIMITS, LimitCase
@@ -90,19 +90,19 @@ class _History:
         threads, coroutines = self._random.randint(0, 4), self._random.randint(0, 4)
         jobs = self._queue.list(limit=10_000)
         taken = self._case.taken(lease=self._random.choice((0.0, 60.0)), threads=threads, coroutines=coroutines)
-        ledger = self._ledger([job for job in jobs if job.status == RUNNING])
+        limiter = self._limiter([job for job in jobs if job.status == RUNNING])
         for job in taken:
             if job.limit_key is not None:
-                assert ledger.room(job.limit_key) > 0, self.context
-                ledger.start(job.limit_key)
+                assert limiter.room(job.limit_key) > 0, self.context
+                limiter.start(job.limit_key)
                 self._starts.update(job.limit_key.split())
         number = {kind: sum(job.is_async is kind for job in taken) for kind in (False, True)}
         assert number[False] <= threads, self.context
         assert number[True] <= coroutines, self.context
-        self._require_nothing_better(jobs, taken, ledger, {False: threads, True: coroutines})
+        self._require_nothing_better(jobs, taken, limiter, {False: threads, True: coroutines})
 
     def _require_nothing_better(
-        self, jobs: list[Job], taken: list[Job], ledger: Ledger, room: Mapping[bool, int]
+        self, jobs: list[Job], taken: list[Job], limiter: Limiter, room: Mapping[bool, int]
     ) -> None:
         """Require that each job that was left had no room, or a lower priority than all that were taken."""
         now, ids = utcnow(), {job.id for job in taken}
@@ -110,14 +110,14 @@ class _History:
             is_due = job.run_after is None or job.run_after <= now
             if job.status != READY or job.id in ids or not is_due:
                 continue
-            if job.limit_key is not None and ledger.room(job.limit_key) <= 0:
+            if job.limit_key is not None and limiter.room(job.limit_key) <= 0:
                 continue
             of_kind = [each for each in taken if each.is_async is job.is_async]
             assert len(of_kind) == room[job.is_async], f"{self.context}: {job} was left"
             assert all(each.priority >= job.priority for each in of_kind), f"{self.context}: {job} is better"
 
-    def _ledger(self, running: list[Job]) -> Ledger:
+    def _limiter(self, running: list[Job]) -> Limiter:
         counts = Counter(job.limit_key for job in running if job.limit_key is not None)
         # Within a test of seconds, no key with "slow" opens again.
         times = {key: KeyTimes(tat=1 + number * (HOUR // 2)) for key, number in self._starts.items()}
-        return Ledger(LIMITS, 1, running=counts.items, times=times)
+        return Limiter(LIMITS, 1, running=counts.items, times=times)

@@ -7,8 +7,8 @@ import pytest
 from django_loco.core.job.limits import (
     UNLIMITED,
     KeyTimes,
-    Ledger,
     Limit,
+    Limiter,
     interval_of,
     is_limit_key,
     limits_of,
@@ -19,8 +19,8 @@ SECOND = 1_000_000
 NOW = 1_790_000_000 * SECOND
 
 
-def ledger(limit, now=NOW, running=None, **times):
-    return Ledger({"api": limit}, now, running=(running or {}).items, times=times)
+def limiter(limit, now=NOW, running=None, **times):
+    return Limiter({"api": limit}, now, running=(running or {}).items, times=times)
 
 
 @pytest.mark.parametrize(
@@ -32,25 +32,25 @@ def test_the_interval_of_a_rate_is_rounded_up(rate, interval):
 
 
 def test_a_job_begins_when_its_interval_is_over_and_not_a_microsecond_before():
-    first = ledger(limit := Limit(rate="20/s"))
+    first = limiter(limit := Limit(rate="20/s"))
     assert first.room("api") == 1
     first.start("api")
     assert first.room("api") == 0
     assert first.opens_at("api") == NOW + 50_000
     times = first.changed["api"]
-    assert ledger(limit, NOW + 49_999, api=times).room("api") == 0
-    assert ledger(limit, NOW + 50_000, api=times).room("api") == 1
+    assert limiter(limit, NOW + 49_999, api=times).room("api") == 0
+    assert limiter(limit, NOW + 50_000, api=times).room("api") == 1
 
 
 def test_a_burst_comes_back_interval_by_interval():
     limit = Limit(rate="1/s", burst=3)
-    first = ledger(limit)
+    first = limiter(limit)
     assert first.room("api") == 3
     first.start("api", 3)
     assert first.room("api") == 0
     assert first.opens_at("api") == NOW + SECOND
     times = first.changed["api"]
-    assert [ledger(limit, NOW + each * SECOND, api=times).room("api") for each in (1, 2, 3, 100)] == [1, 2, 3, 3]
+    assert [limiter(limit, NOW + each * SECOND, api=times).room("api") for each in (1, 2, 3, 100)] == [1, 2, 3, 3]
 
 
 @pytest.mark.parametrize(("rate", "burst"), [("7/s", 1), ("100/m", 20), ("3/s", 3)])
@@ -58,7 +58,7 @@ def test_no_period_has_more_starts_than_the_rate_and_the_burst(rate, burst):
     limit, draw, now, times, starts = Limit(rate=rate, burst=burst), random.Random(7), NOW, KeyTimes(), []
     for _ in range(2_000):
         now += draw.choice((0, 1, interval_of(rate) // 3, interval_of(rate) * 2))
-        each = ledger(limit, now, api=times)
+        each = limiter(limit, now, api=times)
         if each.has_room("api"):
             each.start("api")
             starts.append(now)
@@ -74,7 +74,7 @@ def test_no_period_has_more_starts_than_the_rate_and_the_burst(rate, burst):
 
 def test_a_start_that_is_given_back_can_be_had_again_and_no_more():
     limit = Limit(rate="1/s", burst=3)
-    each = ledger(limit)
+    each = limiter(limit)
     each.start("api db", 3)
     each.give_back(("api", "db"))
     assert each.room("api") == 1
@@ -86,16 +86,16 @@ def test_a_start_that_is_given_back_can_be_had_again_and_no_more():
 
 def test_a_start_is_given_back_as_far_as_it_has_not_passed():
     limit = Limit(rate="1/s")
-    later = ledger(limit, NOW + SECOND - 1, api=KeyTimes(tat=NOW + SECOND))
+    later = limiter(limit, NOW + SECOND - 1, api=KeyTimes(tat=NOW + SECOND))
     later.give_back(("api",))
     assert later.changed["api"].tat == NOW + SECOND - 1
-    later = ledger(limit, NOW + SECOND, api=KeyTimes(tat=NOW + SECOND))
+    later = limiter(limit, NOW + SECOND, api=KeyTimes(tat=NOW + SECOND))
     later.give_back(("api",))
     assert later.changed == {}
 
 
 def test_a_key_is_closed_for_the_longest_time_that_somebody_says():
-    each = ledger(Limit(concurrency=1))
+    each = limiter(Limit(concurrency=1))
     each.close(("api", "db"), 2)
     each.close(("api",), 1)
     assert {key: times.closed_until - NOW for key, times in each.changed.items()} == {
@@ -106,25 +106,25 @@ def test_a_key_is_closed_for_the_longest_time_that_somebody_says():
 
 def test_a_clock_that_was_put_back_closes_a_key_for_an_interval_at_most():
     limit = Limit(rate="1/s", burst=2)
-    behind = ledger(limit, NOW - 3600 * SECOND, api=KeyTimes(tat=NOW))
+    behind = limiter(limit, NOW - 3600 * SECOND, api=KeyTimes(tat=NOW))
     assert behind.room("api") == 0
     assert behind.opens_at("api") == NOW - 3599 * SECOND
     assert behind.changed["api"].tat == NOW - 3598 * SECOND, "else it would stay closed"
 
 
 def test_a_clock_that_was_put_back_closes_a_key_for_no_longer_than_was_said():
-    closed = ledger(Limit(rate="1/s"))
+    closed = limiter(Limit(rate="1/s"))
     closed.close(["api"], 5)
-    behind = ledger(Limit(rate="1/s"), NOW - 3600 * SECOND, api=closed.changed["api"])
+    behind = limiter(Limit(rate="1/s"), NOW - 3600 * SECOND, api=closed.changed["api"])
     assert behind.opens_at("api") == NOW - 3595 * SECOND
-    later = ledger(Limit(rate="1/s"), NOW - 3595 * SECOND, api=behind.changed["api"])
+    later = limiter(Limit(rate="1/s"), NOW - 3595 * SECOND, api=behind.changed["api"])
     assert later.has_room("api")
     older = KeyTimes(closed_until=NOW + 5 * SECOND)
-    assert ledger(Limit(rate="1/s"), NOW - SECOND, api=older).opens_at("api") == NOW + 5 * SECOND
+    assert limiter(Limit(rate="1/s"), NOW - SECOND, api=older).opens_at("api") == NOW + 5 * SECOND
 
 
 def test_concurrency_counts_what_runs_of_a_key_in_any_job():
-    each = ledger(Limit(concurrency=3), running={"api": 1, "api db": 1, "api:7": 9})
+    each = limiter(Limit(concurrency=3), running={"api": 1, "api db": 1, "api:7": 9})
     assert each.room("api") == 1
     assert each.room("db") == UNLIMITED
     assert each.room("api:8 db") == 3
@@ -136,14 +136,14 @@ def test_concurrency_counts_what_runs_of_a_key_in_any_job():
 
 
 def test_a_closed_key_opens_when_it_says_so():
-    each = ledger(Limit(concurrency=1), api=KeyTimes(closed_until=NOW + 1), other=KeyTimes(closed_until=NOW))
+    each = limiter(Limit(concurrency=1), api=KeyTimes(closed_until=NOW + 1), other=KeyTimes(closed_until=NOW))
     assert each.room("api") == each.room("api other") == 0
     assert each.room("other") == UNLIMITED
     assert each.opens_at("other api") == NOW + 1
 
 
 def test_a_limit_that_is_not_declared_holds_nothing_back():
-    each = ledger(Limit(concurrency=1), gone=KeyTimes(closed_until=NOW + SECOND))
+    each = limiter(Limit(concurrency=1), gone=KeyTimes(closed_until=NOW + SECOND))
     assert each.has_room("gone")
     assert each.opens_at("gone") == NOW
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_loco.process.signals.escalation import ONE_SIGNAL_SECONDS, EmbeddedEscalation, Escalation, counted
+from django_loco.process.signals.escalation import ONE_SIGNAL_SECONDS, EmbeddedEscalation, Escalation, signals_after
 
 
 def level(kind, signals):
@@ -59,5 +59,5 @@ def test_in_a_process_of_another_server(signals, expected):
 def test_a_terminal_that_closes_counts_once(signals, expected):
     count = 0
     for name in signals:
-        count = counted(name, count)
+        count = signals_after(name, count)
     assert count == expected

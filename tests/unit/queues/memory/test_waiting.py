@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_loco.core.job import Job, utcnow
-from django_loco.core.job.limits import Ledger
+from django_loco.core.job.limits import Limiter
 from django_loco.queues import Claim
 from django_loco.queues.memory.waiting import WaitingJobs
 
-NO_LIMITS = Ledger({}, 0, running=list, times={})
+NO_LIMITS = Limiter({}, 0, running=list, times={})
 
 NOW = utcnow()
 seconds = st.integers(-3, 3).map(lambda number: timedelta(seconds=number))

@@ -128,12 +128,12 @@ def test_a_dead_thread_takes_no_place_even_if_no_other_can_be_started(pool, fini
         patched.setattr(JobThread, "run", die)
         pool.submit([claimed_of("nothing")])
         wait_until(lambda: pool.missing == 1)
-    assert pool._work.counted == 1
+    assert len(pool._work._counted) == 1
     with monkeypatch.context() as patched:
         patched.setattr(pool, "_start_thread", refuse)
         with pytest.raises(RuntimeError):
             pool.replace_dead()
-    assert pool._work.counted == 0
+    assert len(pool._work._counted) == 0
     pool.replace_dead()
     assert list(outcomes(finished, 1).values()) == [READY]
 

@@ -105,7 +105,7 @@ class Round:
         assert {claimed: outcome.status for claimed, outcome in self.reported} == self.expected
         wait_until(lambda: self.pool.busy == 0)
         work = self.pool._work
-        assert (len(work), work.counted, work._waking) == (0, 0, set())
+        assert (len(work), len(work._counted), work._waking) == (0, 0, set())
         tasks.events["stress"].set()
         self.pool.close()
         assert self.pool.join(10)

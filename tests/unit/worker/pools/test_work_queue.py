@@ -144,7 +144,7 @@ def test_a_fixed_limit_counts_jobs_that_wait(clock):
     for _ in range(10):
         clock.now += LONG_SECONDS
         assert not work.adapt(threads, FREE)
-    assert (work.counted, len(work)) == (1, 1)
+    assert (len(work._counted), len(work)) == (1, 1)
     assert threads[0].is_asleep
 
 

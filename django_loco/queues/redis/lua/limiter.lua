@@ -19,8 +19,8 @@ local function limits_of(list, changed_limits)
   return found
 end
 
--- Returns what decides whether jobs of limit keys may begin: the `Ledger` of core/job/limits.py.
-local function ledger_of(keys, limits, now)
+-- Returns what decides whether jobs of limit keys may begin: the `Limiter` of core/job/limits.py.
+local function limiter_of(keys, limits, now)
   local self, running, tats, closings, split = {}, nil, {}, {}, {}
 
   local function parts(limit_key)
