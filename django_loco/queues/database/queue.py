@@ -31,17 +31,19 @@ from ..rows import Row, digits_of
 from ..timeouts import current_store_timeout, has_store_timeout, store_timeout
 from ..unreadable import outcomes_of, readable, split
 from .availability import is_conflict, place_of_jobs
-from .jobs.changes import holders, logs_of, lost, restore
 from .dialect import Dialect, T
 from .engines import engine_of
 from .examiner import DatabaseExaminer
-from .jobs.lookups import counts_by_queue, newest, newest_of_each, oldest_due_times, page_of
-from .records.batches import CLEAR_BATCHES, change_members, insert_counted, prune_batches
+from .jobs.inserting import restore
+from .jobs.lookups import counts_by_queue, logs_of, lost, newest, newest_of_each, oldest_due_times, page_of
+from .jobs.outcomes import finish
+from .jobs.pruning import prune_jobs
+from .jobs.unique_keys import holders
 from .limits.openings import LimitedQueue
+from .records.batches import CLEAR_BATCHES, change_members, insert_counted, prune_batches
 from .records.minutes import CLEAR_MINUTES, StoredStatistics, prune_minutes
 from .records.pauses import StoredPauses
-from .jobs.pruning import prune_jobs
-from .records.signals import StoredSignals, finish
+from .records.signals import StoredSignals
 from .records.workers import StoredWorkers
 from .records.workflows import CLEAR_EDGES, StoredWorkflows
 from .shown_rows import call_of, in_order, readable_time, shown_job_of, summary_of, sums_of

@@ -1,1 +1,4 @@
-"""What is done with the jobs in a database, beside what a worker does: storing, changing, reading, deleting them."""
+"""The jobs in a database: how they are inserted, changed, looked up, finished and pruned.
+
+They are claimed by ``Dialect.take``, and limited ones by ``limits.claims``.
+"""

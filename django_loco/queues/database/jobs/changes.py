@@ -12,8 +12,6 @@ The jobs of a batch travel as one JSON text. Their common values are sent once, 
 A change that makes a job ready again may give it back its unique key, unless another job holds it. One that gives a job
 a once-key is refused if another job has it.
 
-Importing and moving jobs also stores them as they are, with their kept logs.
-
 The columns are compared with what this version stores. Somebody else, or another version, may have written the same
 JSON or the same time in other words. So jobs that were refused are read once more, and compared with their own words if
 these mean what was read. An unreadable job can only be deleted.
@@ -22,7 +20,7 @@ these mean what was read. An unreadable job can only be deleted.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -31,26 +29,14 @@ from django.db import IntegrityError
 
 from ....core.job import READY, RETENTION, Job, utcnow
 from ....core.job.retention import KEY_MEMORY_SECONDS
-from ....core.uniqueness import holds_key, takes_key
+from ....core.uniqueness import takes_key
 from ...base import Change
-from ...rows import COLUMNS, FIELDS, LIMITED_AT, id_of, row_of, stored_kept_until, stored_time
-from ..dialect import CLAIM_COLUMNS, Dialect, is_due
+from ...rows import COLUMNS, FIELDS, LIMITED_AT, row_of, stored_kept_until, stored_time
+from ..dialect import Dialect, is_due
 from ..shown_rows import ids, shown_job_of
-from ..sql.statements import (
-    AMONG,
-    CHANGE,
-    CHOSEN,
-    DELETE,
-    GIVE_UP,
-    HOLDERS,
-    LOGS,
-    LOST,
-    RESTORE_FIELD,
-    UNCHANGED,
-)
+from ..sql.statements import AMONG, CHANGE, CHOSEN, DELETE, UNCHANGED
+from .unique_keys import give_up, keys_in_index
 
-#: The fields that decide whether a job holds its unique key until a time.
-KEY_COLUMNS = ("id", "unique_key", "unique_until")
 #: The fields that prove that a job is as it was read, which are those that may change.
 FENCE = tuple(name for name in COLUMNS if name not in ("id", "backend", "token", "worker_id"))
 #: The fields that decide when a job is due. They are always written.
@@ -82,9 +68,9 @@ def _take_keys(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
     wanted: dict[str, Change] = {}
     for each in changes:
         wanted.setdefault(str(each.after and each.after.unique_key), each)
-    held, over = _in_index(dialect, wanted)
+    held, over = keys_in_index(dialect, wanted)
     takers = {each.before.id for each in wanted.values()}
-    _give_up(dialect, [job for job in over if job.id not in takers])
+    give_up(dialect, [job for job in over if job.id not in takers])
     free = {key: each for key, each in wanted.items() if key not in held}
     made: set[str] = set()
     for batch in ([*free.values()], *([each] for each in free.values())):
@@ -112,91 +98,6 @@ def _change_unchanged(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
         words = _other_words(dialect, refused)
         made |= _make(dialect, [refused[job_id] for job_id in words], words)
     return made
-
-
-def holders(dialect: Dialect, keys: Collection[str]) -> dict[str, Job]:
-    """Return the jobs that hold unique keys, by these."""
-    return _in_index(dialect, keys)[0]
-
-
-def insert(dialect: Dialect, jobs: Sequence[Job]) -> set[str]:
-    """Store new jobs; return the ids of those whose keys were new, or free."""
-    stored = dialect.insert(jobs)
-    if len(stored) < len(jobs) and (again := _with_free_keys(dialect, jobs, stored)):
-        stored |= dialect.insert(again)
-    return stored
-
-
-def _with_free_keys(dialect: Dialect, jobs: Sequence[Job], stored: Collection[str]) -> list[Job]:
-    """Return those of ``jobs`` that were not stored because of a key which its job held until a time that is over.
-
-    These jobs give up their keys.
-    """
-    refused = [job for job in jobs if job.id not in stored and job.unique_key is not None]
-    _, over = _in_index(dialect, {str(job.unique_key) for job in refused})
-    _give_up(dialect, over)
-    free = {job.unique_key for job in over}
-    return [job for job in refused if job.unique_key in free]
-
-
-def _in_index(dialect: Dialect, keys: Collection[str]) -> tuple[dict[str, Job], list[Job]]:
-    """Return the jobs that the unique index has for some keys: those that hold them, by these, and the others.
-
-    These have held their keys until a time that is over.
-    """
-    payload = json.dumps([{"unique_key": key} for key in sorted(keys)])
-    sql = dialect.sql(HOLDERS, in_listed=dialect.is_in.format(dialect.listed(["unique_key"])))
-    jobs = [shown_job_of(row) for row in dialect.execute(sql, payload=payload)] if keys else []
-    now = utcnow()
-    held = {str(job.unique_key): job for job in jobs if holds_key(job, now)}
-    return held, [job for job in jobs if str(job.unique_key) not in held]
-
-
-def _give_up(dialect: Dialect, jobs: Sequence[Job]) -> None:
-    """Let jobs give up the keys that they do not hold any more."""
-    if jobs:
-        payload = json.dumps([{name: getattr(job, name) for name in KEY_COLUMNS} for job in jobs])
-        dialect.write(dialect.sql(GIVE_UP, listed=dialect.listed(KEY_COLUMNS)), is_durable=True, payload=payload)
-
-
-def lost(dialect: Dialect, jobs: Sequence[Job]) -> set[str]:
-    """Return the ids of ``jobs`` that are no longer held with their tokens."""
-    payload = json.dumps([{"id": job.id, "token": job.token} for job in jobs])
-    sql = dialect.sql(LOST, listed=dialect.listed(CLAIM_COLUMNS))
-    return {job.id for job in jobs} - ids(dialect.execute(sql, payload=payload))
-
-
-def logs_of(dialect: Dialect, ids: Sequence[str]) -> dict[str, str]:
-    """Return the kept logs of jobs by their ids. They are in a column that no other statement reads."""
-    payload = json.dumps([{"id": job_id} for job_id in ids])
-    sql = dialect.sql(LOGS, in_listed=dialect.is_in.format(dialect.listed(["id"])))
-    rows = dialect.execute(sql, payload=payload)
-    return {id_of(job_id): log for job_id, log in rows if isinstance(log, str)}  # SQLite may store other types
-
-
-def restore(dialect: Dialect, jobs: Sequence[Job], logs: Mapping[str, str]) -> set[str]:
-    """Store jobs as they are, with their logs, all or none; return the ids of the new ones."""
-    stored = _restore(dialect, jobs, logs)
-    if len(stored) < len(jobs) and (again := _with_free_keys(dialect, jobs, stored)):
-        stored |= _restore(dialect, again, logs)
-    return stored
-
-
-def _restore(dialect: Dialect, jobs: Sequence[Job], logs: Mapping[str, str]) -> set[str]:
-    kept = {job.id: until for job in jobs if (until := stored_kept_until(job))}
-    if not logs and not kept:
-        return dialect.restore(jobs)
-
-    def act() -> set[str]:
-        stored = dialect.restore(jobs)
-        for name, values in (("log", logs), ("kept_until", kept)):
-            payload = json.dumps([{"id": job_id, name: values[job_id]} for job_id in stored & values.keys()])
-            listed = dialect.listed(["id", name])
-            sql = dialect.sql(RESTORE_FIELD, field=dialect.names[name], name=name, listed=listed)
-            dialect.write(sql, payload=payload)
-        return stored
-
-    return dialect.together(act)
 
 
 class _Batch:

@@ -1,11 +1,12 @@
-"""The lists and counts that pages and commands show, and how long jobs have waited.
+"""Reads jobs in a database: the lists and counts of pages and commands, how long jobs have waited, logs, lost claims.
 
-Each is read from an index, so its cost depends on the size of the answer and not on that of the table. The queue keeps
-no counters: every transaction that enqueues would have to wait for the others to release them.
+Lists and counts are read from an index, so their cost depends on the size of the answer and not on that of the table.
+The queue keeps no counters: every transaction that enqueues would have to wait for the others to release them.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from operator import itemgetter
@@ -13,13 +14,13 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from ....core.compat import TaskResultStatus
-from ....core.job import READY, RUNNING, JobSummary
+from ....core.job import READY, RUNNING, Job, JobSummary
 from ...base import status_of
 from ...claim import Claim
-from ...rows import COLUMNS, Row
-from ..dialect import Dialect
+from ...rows import COLUMNS, Row, id_of
+from ..dialect import CLAIM_COLUMNS, Dialect
 from ..engines import engine_of
-from ..shown_rows import summary_of
+from ..shown_rows import ids, summary_of
 from ..sql.index_ranges import (
     ANY_READY_BY_QUEUE,
     COUNT_QUEUES,
@@ -36,6 +37,8 @@ from ..sql.statements import (
     LIST,
     LIST_AMONG_NEWEST,
     LIST_SORTED,
+    LOGS,
+    LOST,
     OLDEST_DUE,
     SERIES,
     SORTED,
@@ -185,3 +188,18 @@ def newest_of_each(dialect: Dialect, names: Sequence[str], limit: int) -> dict[s
     for job in sorted(map(summary_of, rows), key=lambda each: each.id, reverse=True):
         found.setdefault(str(job.key).rpartition("@")[0], []).append(job)
     return {**found}
+
+
+def lost(dialect: Dialect, jobs: Sequence[Job]) -> set[str]:
+    """Return the ids of ``jobs`` that are no longer held with their tokens."""
+    payload = json.dumps([{"id": job.id, "token": job.token} for job in jobs])
+    sql = dialect.sql(LOST, listed=dialect.listed(CLAIM_COLUMNS))
+    return {job.id for job in jobs} - ids(dialect.execute(sql, payload=payload))
+
+
+def logs_of(dialect: Dialect, ids: Sequence[str]) -> dict[str, str]:
+    """Return the kept logs of jobs by their ids. They are in a column that no other statement reads."""
+    payload = json.dumps([{"id": job_id} for job_id in ids])
+    sql = dialect.sql(LOGS, in_listed=dialect.is_in.format(dialect.listed(["id"])))
+    rows = dialect.execute(sql, payload=payload)
+    return {id_of(job_id): log for job_id, log in rows if isinstance(log, str)}  # SQLite may store other types

@@ -25,18 +25,18 @@ from django.db.transaction import atomic
 
 from ....core import running_tests
 from ....core.job import Outcome
-from ....core.job.limits import NO_LIMITS, KeyTimes, Limiter, Limit, Limits, keys_of, limits_of
+from ....core.job.limits import NO_LIMITS, KeyTimes, Limit, Limiter, Limits, keys_of, limits_of
 from ...claim import Claim, declared_limits
 from ...records.limits import Limiting, LimitUse, note_ends
 from ...rows import COLUMNS, Row
 from ...unreadable import EPOCH
 from ..availability import is_conflict
 from ..dialect import IS_ASYNC
+from ..jobs.outcomes import finish
+from ..records import DatabaseRecords
 from ..shown_rows import readable_time
 from ..sql import limits as sql
 from ..sql.index_ranges import MAX_RANGES
-from ..records import DatabaseRecords
-from ..records.signals import finish
 from .turns import NEVER, Choice, Head, Levels, LimitLevel, Place
 
 #: The place of ``limit_key`` in a row.

@@ -19,8 +19,9 @@ from ....core.job import FAILED, GIVEN_UP, Job
 from ...base import Change
 from ...records.batches import BATCH, EVENTS, BatchCounts, Batches, BatchRecord, batches_of, reopened_by
 from ...rows import Row, digits_of, id_of, time_of
-from ..jobs.changes import change, insert
 from ..dialect import Dialect
+from ..jobs.changes import change
+from ..jobs.inserting import insert
 from . import DatabaseRecords
 
 #: The batches that are looked at in one call.

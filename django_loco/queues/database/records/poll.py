@@ -1,4 +1,4 @@
-"""One statement for all that a process has to learn from the tables about once a second, besides jobs."""
+"""One statement for all that a process has to learn of the records about once a second."""
 
 from __future__ import annotations
 

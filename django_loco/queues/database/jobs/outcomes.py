@@ -1,0 +1,31 @@
+"""Stores the outcomes of jobs in a database: all of them, also those of jobs that wait for a signal.
+
+The statement is that of the dialect (``Dialect.finish``). A job that waits for a signal may have got one during its
+run: then it is stored as ready. What outcomes say of limits is stored by ``limits.claims``, in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ....core.job import Outcome
+from ...records.signals import woken
+from ..dialect import Dialect
+from ..sql.statements import FINISH
+
+HAS_NONE_NEW = "{job}.{signals} {same} held.signals"
+#: Finishes jobs that wait for a signal, unless one was sent to them during the run; and those to which one was sent.
+FINISH_WAITING = FINISH.replace("{fence}", f"{{fence}} AND {HAS_NONE_NEW}")
+FINISH_WOKEN = FINISH.replace("{fence}", f"{{fence}} AND NOT ({HAS_NONE_NEW})")
+
+
+def finish(dialect: Dialect, outcomes: Sequence[Outcome]) -> set[str]:
+    """Store how jobs ended, some of which may wait for signals; return the ids of those that were held."""
+    waiting = [outcome for outcome in outcomes if outcome.waits]
+    if not waiting:
+        return dialect.finish(outcomes)
+    stored = dialect.finish(waiting, FINISH_WAITING, ("signals",))
+    if again := woken(waiting, {outcome.job.id for outcome in waiting} - stored):
+        stored |= dialect.finish(again, FINISH_WOKEN, ("signals",))
+    others = [outcome for outcome in outcomes if not outcome.waits]
+    return stored | dialect.finish(others) if others else stored
