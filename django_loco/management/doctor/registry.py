@@ -49,7 +49,7 @@ def project_check(
     good: str,
     when: Callable[[Site], object] = always,
 ) -> Callable[[Examine[Site]], Examine[Site]]:
-    """Register a check that is done once. ``section`` is one of ``report.SECTIONS``."""
+    """Register a check that is done once. ``section`` is the title under which the report has it."""
     return lambda examine: _registered(PROJECT_CHECKS, Check(id, good, section, examine, when))
 
 

@@ -55,7 +55,7 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
     """The end of the attempt's ``timeout`` (aware, UTC); ``None``: no limit."""
 
     ends_at: float | None = None
-    """The same in seconds of ``core.monotonic``."""
+    """The same in seconds of ``core.threads.monotonic``."""
 
     @property
     def log(self) -> JobLogger:

@@ -1,4 +1,4 @@
-"""Runs one attempt at a job: the only place where user code is called.
+"""Runs one attempt at a job, from its task to its outcome. The call of the function itself is ``Attempt.begin``.
 
 ``execute`` runs a job in the calling thread, ``aexecute`` on an event loop. They share every step except the call:
 

@@ -89,7 +89,7 @@ class InterruptibleCall:
     __slots__ = ("attempt", "due", "error", "gate", "interrupted", "is_cancelled", "over_at", "spared_until", "thread")
 
     def __init__(self, attempt: Attempt, due: float) -> None:
-        """Make it in the thread of the job, which then holds the gate. ``due`` is by ``core.monotonic``."""
+        """Make it in the thread of the job, which then holds the gate. ``due`` is by ``core.threads.monotonic``."""
         self.attempt = attempt
         self.due = due
         self.error: type[JobTimeout | JobCancelled] = JobTimeout
