@@ -2,6 +2,19 @@
 
 The public names are in ``django_loco.tasks``, ``django_loco.scheduler``, ``django_loco.shutdown`` and
 ``django_loco.locks``. ``lock`` is a name of the package, too.
+
+Where to begin reading::
+
+    tasks/ backend.py                   make a job of a call, and enqueue it
+    queues/                             stores it: in memory, in a database, in Redis
+    worker/                             takes and runs it
+    jobs/                               finds it, and changes it while it waits or when it has ended
+    scheduler/                          enqueues jobs when schedules are due
+    assembly/ servers/ process/         make a process of these parts, and end it
+    management/ admin/ dashboard/ urls/ the entry points
+    core/ log/ conf.py                  what all of them use
+
+``docs/explanation/architecture.md`` follows a job, a batch, a signal and a tick from file to file.
 """
 
 import os
