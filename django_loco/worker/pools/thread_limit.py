@@ -71,7 +71,7 @@ class Trial(NamedTuple):
 
 
 @dataclass
-class Seen:
+class Sightings:
     """How many jobs of a task were seen to wait of late, and how many have begun. Each one seen halves those before."""
 
     until: float = 0.0
@@ -105,7 +105,7 @@ class ThreadLimit:
         """The pause before the next trial, and the part of it that has passed."""
         self._since: tuple[float, int] | None = None
         """The beginning of the time in which jobs are counted, and how many had begun before."""
-        self._seen: dict[str, Seen] = {}
+        self._seen: dict[str, Sightings] = {}
 
     def waits(self, task_path: str) -> bool:
         """Return whether jobs of this task wait rather than compute, as far as is known."""
@@ -124,7 +124,7 @@ class ThreadLimit:
         now = self._clock()
         seen = self._seen.get(task_path)
         if seen is None or now >= seen.until:
-            seen = self._seen[task_path] = Seen()
+            seen = self._seen[task_path] = Sightings()
         seen.until = now + REMEMBERED_SECONDS
         seen.waiting, seen.begun = seen.waiting / 2 + 1, seen.begun / 2
 
