@@ -158,6 +158,20 @@ def test_schedules_without_a_scheduler_are_trouble(client, queue, own_schedules)
     assert "Attention 1 job failed in the last hour." in sentence()
 
 
+def test_schedules_are_for_those_who_may_see_their_page(client, queue, own_schedules):  # noqa: F811
+    own_schedules.daily(add, at="04:00", args=[1, 2], name="payroll")
+    if queue.is_shared:
+        assert "1 schedule waits" in text(client.get(PAGE))
+    assert "payroll" in text(client.get(PAGE))
+    reader = client_of("view_job", "view_worker")
+    assert "schedule" not in text(reader.get(PAGE)).partition("Healthy")[2]
+    assert "payroll" not in reader.get(PAGE).content.decode()
+    shown = reader.get(PAGE, headers=PARTS)
+    assert "schedules" not in shown.json()
+    assert "payroll" not in shown.content.decode()
+    assert "payroll" in text(client_of("view_job", "view_worker", "view_schedule").get(PAGE))
+
+
 def test_it_is_closed(queue):
     assert Client().get(PAGE)["Location"] == "/admin/login/?next=/jobs/"
     refused = client_of("view_job").get(PAGE)

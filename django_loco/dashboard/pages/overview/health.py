@@ -68,7 +68,8 @@ def health_of(facts: Facts, pages: Mapping[str, str]) -> Health:
 def _messages(facts: Facts, pages: Mapping[str, str]) -> Iterator[HealthMessage]:
     for of_kind in (_no_worker, _no_scheduler, _wait, _failures, _off, _dead, _paused, _paused_jobs):
         for each in of_kind(facts):
-            yield replace(each, url=each.url or pages.get(each.page, ""))
+            if each.page != "schedules" or each.page in pages:  # these have a permission of their own
+                yield replace(each, url=each.url or pages.get(each.page, ""))
 
 
 def _all_is_well(facts: Facts) -> str:

@@ -56,6 +56,8 @@ def parts_of(facts: Facts, chosen: Range, pages: Mapping[str, str], *, may_pause
         **_activity(facts, chosen),
     }
     parts = dict.fromkeys([name for name in PARTS if _is_seen(name, facts.scope)], context)
+    if "schedules" not in pages:
+        parts.pop("schedules", None)
     if "paused" in parts:
         parts["paused"] = paused_part(facts.pauses, may_pause=may_pause)
     return parts
