@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
-from signal import SIGPIPE
+from signal import SIGINT, SIGPIPE
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
@@ -64,11 +64,18 @@ class OutputCommand(BaseCommand):
         super().run_from_argv(argv)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Run the command. Raises ``CommandError`` for a wrong setting."""
+        """Run the command. Raises ``CommandError`` for a wrong setting, and in its own process after Ctrl-C."""
+        if self.owns_process and not (options.get("no_color") or options.get("force_color")):
+            options["no_color"] = bool(os.environ.get("NO_COLOR"))
+            options["force_color"] = bool(os.environ.get("FORCE_COLOR")) and not options["no_color"]
         try:
             return super().execute(*args, **options)
         except LocoConfigurationError as error:
             raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            if not self.owns_process:
+                raise
+            raise CommandError("Interrupted.", returncode=shell_code(-SIGINT)) from None
         finally:
             if self.owns_process:
                 self.stdout.flush()  # at its exit the interpreter would show a traceback

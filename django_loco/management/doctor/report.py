@@ -154,7 +154,7 @@ def _lines_of(finding: Finding, styles: Styles, width: int) -> Iterator[str]:
 def _wrapped(text: str, width: int) -> list[str]:
     """Return the lines of ``text``, which end neither within a word nor between a number and its unit."""
     joined = UNIT.sub(NO_BREAK, text)
-    lines = textwrap.wrap(joined, width, break_long_words=False, break_on_hyphens=False) or [""]
+    lines = textwrap.wrap(joined, max(1, width), break_long_words=False, break_on_hyphens=False) or [""]
     return [line.replace(NO_BREAK, " ") for line in lines]
 
 

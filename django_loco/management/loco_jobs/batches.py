@@ -57,7 +57,9 @@ def _operated(action: str, batch: Batch, options: Mapping[str, Any], stdout: Out
     number = counts.left if action == "cancel" else counts.failed + counts.cancelled
     if may(stdout, action.capitalize(), f"up to {jobs_in_words(number)}", yes=options["yes"]):
         do: Callable[[], int] = batch.retry if action == "retry" else lambda: batch.cancel(by=by_user())
-        yield f"{OPERATIONS[action]} {jobs_in_words(do())}."
+        is_json, number = options["format"] == "json", do()
+        done = OPERATIONS[action]
+        yield json.dumps({"id": batch.id, done.lower(): number}) if is_json else f"{done} {jobs_in_words(number)}."
 
 
 def _batch(options: Mapping[str, Any]) -> Batch:

@@ -69,7 +69,8 @@ def _operated(flow: Workflow, options: Mapping[str, Any], stdout: OutputWrapper)
     number = counts.failed + counts.cancelled if retries else counts.left
     if may(stdout, "Retry" if retries else "Cancel", f"up to {_nodes_in_words(number)}", yes=options["yes"]):
         number = flow.retry() if retries else flow.cancel(by=by_user())
-        yield f"{'Retried' if retries else 'Cancelled'} {_nodes_in_words(number)}."
+        is_json, done = options["format"] == "json", "Retried" if retries else "Cancelled"
+        yield json.dumps({"id": flow.id, done.lower(): number}) if is_json else f"{done} {_nodes_in_words(number)}."
 
 
 def _nodes_in_words(number: int) -> str:

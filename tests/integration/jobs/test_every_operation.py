@@ -164,7 +164,8 @@ def batches_of_command(world: World) -> None:
     with pytest.raises(CommandError, match="Cancel would take up to 2 jobs"):
         world.run("batches", own.id, "--cancel")
     assert world.run("batches", own.id, "--cancel", "--yes") == "Cancelled 2 jobs.\n"
-    assert world.run("batches", own.id, "--retry", "--yes") == "Retried 2 jobs.\n"
+    told = world.run("batches", own.id, "--retry", "--yes", "--format", "json")
+    assert json.loads(told) == {"id": own.id, "retried": 2}
     [line] = world.run("batches", "--format", "json", "--limit", "1").splitlines()
     assert json.loads(line)["left"] == 2
     for words in (["--cancel"], ["--retry"], ["nothing"], ["nothing", "--cancel"]):
@@ -457,7 +458,8 @@ def command_of_workflows(world: World) -> None:
         world.run("workflows", flow.id, "--cancel", "--yes")
     with pytest.raises(CommandError, match="Retry would take up to 2 nodes"):
         world.run("workflows", flow.id, "--retry")
-    assert world.run("workflows", flow.id, "--retry", "--yes") == "Retried 2 nodes.\n"
+    told = world.run("workflows", flow.id, "--retry", "--yes", "--format", "json")
+    assert json.loads(told) == {"id": flow.id, "retried": 2}
     assert world.fetched() == [first.id]
     for words, problem in ((["--retry"], "Give the id"), (["0" * 32], "There is no batch or workflow")):
         with pytest.raises(CommandError, match=problem):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 from errno import ENOSPC
-from signal import SIGPIPE
+from signal import SIGINT, SIGPIPE
 
 import pytest
-from django.core.management import load_command_class
+from django.core.management import call_command, load_command_class
 from django.core.management.base import CommandError
 
 from django_loco.management.output import OutputCommand, OwnOutput, warning_of_memory
@@ -71,6 +71,64 @@ def test_an_output_that_cannot_be_written_is_a_clear_error(monkeypatch):
     monkeypatch.setattr("django_loco.management.output._drop_the_rest", lambda: None)
     with pytest.raises(CommandError, match=r"The output cannot be written: .*No space left on device"):
         OwnOutput(Broken(OSError(ENOSPC, "No space left on device"))).write("one")
+
+
+class Interrupted(OutputCommand):
+    """A command in which somebody presses Ctrl-C."""
+
+    def handle(self, *_args, **_options):
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_ends_the_process_of_a_command_without_a_traceback():
+    command = Interrupted()
+    command._called_from_command_line = True
+    with pytest.raises(CommandError, match=r"^Interrupted\.$") as raised:
+        call_command(command)
+    assert raised.value.returncode == 128 + SIGINT
+
+
+def test_ctrl_c_stays_what_it_is_within_another_program():
+    with pytest.raises(KeyboardInterrupt):
+        call_command(Interrupted())
+
+
+class Coloured(OutputCommand):
+    """A command that says whether it has colours."""
+
+    def handle(self, *_args, **options):
+        return str(options["force_color"] and not options["no_color"])
+
+
+@pytest.mark.parametrize(
+    ("variables", "options", "expected"),
+    [
+        ({}, {}, "False"),
+        ({"FORCE_COLOR": "1"}, {}, "True"),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, {}, "False"),
+        ({"FORCE_COLOR": "1"}, {"no_color": True}, "False"),
+        ({"NO_COLOR": "1"}, {"force_color": True}, "True"),
+        ({"NO_COLOR": ""}, {"force_color": True}, "True"),
+    ],
+)
+def test_options_decide_about_colours_before_variables(monkeypatch, variables, options, expected):
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    command = Coloured(stdout=io.StringIO())
+    command._called_from_command_line = True
+    assert call_command(command, **options) == expected
+
+
+def test_no_color_takes_the_colours_of_errors():
+    command = Coloured(stdout=io.StringIO())
+    command._called_from_command_line = True
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_COLOR", "1")
+        call_command(command)
+    assert command.style.ERROR("wrong") == "wrong"
+    assert command.stderr.style_func("wrong") == "wrong"
 
 
 def test_jobs_that_cannot_be_seen_are_in_memory_or_run_at_once(settings):

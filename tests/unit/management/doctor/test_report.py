@@ -34,6 +34,11 @@ def found(*findings: Finding, raises: BaseException | None = None, when: Any = a
     return report._found(Check("jobs.stuck", good, "", examine, when), None)
 
 
+def test_a_terminal_may_be_as_narrow_as_it_likes():
+    for width in range(20):
+        assert "stuck" in " ".join(shown(warning("jobs.stuck", "1 job is stuck.", "Start a worker."), width=width))
+
+
 def test_a_check_without_findings_is_well():
     assert found() == [OK]
     assert found(good="") == []
