@@ -147,14 +147,14 @@ class HeldJobs:
         if self.by_id.get(claimed.job.id) is claimed:
             del self.by_id[claimed.job.id]
         was_handed_back = claimed.was_handed_back
-        if not claimed.refused and (
-            claimed.announcement is not None
-            or was_handed_back
-            or has_followers(claimed.job)
-            or claimed.was_replaced_by(outcome)
-        ):
-            self._on_accepted(claimed, outcome)
-        if claimed.cancelled or not claimed.refused:
+        if claimed.cancelled or not claimed.refused:  # of a cancelled job the queue refuses updates, and has the end
+            if (
+                claimed.announcement is not None
+                or was_handed_back
+                or has_followers(claimed.job)
+                or claimed.was_replaced_by(outcome)
+            ):
+                self._on_accepted(claimed, outcome)
             self._count(claimed, outcome)
         self.handed_back += was_handed_back
         if outcome.spent:

@@ -135,7 +135,7 @@ class Housekeeping(QueueThread):
 
 def _announcement_of(claimed: ClaimedJob, outcome: Outcome) -> Callable[[], None] | None:
     """Return what announces a job that the queue has stored as ``outcome``; ``None`` if nothing is left to be told."""
-    if claimed.was_replaced_by(outcome):
+    if claimed.was_replaced_by(outcome) or (claimed.cancelled and claimed.announcement):
         return partial(announce_cancelled if claimed.cancelled else announce_refused, outcome.applied())
     if claimed.was_handed_back:
         return partial(announce_released, outcome.applied())

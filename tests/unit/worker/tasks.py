@@ -15,7 +15,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.utils import translation
 
-from django_loco.exceptions import JobTimeout
+from django_loco.exceptions import Interrupted, JobTimeout
 from django_loco.tasks import Discard, Snooze, Throttled, task
 
 
@@ -254,6 +254,18 @@ def until_stopped(context: Any, name: str) -> str:
             return "stopped early"
         threading.Event().wait(0.01)
     raise AssertionError("never stopped")
+
+
+@task(takes_context=True)
+def checkpoint_and_end(context: Any, name: str, end: str) -> None:
+    """Saves a checkpoint when the test says so, and ends as ``end`` says."""
+    events[f"{name} began"].set()
+    retried(events[name])
+    context.checkpoint("half")
+    if end == "interrupted":
+        raise Interrupted
+    if end == "failed":
+        raise ValueError("of its own")
 
 
 @task

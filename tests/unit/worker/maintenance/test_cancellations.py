@@ -16,6 +16,7 @@ from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Job, Outcome, erro
 from django_loco.exceptions import JobCancelled, JobsLocked, QueueUnavailable
 from django_loco.jobs.operations import Cancel
 from django_loco.jobs.presentation.progress import progress_of
+from django_loco.signals import job_cancelled
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution.executor import aexecute, execute
 from django_loco.worker.execution.progress import is_new, report
@@ -138,6 +139,16 @@ def ends() -> Iterator[list[Any]]:
     task_finished.disconnect(receiver)
 
 
+@pytest.fixture
+def cancellations_heard() -> Iterator[list[Any]]:
+    """The results with which ``job_cancelled`` was sent."""
+    found: list[Any] = []
+    receiver = lambda task_result, **_: found.append(task_result)  # noqa: E731 - as above
+    job_cancelled.connect(receiver)
+    yield found
+    job_cancelled.disconnect(receiver)
+
+
 @pytest.mark.parametrize("task", ["wait_for", "await_for"])
 def test_a_job_that_waits_for_a_thread_does_not_begin(task, ends):
     error = error_of(JobCancelled, "cancelled by anna")
@@ -170,6 +181,21 @@ def test_of_a_job_that_ended_meanwhile_the_cancellation_counts(queue, start, mon
     assert caplog.text.count(f"Job {job_id} (tests.unit.worker.tasks.wait_for) was cancelled") == 1
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []
     assert "came too late" not in caplog.text
+
+
+@pytest.mark.parametrize("how", ["interrupted", "failed", "successful"])
+def test_of_a_job_that_learns_of_it_when_it_saves_a_checkpoint_the_end_is_announced(
+    queue, start, monkeypatch, ends, cancellations_heard, how
+):
+    monkeypatch.setattr(module, "CHECK_SECONDS", 3600.0)
+    worker = start(lease=3)  # announcements come ten times per lease
+    after = cancel(queue, begun(queue, "checkpoint_and_end", "a", arguments=f'[["a", "{how}"], {{}}]'))
+    tasks.events["a"].set()
+    wait_until(lambda: cancellations_heard)
+    assert [result.id for result in [*ends, *cancellations_heard]] == [after.id] * 2
+    assert [result.errors[-1].exception_class for result in ends] == [JobCancelled]
+    assert queue.get(after.id) == after
+    assert is_idle(worker)
 
 
 def test_of_a_job_that_its_worker_hands_back_the_end_is_announced(queue, start, monkeypatch, caplog, ends):
