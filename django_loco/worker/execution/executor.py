@@ -191,7 +191,7 @@ def give_up(attempt: Attempt, error: JobTimeout | JobCancelled) -> Outcome:
     try:
         raise error
     except RAISED_INTO_JOBS:
-        outcome = attempt.failed(error)
+        outcome = attempt.claimed.outcome = attempt.failed(error)
         attempt.claimed.end_span(outcome, attempt.secrets)
         if _is_doubtful(attempt, outcome):
             _defer_announcement(attempt, outcome)

@@ -49,6 +49,8 @@ class HeldJobs:
         """The number of attempts that ended, by the status of the job after them."""
         self.handed_back = 0
         """The number of jobs that had begun and were handed back at the end."""
+        self._overdue: set[ClaimedJob] = set()
+        """The jobs whose outcomes were taken before the pools have left them."""
         self._missing = MissingTasks(clock)
         self._on_accepted = on_accepted
         self._tally = tally or Tally()
@@ -98,6 +100,8 @@ class HeldJobs:
         for claimed, outcome in ended:
             if claimed.import_error is not None:
                 self._missing.note(claimed.job, claimed.import_error)
+            if claimed in self._overdue:
+                continue
             if claimed.cancelled:
                 self._remove(claimed, outcome)  # the queue has stored its end already
             elif self.by_id.get(claimed.job.id) is claimed:
@@ -116,8 +120,14 @@ class HeldJobs:
             self.release(prefetch.withdraw_stale() if only_stale else prefetch.withdraw())
 
     def release_all(self) -> None:
-        """Hand back all jobs whose outcome is not decided yet."""
-        self.release(tuple(self.by_id.values()))
+        """Hand back all jobs whose outcome is not decided yet; store that of the others, which is still announced."""
+        claimed_jobs = tuple(self.by_id.values())
+        self.release(claimed_jobs)
+        for claimed in claimed_jobs:
+            if claimed.outcome is not None and not claimed.ended:
+                claimed.ended = True
+                self._overdue.add(claimed)  # its thread may be leaving the outcome at this moment
+                self.acknowledger.add(claimed, claimed.outcome)
 
     def release(self, claimed_jobs: Sequence[ClaimedJob]) -> None:
         """Hand back jobs, unless their outcome is decided."""

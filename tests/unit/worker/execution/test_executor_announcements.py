@@ -13,9 +13,11 @@ import pytest
 
 from django_loco.core.compat import task_finished, task_started
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome
-from django_loco.exceptions import QueueUnavailable
+from django_loco.exceptions import JobTimeout, QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.worker.execution import announcements
+from django_loco.worker.execution.attempt import Attempt, prepare
+from django_loco.worker.execution.executor import give_up
 from django_loco.worker.maintenance.heartbeat import VALID_PART, Heartbeat
 from django_loco.worker.maintenance.housekeeping import Housekeeping
 from django_loco.worker.maintenance.reaper import Reaper
@@ -50,6 +52,21 @@ def heard() -> Iterator[Heard]:
 @pytest.fixture
 def queue() -> TroubledQueue:
     return TroubledQueue()
+
+
+def test_the_outcome_of_a_job_that_is_given_up_is_known_while_its_end_is_announced():
+    """A worker that has to end then stores it."""
+    claimed, known = claimed_of("nothing"), []
+    attempt = prepare(claimed)
+    assert isinstance(attempt, Attempt)
+    assert claimed.decide()
+    error = JobTimeout("it hangs")
+    error.add_note("It was at line 7.")
+    receiver = lambda **_: known.append(claimed.outcome)  # noqa: E731 - a weak reference is kept to it
+    task_finished.connect(receiver)
+    outcome = Context().run(give_up, attempt, error)
+    task_finished.disconnect(receiver)
+    assert known == [outcome]
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])

@@ -396,6 +396,29 @@ def test_an_outcome_that_is_on_its_way_at_the_deadline_is_still_stored(at):
     assert at.wake.waits[0] <= LAST_OUTCOMES_SECONDS
 
 
+def test_at_the_deadline_the_outcome_of_a_job_whose_end_is_still_being_announced_is_stored_once(at, caplog):
+    ids = at.enqueue("nothing", "anothing")
+    at.turn()
+    claimed_jobs = [at.begin(one) for one in ids]
+    ends = [Outcome(job=claimed.job, status=SUCCESSFUL) for claimed in claimed_jobs]
+    for claimed, outcome in zip(claimed_jobs, ends, strict=True):
+        claimed.decide(outcome)
+    at.fetcher.stop(at.clock.now + 20)
+    at.clock.now += 19
+    at.turn()
+    assert at.statuses(ids) == [RUNNING] * 2
+    at.clock.now += 0.5
+    at.turn()
+    assert at.statuses(ids) == [SUCCESSFUL] * 2
+    at.finished._items.append((claimed_jobs[0], ends[0]))  # its thread was about to report it
+    at.finished.add(claimed_jobs[1], ends[1])
+    at.fetcher.run()
+    assert at.statuses(ids) == [SUCCESSFUL] * 2
+    assert at.fetcher.jobs.counts == {SUCCESSFUL: 2}
+    assert at.fetcher.jobs.handed_back == 0
+    assert caplog.text == ""
+
+
 def test_a_deadline_that_comes_too_soon_hands_back_all_the_same(at):
     ids = at.enqueue("nothing", "anothing")
     at.turn()
