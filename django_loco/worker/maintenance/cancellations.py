@@ -7,11 +7,13 @@ second ago, so short jobs cost nothing. In the same turn it stores the progress 
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import ClassVar
 
+from ...core.compat import TaskError
 from ...exceptions import JobsLocked, QueueUnavailable
 from ...jobs.states import cancellation_of
 from ...log.plain_text import one_line
@@ -50,6 +52,7 @@ class Cancellations(QueueThread):
         self._held = held
         self._interrupt = interrupt
         self._clock = clock
+        self._lock = threading.Lock()
 
     def turn(self) -> float:
         """Interrupt the jobs that were cancelled, and store the progress of the others."""
@@ -87,10 +90,16 @@ class Cancellations(QueueThread):
                 continue
             stored = self.queue.get(claimed.job.id)
             claimed.is_missing = stored is None
-            if error := cancellation_of(stored):
-                claimed.cancelled = error
+            if (error := cancellation_of(stored)) and self._is_first(claimed, error):
                 logger.info("Job %s (%s) was cancelled", claimed.job.id, one_line(claimed.job.task_path))
                 self._interrupt(claimed)
+
+    def _is_first(self, claimed: ClaimedJob, error: TaskError) -> bool:
+        """Set ``cancelled``, unless another thread has: this one and the heartbeat may have asked at the same time."""
+        with self._lock:
+            is_first = not claimed.cancelled
+            claimed.cancelled = claimed.cancelled or error
+            return is_first
 
 
 def _runs(claimed: ClaimedJob) -> bool:

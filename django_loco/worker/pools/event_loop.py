@@ -11,6 +11,7 @@ from functools import partial
 from inspect import iscoroutinefunction
 from threading import current_thread
 from typing import Any
+from weakref import WeakSet
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 
@@ -55,6 +56,7 @@ class EventLoopPool:
         self._tasks: dict[ClaimedJob, asyncio.Task[None]] = {}
         self._calls: dict[ClaimedJob, tuple[Attempt, JobLane]] = {}
         self._abandoned: dict[asyncio.Task[None], SyncLane | None] = {}
+        self._cancelled: WeakSet[asyncio.Task[None]] = WeakSet()
         self._lanes = SyncLanes(lanes)
         self._starts = LoggedBackoff(logger, "The worker", "start the event loop for jobs", 0.0, 0.0)
         self._beat = 0.0
@@ -247,8 +249,7 @@ class EventLoopPool:
 
     def _interrupt(self, claimed: ClaimedJob) -> None:
         task, call = self._tasks.get(claimed), self._calls.get(claimed)
-        if task is not None and call is not None:  # once: after that the job cleans up
-            task.cancel()
+        if task is not None and call is not None and self._cancel_once(task):
             asyncio.get_running_loop().call_later(self._grace, self._give_up, *call)
 
     def _give_up(self, attempt: Attempt, lane: JobLane) -> None:
@@ -288,9 +289,17 @@ class EventLoopPool:
 
     def _cancel_all(self) -> None:
         for claimed, task in tuple(self._tasks.items()):
-            if not (claimed.released or claimed.is_decided):  # once: after that the job cleans up
+            if not (claimed.released or claimed.is_decided):
                 claimed.released = True
-                task.cancel()
+                self._cancel_once(task)
+
+    def _cancel_once(self, task: asyncio.Task[None]) -> bool:
+        """Cancel the task of a job, unless that was done: after it the job cleans up. Return whether it was not."""
+        is_first = task not in self._cancelled
+        if is_first:
+            self._cancelled.add(task)
+            task.cancel()
+        return is_first
 
 
 async def _begun(attempt: Attempt) -> Any:

@@ -274,6 +274,7 @@ async def aclean_up(name: str) -> None:
     try:
         await asyncio.sleep(20)
     except asyncio.CancelledError:
+        events[f"{name} cleans up"].set()
         await asyncio.sleep(0.05)
         told.append("cleaned up")
         raise

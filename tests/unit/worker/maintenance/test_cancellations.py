@@ -275,6 +275,25 @@ def test_only_what_was_cancelled_is_interrupted_and_once(queue, clock):
     assert [claimed.stopping for claimed in (first, second, third)] == [True, False, False]
 
 
+def test_two_threads_that_find_it_at_the_same_time_interrupt_it_once(queue, clock, monkeypatch, caplog):
+    caplog.set_level(logging.INFO, logger="django_loco")
+    held = fetched(queue, 1)
+    [claimed] = held.values()
+    cancel(queue, claimed.job.id)
+    cancellations, found = interrupted(queue, held, clock)
+    get = queue.get
+
+    def get_second(job_id: str) -> Job | None:
+        monkeypatch.undo()
+        cancellations.interrupt_cancelled([claimed])  # as the heartbeat does
+        return get(job_id)
+
+    monkeypatch.setattr(queue, "get", get_second)
+    cancellations.interrupt_cancelled([claimed])
+    assert found == [claimed]
+    assert caplog.text.count("was cancelled") == 1
+
+
 def test_many_are_asked_for_in_several_calls(queue, clock, monkeypatch):
     monkeypatch.setattr(module, "CHECK_BATCH", 2)
     sizes: list[int] = []

@@ -229,6 +229,19 @@ def test_a_cancelled_job_may_clean_up(pool, finished):
     assert tasks.told == ["cleaned up"]
 
 
+@pytest.mark.parametrize("then", ["interrupt", "cancel"])
+def test_so_may_one_that_somebody_has_cancelled(pool, finished, then):
+    claimed = claimed_of("aclean_up", "a")
+    submit(pool, [claimed])
+    tasks.retried(tasks.events["a began"])
+    claimed.cancelled = error_of(JobCancelled, "by anna")
+    pool.interrupt(claimed)
+    tasks.retried(tasks.events["a cleans up"])
+    pool.cancel() if then == "cancel" else pool.interrupt(claimed)
+    assert outcomes(finished, 1) == {claimed: FAILED}
+    assert tasks.told == ["cleaned up"]
+
+
 @pytest.mark.parametrize("name", ["SystemExit", "KeyboardInterrupt", "GeneratorExit"])
 def test_no_job_ends_the_loop(pool, finished, name):
     submit(pool, [claimed_of("aend", name)])
