@@ -174,7 +174,9 @@ class EventLoopPool:
         bind(component="worker")
         self._context, self._forks = context_for_jobs(self._alias), forks()
         self._beat = time.monotonic()
-        loop.set_default_executor(TidyExecutor(thread_name_prefix="asyncio"))
+        executor = TidyExecutor()
+        loop.set_default_executor(executor)
+        loop.shutdown_default_executor = _keep_executor  # type: ignore[method-assign]
         loop.call_soon(self._live, loop)
         while not self._closed:
             try:
@@ -183,6 +185,7 @@ class EventLoopPool:
                 logger.exception("A job's asyncio task tried to end the event loop, which goes on")
         self._lanes.close()
         _end(loop)
+        executor.close()
 
     def _live(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._forks != forks():  # a job has forked and awaits: the other jobs are the original's
@@ -300,6 +303,11 @@ class EventLoopPool:
             self._cancelled.add(task)
             task.cancel()
         return is_first
+
+
+async def _keep_executor(*args: object, **kwargs: object) -> None:
+    """Take the place of ``loop.shutdown_default_executor``, after which no job could use ``asyncio.to_thread``."""
+    logger.warning("A job has called loop.shutdown_default_executor(), which does nothing here: other jobs use it")
 
 
 async def _begun(attempt: Attempt) -> Any:

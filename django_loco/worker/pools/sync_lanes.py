@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
-from threading import current_thread
+from threading import Lock, current_thread
 from typing import Any, TypeVar
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
@@ -32,16 +33,17 @@ class SyncLane(DaemonThread):
     Unlike the threads of a ``ThreadPoolExecutor`` it is a daemon: a stuck job must not keep the process from ending.
     """
 
-    def __init__(self, name: str) -> None:
-        """Starts at once."""
+    def __init__(self, name: str, calls: SimpleQueue[_Work | None] | None = None) -> None:
+        """Starts at once. ``calls``: a queue that it shares with other lanes."""
         super().__init__(name=name)
         self.jobs = 0
         """The number of jobs that use it; written by the event loop's thread."""
         self.is_retired = False
         """Whether a call of a job that has ended blocks it; written by the event loop's thread."""
+        self.answered = 0
+        """The number of calls that it has made."""
         self._asked = 0
-        self._answered = 0
-        self._calls: SimpleQueue[_Work | None] = SimpleQueue()
+        self._calls: SimpleQueue[_Work | None] = SimpleQueue() if calls is None else calls
         self._present: _Work | None = None
         self.start()
 
@@ -74,7 +76,7 @@ class SyncLane(DaemonThread):
     @property
     def load(self) -> int:
         """The number of jobs and calls before a new job. It is never 0 for a lane that is stuck."""
-        return self.jobs + self._asked - self._answered
+        return self.jobs + self._asked - self.answered
 
     def close(self) -> None:
         """End when all calls are done."""
@@ -86,7 +88,7 @@ class SyncLane(DaemonThread):
         while (work := self._calls.get()) is not None:
             self._present = work
             _make(work[0], work[1])
-            self._answered += 1
+            self.answered += 1
             self._present = None
             del work
         drop_all()
@@ -251,15 +253,47 @@ class JobLane(Executor):
 
 
 class TidyExecutor(ThreadPoolExecutor):
-    """The default executor of an event loop with jobs: for ``asyncio.to_thread`` and ``thread_sensitive=False``."""
+    """The default executor of an event loop with jobs: for ``asyncio.to_thread`` and ``thread_sensitive=False``.
+
+    asyncio takes no other class than ``ThreadPoolExecutor``. Its calls are made by lanes with a common queue, because
+    Python waits at its end for the threads of a ``ThreadPoolExecutor``.
+    """
+
+    def __init__(self, name: str = "asyncio") -> None:
+        """Starts no thread until one is needed. ``name``: how the names of its threads begin."""
+        super().__init__(thread_name_prefix=name)
+        self._name = name
+        self._lock = Lock()
+        self._lanes: list[SyncLane] = []
+        self._calls: SimpleQueue[_Work | None] = SimpleQueue()
+        self._asked = 0
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Call ``fn`` in one of the threads."""
-        return super().submit(_call_tidily, fn, *args, **kwargs)
+        """Call ``fn`` in one of the threads. Raises ``RuntimeError`` if the system has no thread for the first call."""
+        future: Future[T] = Future()
+        with self._lock:
+            unanswered = self._asked - sum(lane.answered for lane in self._lanes)
+            if unanswered >= len(self._lanes) and len(self._lanes) < self._max_workers:
+                self._add()
+            self._asked += 1
+            self._calls.put((future, partial(_call_tidily, fn, *args, **kwargs), None))
+        return future
+
+    def _add(self) -> None:
+        try:
+            self._lanes.append(SyncLane(f"{self._name}_{len(self._lanes)}", self._calls))
+        except RuntimeError:
+            if not self._lanes:
+                raise
+
+    def close(self) -> None:
+        """End all threads when their calls are done."""
+        for lane in self._lanes:
+            lane.close()
 
 
 def _call_tidily(call: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
-    """Call ``call``. No connection is kept after it: nobody would close it at the end of the thread."""
+    """Call ``call``. No connection is kept after it: the next call in this thread may come late."""
     try:
         return call(*args, **kwargs)
     finally:

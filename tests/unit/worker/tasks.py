@@ -365,6 +365,16 @@ async def ain_a_thread(name: str) -> str:
     return await sync_to_async(wait_for.func)(name)
 
 
+@task
+async def asleep_in_a_thread(name: str) -> str:
+    return await asyncio.to_thread(wait_for.func, name)
+
+
+@task
+async def aend_executor() -> None:
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
 @task(timeout=5)
 async def own_timeout() -> None:
     raise TimeoutError("of its own")

@@ -259,6 +259,28 @@ def test_nor_does_a_task_of_a_job(pool, finished, caplog):
     assert "tried to end the event loop" in caplog.text
 
 
+def test_no_job_ends_the_threads_for_calls_of_others(pool, finished, caplog):
+    tasks.events["a"].set()
+    for name, arguments in [("asleep_in_a_thread", "a"), ("aend_executor", None), ("asleep_in_a_thread", "a")]:
+        claimed = claimed_of(name, *([arguments] if arguments else []))
+        submit(pool, [claimed])
+        assert outcomes(finished, 1) == {claimed: SUCCESSFUL}
+    assert "shutdown_default_executor(), which does nothing" in caplog.text
+
+
+def test_the_threads_of_to_thread_do_not_keep_the_process_and_end_with_the_loop(pool, finished):
+    claimed = claimed_of("asleep_in_a_thread", "a")
+    submit(pool, [claimed])
+    tasks.retried(tasks.events["a began"])
+    [thread] = [thread for thread in threading.enumerate() if thread.name.startswith("asyncio_")]
+    assert thread.daemon
+    tasks.events["a"].set()
+    assert outcomes(finished, 1) == {claimed: SUCCESSFUL}
+    pool.close()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
 def test_a_sync_function_on_the_loop_runs_in_a_thread(pool, finished):
     """The job was enqueued when it was async."""
     claimed_jobs = [claimed_of("wait_for", name, is_async=True) for name in "ab"]
