@@ -53,6 +53,7 @@ from .core.lifecycle.resources import closers, track, tracked, untrack
 from .core.threads.bounded_calls import BoundedCall, BoundedCalls
 from .log.output import streams
 from .log.output.bounded import get_bounded_logger
+from .log.plain_text import shown
 
 __all__ = [
     "CLEAN",
@@ -213,7 +214,7 @@ class Shutdown:
             context = Context(
                 reason=self.reason, signal=self.signal, components=tuple(components), settings=settings, until=until
             )
-            self._limited(f"The {phase.name} hook {hook!r}", until, hook, context)
+            self._limited(f"The {phase.name} hook {shown(hook)}", until, hook, context)
 
     def _within(self, seconds: float, limit: Callable[[], float]) -> Callable[[], float]:
         """Return a function for the time ``seconds`` from now or ``limit()``, whichever is earlier.

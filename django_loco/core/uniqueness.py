@@ -27,6 +27,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..exceptions import RAISED_INTO_JOBS, InvalidArguments
+from ..log.plain_text import shown
 from .job import READY, Job
 from .serialization import encode_exact
 from .validation import did_you_mean, short
@@ -115,7 +116,7 @@ class UniqueRule:
         return _digest(self._path, canonical(given))
 
     def _said(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-        name = getattr(function, "__qualname__", repr(function))
+        name = getattr(function, "__qualname__", shown(function))
         try:
             value = function(*args, **kwargs)
         except RAISED_INTO_JOBS:  # of the job that enqueues

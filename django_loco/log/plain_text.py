@@ -6,6 +6,9 @@ Text from a store or an exception is escaped, so that it cannot pass for another
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+
+from ..exceptions import RAISED_INTO_JOBS
 
 #: Characters that end a line, begin an escape sequence or change the direction of writing, and lone surrogates.
 _CONTROL = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
@@ -17,9 +20,19 @@ _SECOND, _MILLISECOND = 0.9995, 0.001
 INDENT = "    "
 
 
+def shown(value: object, as_text: Callable[[object], str] = repr) -> str:
+    """Return ``repr(value)``, or what ``as_text`` returns. The class may be the project's, and its method may raise."""
+    try:
+        return as_text(value)
+    except RAISED_INTO_JOBS:
+        raise
+    except Exception as error:  # noqa: BLE001 - a text about trouble must not be the next trouble
+        return f"<{type(value).__qualname__}, of which {as_text.__name__}() raises {type(error).__qualname__}>"
+
+
 def one_line(value: object) -> str:
     """Return ``value`` as one line of text, with control characters escaped as in Python."""
-    text = str(value)
+    text = value if isinstance(value, str) else shown(value, str)
     return text if text.isprintable() else _ALL.sub(_escaped, text)  # the test takes a tenth of the time of the search
 
 

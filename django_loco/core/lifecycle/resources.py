@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple, TypeVar
 
+from ...log.plain_text import shown
 from ...log.safe import get_logger
 from ..threads.bounded_calls import call
 
@@ -69,7 +70,7 @@ def closers() -> Iterator[Closing]:
     """Yield how to close each resource, the last one first, and forget it."""
     while _tracked:
         resource, close = _tracked.pop()
-        yield Closing(f"Closing {resource!r}", close, resource.kill if _is_child(resource) else lambda: None)
+        yield Closing(f"Closing {shown(resource)}", close, resource.kill if _is_child(resource) else lambda: None)
 
 
 def _is_child(resource: object) -> bool:

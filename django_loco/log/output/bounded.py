@@ -27,7 +27,7 @@ from typing import Any
 from django.db import close_old_connections
 
 from ...core.threads import DaemonThread
-from ..plain_text import counted
+from ..plain_text import counted, shown
 from ..safe import get_logger, show, show_once
 from .streams import NonBlockingStream
 
@@ -193,7 +193,8 @@ class HandlerThread(logging.Filter):
         if not self._is_told:
             self._is_told = True
             show(
-                f"The log handler {self._handler!r} blocks. Jobs go on; its lines are dropped until it takes them again"
+                f"The log handler {shown(self._handler)} blocks. Jobs go on; "
+                "its lines are dropped until it takes them again"
             )
 
     def _run(self) -> None:
@@ -202,7 +203,7 @@ class HandlerThread(logging.Filter):
             try:
                 context.run(self._emit, record)
             except BaseException as error:  # noqa: BLE001 - shown
-                show_once(repr(self._handler), error)
+                show_once(shown(self._handler), error)
             self._records.task_done()
             if self._records.empty():
                 self._end_turn()
@@ -219,7 +220,8 @@ class HandlerThread(logging.Filter):
         self._is_blocked = False
         dropped, self.dropped = self.dropped, 0
         if dropped:
-            show(f"Dropped {counted(dropped, 'log line', 'log lines')} that the handler {self._handler!r} did not take")
+            lines = counted(dropped, "log line", "log lines")
+            show(f"Dropped {lines} that the handler {shown(self._handler)} did not take")
 
 
 _handler_threads: weakref.WeakSet[HandlerThread] = weakref.WeakSet()

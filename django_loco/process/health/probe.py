@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from django.db import connections
 
 from ...core.threads import DaemonThread
+from ...log.plain_text import shown
 
 Answer = TypeVar("Answer")
 
@@ -65,7 +66,7 @@ class Probe(Generic[Answer]):
                 self._answered_at = self._clock()
                 connections.close_all()
         except BaseException as error:  # noqa: BLE001 (raised in the threads that wait for the answer)
-            error = error if isinstance(error, Exception) else RuntimeError(repr(error))
+            error = error if isinstance(error, Exception) else RuntimeError(shown(error))
             answer.set_exception(error.with_traceback(None))
         else:
             answer.set_result(found)

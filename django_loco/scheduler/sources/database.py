@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from ...core.job import aware, utcnow
 from ...exceptions import LocoConfigurationError
+from ...log.plain_text import shown
 from ...log.safe import get_logger
 from ...queues.database.availability import what_is_missing
 from ..entry import Problem, ScheduleEntry, SourceLocation
@@ -129,7 +130,7 @@ class ScheduleReader:
         except Exception as error:
             # An error of one row must not affect the others.
             logger.exception("Schedule %r in the database is invalid", row["name"])
-            return Problem(f"Schedule {row['name']!r} is invalid: {error!r}", HINT, str(row["name"]))
+            return Problem(f"Schedule {row['name']!r} is invalid: {shown(error)}", HINT, str(row["name"]))
 
 
 def _version() -> tuple[Any, ...] | None:

@@ -17,6 +17,7 @@ from ...core.serialization import encode_exact
 from ...core.uniqueness import Call, CallSignature, canonical
 from ...core.validation import did_you_mean, short
 from ...exceptions import RAISED_INTO_JOBS, InvalidArguments
+from ...log.plain_text import shown
 from .options import merged_option
 
 #: The characters of a value that are kept as they are. Neither a space nor a control character is among them.
@@ -85,7 +86,7 @@ class LimitRule:
     def _value(self, by: By, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if isinstance(by, str):
             return self._call.named(args, kwargs).get(by)
-        name = getattr(by, "__qualname__", repr(by))
+        name = getattr(by, "__qualname__", shown(by))
         try:
             value = by(*args, **kwargs)
         except RAISED_INTO_JOBS:  # of the job that enqueues

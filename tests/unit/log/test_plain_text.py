@@ -8,7 +8,7 @@ from django_loco.core.compat import TASKS_LOGGER
 from django_loco.exceptions import UnknownTask
 from django_loco.log.formatters import JSONFormatter, LabelFormatter, PlainFormatter
 from django_loco.log.labels import bind, unbind
-from django_loco.log.plain_text import counted, duration_text, one_line, plain
+from django_loco.log.plain_text import counted, duration_text, one_line, plain, shown
 from django_loco.tasks.results import load_task
 
 FORGED = "[worker]    [27/Nov/2026 12:00:00] ERROR: forged"
@@ -143,3 +143,16 @@ def test_numbers_in_words(given, words):
 )
 def test_times_in_words(seconds, text):
     assert duration_text(seconds) == text
+
+
+class Unshowable(Exception):
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+    __str__ = __repr__
+
+
+def test_what_has_no_text_raises_nothing():
+    assert shown({"a": 1}) == "{'a': 1}"
+    assert shown(Unshowable()) == "<Unshowable, of which repr() raises RuntimeError>"
+    assert one_line(Unshowable()) == "<Unshowable, of which str() raises RuntimeError>"

@@ -65,6 +65,21 @@ def test_how_it_is_closed(thing, close, called):
     assert thing.calls == [called]
 
 
+def test_one_that_cannot_be_shown_does_not_end_the_shutdown(caplog):
+    class Shy(Closable):
+        def close(self) -> None:
+            super().close()
+            raise OSError
+
+        def __repr__(self) -> str:
+            raise RuntimeError("not connected")
+
+    things = [shutdown.track(Closable()), shutdown.track(Shy())]
+    assert end() == CLEAN
+    assert [thing.calls for thing in things] == [["close"]] * 2
+    assert "Shy, of which repr() raises RuntimeError> failed" in caplog.text
+
+
 def test_it_is_closed_by_a_function():
     thing = shutdown.track(Thing(), close=lambda: thing.calls.append("mine"))
     end()
