@@ -25,6 +25,7 @@ from ..queues.workers import Role
 from ..signals import worker_quieted, worker_started, worker_stopped
 from ..tasks.signals import send
 from .claimed_job import ClaimedJob
+from .execution import announcer
 from .fetching.drain_group import DrainGroup
 from .fetching.fetcher import Fetcher
 from .fetching.job_listener import JobListener
@@ -280,7 +281,7 @@ class Worker(Component):
         ``loop_lag``: seconds for which an async job has been holding up the event loop.
         ``done``, ``failed``, ``retried``: attempts since the start, by their end. ``refused``: too late to be stored.
         ``missing``: threads for jobs that have died and are not replaced yet; 0 as a rule.
-        ``trouble``: what is wrong with the queue or the threads, or keeps suspects from running; empty if nothing is.
+        ``trouble``: what is wrong with the queue, threads or receivers, or keeps suspects from running; else empty.
         ``stuck``: whether it hangs (no try for ``HUNG_SECONDS``), or its tries have failed for ``LONG_LOST_SECONDS``.
         """
         fetcher, now = self._fetcher, time.monotonic()
@@ -315,7 +316,7 @@ class Worker(Component):
     @property
     def _trouble(self) -> str:
         no_isolation = self._isolation.trouble if self._isolation else ""
-        return self._fetcher.backoff.reason or self._heartbeat.backoff.reason or no_isolation
+        return self._fetcher.backoff.reason or self._heartbeat.backoff.reason or no_isolation or announcer.trouble()
 
     def _others_are_done(self) -> bool:
         return self._housekeeping.is_idle and (self._isolation is None or self._isolation.is_idle)
@@ -334,7 +335,7 @@ class Worker(Component):
             thread.end()
 
     def _announce(self, signal: Signal) -> None:
-        """Send a signal about this worker in the thread for the housekeeping; this one may be in a signal handler."""
+        """Send a signal about this worker from the thread for the housekeeping; this one may be in a signal handler."""
         if signal.receivers:
             about = {"worker_id": self.worker_id, "backend": self._queue.alias, "queues": self._queues}
             self._housekeeping.call_later(partial(send, signal, type(self), **about))

@@ -24,7 +24,8 @@ from ...queues.timeouts import no_store_timeout
 from ...signals import job_cancelled, job_lost, job_released, job_retried
 from ...tasks import signals
 from ...tasks.results import backend_class, shown_result_of
-from .connections import tidy
+from . import announcer
+from .connections import drop_all
 
 logger = get_logger("django_loco.worker")
 
@@ -117,10 +118,16 @@ async def _in_thread(announcement: Callable[[], None]) -> None:
 
 
 def announce_apart(announcement: Callable[..., None], *args: Any) -> None:
-    """Call ``announcement`` in one of the worker's own threads: in a new context, and without its store timeout."""
-    with no_store_timeout():
-        new_context().run(announcement, *args)
-    tidy()
+    """Call ``announcement`` in the announcer's thread: in a new context, and without a store timeout."""
+    announcer.call(partial(_announce_here, announcement, *args))
+
+
+def _announce_here(announcement: Callable[..., None], *args: Any) -> None:
+    try:
+        with no_store_timeout():
+            new_context().run(announcement, *args)
+    finally:
+        drop_all()
 
 
 def announce_lost(job: Job) -> None:

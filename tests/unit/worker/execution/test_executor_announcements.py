@@ -136,7 +136,7 @@ def test_it_is_told_once_when_nobody_has_taken_the_job(queue, start, heard, name
     monkeypatch.setattr(Reaper, "_rescue", lambda reaper: None)
     end_after(queue, start, name, lambda: None)
     wait_until(lambda: heard.statuses)
-    assert (heard.statuses, heard.threads) == ([SUCCESSFUL], ["loco-worker-housekeeping"])
+    assert (heard.statuses, heard.threads) == ([SUCCESSFUL], ["loco-worker-announcer"])
 
 
 def test_also_when_the_worker_ends_right_after(queue, start, heard, monkeypatch):

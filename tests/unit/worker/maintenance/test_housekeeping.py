@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 import pytest
 
-from django_loco.core.job import Job
+from django_loco.core.job import SUCCESSFUL, Job, Outcome
 from django_loco.exceptions import QueueUnavailable
 from django_loco.metrics.tally import Tally
+from django_loco.queues import Claim
+from django_loco.signals import job_lost
+from django_loco.worker.execution import announcer
 from django_loco.worker.maintenance.housekeeping import Housekeeping
 
-from ..support import Clock, TroubledQueue
+from .. import tasks
+from ..support import Clock, TroubledQueue, job, wait_until
 
 
 @pytest.fixture
@@ -63,3 +70,30 @@ def test_the_end_does_not_wait_for_a_queue_that_is_away(queue, clock, tally):
     count(tally)
     housekeeping.close()
     assert queue.minutes(0) == []
+
+
+def test_a_receiver_that_hangs_holds_up_no_rescue(queue, start, monkeypatch):
+    monkeypatch.setattr(announcer, "_announcer", announcer.Announcer(0.1))
+    release, heard = threading.Event(), []
+
+    def receiver(task_result: Any, **_: Any) -> None:
+        heard.append(task_result.id)
+        release.wait(20)
+
+    ids = [one.id for one in queue.enqueue([job("nothing") for _ in range(2)])]
+    job_lost.connect(receiver)
+    try:
+        queue.fetch(Claim(worker_id="dead", lease=-1, threads=1))
+        worker = start(queue, lease=0.3)
+        wait_until(lambda: queue.get(ids[0]).status == SUCCESSFUL)
+        wait_until(lambda: worker.health()["trouble"])
+        assert "a receiver of a signal has not returned" in worker.health()["trouble"]
+        [second] = queue.enqueue([job("wait_for", "a")])
+        tasks.retried(tasks.events["a began"])
+        assert queue.finish([Outcome.released(worker._held[second.id].job)]) == set()
+        [taken] = queue.fetch(Claim(worker_id="dead", lease=-1, threads=1))
+        wait_until(lambda: queue.get(taken.id).lost == 1)
+        assert heard == [ids[0]]
+    finally:
+        release.set()
+        job_lost.disconnect(receiver)
