@@ -305,10 +305,10 @@ class Attempt:
         if not keys:
             return self._snoozed(Snooze(error.delay))
         seconds = error.delay.total_seconds()
-        self.claimed.closed_limits.close(keys, seconds)
-        # A limit that is not declared holds nothing back, so the job would begin again at once.
-        is_held_back = any(name_of(key) in declared_limits() for key in keys)
-        outcome = Outcome.released(self.job) if is_held_back else self._snoozed(Snooze(error.delay))
+        # A limit that is not declared holds nothing back: the store would hand over the job, and others, at once.
+        declared = [key for key in keys if name_of(key) in declared_limits()]
+        self.claimed.closed_limits.close(declared, seconds)
+        outcome = Outcome.released(self.job) if declared else self._snoozed(Snooze(error.delay))
         return replace(outcome, snoozed=True, closes=keys, closed_for=seconds)
 
     def _snoozed(self, snooze: Snooze) -> Outcome:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from django_loco.core.compat import TASKS_LOGGER, task_finished, task_started
-from django_loco.core.job import DISCARDED, EXPIRED, FAILED, READY, Outcome, utcnow
+from django_loco.core.job import DISCARDED, EXPIRED, FAILED, READY, SUCCESSFUL, Outcome, utcnow
 from django_loco.exceptions import Discard, InvalidStep
 from django_loco.jobs.states import state_of
 from django_loco.log import sentry
@@ -92,7 +92,8 @@ def test_long_pauses_are_told_in_days_and_hours(ended, caplog):
 
 
 @pytest.mark.parametrize(("limit", "closed"), [(None, ["api:7", "db"]), ("api", ["api:7"])])
-def test_a_throttled_job_lets_no_other_of_its_limits_begin(ended, limit, closed):
+def test_a_throttled_job_lets_no_other_of_its_limits_begin(ended, settings, limit, closed):
+    settings.LOCO = {"LIMITS": {"api": {"concurrency": 5}, "db": {"concurrency": 5}}}
     keys = ClosedLimits()
     outcome = ended("throttle", limit, limit_key="api:7 db", closed_limits=keys)
     assert [*outcome.closes] == closed
@@ -102,6 +103,16 @@ def test_a_throttled_job_lets_no_other_of_its_limits_begin(ended, limit, closed)
     }
     assert [limit_key for limit_key, other in others.items() if other.status == READY] == closed
     assert {(other.spent, other.run_after) for other in others.values() if other.status == READY} == {(False, None)}
+
+
+def test_a_limit_that_is_not_declared_holds_no_other_job_back(ended, settings):
+    """The store hands them over again and again, so a worker that refused them would have no rest."""
+    settings.LOCO = {"LIMITS": {"db": {"concurrency": 5}}}
+    keys = ClosedLimits()
+    outcome = ended("throttle", limit_key="api:7 db", closed_limits=keys)
+    assert [*outcome.closes] == ["api:7", "db"]
+    assert ended("note", "it ran", limit_key="api:7", closed_limits=keys).status == SUCCESSFUL
+    assert ended("note", "it ran", limit_key="db", closed_limits=keys).status == READY
 
 
 @pytest.mark.parametrize("seconds", [0, -1])
