@@ -13,7 +13,9 @@ from ...exceptions import Discard, Interrupted, InvalidStep, SignalTimeout, Snoo
 from ...log.redaction import scrubbed
 
 #: The exceptions by which a job says how it is to end.
-END_REQUESTS = (Interrupted, Snooze, Throttled, Discard, SignalTimeout, InvalidStep)
+CHOSEN_ENDS = (Interrupted, Snooze, Throttled, Discard)
+#: Those, and the ones with which its steps and waits end it.
+END_REQUESTS = (*CHOSEN_ENDS, SignalTimeout, InvalidStep)
 #: The text of the error in a job that somebody cancelled.
 CANCELLED = "the job was cancelled"
 

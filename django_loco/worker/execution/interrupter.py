@@ -60,7 +60,7 @@ from ...exceptions import RAISED_INTO_JOBS, JobCancelled, JobTimeout
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
 from .attempt import Attempt
-from .errors import CANCELLED, CannotBegin, too_long
+from .errors import CANCELLED, CHOSEN_ENDS, CannotBegin, too_long
 
 logger = get_logger("django_loco.worker")
 
@@ -165,7 +165,7 @@ class ThreadInterrupter(PeriodicThread):
         """Call the task of ``attempt``. Raises what it raises, or ``JobTimeout``, ``JobCancelled`` or ``CannotBegin``.
 
         An interrupted job often ends with another error, such as a database error for a broken transaction. It has
-        still failed by the interruption, unless it says ``raise Another from error``.
+        still failed by the interruption, unless it says ``raise Another from error``, or how it is to end: ``Snooze``.
         """
         timeout = attempt.policy.timeout
         if timeout is not None and not self.has_started:
@@ -266,11 +266,14 @@ def _is_handling(thread_id: int | None) -> bool:
 
 
 def _explain(error: Exception, call: InterruptibleCall) -> None:
-    """Add a text to ``error`` if it is the interruption; raise the interruption if ``error`` was caused by it."""
+    """Add a text to ``error`` if it is the interruption; raise the interruption if ``error`` was caused by it.
+
+    An exception by which a job says how it is to end stays: the job has chosen it.
+    """
     text = CANCELLED if call.error is JobCancelled else too_long(call.attempt.policy.timeout or 0)
     if isinstance(error, call.error):
         error.args = error.args or (text,)
-    elif _was_caused_by(error, call.error):
+    elif not isinstance(error, CHOSEN_ENDS) and _was_caused_by(error, call.error):
         raise call.error(text) from error
 
 
@@ -278,6 +281,10 @@ def _was_caused_by(error: BaseException, interruption: type[Exception]) -> bool:
     if isinstance(error.__cause__, interruption):
         return False
     link: BaseException | None = error
-    while link is not None and not isinstance(link, interruption):
+    seen = set[int]()
+    while link is not None and id(link) not in seen:  # as above
+        if isinstance(link, interruption):
+            return True
+        seen.add(id(link))
         link = link.__cause__ if link.__cause__ is not None else link.__context__
-    return link is not None
+    return False

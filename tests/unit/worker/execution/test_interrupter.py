@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from django_loco.core.retry import Policy
-from django_loco.exceptions import JobCancelled, JobTimeout
+from django_loco.exceptions import Discard, Interrupted, JobCancelled, JobTimeout, Snooze, Throttled
 from django_loco.worker.execution import interrupter
 from django_loco.worker.execution.interrupter import InterruptibleCall, ThreadInterrupter
 
@@ -129,6 +129,33 @@ def test_an_error_of_its_own_that_it_chooses_at_the_limit(watch):
             raise KeyError("lock") from error
 
     with pytest.raises(KeyError):
+        watch.call(call_of(0.05, job))
+
+
+@pytest.mark.parametrize("chosen", [Snooze(60), Discard("too slow"), Interrupted(), Throttled(60)], ids=repr)
+def test_how_a_job_says_at_the_limit_that_it_is_to_end(watch, chosen):
+    def job() -> None:
+        try:
+            spin()
+        except JobTimeout:
+            raise chosen  # noqa: B904 - as jobs do
+
+    with pytest.raises(type(chosen)):
+        watch.call(call_of(0.05, job))
+
+
+def test_an_error_whose_causes_are_a_ring(watch):
+    """A job that goes on after the interruption may end with one."""
+
+    def job() -> None:
+        with contextlib.suppress(JobTimeout):
+            spin()
+        try:
+            raise ValueError("it cannot clean up")
+        except ValueError as error:
+            raise error from error
+
+    with pytest.raises(ValueError, match="cannot clean up"):
         watch.call(call_of(0.05, job))
 
 
