@@ -232,8 +232,11 @@ class ClaimedJob:
         return not self.cancelled and (self.expired or self.refused or time.monotonic() > self.valid_until)
 
     @property
+    def is_over(self) -> bool:
+        """Whether what its run still does is in vain: the run has ended or was given up, or the job is another's."""
+        return bool(self.expired or self.released or self.cancelled or self.refused or self.is_decided)
+
+    @property
     def stopping(self) -> bool:
-        """Whether the job should end soon: the worker is stopping, or the job is no longer this worker's."""
-        return bool(
-            self.expired or self.released or self.cancelled or self.refused or (self.stop and self.stop.is_set())
-        )
+        """Whether the job should end soon: the worker is stopping, or its run is over."""
+        return self.is_over or bool(self.stop and self.stop.is_set())

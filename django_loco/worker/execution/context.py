@@ -71,7 +71,7 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
         Raises what the function raises; ``InvalidStep`` for a name that this run has used, for a result that is not
         JSON, with those of other steps more than ``MAX_RESULT_SIZE`` bytes, inside ``atomic()``, and in an async job;
         ``QueueUnavailable`` if that stays so until another worker may have the job; and ``Interrupted`` if one has it,
-        or the job was cancelled.
+        or the job was cancelled, given up at its timeout or handed back.
         """
         result: R = run_step(self.claimed, name, lambda: function(*args, **kwargs))
         return result
@@ -185,7 +185,7 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
 
     @property
     def stopping(self) -> bool:
-        """Whether the worker is about to end, or the job was cancelled or given to another worker."""
+        """Whether the worker is about to end, or the job was cancelled, given up or given to another worker."""
         return self.claimed.stopping
 
     @property

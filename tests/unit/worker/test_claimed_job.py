@@ -52,11 +52,17 @@ def test_only_one_of_many_threads_decides():
         assert sorted(winners) == [False, False, False, True]
 
 
-@pytest.mark.parametrize("flag", ["expired", "cancelled"])
-def test_a_run_that_is_expired_or_cancelled_is_stopping(flag):
+@pytest.mark.parametrize("flag", ["expired", "cancelled", "released", "refused"])
+def test_a_run_that_is_over_is_stopping(flag):
     claimed = claimed_of("nothing")
     assert not claimed.stopping
     setattr(claimed, flag, True)
+    assert claimed.stopping
+
+
+def test_a_run_that_was_given_up_is_stopping():
+    claimed = claimed_of("nothing")
+    claimed.decide()
     assert claimed.stopping
 
 

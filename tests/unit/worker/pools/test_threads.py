@@ -143,6 +143,7 @@ def test_a_job_that_cannot_be_interrupted_is_given_up(pool, finished, caplog):
     assert outcome.error.exception_class_path == "django_loco.exceptions.JobTimeout"
     assert "could not be interrupted" in outcome.error.traceback
     assert "in deaf" in outcome.error.traceback  # where the thread was
+    assert claimed.stopping
     assert pool.abandoned == 1
     assert "in deaf" in caplog.text
     assert "ERROR" in [record.levelname for record in caplog.records]
