@@ -10,7 +10,8 @@ A run that is killed between the call and the storing calls the function once mo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
@@ -115,8 +116,12 @@ async def _awaited(claimed: ClaimedJob, name: str, value_of: Callable[[], Any]) 
         return await aretried(claimed, partial(_stored, claimed, name, value))
 
 
-def begun(claimed: ClaimedJob, name: str) -> StepCall:
-    """Note that a step begins; return its call. Raises ``InvalidStep``, ``Interrupted``, or ``Suspended``."""
+@contextmanager
+def begun(claimed: ClaimedJob, name: str) -> Iterator[StepCall]:
+    """Note that a step begins; yield its call. Raises ``InvalidStep``, ``Interrupted``, or ``Suspended``.
+
+    If the step raises, the run may have another one of that name, for instance to try it again.
+    """
     label = _label(claimed, name)
     if claimed.suspended:
         raise claimed.suspended
@@ -137,7 +142,13 @@ def begun(claimed: ClaimedJob, name: str) -> StepCall:
         raise InvalidStep(
             f"{label}: this run has had a step of that name. Give each step its own, such as f'{name}-2'."
         )
-    return call
+    try:
+        with call:
+            yield call
+    except BaseException:
+        if call.wait is None:  # otherwise it has ended the run
+            del claimed.steps[name]
+        raise
 
 
 def _called(claimed: ClaimedJob, call: Callable[[], Any]) -> Any:
