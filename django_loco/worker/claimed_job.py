@@ -123,6 +123,9 @@ class ClaimedJob:
     steps: dict[str, StepCall] = field(default_factory=dict)
     """The calls of durable steps that this run has had, by their names: see ``execution.steps``."""
 
+    has_failed: bool = False
+    """Whether its function has ended with an error; steps may still go on."""
+
     suspended: Suspended | None = None
     """The exception that has ended this run, because the job sleeps or waits."""
 

@@ -52,6 +52,7 @@ from ..claimed_job import ClaimedJob
 from .context import JobContext
 from .errors import CANCELLED, END_REQUESTS, CannotBegin, is_of_cancellation, record_of, too_long, ungrouped
 from .kept_log import KeptLog
+from .steps.suspension import with_steps
 from .steps.waits import beside_suspension, outcome_of, require_running
 from .unknown_task import is_over, not_begun, put_off_missing
 
@@ -225,7 +226,7 @@ class Attempt:
             value = self.begin()
             # An async task runs on a thread if it was sync when the job was enqueued, or inside ``enqueue()``.
             if iscoroutine(value):
-                value = async_to_sync(_elsewhere)(self.policy.timeout, value, get_ident())
+                value = async_to_sync(_elsewhere)(self.policy.timeout, with_steps(self.claimed, value), get_ident())
         except BaseException as error:
             self.claimed.end_fork(error)
             raise

@@ -28,6 +28,7 @@ from ..execution.attempt import Attempt, within
 from ..execution.connections import drop_all
 from ..execution.executor import aexecute, context_for_jobs, give_up
 from ..execution.interrupter import GRACE_SECONDS
+from ..execution.steps.suspension import with_steps
 from .sync_lanes import JobLane, SyncLane, SyncLanes, TidyExecutor
 from .threads import Report
 from .unfinished import end_unfinished, unstoppable
@@ -313,7 +314,7 @@ async def _keep_executor(*args: object, **kwargs: object) -> None:
 async def _begun(attempt: Attempt) -> Any:
     try:
         if iscoroutinefunction(attempt.function):
-            value = await attempt.begin()
+            value = await with_steps(attempt.claimed, attempt.begin())
         else:  # a sync task on the loop: its code has changed since the job was enqueued
             value = await sync_to_async(attempt.call)()
     except BaseException as error:

@@ -132,10 +132,10 @@ def begun(claimed: ClaimedJob, name: str) -> Iterator[StepCall]:
             f"{label}: a transaction is open on DATABASES[{aliases[0]!r}], and might be rolled back when the result is "
             "stored. Call step() outside of atomic(), and use atomic() inside of its function."
         )
-    if claimed.is_over:
+    if claimed.is_over or claimed.has_failed:
         raise Interrupted(
-            f"{label}: it does not begin, because this run is over. The job was cancelled, given up, handed back, or "
-            "given to another worker."
+            f"{label}: it does not begin, because this run is over. The job has failed, or was cancelled, given up, "
+            "handed back or given to another worker."
         )
     call = StepCall()
     if claimed.steps.setdefault(name, call) is not call:  # in one step, because threads may do it at the same time

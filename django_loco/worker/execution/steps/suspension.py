@@ -1,4 +1,4 @@
-"""The end of a run whose job sleeps or waits.
+"""The end of a run beside steps that go on: its job sleeps or waits, or has failed.
 
 The tasks of an async job may come to several sleeps and waits, beside steps that go on. The run must not end before all
 of them have come as far as they can: a step that goes on would be begun once more by the next run, and a wait that was
@@ -9,6 +9,9 @@ not reached would not be noticed when it is over. So:
 3. Then one of the calls ends the run for all. The job runs again at the first of the ends, or after the first of the
    signals (``waits.outcome_of``).
 
+An async job that fails, for instance because ``asyncio.gather`` raises the first error, ends when the steps that go on
+are stored. The next run would call them once more, at the same time.
+
 Threads of a sync job are not waited for: the first that sleeps or waits ends the run, and each goes as far as its next
 step.
 """
@@ -16,7 +19,9 @@ step.
 from __future__ import annotations
 
 import asyncio
-from typing import NoReturn
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import Any, NoReturn
 
 from asgiref.sync import sync_to_async
 
@@ -51,13 +56,36 @@ async def asuspend(claimed: ClaimedJob, call: StepCall, wait: Wait) -> NoReturn:
 async def _until_nothing_goes_on(claimed: ClaimedJob) -> None:
     moments = 0
     while moments < _MOMENTS and not claimed.suspended:
-        call = next((call for call in list(claimed.steps.values()) if call.goes_on), None)
+        call = _going_on(claimed)
         if call is None:
             moments += 1
             await sync_to_async(_nothing)()  # after the queries of the job, which has one thread for them
         else:
             moments = 0
-            await asyncio.wait({asyncio.wrap_future(call.ended)})
+            await _ended(call)
+
+
+async def with_steps(claimed: ClaimedJob, awaitable: Awaitable[Any]) -> Any:
+    """Await the function of an async job. If it fails, wait for the steps that go on; no others begin.
+
+    The time limit of the job and the end of its worker end the waiting. The job still fails with its own error.
+    """
+    try:
+        return await awaitable
+    except Exception:
+        claimed.has_failed = True
+        with suppress(asyncio.CancelledError):
+            while call := _going_on(claimed):
+                await _ended(call)
+        raise
+
+
+def _going_on(claimed: ClaimedJob) -> StepCall | None:
+    return next((call for call in list(claimed.steps.values()) if call.goes_on), None)
+
+
+async def _ended(call: StepCall) -> None:
+    await asyncio.wait({asyncio.wrap_future(call.ended)})
 
 
 def _nothing() -> None:
