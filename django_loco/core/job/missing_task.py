@@ -22,6 +22,11 @@ def missing_since(job: Job) -> datetime | None:
     return since if since and since.tzinfo else None
 
 
+def without_record(job: Job) -> Job:
+    """Return ``job``, which a worker with its task begins to run, without the error that says that it is missing."""
+    return job if missing_since(job) is None else replace(job, errors=job.errors[:-1])
+
+
 def with_time(record: TaskError, since: datetime) -> TaskError:
     """Return ``record``, which says why a task cannot be imported, with the time that ``missing_since`` reads."""
     return replace(record, traceback=f"{record.traceback}This task has been missing since {since.isoformat()}.\n")

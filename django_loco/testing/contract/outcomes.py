@@ -50,6 +50,15 @@ class OutcomeContract(ContractCase):
         for name in ("arguments", "tags", "options", "key", "priority", "enqueued_at", "queue_name", "task_path"):
             assert getattr(stored, name) == getattr(job, name)
 
+    def test_a_run_may_take_an_error_back(self) -> None:
+        job = self.enqueue(options={"max_attempts": 3})
+        self.queue.finish([retry(self.fetch()[0], "it is missing", run_after=in_seconds(-1))])
+        [held] = self.fetch()
+        outcome = Outcome.released(replace(held, errors=()), run_after=in_seconds(60))
+        assert self.queue.finish([outcome]) == set()
+        assert self.stored(job) == outcome.applied()
+        assert self.stored(job).errors == ()
+
     def test_many_attempts_are_counted_though_not_all_are_kept(self) -> None:
         job = self.enqueue(options={"max_attempts": 1000})
         for number in range(1, 50):

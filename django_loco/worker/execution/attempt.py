@@ -25,6 +25,7 @@ from ...conf import loco_settings
 from ...core.compat import Task, TaskResult
 from ...core.job import CARRY, FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ...core.job.limits import keys_of, name_of
+from ...core.job.missing_task import without_record
 from ...core.retry import Policy, exponential
 from ...core.serialization import decode, encode, require_result_size
 from ...core.threads.forks import ForksEndHere
@@ -80,6 +81,7 @@ def prepare(claimed: ClaimedJob) -> Attempt | Outcome:
         task = load_task(job.task_path)
     except Exception as error:  # noqa: BLE001 - a module may raise anything when it is imported
         return _missing(claimed, error)
+    claimed.job = job = without_record(job)  # if the task is missing again, the time begins anew
     try:
         return Attempt(claimed, task, result_of(job, task), policy_of(task, job), task.func)
     except Exception as error:  # noqa: BLE001 - its text and options may be anything as well

@@ -7,7 +7,7 @@
 3. A job that no worker could run for ``LOCO["UNKNOWN_TASK_TTL"]`` seconds fails with ``UnknownTask``.
 
 The time since which the task is missing is part of the error that is stored with the job. That error disappears when
-the task has run.
+the job runs, however the run ends: if the task is missing again, the time begins anew.
 
 ``not_begun`` says which other jobs do not begin when they are fetched.
 """

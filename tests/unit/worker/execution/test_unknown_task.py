@@ -68,6 +68,14 @@ def test_an_attempt_that_has_run_since_begins_anew():
     assert missing_since(gone()) is None
 
 
+@pytest.mark.parametrize(("task", "args"), [("nothing", []), ("snooze", [60]), ("fail_often", [])])
+def test_the_time_begins_anew_when_the_job_has_run_however_that_ends(task, args):
+    claimed = ClaimedJob(missed(1_000, held(task, *args)))
+    after = ended(claimed).applied()
+    assert missing_since(after) is None
+    assert not any("has been missing" in error.traceback for error in after.errors)
+
+
 @pytest.mark.parametrize("text", ["yesterday", "2026-11-27", "2026-11-27T12:00:00", "9" * 400])
 def test_a_time_that_somebody_has_made_up_is_none(text):
     error = TaskError(exception_class_path="a.B", traceback=f"This task has been missing since {text}.\n")
