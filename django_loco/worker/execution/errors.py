@@ -9,13 +9,15 @@ from collections.abc import Iterator, Sequence
 from ...conf import loco_settings
 from ...core.compat import TaskError
 from ...core.serialization import cut
-from ...exceptions import Discard, Interrupted, InvalidStep, SignalTimeout, Snooze, Throttled
+from ...exceptions import Discard, Interrupted, InvalidStep, JobCancelled, JobExpired, SignalTimeout, Snooze, Throttled
 from ...log.redaction import scrubbed
 
 #: The exceptions by which a job says how it is to end.
 CHOSEN_ENDS = (Interrupted, Snooze, Throttled, Discard)
 #: Those, and the ones with which its steps and waits end it.
 END_REQUESTS = (*CHOSEN_ENDS, SignalTimeout, InvalidStep)
+#: The exceptions of a job whose state is ``cancelled``.
+CANCELLATIONS = (Discard, JobCancelled, JobExpired)
 #: The text of the error in a job that somebody cancelled.
 CANCELLED = "the job was cancelled"
 
@@ -62,10 +64,14 @@ def _comes_of_cancellation(error: BaseException) -> bool:
 
 
 def record_of(error: BaseException, secrets: Sequence[str] = ()) -> TaskError:
-    """Return ``error`` as it is stored: with its traceback, without ``secrets``, and cut if it is too long."""
+    """Return ``error`` as it is stored: with its traceback, without ``secrets``, and cut if it is too long.
+
+    A class of a project that says that the job was cancelled is stored as ours, by which stores find such jobs.
+    """
     path = f"{BaseException.__module__}.{BaseException.__qualname__}"
     try:  # a broken exception may raise anything, its class too
-        path = f"{type(error).__module__}.{type(error).__qualname__}"
+        kind = next((ours for ours in CANCELLATIONS if issubclass(type(error), ours)), type(error))
+        path = f"{kind.__module__}.{kind.__qualname__}"
         story = "".join(traceback.format_exception(error))
     except BaseException:  # noqa: BLE001 - not meant for the worker
         story = f"{path}: it has no traceback because it cannot be formatted.\n"

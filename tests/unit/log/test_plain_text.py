@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from django_loco.core.compat import TASKS_LOGGER
-from django_loco.exceptions import UnknownTask
+from django_loco.exceptions import JobTimeout, UnknownTask
 from django_loco.log.formatters import JSONFormatter, LabelFormatter, PlainFormatter
 from django_loco.log.labels import bind, unbind
 from django_loco.log.plain_text import counted, duration_text, one_line, plain, shown
@@ -156,3 +156,12 @@ def test_what_has_no_text_raises_nothing():
     assert shown({"a": 1}) == "{'a': 1}"
     assert shown(Unshowable()) == "<Unshowable, of which repr() raises RuntimeError>"
     assert one_line(Unshowable()) == "<Unshowable, of which str() raises RuntimeError>"
+
+
+def test_a_job_that_is_interrupted_while_it_makes_the_text():
+    class Interruptible(Exception):
+        def __str__(self):
+            raise JobTimeout
+
+    with pytest.raises(JobTimeout):
+        one_line(Interruptible())

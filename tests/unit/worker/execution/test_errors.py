@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from django_loco.exceptions import Discard, JobCancelled, JobExpired
 from django_loco.worker.execution.errors import record_of
 
 
@@ -29,3 +32,13 @@ def test_a_class_that_raises_at_its_name_is_recorded_as_any_exception():
     assert record.exception_class is BaseException
     assert "cannot be formatted" in record.traceback
     assert record_of(ErrorWithoutText()).exception_class is ErrorWithoutText
+
+
+@pytest.mark.parametrize("kind", [Discard, JobCancelled, JobExpired])
+def test_a_class_of_a_project_that_says_that_the_job_was_cancelled_is_stored_as_ours(kind):
+    class Gone(kind):
+        pass
+
+    record = record_of(Gone("customer 7"))
+    assert record.exception_class is kind
+    assert record.traceback.endswith("Gone: customer 7\n")

@@ -160,6 +160,23 @@ def test_a_discarded_job_has_ended_for_good(ended, caplog, monkeypatch):
     assert not [record for record in caplog.records if record.name == TASKS_LOGGER and record.levelno > logging.INFO]
 
 
+class WithoutReason(Discard):
+    def __str__(self) -> str:
+        raise RuntimeError("it has no text")
+
+
+def test_a_class_of_a_project_discards_a_job_too(caplog):
+    def call(attempt: Attempt) -> None:
+        raise WithoutReason
+
+    with hearing(task_finished, job_cancelled) as heard:
+        outcome = copy_context().run(execute, claimed_with("discard", "why"), call)
+    assert outcome is not None
+    assert (outcome.kind, state_of(outcome.applied(), utcnow())) == ("cancelled", "cancelled")
+    assert heard == [task_finished, job_cancelled]
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
+
+
 @pytest.mark.parametrize(("kind", "reports"), [(Discard, []), (InvalidStep, [InvalidStep])])
 def test_what_a_task_group_says_is_logged_and_reported_as_the_job_said_it(caplog, monkeypatch, kind, reports):
     def call(attempt: Attempt) -> None:
