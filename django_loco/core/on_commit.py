@@ -31,6 +31,20 @@ def open_transactions(except_for: str | None = None) -> list[str]:
     ]
 
 
+def hand_made_transactions() -> list[str]:
+    """Return the database aliases on which the calling thread has called ``set_autocommit(False)``.
+
+    Not those whose setting ``AUTOCOMMIT`` is false: a project knows that it has to commit there.
+    """
+    return [
+        connection.alias
+        for connection in connections.all(initialized_only=True)
+        if connection.connection is not None
+        and not (connection.autocommit or connection.in_atomic_block)
+        and connection.settings_dict["AUTOCOMMIT"]
+    ]
+
+
 def _is_open(connection: BaseDatabaseWrapper) -> bool:
     return any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)
 

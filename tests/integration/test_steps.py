@@ -7,6 +7,7 @@ import json
 from functools import partial
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.db import connection, transaction
@@ -86,6 +87,11 @@ async def queries(context):
     )
 
 
+def leave_autocommit():
+    connection.ensure_connection()
+    transaction.set_autocommit(False)
+
+
 @task(takes_context=True, max_attempts=3, backoff=0.01)
 def wrong(context, how):
     if how == "twice":
@@ -99,9 +105,29 @@ def wrong(context, how):
         context.step("", charge, 1)
     elif how == "async":
         context.step("a", acharge, 1)
+    elif how == "by hand in the step":
+        try:
+            context.step("a", leave_autocommit)
+        finally:
+            transaction.set_autocommit(True)
+    elif how == "by hand":
+        leave_autocommit()
+        try:
+            context.step("a", charge, 1)
+        finally:
+            transaction.set_autocommit(True)
     else:
         with transaction.atomic():
             context.step("a", charge, 1)
+
+
+@task(takes_context=True, max_attempts=3, backoff=0.01)
+async def awrong(context):
+    await sync_to_async(leave_autocommit)()
+    try:
+        await context.astep("a", charge, 1)
+    finally:
+        await sync_to_async(transaction.set_autocommit)(True)
 
 
 @task(takes_context=True)
@@ -152,6 +178,8 @@ def test_async_jobs_may_make_queries_in_steps_whose_functions_are_sync():
         ("name", "text that is not empty"),
         ("async", "await context.astep"),
         ("atomic", "Call step() outside of atomic()"),
+        ("by hand", "set_autocommit(False) holds for DATABASES['default']"),
+        ("by hand in the step", "set_autocommit(False) holds for DATABASES['default']"),
     ],
 )
 def test_mistakes_are_named_and_not_tried_again(settings, how, words):
@@ -162,6 +190,12 @@ def test_mistakes_are_named_and_not_tried_again(settings, how, words):
     assert result.errors[0].exception_class_path == "django_loco.exceptions.InvalidStep"
     assert words in result.errors[0].traceback
     assert "tests.integration.test_steps.wrong: step" in result.errors[0].traceback
+
+
+def test_async_jobs_that_commit_by_hand_have_no_steps_either():
+    result = ran(awrong)
+    assert "set_autocommit(False) holds" in result.errors[0].traceback
+    assert CALLED == []
 
 
 def test_a_job_that_was_lost_goes_no_further():

@@ -19,7 +19,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 
-from ....core.on_commit import open_transactions
+from ....core.on_commit import hand_made_transactions, open_transactions
 from ....core.serialization import decode, encode_exact, require_result_size
 from ....core.threads import is_on_event_loop
 from ....exceptions import Interrupted, InvalidStep
@@ -58,7 +58,7 @@ async def arun_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> 
         if name in results:
             return results[name]
         with claimed.forks_end():
-            result = call() if iscoroutinefunction(call) else await sync_to_async(_called)(claimed, call)
+            result = call() if iscoroutinefunction(call) else await sync_to_async(_called)(claimed, name, call)
             if isawaitable(result):  # of a lambda, or an object with an async __call__
                 result = await result
         return await aretried(claimed, partial(_stored, claimed, name, result))
@@ -127,11 +127,7 @@ def begun(claimed: ClaimedJob, name: str) -> Iterator[StepCall]:
         raise claimed.suspended
     if type(name) is not str or not name:
         raise InvalidStep(f"{label}: the name of a step must be text that is not empty.")
-    if aliases := open_transactions():
-        raise InvalidStep(
-            f"{label}: a transaction is open on DATABASES[{aliases[0]!r}], and might be rolled back when the result is "
-            "stored. Call step() outside of atomic(), and use atomic() inside of its function."
-        )
+    _require_no_transaction(label)
     if claimed.is_over or claimed.has_failed:
         raise Interrupted(
             f"{label}: it does not begin, because this run is over. The job has failed, or was cancelled, given up, "
@@ -151,8 +147,23 @@ def begun(claimed: ClaimedJob, name: str) -> Iterator[StepCall]:
         raise
 
 
-def _called(claimed: ClaimedJob, call: Callable[[], Any]) -> Any:
+def _require_no_transaction(label: str) -> None:
+    """Raise ``InvalidStep`` if a transaction of the calling thread might undo the step, or the note that it is done."""
+    if aliases := open_transactions():
+        raise InvalidStep(
+            f"{label}: a transaction is open on DATABASES[{aliases[0]!r}], and might be rolled back when the result is "
+            "stored. Call step() outside of atomic(), and use atomic() inside of its function."
+        )
+    if aliases := hand_made_transactions():
+        raise InvalidStep(
+            f"{label}: set_autocommit(False) holds for DATABASES[{aliases[0]!r}], so the result might be rolled back. "
+            "Use atomic() inside of the function of the step instead."
+        )
+
+
+def _called(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> Any:
     """Return what ``call`` returns. A fork that it makes ends in this thread, which is the only one of the fork."""
+    _require_no_transaction(_label(claimed, name))  # of this thread
     with claimed.forks_end():
         return call()
 
@@ -160,6 +171,7 @@ def _called(claimed: ClaimedJob, call: Callable[[], Any]) -> Any:
 def _stored(claimed: ClaimedJob, name: str, result: Any) -> Any:
     """Store a result; return it as later runs will read it."""
     label = _label(claimed, name)
+    _require_no_transaction(label)
     with claimed.updating:  # other threads of the job may store results as well
         try:
             text = encode_exact({**results_of(claimed), name: result})
