@@ -137,13 +137,23 @@ async def _awaited(
 
 @contextmanager
 def restored(carried: object) -> Iterator[None]:
-    """Restore what a job has ``carried``, in the order of the setting; nothing if that is no mapping any more."""
+    """Restore what a job has ``carried``, in the order of the setting; nothing if that is no mapping any more.
+
+    A context manager that swallows exceptions does not change how the job ends: what was raised is raised again.
+    """
     values = carried if isinstance(carried, Mapping) else {}
+    raised: BaseException | None = None
     with ExitStack() as stack:
-        for path, carrier in carriers().items():
-            if path in values:
-                _enter(stack, path, carrier, values[path])
-        yield
+        try:
+            for path, carrier in carriers().items():
+                if path in values:
+                    _enter(stack, path, carrier, values[path])
+            yield
+        except BaseException as error:
+            raised = error
+            raise
+    if raised is not None:
+        raise raised
 
 
 def _enter(stack: ExitStack, path: str, carrier: Carrier, value: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from datetime import timedelta
 from datetime import timezone as fixed
@@ -43,6 +43,16 @@ class Tenant:
         finally:
             tenant.reset(token)
             left.append(value)
+
+
+class Quiet:
+    """Its context manager swallows what is raised in it."""
+
+    def capture(self) -> Any:
+        return 1
+
+    def restore(self, value: Any) -> AbstractContextManager[None]:
+        return suppress(ValueError, LookupError)
 
 
 class Broken(Tenant):
@@ -141,6 +151,21 @@ def test_what_a_job_raises_is_its_own_and_the_context_is_left(function):
     with in_berlin(), pytest.raises(ValueError, match="boom"):
         run_job(function, "boom")
     assert left == ["acme"]
+
+
+@pytest.mark.parametrize("function", [see, asee])
+def test_a_context_that_swallows_what_a_job_raises_does_not_change_how_it_ends(function, carrying):
+    carrying(f"{__name__}.Quiet")
+    with pytest.raises(ValueError, match="boom"):
+        run_job(function, "boom")
+
+
+@pytest.mark.parametrize("function", [see, asee])
+def test_nor_that_it_does_not_run_if_the_next_one_cannot_be_restored(function, carrying):
+    carrying(f"{__name__}.Quiet", f"{__name__}.Tenant")
+    tenant.set("gone")
+    with pytest.raises(LookupError, match="there is no such tenant"):
+        run_job(function)
 
 
 @pytest.mark.usefixtures("all_carried")
