@@ -25,7 +25,8 @@ from .reaper import Reaper
 class Housekeeping(QueueThread):
     """Ten times per lease: announces ends that had to wait, and lets the reaper, the pruner and the writer work.
 
-    It is a separate thread, so that a long deletion does not delay the heartbeat.
+    It is a separate thread, so that a long deletion does not delay the heartbeat. While many results are old,
+    it takes turns without pauses.
     """
 
     name: ClassVar[str] = "housekeeping"
@@ -104,10 +105,11 @@ class Housekeeping(QueueThread):
             self._follow_up.settle_rest()
             self._follow_up.sweep_if_due()
         finally:  # a job that cannot be rescued does not keep the store from being cleaned
-            self._pruner.prune_if_due()
+            is_left = self._pruner.prune_if_due()
         self._note_turn()
-        self._next_round = self._clock() + self._lease / 10
-        return self._lease / 10
+        pause = 0.0 if is_left else self._lease / 10
+        self._next_round = self._clock() + pause
+        return pause
 
     def failed(self, error: BaseException) -> float:
         """Return the seconds until the next turn. An error other than an outage would come back with each turn."""

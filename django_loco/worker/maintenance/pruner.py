@@ -11,6 +11,8 @@ from .batch_size import BatchSize
 
 PRUNE_EVERY_SECONDS = 60.0
 PRUNE_BATCH = 1_000
+#: After this time the rest is left for the next turn: rescues and batches do not wait until a million rows are deleted.
+TURN_SECONDS = 0.2
 
 
 class Pruner:
@@ -24,14 +26,19 @@ class Pruner:
         self._batch_size = BatchSize(PRUNE_BATCH)
         self._next_at = clock()
 
-    def prune_if_due(self) -> None:
-        """Delete old results, if the last time was a minute ago. Raises what the queue raises."""
-        if self._clock() >= self._next_at:
-            self._prune()
-            self._next_at = self._clock() + PRUNE_EVERY_SECONDS
+    def prune_if_due(self) -> bool:
+        """Delete old results for ``TURN_SECONDS``, if the last time was a minute ago; return whether more may be left.
 
-    def _prune(self) -> None:
-        is_full = True
-        while is_full and not self._ended.is_set():
+        Raises what the queue raises.
+        """
+        until = self._clock() + TURN_SECONDS
+        is_due = self._clock() >= self._next_at
+        while is_due and not self._ended.is_set():
             with self._batch_size.tried() as size:
                 is_full = self._queue.prune(self._result_ttl, size) >= size
+            if not is_full:
+                self._next_at = self._clock() + PRUNE_EVERY_SECONDS
+                return False
+            if self._clock() >= until:
+                return True
+        return False

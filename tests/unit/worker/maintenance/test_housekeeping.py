@@ -97,3 +97,31 @@ def test_a_receiver_that_hangs_holds_up_no_rescue(queue, start, monkeypatch):
     finally:
         release.set()
         job_lost.disconnect(receiver)
+
+
+def test_rescues_do_not_wait_until_all_old_results_are_deleted(queue, clock, monkeypatch):
+    def prune(older_than: float, limit: int) -> int:
+        clock.now += 0.07
+        return limit
+
+    monkeypatch.setattr(queue, "prune", prune)
+    housekeeping = Housekeeping(queue, 30, 60, clock)
+    assert [housekeeping.turn() for _ in range(5)] == [0] * 5
+    assert queue.calls["rescue"] == 5
+    monkeypatch.setattr(queue, "prune", lambda older_than, limit: 0)
+    assert [housekeeping.turn() for _ in range(2)] == [3, 3]
+
+
+def test_the_next_turn_goes_on_with_old_results_though_batches_have_been_finished(queue, clock, monkeypatch):
+    deleted = iter([1_000] * 4)
+
+    def prune(older_than: float, limit: int) -> int:
+        clock.now += 0.3
+        return next(deleted)
+
+    monkeypatch.setattr(queue, "prune", prune)
+    housekeeping = Housekeeping(queue, 30, 60, clock)
+    for _ in range(2):
+        housekeeping.turn()
+        housekeeping._follow_up.note([Job(task_path="shop.send", backend="default", batch="b", status="SUCCESSFUL")])
+    assert len([*deleted]) == 2
