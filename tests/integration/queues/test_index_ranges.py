@@ -155,6 +155,22 @@ def test_others_cost_nothing(queue, meter, others):
         analyze()
 
 
+def test_a_key_that_is_taken_is_looked_up_among_many(queue, meter):
+    def unique(number):
+        return job(unique_key=f"{number:064x}", unique_until="finished")
+
+    def refused():
+        assert not queue.enqueue([unique(7)])
+        assert queue.holders([f"{7:064x}"])
+
+    queue.enqueue([unique(number) for number in range(10)])
+    alone = meter.measure(refused)
+    queue.enqueue([unique(number) for number in range(10, MANY)])
+    for _ in range(2):  # the first time without statistics
+        assert meter.measure(refused) < 2 * alone + 100
+        analyze()
+
+
 def test_the_jobs_of_a_paused_queue_cost_nothing(queue, meter):
     def fetch_and_release(given):
         queue.finish([Outcome.released(each) for each in queue.fetch(claim(**given))])

@@ -15,7 +15,7 @@ from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.database.postgres import listener as postgres_wait
 from django_loco.queues.database.postgres import prepared
-from django_loco.queues.database.sql.statements import HOLDERS, SERIES
+from django_loco.queues.database.sql.statements import SERIES
 
 from ...conftest import ON_POSTGRES
 
@@ -438,16 +438,6 @@ def wait_until_one_waits_for_a_lock():
         while cursor.execute(query).fetchone() == (0,):
             assert time.monotonic() < deadline
             time.sleep(0.01)
-
-
-def test_the_holder_of_a_unique_key_is_found_by_the_index(queue):
-    queue.enqueue([job(unique_key=f"{number:064x}", unique_until="finished") for number in range(2_000)])
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE django_loco_job")
-        listed = queue._dialect.is_in.format(queue._dialect.listed(["unique_key"]))
-        parameters = {"alias": "default", "payload": f'[{{"unique_key":"{7:064x}"}}]'}
-        cursor.execute(f"EXPLAIN {queue._dialect.sql(HOLDERS, in_listed=listed)}", parameters)
-        assert "django_loco_unique_key" in str(cursor.fetchall())
 
 
 def test_no_more_is_pruned_than_asked_for_while_the_planner_expects_one_job(queue):

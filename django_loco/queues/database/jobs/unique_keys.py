@@ -13,7 +13,7 @@ from ....core.job import Job, utcnow
 from ....core.uniqueness import holds_key
 from ..dialect import Dialect
 from ..shown_rows import shown_job_of
-from ..sql.statements import GIVE_UP, HOLDERS
+from ..sql.statements import GIVE_UP, HOLDERS, HOLDING
 
 #: The fields that decide whether a job holds its unique key until a time.
 KEY_COLUMNS = ("id", "unique_key", "unique_until")
@@ -30,7 +30,7 @@ def keys_in_index(dialect: Dialect, keys: Collection[str]) -> tuple[dict[str, Jo
     These have held their keys until a time that is over.
     """
     payload = json.dumps([{"unique_key": key} for key in sorted(keys)])
-    sql = dialect.sql(HOLDERS, in_listed=dialect.is_in.format(dialect.listed(["unique_key"])))
+    sql = dialect.sql(HOLDERS, in_holding=dialect.is_in.format(HOLDING), listed=dialect.listed(["unique_key"]))
     jobs = [shown_job_of(row) for row in dialect.execute(sql, payload=payload)] if keys else []
     now = utcnow()
     held = {str(job.unique_key): job for job in jobs if holds_key(job, now)}

@@ -112,7 +112,12 @@ HOLDS = """{unique_key} IS NOT NULL AND (
     OR ({started_at} IS NULL AND {status} = 'READY' AND {unique_until} = 'started')
     OR ({unique_until} > '0' AND {unique_until} < '9'))
 """
-HOLDERS = "SELECT {columns} FROM {job} WHERE {backend} = %(alias)s AND {holds} AND {unique_key} {in_listed}"
+#: Each key is looked up. A condition that the key is in the list may be a filter for all jobs that hold keys.
+HOLDERS = "SELECT {columns} FROM {job} WHERE {id} {in_holding}"
+HOLDING = """
+    SELECT (SELECT {id} FROM {job} WHERE {backend} = %(alias)s AND {holds} AND {unique_key} = listed.unique_key LIMIT 1)
+    FROM ({listed}) AS listed
+"""
 GIVE_UP = """
     UPDATE {job} SET {unique_key} = NULL FROM ({listed}) AS listed
     WHERE {job}.{id} = listed.id AND {job}.{unique_key} = listed.unique_key
