@@ -155,6 +155,23 @@ def test_others_cost_nothing(queue, meter, others):
         analyze()
 
 
+def test_tagged_jobs_that_the_statistics_do_not_know_are_looked_up(queue, meter):
+    def fetch():
+        assert queue.fetch(claim(tags=("mine",), queues=("q0", "q1")))
+
+    def wait(number):
+        queue.enqueue([job(queue_name=f"q{each % 2}", tags=("mine",)) for each in range(number)])
+
+    wait(15)
+    alone = meter.measure(fetch)
+    queue.fetch(claim(threads=10))
+    queue.enqueue([job() for _ in range(5 * MANY)])
+    queue.finish([Outcome(job=each, status=SUCCESSFUL) for each in queue.fetch(claim(threads=5 * MANY))])
+    analyze()
+    wait(MANY)
+    assert meter.measure(fetch) < 2 * alone + 1_000
+
+
 def test_a_key_that_is_taken_is_looked_up_among_many(queue, meter):
     def unique(number):
         return job(unique_key=f"{number:064x}", unique_until="finished")
