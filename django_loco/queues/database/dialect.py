@@ -248,7 +248,7 @@ class Dialect(Engine):
             "few_payload": self.few.format("payload.queue_name"),
             "few_ranges": self.few.format("ranges.queue_name"),
         }
-        names |= {"contains": self.contains, "limited_at": self.limited_at}
+        names |= {"contains": self.contains, "limited_at": self.limited_at, "only_limited": self.only_limited}
         names |= {"random_text": self.random_text, "by_index": self.by_index, "skip_locked": self.skip_locked}
         names |= {"plain": self.plain, "id_now": self.id_now, "fence": self.fence, "lock_mine": self.lock_mine}
         return names | {name: text.format(**names) for name, text in statements.SHARED.items()}

@@ -1,5 +1,6 @@
 """Waking workers by notifications, the database's clock, and connections that break."""
 
+import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.database.postgres import listener as postgres_wait
 from django_loco.queues.database.postgres import prepared
+from django_loco.queues.database.sql.limits import DUE_LEVELS
 from django_loco.queues.database.sql.statements import SERIES
 
 from ...conftest import ON_POSTGRES
@@ -438,6 +440,19 @@ def wait_until_one_waits_for_a_lock():
         while cursor.execute(query).fetchone() == (0,):
             assert time.monotonic() < deadline
             time.sleep(0.01)
+
+
+def test_limited_jobs_are_read_from_their_index_without_statistics(queue):
+    """The others are smaller, and seem cheaper to the planner, which expects one job in any of them."""
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE django_loco_job")
+        cursor.execute("DELETE FROM pg_statistic WHERE starelid = 'django_loco_job'::regclass")
+        queue.enqueue([job(limit_key=f"api:{random.randbytes(200).hex()}") for _ in range(1_000)])
+        sql = queue._dialect.sql(DUE_LEVELS, wanted="", **queue._fragments)
+        cursor.execute(f"EXPLAIN {sql}", {"alias": "default", "now": 0, "until": 60})
+        plan = str(cursor.fetchall())
+    assert "django_loco_limited" in plan
+    assert "django_loco_ready" not in plan
 
 
 def test_no_more_is_pruned_than_asked_for_while_the_planner_expects_one_job(queue):

@@ -2,7 +2,8 @@
 
 Nothing is done for them when they are enqueued. A process *looks* now and then which levels (``sql.limits``) have jobs
 that are due and that it may take, which costs some lookups in an index for each key. It spends at most a fiftieth of
-its time on that, so with few keys it looks at nearly every fetch. The levels take turns in each process by itself.
+its time on that, so with few keys it looks at nearly every fetch. With very many keys it spends more, because it looks
+every two seconds. The levels take turns in each process by itself.
 
 A claim decides while it is the only one to do so: in PostgreSQL it locks a row, and in SQLite there is one writer at a
 time. It counts the jobs of each key that run, reads the times of the keys, chooses jobs, and stores all in one

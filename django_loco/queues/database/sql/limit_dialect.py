@@ -24,6 +24,9 @@ class LimitDialect(ABC):
     limited_at: ClassVar[str]
     """The SQL of ``rows.LIMITED_AT``."""
 
+    only_limited: ClassVar[str] = ""
+    """A condition that is always true, with which the planner reads limited jobs from their own index."""
+
     @abstractmethod
     def clock(self) -> float:
         """Return the seconds since 1970 on the clock that judges leases."""

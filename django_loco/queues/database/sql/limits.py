@@ -12,10 +12,11 @@ ORDER = "coalesce({run_after}, {enqueued_at})"
 IS_DUE = f"({{run_after}} IS NULL OR {{run_after}} <= {{now}}) AND {ORDER} <= {{until}}"
 #: Seconds by which the clock of a machine may be ahead.
 SKEW_SECONDS = 60.0
-WAITS = "{backend} = %(alias)s AND {status} = 'READY' AND {limit_key} IS NOT NULL AND {is_async} ="
+WAITS = "{backend} = %(alias)s AND {status} = 'READY' AND {limit_key} IS NOT NULL {only_limited} AND {is_async} ="
 IN_LEVEL = f"{WAITS} %(is_async)s AND {{limit_key}} = %(limit_key)s AND {{priority}} = %(priority)s"
 
-#: The levels with jobs that are due, and when the first of them is.
+#: The levels with jobs that are due, and when the first of them is. ``MATERIALIZED`` keeps engines from looking for each
+#: head several times.
 DUE_LEVELS = f"""
     WITH RECURSIVE kinds (is_async) AS (VALUES (FALSE), (TRUE)),
     keys (is_async, limit_key) AS (
@@ -37,7 +38,7 @@ DUE_LEVELS = f"""
             SELECT {{priority}} FROM {{job}} {{by_index}} WHERE {WAITS} levels.is_async
             AND {{limit_key}} = levels.limit_key AND {{priority}} < levels.priority ORDER BY {{priority}} DESC LIMIT 1)
         FROM levels WHERE levels.priority IS NOT NULL),
-    heads (is_async, limit_key, priority, head) AS (
+    heads (is_async, limit_key, priority, head) AS MATERIALIZED (
         SELECT levels.is_async, levels.limit_key, levels.priority, (
             SELECT {ORDER} FROM {{job}} {{by_index}} WHERE {WAITS} levels.is_async
             AND {{limit_key}} = levels.limit_key AND {{priority}} = levels.priority AND {IS_DUE} {{wanted}}
