@@ -23,6 +23,7 @@ from .shown_rows import ids
 from .sql import statements
 from .sql.engine import Engine
 from .sql.index_ranges import DUE_RANGES, MAX_RANGES, condition_of, range_fragments_of
+from .sql.limits import SKEW_SECONDS
 
 T = TypeVar("T")
 
@@ -145,11 +146,11 @@ class Dialect(Engine):
 
     def make_due(self, limit: int) -> int:
         """Make up to ``limit`` jobs due that should run at once but seem to be of the future; return how many."""
-        id_now = first_id(utcnow())
-        if not self.execute(self.sql(statements.AHEAD, skip_locked=""), now=0, id_now=id_now, limit=1):
+        given: dict[str, Any] = {"now": 0, "until": SKEW_SECONDS, "id_now": first_id(utcnow())}
+        if not self.execute(self.sql(statements.AHEAD, skip_locked=""), **given, limit=1):
             return 0
         sql = self.sql(statements.MAKE_DUE, in_ahead=self.is_in.format(statements.AHEAD))
-        return len(self.write(sql, now=0, id_now=id_now, limit=limit))
+        return len(self.write(sql, **given, limit=limit))
 
     def _make_due_now_and_then(self) -> bool:
         """Call ``make_due`` every ``LOOK_AHEAD_SECONDS``; return whether it has found jobs."""

@@ -18,8 +18,8 @@ LISTED_TIMES = """
     FROM json_to_recordset(%(payload)s::json) AS payload (
         name text, tat bigint, closed_until bigint, closed_at bigint)
 """
-#: The index of limited jobs contains the proof of this, so the planner leaves it out there. With another index, which may
-#: be smaller, the planner adds the cost of a function for each row. The function is never called.
+#: The index of limited jobs contains the proof of this, so the planner leaves it out there. With another index, which
+#: may be smaller, the planner adds the cost of a function for each row. The function is never called.
 ONLY_LIMITED = "AND ({limit_key} IS NOT NULL OR to_tsvector('pg_catalog.simple', {limit_key}) IS NULL)"
 #: The row that is locked while limits are decided about. Its update fails in a transaction that reads the past.
 ENTER_LIMITS = """

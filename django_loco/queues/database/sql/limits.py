@@ -10,13 +10,14 @@ from __future__ import annotations
 #: that of the index, which is read up to ``{until}``.
 ORDER = "coalesce({run_after}, {enqueued_at})"
 IS_DUE = f"({{run_after}} IS NULL OR {{run_after}} <= {{now}}) AND {ORDER} <= {{until}}"
-#: Seconds by which the clock of a machine may be ahead.
+#: Seconds by which the clock of a machine may be ahead. Jobs that seem to be made later get another ``enqueued_at``:
+#: see ``statements.AHEAD``.
 SKEW_SECONDS = 60.0
 WAITS = "{backend} = %(alias)s AND {status} = 'READY' AND {limit_key} IS NOT NULL {only_limited} AND {is_async} ="
 IN_LEVEL = f"{WAITS} %(is_async)s AND {{limit_key}} = %(limit_key)s AND {{priority}} = %(priority)s"
 
-#: The levels with jobs that are due, and when the first of them is. ``MATERIALIZED`` keeps engines from looking for each
-#: head several times.
+#: The levels with jobs that are due, and when the first of them is. ``MATERIALIZED`` keeps engines from looking for
+#: each head several times.
 DUE_LEVELS = f"""
     WITH RECURSIVE kinds (is_async) AS (VALUES (FALSE), (TRUE)),
     keys (is_async, limit_key) AS (

@@ -158,15 +158,19 @@ EXPIRED = """
 #: Finishes the jobs that ``EXPIRED`` has found, unless their lease was renewed meanwhile.
 FINISH_EXPIRED = FINISH.replace("{fence}", "{fence} AND {job}.{lease_until} <= {now}")
 
-#: Jobs that should run at once, but were made in the future of a clock that was put back. ``{plain}`` keeps SQLite from
-#: searching all waiting jobs instead.
+#: Jobs that should run at once, but were made in the future of a clock that was put back, or is ahead. ``{plain}``
+#: keeps SQLite from searching all waiting jobs instead. Limited jobs are found by ``enqueued_at``, see ``sql.limits``.
 AHEAD = """
     SELECT {id} FROM {job}
     WHERE {id} > {id_now} AND {plain}{backend} = %(alias)s AND {plain}{status} = 'READY'
-    AND {run_after} IS NULL AND {due_at} > {now} AND {plain}{limit_key} IS NULL
+    AND {run_after} IS NULL AND {due_at} > {now} AND ({plain}{limit_key} IS NULL OR {enqueued_at} > {until})
     ORDER BY {id} LIMIT %(limit)s {skip_locked}
 """
-MAKE_DUE = "UPDATE {job} SET {due_at} = {now} WHERE {id} {in_ahead} RETURNING {id}"
+MAKE_DUE = """
+    UPDATE {job} SET {due_at} = CASE WHEN {limit_key} IS NULL THEN {now} ELSE {due_at} END,
+        {enqueued_at} = CASE WHEN {limit_key} IS NULL THEN {enqueued_at} ELSE {now} END
+    WHERE {id} {in_ahead} RETURNING {id}
+"""
 
 GET = "SELECT {columns} FROM {job} WHERE {backend} = %(alias)s AND {id} = %(id)s"
 #: Jobs of a list that no worker holds and that are as they were read, locked in the order of their ids.

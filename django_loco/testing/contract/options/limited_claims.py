@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
-from ....core.job import READY, SUSPECT
+from ....core.job import READY, SUSPECT, first_id, new_id
 from ....queues import Claim
 from ..case import done, in_seconds
 from .limit_case import LIMITS, LimitCase, key_of
@@ -70,3 +71,13 @@ class LimitedClaimContract(LimitCase):
         assert "steady" not in self.queue.limited_waiting(claim)
         assert len(self.taken()) == 3
         assert sum(self.queue.limited_waiting(claim).values()) == 2
+
+    def test_a_clock_that_is_ahead_delays_no_limited_job(self) -> None:
+        then = in_seconds(3600)
+        job_id = first_id(then)[:12] + new_id()[12:]
+        self.limited("api:1", 1, id=job_id, enqueued_at=then)
+        deadline = time.monotonic() + 10
+        while not (taken := self.taken()):  # a database looks for such jobs every few seconds
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert [job.id for job in taken] == [job_id]
