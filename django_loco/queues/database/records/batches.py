@@ -24,7 +24,7 @@ from ..jobs.changes import change
 from ..jobs.inserting import insert
 from . import DatabaseRecords
 
-#: The batches that are looked at in one call.
+#: The batches that are looked at in one call, unless they are given.
 LIMIT = 100
 NO_FRAGMENTS: Mapping[str, str] = MappingProxyType({})
 COUNTS = ("total", "succeeded", "failed", "cancelled")
@@ -282,7 +282,7 @@ class StoredBatches(DatabaseRecords, Batches):
         fragments, given = _listed(ids or ())
         among = "" if ids is None else f"AND mine.id IN ({fragments['ids']})"
         with self._reached():
-            rows = _run(self._dialect, TO_SETTLE, fragments={"among": among}, limit=LIMIT, **given)
+            rows = _run(self._dialect, TO_SETTLE, fragments={"among": among}, limit=len(given) or LIMIT, **given)
             return [
                 record
                 for (batch_id,) in rows

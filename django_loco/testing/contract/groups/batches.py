@@ -31,6 +31,15 @@ class BatchContract(BatchCase):
         assert self.record(batch).name == "import"
         assert self.counts(batch) == (1, 0, 0, 0, 1)
 
+    def test_any_number_of_batches_finish_together(self) -> None:
+        ids = [self.opened() for _ in range(120)]
+        self.queue.enqueue([self.job(batch=batch) for batch in ids])
+        for batch in ids:
+            self.queue.seal_batch(batch)
+        ended = [done(held) for held in self.fetch()]
+        self.queue.finish(ended)
+        assert {each.id for each in self.queue.settle_batches(ids, [each.job for each in ended])} == {*ids}
+
     def test_what_is_not_there_is_not_found(self) -> None:
         self.opened()
         unknown = new_id()
