@@ -23,12 +23,15 @@ from django_loco.core.job import FAILED, READY, SUCCESSFUL, Job, error_of, new_i
 from django_loco.core.uniqueness import FINISHED
 from django_loco.exceptions import JobTimeout
 from django_loco.jobs.operations.reruns import following
+from django_loco.jobs.transfer.dump_lines import header, line_of
 from django_loco.jobs.transfer.dumping import Dump
 from django_loco.jobs.transfer.parking import is_parked, parked
 from django_loco.queues import Queue, queue_for
 from django_loco.queues.base import Change
 from django_loco.queues.memory import MemoryQueue
+from django_loco.queues.records.batches import BatchCounts, key_of
 from django_loco.tasks import batch
+from django_loco.workflows import Workflow
 from tests.app import tasks
 
 from .jobs.conftest import CLAIM, LOCO, drain
@@ -412,13 +415,49 @@ def test_a_rerun_stays_with_the_job_before_it(stores: Callable[[str], Queue]) ->
     assert stores("redis").list() == []
 
 
-def test_a_dump_keeps_the_batch_of_a_job(stores: Callable[[str], Queue], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("source", "target"), [("database", "redis"), ("redis", "second"), ("second", "database")])
+def test_batches_and_workflows_go_on_in_another_store(stores, settings, file, source: str, target: str) -> None:
+    """As when ``TASKS`` is changed between the dump and the import. The import may be repeated."""
+    settings.TASKS = settings.TASKS | {"default": settings.TASKS[target]}
+    stores("default").clear()
+    settings.TASKS = settings.TASKS | {"default": settings.TASKS[source]}
+    stores("default").clear()
+    tasks.echo.enqueue("done before")
+    graph = Workflow("nightly")
+    first = graph.add(tasks.echo, "first", name="first")
+    last = graph.add(tasks.echo, "last", name="last", after=first)
+    graph.enqueue()
+    with batch("import", on_success=tasks.echo) as own:
+        members = [own.enqueue(tasks.add, number, 2) for number in range(3)]
+    assert run("dump", "--backend", "default", "--output", file) == f"Dumped 6 jobs to {file}.\n"
+    settings.TASKS = settings.TASKS | {"default": settings.TASKS[target]}
+    assert run("import", file, "--yes") == "Imported 6 jobs.\n"
+    assert "Left alone: 6 jobs" in run("import", file, "--yes")
+    queue = stores("default")
+    drain("default")
+    found = {job.id: job for job in queue.list()}
+    assert {found[job.id].status for job in (first, last, *members)} == {SUCCESSFUL}
+    [followed] = [job for job in found.values() if job.key == key_of(own.id, 1, "success")]
+    assert len(found) == 7
+    assert followed.status == SUCCESSFUL
+    for batch_id, total in ((own.id, 3), (graph.id, 2)):
+        record = queue.get_batch(batch_id)
+        assert record.counts == BatchCounts(total, total)
+        assert record.called_at is not None
+    assert "Left alone: 6 jobs" in run("import", file, "--yes")
+    drain("default")
+    assert len(queue.list()) == 7
+
+
+def test_a_member_whose_batch_is_nowhere_is_refused(stores, file) -> None:
+    """It is so in dumps of older releases."""
     with batch("import", backend="database") as own:
         member = own.enqueue(tasks.add.using(backend="database"), 1, 2)
-    dump = tmp_path / "jobs"
-    dump.write_text(run("dump", f"batch:{own.id}"))
+    done = replace(stores("database").get(member.id), id=new_id(), status=SUCCESSFUL, finished_at=utcnow())
+    jobs_of_dump = [stores("database").get(member.id), done]
+    Path(file).write_text("".join(f"{line}\n" for line in [header(["database"]), *map(line_of, jobs_of_dump)]))
     stores("database").clear()
-    run("import", str(dump), "--yes")
-    found = stores("database").get(member.id)
-    assert found is not None
-    assert found.batch == own.id
+    with pytest.raises(CommandError, match=f"Line 2 .* it is a member of batch or workflow {own.id}, which is neither"):
+        run("import", file, "--yes")
+    assert run("import", file, "--skip-errors", "--yes").startswith("Imported 1 job.")
+    assert [job.id for job in stores("database").list()] == [done.id]

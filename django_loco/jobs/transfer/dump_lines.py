@@ -1,10 +1,10 @@
-"""The lines of a dump: a header, then a JSON object per job with all its fields.
+"""The lines of a dump: a header, the batches and workflows (``batch_lines``), then a JSON object per job.
 
 Texts are stored to the letter: arguments, return values, checkpoints, metadata and kept logs are in JSON strings. Times
 have microseconds and a zone, which is UTC. A list of worker ids has a number in place of that many empty ones.
 
 A release may add a field whose default is ``None``; a dump without it is still read. Any other change of the form needs
-a new ``VERSION``.
+a new ``VERSION``. An older release must refuse a dump with batches: it would import nodes of workflows that never run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from ...queues.rows import job_of as job_of_row
 from ...queues.unreadable import NOT_OURS
 from .storing import number_problem
 
-VERSION = 1
+VERSION = 2
+#: The version of a dump without batches, which older releases read as well.
+VERSION_WITHOUT_BATCHES = 1
 #: The key of the header that tells that a file is a dump. Its value is ``VERSION``.
 MARK = "django_loco_jobs"
 #: The key of the kept logs of a job, beside those of its fields. Jobs without logs do not have it.
@@ -49,9 +51,11 @@ class NotJSON(ValueError):
     """A line is not JSON."""
 
 
-def header(aliases: Sequence[str]) -> str:
+def header(aliases: Sequence[str], *, has_batches: bool = False) -> str:
     """Return the first line of a dump of jobs of ``aliases``."""
-    return _encode({MARK: VERSION, "release": __version__, "backends": list(aliases)})
+    return _encode(
+        {MARK: VERSION if has_batches else VERSION_WITHOUT_BATCHES, "release": __version__, "backends": list(aliases)}
+    )
 
 
 def require_header(line: bytes) -> None:

@@ -1,5 +1,8 @@
 """Imports a dump, in two passes: the first looks at each line, and only if all are right the second stores the jobs.
 
+Batches and workflows are stored before their members, and sealed at the end, so that none finishes before all its
+members are there. Those of which the dump has no member are left out.
+
 A job that exists is left alone, so an import that was interrupted may be run again. A job that was running when it was
 dumped is ready again: nobody knows whether that run has ended, so it may run twice, as after the death of a worker.
 """
@@ -14,8 +17,12 @@ from typing import BinaryIO, Literal, get_args
 
 from ...core.job import READY, RUNNING, SUCCESSFUL, Job, utcnow
 from ...exceptions import LocoError, QueueRefused, QueueUnavailable
+from ...queues import Queue
+from ...queues.records.batches import BatchCounts, BatchRecord
 from ..operations.bulk import batches
 from ..operations.unfinished import unfinished
+from ..operations.workflows.releasing import hold_waiting
+from .batch_lines import batch_of, is_batch
 from .dump_lines import NotJSON, job_and_log_of, require_header
 from .parking import is_parked, unparked
 from .storing import in_alias, require_its_queue, restore, shared_queue
@@ -80,6 +87,15 @@ class Import:
     _known: set[tuple[str, str]] = field(default_factory=set, init=False)
     """Aliases and their queues that were looked at: a dump has many jobs, but few of these."""
 
+    _batches: dict[str, BatchRecord] = field(default_factory=dict, init=False)
+    """The batches of the dump by their ids."""
+
+    _open: dict[tuple[str, str], int] = field(default_factory=dict, init=False)
+    """The aliases and ids of those that are stored and not sealed yet, with the number of their members so far."""
+
+    _whole: set[tuple[str, str]] = field(default_factory=set, init=False)
+    """Those that need nothing more."""
+
     def check(self, *, asks_stores: bool = False) -> ImportReport:
         """Look at each line, and store nothing. With ``asks_stores`` jobs whose ids are known count as existing.
 
@@ -111,6 +127,7 @@ class Import:
                 for alias, items in groupby(sorted(batch, key=_alias_of), key=_alias_of):
                     self._store(alias, [*items], report)
                 yield report
+            self._seal()
         except (LocoError, ValueError) as error:
             if not report.jobs and not isinstance(error, QueueUnavailable):
                 raise
@@ -121,7 +138,11 @@ class Import:
         lines = {job.id: number for number, job, _ in items}
         jobs = {job.id: job for _, job, _ in items}
         logs = {job.id: log for _, job, log in items if log is not None}
-        stored, refused = restore(shared_queue(alias), [*jobs.values()], logs)
+        queue = shared_queue(alias)
+        for batch_id in {job.batch for job in jobs.values()} & self._batches.keys():
+            self._open_batch(queue, alias, self._batches[str(batch_id)])
+        stored, refused = restore(queue, [*jobs.values()], logs)
+        self._note_members(queue, alias, [job for job in jobs.values() if job.id not in refused])
         report.jobs += len(stored)
         report.finished += sum(jobs[job_id].status != READY for job_id in stored)
         report.aliases[alias] += len(stored)
@@ -132,11 +153,46 @@ class Import:
                 raise QueueRefused(f"{mistake} With --skip-errors the others are imported, too.")
             report.skip(mistake)
 
+    def _open_batch(self, queue: Queue, alias: str, batch: BatchRecord) -> None:
+        place = (alias, batch.id)
+        if place in self._open or place in self._whole:
+            return
+        own = replace(batch, backend=alias)
+        if batch.finished_at is None:
+            own = replace(own, sealed_at=None, counts=BatchCounts())
+        queue.restore_batch(own)
+        there = queue.get_batch(batch.id)
+        if batch.finished_at is None and there is not None and there.sealed_at is None:
+            self._open[place] = 0
+        else:  # an earlier import has stored all of it, or it was never gone
+            self._whole.add(place)
+
+    def _note_members(self, queue: Queue, alias: str, jobs: Sequence[Job]) -> None:
+        """Count members of batches that are not sealed, and let nodes among them wait for those that they wait for."""
+        nodes: dict[str, list[Job]] = {}
+        for job in jobs:
+            if (alias, str(job.batch)) in self._open:
+                nodes.setdefault(str(job.batch), []).append(job)
+        for batch_id, members in nodes.items():
+            self._open[alias, batch_id] += len(members)
+            hold_waiting(queue, batch_id, members)
+
+    def _seal(self) -> None:
+        """Note that all members are stored. Workers do the rest when they look at all batches the next time."""
+        for (alias, batch_id), number in self._open.items():
+            own = replace(self._batches[batch_id], backend=alias, counts=BatchCounts(total=number))
+            shared_queue(alias).restore_batch(own)
+        self._open.clear()
+
     def _items(self, report: ImportReport) -> Iterator[_Item]:
         self.file.seek(0)
         require_header(self.file.readline())
         for number, line in enumerate(self.file, 2):
             try:
+                if is_batch(line):
+                    batch = batch_of(line)
+                    self._batches[batch.id] = batch
+                    continue
                 given, log = job_and_log_of(line)
                 job = self._imported(given)
             except ValueError as error:
@@ -155,8 +211,13 @@ class Import:
     def _imported(self, job: Job) -> Job | None:
         """Return a job as it is to be stored; ``None`` if it is not wanted. Raises ``ValueError``."""
         alias = self.backend or job.backend
+        if job.status in (READY, RUNNING):
+            self._require_batch(job, alias)
+        batch = self._batches.get(job.batch or "")
         if job.status == RUNNING:
             job = replace(job, status=READY, token=None, worker_id=None)
+        elif batch is not None and batch.finished_at is None:
+            pass  # the rest of the batch needs what has finished: results, and whether it has failed
         elif job.status != READY and self.finished == "skip":
             return None
         elif job.status != READY and self.finished == "rerun":
@@ -172,6 +233,18 @@ class Import:
                 require_its_queue(job, alias)
             self._known.add(place)
         return in_alias(job, alias)
+
+    def _require_batch(self, job: Job, alias: str) -> None:
+        """Raise ``ValueError`` if ``job`` is a member of a batch that is neither in the dump nor in the store.
+
+        As a node of a workflow it would wait for ever; as a member of a batch it would have no callbacks.
+        """
+        place = (alias, job.batch or "")
+        if job.batch is None or job.batch in self._batches or place in self._whole:
+            return
+        if shared_queue(alias).get_batch(job.batch) is None:
+            raise ValueError(f"it is a member of batch or workflow {job.batch}, which is neither in the dump nor here")
+        self._whole.add(place)
 
 
 def _ready_again(job: Job) -> Job:

@@ -21,9 +21,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from ...core.job import FAILED, READY, SUCCESSFUL, Job, utcnow
+from ...core.job import FAILED, GIVEN_UP, READY, RUNNING, SUCCESSFUL, Job, utcnow
 from ...core.job.job import value
 from ...exceptions import BatchFinished, QueueRefused
 
@@ -33,6 +33,8 @@ ENDED = (SUCCESSFUL, FAILED)
 BATCH, WORKFLOW = "batch", "workflow"
 #: The events that jobs follow. They are stored.
 EVENTS = ("success", "failure", "finish")
+#: How a member stands: it is left, or has ended in one of three ways.
+Standing = Literal["left", "succeeded", "failed", "cancelled"]
 _PREFIX = "batch"
 
 
@@ -88,6 +90,15 @@ def new_record(batch_id: str, backend: str, name: str, callbacks: str, metadata:
     )
 
 
+def standing_of(job: Job) -> Standing:
+    """Return how a member stands."""
+    if job.status in (READY, RUNNING):
+        return "left"
+    if job.status != FAILED:
+        return "succeeded"
+    return "cancelled" if job.errors and job.errors[-1].exception_class_path in GIVEN_UP else "failed"
+
+
 def batches_of(jobs: Sequence[Job]) -> dict[str, int]:
     """Return the ids of the batches of ``jobs``, in order, each with the number of its members among them."""
     found: dict[str, int] = {}
@@ -131,6 +142,15 @@ class Batches:
         raises ``BatchFinished`` then, and stores nothing.
         """
         raise QueueRefused(f"{type(self).__name__} has no batches: it lacks open_batch() and the methods beside it.")
+
+    def restore_batch(self, batch: BatchRecord) -> None:  # noqa: ARG002
+        """Store a batch of another store as it is, before its members are restored; keep the one that is there.
+
+        Of one that is there and not sealed it notes that ``batch`` is, and adds its total. So the first call for a
+        batch that has not finished is with one that is not sealed and has no members, and the last one, when these are
+        there, with one that is. In between the batch does not finish.
+        """
+        raise QueueRefused(f"{type(self).__name__} cannot store batches of another store: it has no restore_batch().")
 
     def get_batch(self, batch_id: str) -> BatchRecord | None:  # noqa: ARG002
         """Return a batch with its counts as they are now; ``None`` if it is not there, or was pruned."""

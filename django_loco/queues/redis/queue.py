@@ -76,7 +76,7 @@ from .codec import (
 from .job_lists import moment_of, word
 from .listener import Demand, RedisListener, channels_for, channels_of, is_soon, subscriptions_for
 from .pages import JobPages
-from .records.batches import members_payload, prune_batches, refused_of
+from .records.batches import members_payload, prune_batches, refused_of, standings_payload
 from .records.claims import claim_payload, ends_payload
 from .records.limits import RedisLimits
 from .records.minutes import RedisStatistics, clear_minutes
@@ -144,7 +144,8 @@ class RedisQueue(
         announced = [job for job in by_id.values() if job.status == READY and is_soon(job.run_after)]
         more_keys = (f"answer:restore:{secrets.token_hex(8)}", *sorted(channels_for(announced)))
         payload = jobs_payload(by_id.values())
-        arguments = (len(announced), payload, logs_payload(logs), unique_payload(by_id.values()))
+        shared = (len(announced), payload, logs_payload(logs), unique_payload(by_id.values()))
+        arguments = (*shared, standings_payload(by_id.values()))
         return by_id.keys() - ids_of(self.server.run("restore", arguments, more_keys))
 
     def fetch(self, claim: Claim) -> list[Job]:

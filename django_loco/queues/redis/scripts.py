@@ -31,8 +31,9 @@ SCRIPTS = {
     "batch": Script("jobs states held batches batch_states open_batches members once", "members", "batch"),
     "workflow": Script("jobs states held batches batch_states open_batches members edges", "members", "workflow"),
     "restore": Script(
-        "jobs states index ready tagged deferred once counts series extra finished failed logs unique turns turn kept",
-        *("unique", "job_texts", "restore"),
+        "jobs states index ready tagged deferred once counts series extra finished failed logs unique turns turn kept "
+        "batch_states members",
+        *("unique", "job_texts", "members", "restore"),
     ),
     "enqueue_one": Script("jobs index ready counts", "enqueue_one", "line_up_one", common=False),
     "enqueue_unique": Script("jobs index ready counts extra unique", "enqueue_unique", "line_up_one", common=False),

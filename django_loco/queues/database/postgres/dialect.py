@@ -64,6 +64,7 @@ class PostgresDialect(PostgresLimits):
     id_now: ClassVar[str] = statements.ID_NOW
     last_error: ClassVar[str] = statements.LAST_ERROR
     tag_of_word: ClassVar[str] = "%({})s"
+    time_parameter: ClassVar[str] = "CAST(%({})s AS timestamp) AT TIME ZONE 'UTC'"
     few: ClassVar[str] = FEW
     is_in: ClassVar[str] = "= ANY (ARRAY({}))"
     id_apart: ClassVar[str] = "coalesce({0}, {0})"
@@ -266,7 +267,7 @@ class PostgresDialect(PostgresLimits):
 
     def _parameter(self, field: str) -> str:
         if self.column_types[field] == "DateTimeField":
-            return f"CAST(%({field})s AS timestamp) AT TIME ZONE 'UTC'"
+            return self.time_parameter.format(field)
         return f"%({field})s"
 
     def _shown(self, fields: Sequence[str]) -> str:

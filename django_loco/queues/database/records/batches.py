@@ -18,7 +18,7 @@ from typing import Any
 from ....core.job import FAILED, GIVEN_UP, Job
 from ...base import Change
 from ...records.batches import BATCH, EVENTS, BatchCounts, Batches, BatchRecord, batches_of, reopened_by
-from ...rows import Row, digits_of, id_of, time_of
+from ...rows import Row, digits_of, id_of, stored_time, time_of
 from ..dialect import Dialect
 from ..jobs.changes import change
 from ..jobs.inserting import insert
@@ -36,6 +36,12 @@ OPEN = """
         (id, backend, name, callbacks, metadata, kind, created_at, round, total, succeeded, failed, cancelled)
     VALUES (%(batch)s, %(alias)s, %(name)s, %(callbacks)s, %(metadata)s, %(kind)s, {now}, 1, 0, 0, 0, 0)
     ON CONFLICT (id) DO NOTHING
+"""
+#: A row that is there stays as it is, but for what ``restore_batch`` may change.
+RESTORE = """
+    INSERT INTO {batches} ({columns}) VALUES ({values})
+    ON CONFLICT (id) DO UPDATE SET sealed_at = excluded.sealed_at, total = {batches}.total + excluded.total
+    WHERE {batches}.backend = excluded.backend AND {batches}.sealed_at IS NULL AND excluded.sealed_at IS NOT NULL
 """
 READ = "SELECT {batch_columns} FROM {batches} AS mine WHERE mine.backend = %(alias)s"
 READ_ONE = READ + " AND mine.id = %(batch)s"
@@ -244,6 +250,20 @@ class StoredBatches(DatabaseRecords, Batches):
         texts: dict[str, Any] = {name: getattr(batch, name) for name in names}
         with self._reached():
             _run(self._dialect, OPEN, batch=batch.id, **texts)
+
+    def restore_batch(self, batch: BatchRecord) -> None:
+        """Store a batch of another store as it is."""
+        given: dict[str, Any] = {name: getattr(batch, name) for name in COLUMNS if name not in (*TIMES, *COUNTS)}
+        given |= {name: moment and stored_time(moment) for name in TIMES for moment in [getattr(batch, name)]}
+        given |= batch.counts._asdict()
+        fragments = {
+            "columns": ", ".join(given),
+            "values": ", ".join(
+                (self._dialect.time_parameter if name in TIMES else "%({})s").format(name) for name in given
+            ),
+        }
+        with self._reached():
+            _run(self._dialect, RESTORE, fragments=fragments, **given)
 
     def get_batch(self, batch_id: str) -> BatchRecord | None:
         """Return a batch with its counts."""

@@ -28,6 +28,9 @@ class Engine(LimitDialect):
     newest_of_ranges: ClassVar[str]
     """The statement for the newest jobs of all ranges together."""
 
+    time_parameter: ClassVar[str]
+    """The SQL of a time as ``stored_time`` returns it; ``{}`` is the name of a parameter."""
+
     tag_of_word: ClassVar[str]
     """The SQL of a tag as ``WaitingTag`` stores it; ``{}`` is the name of a parameter, the JSON word of the tag."""
 

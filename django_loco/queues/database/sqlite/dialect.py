@@ -103,6 +103,7 @@ class SQLiteDialect(Dialect):
     joined: ClassVar[str] = "group_concat(due, ',')"
     listed_times: ClassVar[str] = LISTED_TIMES
     limited_at: ClassVar[str] = f"'{stored_time(LIMITED_AT)}'"
+    time_parameter: ClassVar[str] = "%({})s"
     tag_of_word: ClassVar[str] = "json_extract(%({})s, '$')"
     fence: ClassVar[str] = "AND {job}.{token} = held.token AND {job}.{status} = 'RUNNING'"
 

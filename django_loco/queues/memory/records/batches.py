@@ -6,23 +6,20 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
-from ....core.job import FAILED, GIVEN_UP, READY, RUNNING, Job, utcnow
-from ...records.batches import WORKFLOW, BatchCounts, Batches, BatchRecord, followed_by, refusal
+from ....core.job import FAILED, Job, utcnow
+from ...records.batches import (
+    WORKFLOW,
+    BatchCounts,
+    Batches,
+    BatchRecord,
+    Standing,
+    followed_by,
+    refusal,
+    standing_of,
+)
 from ...rows import digits_of
-
-#: How a member stands: it is left, or has ended in one of three ways.
-Standing = Literal["left", "succeeded", "failed", "cancelled"]
-
-
-def standing_of(job: Job) -> Standing:
-    """Return how a member stands."""
-    if job.status in (READY, RUNNING):
-        return "left"
-    if job.status != FAILED:
-        return "succeeded"
-    return "cancelled" if job.errors and job.errors[-1].exception_class_path in GIVEN_UP else "failed"
 
 
 class BatchTable:
@@ -40,6 +37,13 @@ class BatchTable:
         if record.id not in self.records:
             self.records[record.id] = record
             self._members[record.id], self._standings[record.id] = {}, Counter()
+
+    def restore(self, record: BatchRecord) -> None:
+        """Add a batch as it is, or seal the one that is there."""
+        if record.id not in self.records:
+            self.open(record)
+        elif self.records[record.id].sealed_at is None:
+            self.update(record.id, sealed_at=record.sealed_at)
 
     def require_open(self, jobs: Sequence[Job]) -> None:
         """Raise ``BatchFinished`` if the batch of a job takes no more jobs."""
@@ -155,6 +159,11 @@ class MemoryBatches(Batches):
         """Store a new batch."""
         with self._lock:
             self._batches.open(batch)
+
+    def restore_batch(self, batch: BatchRecord) -> None:
+        """Store a batch of another store as it is."""
+        with self._lock:
+            self._batches.restore(batch)
 
     def get_batch(self, batch_id: str) -> BatchRecord | None:
         """Return a batch with its counts."""

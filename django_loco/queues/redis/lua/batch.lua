@@ -90,6 +90,21 @@ function verbs.open(id, given)
   end
 end
 
+-- id, what Python reads, the state. Of a batch that is there and not sealed it notes only that it is.
+function verbs.restore(id, given, state)
+  local was, new = read(id), fields(state)
+  if not was then
+    redis.call('HSET', keys.batches, id, given)
+    write(id, new)
+    if new[CALLED] == '' then
+      redis.call('ZADD', keys.open, 0, id)
+    end
+  elseif was[SEALED] == '' and new[SEALED] ~= '' then
+    was[SEALED] = new[SEALED]
+    write(id, was)
+  end
+end
+
 function verbs.get(id)
   local state = read(id)
   return state and shown(id, state, true) or ''

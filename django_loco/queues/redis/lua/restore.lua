@@ -4,12 +4,14 @@
 -- Keys: see the first lines; the channels to announce jobs in follow.
 -- Arguments: how many marks to leave in the channels; different jobs, seven lines each as for `enqueue`. A job that has ended
 -- has its entry (see `change`) instead of a place, and the time at which it has ended (see `add_ended`). The logs of some of them, two lines
--- each: id, and its logs (see `finish`); for some of them the unique keys as for `enqueue`.
+-- each: id, and its logs (see `finish`); for some of them the unique keys as for `enqueue`; the members of batches, three lines
+-- each: id, batch, and how it stands (see `members`).
 -- Returns the ids of those that were not stored because a job with the id exists, their once-key is known, or their unique
 -- key is held.
 local jobs, states, index, ready, tagged, deferred, once, counts, series, extra = unpack(KEYS, 1, 10)
-local finished, failed, logs, unique, _, _, kept, answer = unpack(KEYS, 11, 18)
+local finished, failed, logs, unique, _, _, kept, _, _, answer = unpack(KEYS, 11, 20)
 turns_key, turn_key = KEYS[15], KEYS[16]
+local batch_states, members = KEYS[18], KEYS[19]
 local remembered = redis.call('GET', answer)
 if remembered then
   return remembered
@@ -23,6 +25,10 @@ end
 local log_of, wishes, known, now = pairs_of(ARGV[3]), pairs_of(ARGV[4]), pick(jobs, ids), micros()
 local stored = {jobs = {}, states = {}, index = {}, series = {}, extra = {}}
 local due, later, refused, arrived = {}, {}, {}, {}
+local rows, member_of, gone, new = lines(ARGV[5]), {}, {}, {}
+for row = 1, #rows, 3 do
+  member_of[rows[row]] = { batch = rows[row + 1], standing = rows[row + 2] }
+end
 local ended, kept_jobs, not_done, kept_logs = {}, {}, {}, {}
 for number, id in ipairs(ids) do
   local _, job, state, entry, time, key, others = unpack(payload, 7 * number - 6, 7 * number)
@@ -48,6 +54,13 @@ for number, id in ipairs(ids) do
     else
       add(later, time, entry)
     end
+    local member = member_of[id]
+    if member and redis.call('HEXISTS', batch_states, member.batch) == 1 then
+      for _, standing in ipairs(STANDINGS) do
+        gone[#gone + 1] = member.batch .. '\t' .. standing .. '\t' .. id
+      end
+      add(new, 0, member.batch .. '\t' .. member.standing .. '\t' .. id)
+    end
     local kind = waits and queue_of(entry) .. '\tREADY' or entry:match('^[^\t]*\t([^\t]*\t[^\t]*)')
     arrived[kind] = (arrived[kind] or 0) + 1
   end
@@ -60,6 +73,8 @@ send('ZADD', deferred, later)
 send('ZADD', finished, ended)
 send('ZADD', kept, kept_jobs)
 send('ZADD', failed, not_done)
+send('ZREM', members, gone)
+send('ZADD', members, new)
 for kind, number in pairs(arrived) do
   local queue, status = kind:match('^(.*)\t(.*)$')
   count(counts, queue, status, number)
@@ -67,6 +82,6 @@ end
 local said = table.concat(refused, '\n')
 redis.call('SET', answer, said, 'PX', 60000)
 if tonumber(ARGV[1]) > 0 and #due > 0 then
-  announce(19, tonumber(ARGV[1]))
+  announce(21, tonumber(ARGV[1]))
 end
 return said

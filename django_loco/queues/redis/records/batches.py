@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from ....core.job import GIVEN_UP, Job
 from ....core.serialization import encode
-from ...records.batches import BATCH, BatchCounts, Batches, BatchRecord, refusal
+from ...records.batches import BATCH, BatchCounts, Batches, BatchRecord, refusal, standing_of
 from ...rows import digits_of
 from ..codec import decoded, ids_of, is_id, lines, micros_in
-from ..job_lists import moment_of
+from ..job_lists import moment_of, score
 from ..server import RedisServer
 
 #: The standings of members by kind.
@@ -29,6 +29,12 @@ def members_payload(jobs: Sequence[Job]) -> str:
     return lines(chain.from_iterable(members)) if members else ""
 
 
+def standings_payload(jobs: Iterable[Job]) -> str:
+    """Return the members among ``jobs``, and how each stands, for ``lua/restore.lua``."""
+    members = ((job.id, job.batch, standing_of(job)[0].upper()) for job in jobs if is_id(job.batch or ""))
+    return lines(chain.from_iterable(members))
+
+
 def refused_of(answer: bytes) -> set[str]:
     """Return the ids in the answer of ``lua/enqueue.lua``. Raises ``BatchFinished`` if a batch takes no more jobs."""
     if answer.startswith(NO_BATCH):
@@ -39,6 +45,11 @@ def refused_of(answer: bytes) -> set[str]:
 def prune_batches(server: RedisServer, older_than: float) -> None:
     """Delete batches whose callbacks were enqueued ``older_than`` seconds ago."""
     server.run("batch", ("prune", micros_in(older_than)))
+
+
+def _text_of(batch: BatchRecord) -> str:
+    kind = [] if batch.kind == BATCH else [batch.kind]  # last: lua/prune.lua looks for it
+    return encode([batch.name, batch.callbacks, batch.metadata, *kind])
 
 
 def _records_of(alias: str, answer: bytes) -> list[BatchRecord]:
@@ -77,9 +88,15 @@ class RedisBatches(Batches):
 
     def open_batch(self, batch: BatchRecord) -> None:
         """Store a new batch."""
-        kind = [] if batch.kind == BATCH else [batch.kind]  # last: lua/prune.lua looks for it
-        given = [batch.name, batch.callbacks, batch.metadata, *kind]
-        self.server.run("batch", ("open", batch.id, encode(given)))
+        self.server.run("batch", ("open", batch.id, _text_of(batch)))
+
+    def restore_batch(self, batch: BatchRecord) -> None:
+        """Store a batch of another store as it is."""
+        times = (batch.created_at, batch.sealed_at, batch.cancelled_at, batch.finished_at, batch.called_at)
+        ended = batch.counts[1:]
+        counts = "" if batch.finished_at is None else " ".join(map(str, (batch.counts.left, *ended)))
+        state = "\t".join((str(batch.round), *map(score, times), counts))
+        self.server.run("batch", ("restore", batch.id, _text_of(batch), state))
 
     def get_batch(self, batch_id: str) -> BatchRecord | None:
         """Return a batch with its counts."""

@@ -305,6 +305,38 @@ class BatchContract(BatchCase):
         assert self.queue.restore([job]) == {job.id}
         assert self.stored(job).batch == batch
 
+    def test_a_batch_that_has_finished_is_restored_as_it_was(self) -> None:
+        batch, [first, second] = self.sealed(2)
+        self.end(done(first), failed(second))
+        [record] = self.queue.settle_batches([batch])
+        self.queue.note_called(record)
+        record, members = self.record(batch), [self.stored(first), self.stored(second)]
+        self.queue.clear()
+        self.queue.restore_batch(record)
+        self.queue.restore(members)
+        assert self.record(batch) == record
+        assert list(self.queue.settle_batches()) == []
+        assert list(self.queue.batch_members(batch, "failed")) == [second.id]
+
+    def test_a_batch_finishes_after_its_members_were_restored_and_it_was_sealed_again(self) -> None:
+        batch, [first, _] = self.sealed(2)
+        self.end(done(first))
+        record, members = self.record(batch), self.queue.list()
+        left = [replace(job, status=READY, token=None, worker_id=None) for job in members if job.status == RUNNING]
+        self.queue.clear()
+        for _ in range(2):  # an import that is repeated
+            self.queue.restore_batch(replace(record, sealed_at=None, counts=BatchCounts()))
+            assert list(self.queue.settle_batches()) == []
+            self.queue.restore([job for job in [*left, *members] if job.status != RUNNING])
+        for _ in range(2):
+            self.queue.restore_batch(replace(record, counts=BatchCounts(total=2)))
+            assert self.counts(batch) == (2, 1, 0, 0, 1)
+        assert list(self.queue.settle_batches()) == []
+        [held] = self.fetch()
+        assert self.end(done(held)) == [batch]
+        assert self.record(batch).counts == BatchCounts(2, 2)
+        assert self.record(batch).metadata == METADATA
+
     def test_clear_leaves_no_batch(self) -> None:
         batch = self.opened()
         self.queue.clear()

@@ -152,12 +152,11 @@ def test_other_json_is_no_job(line, error):
 
 
 def test_the_header_names_format_release_and_aliases():
-    assert json.loads(header(["a", "b"])) == {
-        MARK: VERSION,
-        "release": django_loco.__version__,
-        "backends": ["a", "b"],
-    }
-    require_header(header(["a"]).encode())
+    """Only a dump with batches needs the newer format."""
+    for has_batches, version in ((False, 1), (True, 2)):
+        line = header(["a", "b"], has_batches=has_batches)
+        assert json.loads(line) == {MARK: version, "release": django_loco.__version__, "backends": ["a", "b"]}
+        require_header(line.encode())
 
 
 @pytest.mark.parametrize("line", [b"", b"{}", b"[]", b"id,state", line_of(FULL).encode()])
@@ -168,7 +167,7 @@ def test_other_files_are_no_dumps(line):
 
 def test_a_newer_format_is_refused_with_its_release():
     line = json.dumps({MARK: VERSION + 1, "release": "9.1.0", "backends": []}).encode()
-    with pytest.raises(ValueError, match=r"format 2, newer than this release.*Release '9\.1\.0' of django-loco"):
+    with pytest.raises(ValueError, match=r"format 3, newer than this release.*Release '9\.1\.0' of django-loco"):
         require_header(line)
 
 
