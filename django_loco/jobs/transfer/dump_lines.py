@@ -3,8 +3,9 @@
 Texts are stored to the letter: arguments, return values, checkpoints, metadata and kept logs are in JSON strings. Times
 have microseconds and a zone, which is UTC. A list of worker ids has a number in place of that many empty ones.
 
-A release may add a field whose default is ``None``; a dump without it is still read. Any other change of the form needs
-a new ``VERSION``. An older release must refuse a dump with batches: it would import nodes of workflows that never run.
+A release may add a field whose default is ``None``: a dump without it is still read, and an older release reads lines
+in which it is ``null``. Any other change of the form needs a new ``VERSION``. An older release must refuse a dump with
+batches: it would import nodes of workflows that never run.
 """
 
 from __future__ import annotations
@@ -75,13 +76,26 @@ def require_header(line: bytes) -> None:
 
 def line_of(job: Job, log: str | None = None) -> str:
     """Return the line of ``job``, which must be readable, and of its kept logs."""
+    values = _values_of(job)
+    return _encode(values if log is None else values | {LOG: log})
+
+
+def short_line_of(job: Job) -> str:
+    """Return the line of ``job`` without the fields that are ``None``, which ``job_and_log_of`` reads as well.
+
+    An older release can read it if the job has no value of a field that it does not know.
+    """
+    return _encode({name: value for name, value in _values_of(job).items() if value is not None})
+
+
+def _values_of(job: Job) -> dict[str, Any]:
     values = dict(zip(COLUMNS, row_of(job), strict=True))
     for name in JSON_FIELDS:
         values[name] = _EMPTY[values[name]] if values[name] in _EMPTY else json.loads(values[name])
     for name in TIMES:
         if values[name] is not None:
             values[name] = f"{values[name].replace(' ', 'T')}+00:00"
-    return _encode(values if log is None else values | {LOG: log})
+    return values
 
 
 def job_and_log_of(line: bytes) -> tuple[Job, str | None]:
@@ -95,7 +109,7 @@ def job_and_log_of(line: bytes) -> tuple[Job, str | None]:
     log = _checked_log(values.pop(LOG, None))
     if missing := [name for name in REQUIRED if name not in values]:
         raise ValueError(f"it lacks {', '.join(missing)}")
-    if unknown := values.keys() - FIELDS.keys():
+    if unknown := {name for name in values.keys() - FIELDS.keys() if values.pop(name) is not None}:
         raise ValueError(f"this release does not know {short(min(unknown))}")
     row = {**OPTIONAL, **values} | {name: _json_text(values[name]) for name in JSON_FIELDS}
     try:

@@ -213,17 +213,9 @@ class Import:
         alias = self.backend or job.backend
         if job.status in (READY, RUNNING):
             self._require_batch(job, alias)
-        batch = self._batches.get(job.batch or "")
-        if job.status == RUNNING:
-            job = replace(job, status=READY, token=None, worker_id=None)
-        elif batch is not None and batch.finished_at is None:
-            pass  # the rest of the batch needs what has finished: results, and whether it has failed
-        elif job.status != READY and self.finished == "skip":
+        if (wanted := self._in_wanted_state(job)) is None:
             return None
-        elif job.status != READY and self.finished == "rerun":
-            if job.is_moving:  # it has left for another store, and runs there
-                return None
-            job = _ready_again(job)
+        job = wanted
         if is_parked(job) and alias != job.backend:  # in its own alias, a move finishes what it has begun
             job = unparked(job)
         place = (alias, job.queue_name if job.status == READY else "")
@@ -233,6 +225,21 @@ class Import:
                 require_its_queue(job, alias)
             self._known.add(place)
         return in_alias(job, alias)
+
+    def _in_wanted_state(self, job: Job) -> Job | None:
+        """Return a job in the state in which it is to be stored; ``None`` if it is not wanted.
+
+        The rest of a batch that goes on needs its members that have finished: their results, and whether they failed.
+        """
+        if job.status == RUNNING:
+            return replace(job, status=READY, token=None, worker_id=None)
+        batch = self._batches.get(job.batch or "")
+        goes_on = batch is not None and batch.finished_at is None
+        if job.status == READY or goes_on or self.finished == "keep":
+            return job
+        if self.finished == "skip" or job.is_moving:  # it has left for another store, and runs there
+            return None
+        return _ready_again(job)
 
     def _require_batch(self, job: Job, alias: str) -> None:
         """Raise ``ValueError`` if ``job`` is a member of a batch that is neither in the dump nor in the store.

@@ -15,17 +15,19 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import lru_cache
 from itertools import chain
 
 from ....core import running_tests
 from ....core.job import SIGNATURE, Job, new_id, utcnow
+from ....core.validation import short
 from ....log.plain_text import counted, one_line
 from ....log.safe import get_logger
 from ....metrics.arrivals import count_enqueued
 from ....queues import Queue
 from ....queues.records.batches import WORKFLOW, BatchRecord, batches_of, followed_by, key_of
 from ...signing import is_genuine, signed
-from ...transfer.dump_lines import job_and_log_of, line_of
+from ...transfer.dump_lines import NotJSON, job_and_log_of, short_line_of
 from ..workflows.releasing import PostponedSteps, advance_members, close, drop
 
 logger = get_logger("django_loco.batches")
@@ -38,7 +40,7 @@ def batch_of(job: Job) -> str | None:
 
 def text_of_callbacks(jobs: Mapping[str, Job]) -> str:
     """Return the jobs that follow, by the names of their events, as they are stored with a batch."""
-    return json.dumps({event: line_of(job) for event, job in jobs.items()})
+    return json.dumps({event: short_line_of(job) for event, job in jobs.items()})
 
 
 def settle(
@@ -57,9 +59,11 @@ def settle(
 
     Raises what the queue raises. The call may be repeated.
     """
-    finished = queue.settle_batches(ids, members)
-    for batch in finished:
-        jobs = _following(batch)
+    number = 0
+    for batch in queue.settle_batches(ids, members):
+        if (jobs := _following(batch)) is None:
+            continue
+        number += 1
         if store_jobs is None:
             store(queue, jobs)
         else:
@@ -72,7 +76,7 @@ def settle(
         logger.info(
             text, batch.kind.capitalize(), batch.id, one_line(batch.name), counted(total, "job", "jobs"), *ended
         )
-    return len(finished)
+    return number
 
 
 def settle_members(queue: Queue, jobs: Sequence[Job], postponed: PostponedSteps | None = None) -> None:
@@ -112,16 +116,31 @@ def store(queue: Queue, jobs: list[Job]) -> None:
     running_tests.record_enqueued([job.id for job in accepted])
 
 
-def _following(batch: BatchRecord) -> list[Job]:
-    """Return the jobs that follow a batch that has finished."""
+def _following(batch: BatchRecord) -> list[Job] | None:
+    """Return the jobs that follow a batch that has finished; ``None`` if this release cannot read them.
+
+    A worker of a newer release may do so.
+    """
     has_succeeded = batch.counts.failed == batch.counts.cancelled == 0
     events = ("success" if has_succeeded else "failure", "finish")
     try:
         lines = json.loads(batch.callbacks)
         return [_anew(batch, event, job_and_log_of(lines[event].encode())[0]) for event in events if event in lines]
-    except (ValueError, TypeError, AttributeError, RecursionError):  # somebody has edited the store
+    except (NotJSON, json.JSONDecodeError, RecursionError):  # no release has written that
         logger.exception("The callbacks of batch %s cannot be read as they are stored, and are not called", batch.id)
         return []
+    except (ValueError, TypeError, AttributeError) as error:
+        _tell_unreadable(batch.backend, batch.id, batch.round, short(error))
+        return None
+
+
+@lru_cache(1024)  # each look at all batches finds it again
+def _tell_unreadable(alias: str, batch_id: str, number: int, error: str) -> None:  # noqa: ARG001
+    logger.error(
+        "The callbacks of batch %s cannot be read as they are stored, and are not called: %s. If a newer release has "
+        "stored them, its workers will call them. If not, somebody has edited the store",
+        *(batch_id, error),
+    )
 
 
 def _anew(batch: BatchRecord, event: str, job: Job) -> Job:

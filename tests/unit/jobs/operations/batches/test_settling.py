@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -80,3 +81,31 @@ def test_what_follows_expires_after_the_end_and_has_no_unique_key(queue):
     [following] = queue.list()
     assert following.expires_at - following.enqueued_at == timedelta(minutes=5)
     assert (following.unique_key, following.unique_until) == (None, None)
+
+
+def test_a_field_of_a_newer_release_that_has_no_value_is_ignored(queue):
+    of_newer = json.loads(json.loads(text_of_callbacks({"finish": REPORT}))["finish"]) | {"a_new_field": None}
+    record = new_record(new_id(), "default", "import", json.dumps({"finish": json.dumps(of_newer)}), "{}")
+    queue.open_batch(record)
+    queue.seal_batch(record.id)
+    assert settle(queue) == 1
+    assert [job.task_path for job in queue.list()] == ["shop.report"]
+
+
+def test_callbacks_are_stored_without_fields_that_have_no_value():
+    stored = json.loads(json.loads(text_of_callbacks({"finish": REPORT}))["finish"])
+    assert "priority" in stored
+    assert None not in stored.values()
+
+
+def test_callbacks_that_cannot_be_read_are_left_to_a_newer_release_and_told_once(queue, caplog):
+    batch = opened(queue, finish=REPORT)
+    text = queue.get_batch(batch).callbacks
+    queue._batches.update(batch, callbacks=text.replace("priority", "a_new_field"))
+    queue.seal_batch(batch)
+    assert settle(queue) == settle(queue) == 0
+    assert [record.name for record in caplog.records] == ["django_loco.batches"]
+    assert "cannot be read as they are stored, and are not called: ValueError('it lacks priority')" in caplog.text
+    queue._batches.update(batch, callbacks=text)
+    assert settle(queue) == 1
+    assert [job.task_path for job in queue.list()] == ["shop.report"]
