@@ -187,10 +187,11 @@ class Limiter:
 
     def opens_at(self, limit_key: str) -> int | None:
         """Return when a job may begin that may not begin now; ``None``: when another job of a key has ended."""
-        keys = keys_of(limit_key)
-        if any(self._is_full(key) for key in keys):
-            return None
-        return max(map(self._opening_of, keys))
+        return None if self.full_keys(limit_key) else max(map(self._opening_of, keys_of(limit_key)))
+
+    def full_keys(self, limit_key: str) -> set[str]:
+        """Return those of its keys that have room only when another job has ended."""
+        return {key for key in keys_of(limit_key) if self._is_full(key)}
 
     def start(self, limit_key: str, number: int = 1) -> None:
         """Note that jobs begin."""

@@ -99,6 +99,8 @@ class Choice:
         self._rank = rank
         self.closed: dict[LimitLevel, int] = {}
         """Levels that open by themselves, and when, as in ``core.job.limits``."""
+        self._full: set[str] = set()
+        """Keys that stay full during this claim. Thousands of levels may have one of them beside keys of their own."""
 
     def best(self, is_async: bool, room: int, plain: deque[Place]) -> dict[Any, str]:
         """Return the ids and limit keys of jobs to take. ``plain``: the places of other jobs that the room is for."""
@@ -146,7 +148,11 @@ class Choice:
         """Return the next levels with room, and their jobs: one of each, or more if there are few levels."""
         found: list[LimitLevel] = []
         while waiting and len(found) < number:
-            chunk = [waiting.popleft() for _ in range(min(CHUNK, len(waiting)))]
+            chunk = []
+            while waiting and len(chunk) < CHUNK:
+                level = waiting.popleft()
+                if self._has_room(level):  # by the keys that are known, and the jobs that run
+                    chunk.append(level)
             self._prepare(chunk)
             found += [level for level in chunk if self._has_room(level)]
         waiting.extendleft(reversed(found[number:]))
@@ -158,10 +164,14 @@ class Choice:
                 self._levels.closed_until.pop(level, None)  # until the next look
 
     def _has_room(self, level: LimitLevel) -> bool:
+        if not self._full.isdisjoint(keys_of(level.limit_key)):
+            return False
         if self._limiter.room(level.limit_key) > 0:
             return True
         opens_at = self._limiter.opens_at(level.limit_key)
-        if opens_at is not None:
+        if opens_at is None:
+            self._full |= self._limiter.full_keys(level.limit_key)
+        else:
             self.closed[level] = opens_at
         return False
 

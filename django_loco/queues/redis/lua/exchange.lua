@@ -9,7 +9,7 @@
 -- threads, and which for the coroutines (a digit each, see `place`); its limits; its ageing in microseconds, or nothing; the
 -- worker whose command to return, or nothing.
 -- Returns the ids refused; the jobs handed over (see `show`); in how many microseconds the next deferred job becomes
--- due, or a key of limited jobs opens, or -1 if none does; the command.
+-- due, or a key of limited jobs opens, or -1 if none does, or 0 if this fetch has stopped before the end; the command.
 local keys = {
   jobs = KEYS[1], states = KEYS[2], ready = KEYS[3], tagged = KEYS[4], deferred = KEYS[5], held = KEYS[6],
   leases = KEYS[7], finished = KEYS[8], failed = KEYS[9], once = KEYS[10], counts = KEYS[11], extra = KEYS[12],
@@ -55,5 +55,8 @@ end
 local next_due = redis.call('ZRANGE', keys.deferred, 0, 0, 'WITHSCORES')[2]
 local opening = redis.call('ZRANGE', keys.closed, 0, 0, 'WITHSCORES')[2]
 next_due = opening and math.min(opening, next_due or opening) or next_due
+if keys.goes_on then
+  next_due = now
+end
 local rows = show(ids, keys.jobs, keys.states, keys.held, keys.extra)
 return { table.concat(refused, '\n'), rows, next_due and math.max(0, next_due - now) or -1, command }

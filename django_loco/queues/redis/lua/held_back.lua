@@ -66,7 +66,8 @@ local function sift(keys, places, room, shelves, free)
   return #gone
 end
 
--- Returns the places of the best jobs that are not held back, as `best_of` does, and how many others were moved.
+-- Returns the places of the best jobs that are not held back, as `best_of` does, and how many others were moved. Sets
+-- `keys.goes_on` if it stopped because these are many: then the next fetch looks behind them.
 local function best_free(keys, kinds, room, claim, shelves)
   local moved, free, now_moved = 0, {}, 0
   repeat
@@ -74,5 +75,6 @@ local function best_free(keys, kinds, room, claim, shelves)
     now_moved = sift(keys, best_of(keys, kinds, room + LOOK_AHEAD, claim), room, shelves, free)
     moved = moved + now_moved
   until #free >= room or now_moved == 0 or moved >= MOST_MOVED
+  keys.goes_on = keys.goes_on or #free < room and now_moved > 0
   return free, moved
 end

@@ -12,72 +12,94 @@
 -- A level without jobs may be in `turns`, and one may be in `closed` as well: the next fetch that meets it mends that.
 
 local LONGEST_CLOSING = 60000000  -- microseconds
+local MOST_LEFT = 500  -- how many levels that leave `turns` one fetch looks at
 
 -- Returns the kinds of limited jobs that stand beside `kinds`, those of plain ones.
 local function limited(kinds)
   return (kinds:gsub('%d', function(kind) return kind + 4 end))
 end
 
--- Returns functions that tell which levels and which places `claim` wants.
-local function wishes_of(claim)
-  local queues, tags = nil, nil
+-- Returns a function that tells which levels `claim` wants.
+local function wish_of(claim)
+  local queues, has_wish = nil, claim.tags and #claim.tags > 0
   for _, queue in ipairs(claim.queues or {}) do
     queues = queues or {}
     queues[queue] = true
   end
-  for _, tag in ipairs(claim.tags or {}) do
-    tags = tags or {}
-    tags[tag] = true
-  end
-  local function wants_level(level)
+  return function(level)
     local queue = queue_of(level)
     local has_tags = level:find('\t\r', 1, true) ~= nil
     return (not claim.queues or queues and queues[queue]) and not claim.paused[queue]
-      and (not claim.tags or (tags and has_tags) or (not tags and not has_tags))
+      and (not claim.tags or has_wish == has_tags)
   end
-  local function wants_place(place)
-    local is_wanted = not tags
-    if tags then
-      each_tag(place, function(entry) is_wanted = is_wanted or tags[entry:match('^[^\t]*')] end)
-    end
-    return is_wanted
-  end
-  return wants_level, wants_place
 end
 
 local function limit_key_of(level)
   return level:match('\v([^\t\r]*)')
 end
 
--- Returns a function that returns the places of a level one after the other, and then nothing.
-local function reader(keys, level, wants_place, shelves)
-  local from, step, places, at = '[' .. level, 2, {}, 0
+-- Returns a function that returns the entries of `key` that begin with `start` one after the other, and then nothing.
+local function entries_from(key, start)
+  local from, step, entries, at = '[' .. start, 2, {}, 0
   return function()
-    while true do
-      at = at + 1
-      if at > #places then
-        if #places > 0 and #places < step then
-          return nil
-        end
-        step, at = step * 2, 1
-        places = redis.call('ZRANGEBYLEX', keys.ready, from, '(' .. level .. '\255', 'LIMIT', 0, step)
-        if #places == 0 then
-          return nil
-        end
-        from = '(' .. places[#places]
+    at = at + 1
+    if at > #entries then
+      if #entries > 0 and #entries < step then
+        return nil
       end
-      local place = places[at]
-      if wants_place(place) then
-        local free = { place }
-        if shelves then
-          free = {}
-          sift(keys, { place }, 1, shelves, free)
-        end
-        if free[1] then
-          return place
-        end
+      step, at = step * 2, 1
+      entries = redis.call('ZRANGEBYLEX', key, from, '(' .. start .. '\255', 'LIMIT', 0, step)
+      if #entries == 0 then
+        return nil
+      end
+      from = '(' .. entries[#entries]
+    end
+    return entries[at]
+  end
+end
+
+-- The same for the places of a level with one of the wanted tags: those of each tag are neighbours in `tagged`.
+local function tagged_places(keys, level, tags)
+  local heads = {}
+  for _, tag in ipairs(tags) do
+    local next_entry = entries_from(keys.tagged, tag .. '\t' .. level)
+    local function next_place()
+      local entry = next_entry()
+      return entry and entry:sub(#tag + 2)
+    end
+    heads[#heads + 1] = { next_place = next_place, place = next_place() }
+  end
+  return function()
+    local best
+    for _, head in ipairs(heads) do
+      if head.place and (not best or head.place < best) then
+        best = head.place
       end
     end
+    for _, head in ipairs(heads) do
+      if head.place == best then
+        head.place = best and head.next_place()
+      end
+    end
+    return best
+  end
+end
+
+-- Returns a function that returns the places of a level that `claim` wants one after the other, and then nothing.
+local function reader(keys, level, claim, shelves)
+  local has_wish = claim.tags and #claim.tags > 0
+  local next_place = has_wish and tagged_places(keys, level, claim.tags) or entries_from(keys.ready, level)
+  return function()
+    local place = next_place()
+    while place and shelves do
+      local free = {}
+      sift(keys, { place }, 1, shelves, free)
+      if free[1] then
+        break
+      end
+      place = next_place()
+    end
+    return place
   end
 end
 
@@ -119,9 +141,10 @@ local function ranges_of(keys, claim, now, is_wanted)
 end
 
 -- Takes turns among the levels of `kinds`, and among the jobs at the places `plain`, the best ones without limits. Returns
--- up to `room` places; and the levels that were served.
+-- up to `room` places; and the levels that were served. Sets `keys.goes_on` if it stopped because many levels have to leave
+-- `turns`: then the next fetch finds the others there.
 local function take_turns(kinds, room, plain, claim, keys, now, limiter, shelves)
-  local wants_level, wants_place = wishes_of(claim)
+  local wants_level, left = wish_of(claim), 0
   local taken, next_plain, served = {}, 1, {}
 
   -- Takes the next job of a level, after all plain ones that are better. Returns whether it may have more.
@@ -130,12 +153,14 @@ local function take_turns(kinds, room, plain, claim, keys, now, limiter, shelves
     if not has_room then
       if opens_at then
         entry.opens_at = opens_at
+        left = left + 1
       end
       return false
     end
     local place = entry.place or entry.read()
     entry.place = nil
     if not place then
+      left = left + (claim.tags and 0 or 1)
       return false
     end
     local rank = rank_of(place, claim.ageing)
@@ -170,18 +195,19 @@ local function take_turns(kinds, room, plain, claim, keys, now, limiter, shelves
     return kinds:find(level:sub(1, 1), 1, true) and wants_level(level)
   end
   local ranges = ranges_of(keys, claim, now, is_wanted)
-  while #taken < room and ranges[1] ~= nil do
+  while #taken < room and ranges[1] ~= nil and left < MOST_LEFT do
     local range = ranges[1]
     local levels = range and redis.call('ZRANGEBYSCORE', keys.turns, range[1], range[2], 'LIMIT', from, page)
       or redis.call('ZRANGE', keys.turns, from, from + page - 1)
     for _, level in ipairs(levels) do
-      if #taken < room and is_wanted(level) then
+      local limit_key = limit_key_of(level)
+      if #taken < room and left < MOST_LEFT and is_wanted(level) and not limiter.is_full(limit_key) then
         local its_priority = level:sub(-3)
         if its_priority ~= priority then
           finish_priority()
           priority = its_priority
         end
-        local entry = { level = level, limit_key = limit_key_of(level), read = reader(keys, level, wants_place, shelves) }
+        local entry = { level = level, limit_key = limit_key, read = reader(keys, level, claim, shelves) }
         served[#served + 1] = entry
         if serve(entry) then
           present[#present + 1] = entry
@@ -195,6 +221,7 @@ local function take_turns(kinds, room, plain, claim, keys, now, limiter, shelves
     end
   end
   finish_priority()
+  keys.goes_on = keys.goes_on or left >= MOST_LEFT and #taken < room
   while #taken < room and plain[next_plain] do
     taken[#taken + 1] = plain[next_plain]
     next_plain = next_plain + 1

@@ -21,7 +21,7 @@ end
 
 -- Returns what decides whether jobs of limit keys may begin: the `Limiter` of core/job/limits.py.
 local function limiter_of(keys, limits, now)
-  local self, running, tats, closings, split = {}, nil, {}, {}, {}
+  local self, running, tats, closings, split, full = {}, nil, {}, {}, {}, {}
 
   local function parts(limit_key)
     local found = split[limit_key]
@@ -88,6 +88,7 @@ local function limiter_of(keys, limits, now)
           count_running()
         end
         if (running[part.key] or 0) >= limit.concurrency then
+          full[part.key] = true
           return false
         end
       end
@@ -102,6 +103,16 @@ local function limiter_of(keys, limits, now)
       end
     end
     return opens_at <= now, opens_at
+  end
+
+  -- Returns whether a key is known to be full. It stays so in this script.
+  function self.is_full(limit_key)
+    for key in limit_key:gmatch('[^ ]+') do
+      if full[key] then
+        return true
+      end
+    end
+    return false
   end
 
   function self.start(limit_key)

@@ -66,6 +66,34 @@ class LimitedJobContract(LimitCase):
         assert self.taken(coroutines=0) == []
         assert key_of(self.taken(threads=0)) == ["wide:2"]
 
+    def test_a_job_with_several_wanted_tags_is_handed_over_once_and_in_its_turn(self) -> None:
+        jobs = [
+            self.job(limit_key="wide", age=age, tags=tags)
+            for age, tags in ((5, ("a", "b")), (4, ("c",)), (3, ("b",)), (2, ("a",)), (1, ("b", "c", "a")))
+        ]
+        self.queue.enqueue(jobs)
+        taken = [self.taken(threads=2, tags=("a", "b")) for _ in range(3)]
+        wanted = [job.id for job in jobs if job.tags != ("c",)]
+        assert [job.id for few in taken for job in few] == wanted
+
+    def test_keys_beside_a_full_one_do_not_hold_others_up(self) -> None:
+        """Thousands of customers may wait for a service that all of them share."""
+        self.queue.enqueue([self.job(limit_key=f"api wide:{number}", age=60) for number in range(700)])
+        assert len(self.taken()) == 2
+        [other] = self.limited("wide:other", 1)
+        assert [job.id for job in self.taken()] == [other.id]
+        assert self.taken() == []
+
+    def test_many_closed_keys_do_not_hold_others_up(self) -> None:
+        self.queue.enqueue([self.job(limit_key="steady", age=90)])
+        assert len(self.taken()) == 1
+        self.queue.enqueue([self.job(limit_key=f"steady wide:{number}", age=60) for number in range(1_200)])
+        [other] = self.limited("wide:other", 1)
+        taken: list[Job] = []
+        for _ in range(4):
+            taken += self.taken()
+        assert [job.id for job in taken] == [other.id]
+
     def test_a_job_that_is_not_due_waits(self) -> None:
         [later] = self.limited("wide", 1, run_after=in_seconds(3600), priority=9)
         [due] = self.limited("wide", 1, run_after=in_seconds(-1))
