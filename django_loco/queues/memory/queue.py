@@ -250,7 +250,7 @@ class MemoryQueue(
                 if change.after is None:
                     self._jobs.forget(change.before)
                 elif batch_id := reopened_by(change.before, change.after):
-                    self._batches.reopen(batch_id)
+                    self._batches.reopen(batch_id, self._jobs.get)
             unused = self.keys.unused(won, after)
         self.keys.release(unused)
         return last.keys() - {change.before.id for change in made}

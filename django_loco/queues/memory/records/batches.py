@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -103,10 +103,13 @@ class BatchTable:
             self.update(batch_id, finished_at=utcnow(), counts=record.counts)
         return self.records[batch_id]
 
-    def reopen(self, batch_id: str) -> None:
-        """Begin another round of a batch that has finished."""
+    def reopen(self, batch_id: str, is_stored: Callable[[str], object]) -> None:
+        """Begin another round of a batch that has finished, without the members that are not stored any more."""
         record = self.records.get(batch_id)
         if record is not None and record.finished_at is not None:
+            members = self._members[batch_id]
+            for job_id in [job_id for job_id in members if not is_stored(job_id)]:
+                self._standings[batch_id][members.pop(job_id)] -= 1
             self.update(batch_id, round=record.round + 1, finished_at=None, called_at=None, cancelled_at=None)
 
     def prune(self, before: Any) -> None:

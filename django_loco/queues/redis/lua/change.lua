@@ -124,6 +124,19 @@ local function same_state(stored, was)
   return stored == was or rest and rest:match('^[^,\t]*%](.*)$') == was:sub(tab)
 end
 
+-- Drops the members that did not succeed and are not stored any more: they do not count in the next round.
+local function drop_gone(batch)
+  local gone = {}
+  for _, standing in ipairs({ 'F', 'C' }) do
+    for _, entry in ipairs(entries_of(keys.members, batch, standing, '', -1)) do
+      if redis.call('HEXISTS', keys.jobs, entry:match('([^\t]*)$')) == 0 then
+        gone[#gone + 1] = entry
+      end
+    end
+  end
+  send('ZREM', keys.members, gone)
+end
+
 -- Notes that a member is left again, which begins another round of a batch that has finished.
 local function reopen(batch, id)
   local was_member = 0
@@ -137,6 +150,7 @@ local function reopen(batch, id)
   local state = redis.call('HGET', keys.batch_states, batch)
   state = state and fields(state)
   if state and state[FINISHED] ~= '' then
+    drop_gone(batch)
     state[ROUND] = text(state[ROUND] + 1)
     state[CANCELLED], state[FINISHED], state[CALLED], state[COUNTS] = '', '', '', ''
     redis.call('HSET', keys.batch_states, batch, table.concat(state, '\t'))

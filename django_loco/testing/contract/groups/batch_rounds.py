@@ -58,6 +58,16 @@ class BatchRoundContract(BatchCase):
         self.enqueue(batch=batch)
         assert self.counts(batch) == (2, 0, 0, 0, 2)
 
+    def test_a_failed_member_that_was_deleted_does_not_count_in_another_round(self) -> None:
+        """So the same callbacks follow in each store."""
+        record, [first, second, third] = self.finished(3)
+        self.queue.change([Change(before=first, after=None)])
+        assert self.ready(second) == set()
+        assert self.counts(record.id) == (2, 0, 1, 0, 1)
+        assert self.ready(third) == set()
+        assert self.end(*map(done, self.fetch())) == [record.id]
+        assert self.record(record.id).counts == BatchCounts(2, 2, 0, 0)
+
     def test_other_changes_begin_no_round(self) -> None:
         record, [first, second, third] = self.finished(3)
         assert self.ready(replace(first, priority=9)) == {first.id}

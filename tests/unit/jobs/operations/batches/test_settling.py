@@ -55,7 +55,7 @@ def test_what_was_not_noted_is_stored_once_all_the_same(queue):
         settle(queue, [batch], store_jobs=die)
     [record] = queue.settle_batches()
     settle(queue)
-    queue._batches.reopen(batch)
+    queue._batches.reopen(batch, queue.get)
     queue._batches.records[batch] = record  # as if it had never been noted
     settle(queue)
     assert len(queue.list()) == 1
