@@ -82,8 +82,8 @@ def discard(which: Jobs, /, *, backend: str | None = None, by: str = "") -> int:
 def delete(which: Jobs, /, *, backend: str | None = None) -> int:
     """Delete jobs that wait or have finished; return how many. A running job has to be cancelled first.
 
-    A queue in a database keeps a job with a once-key, such as that of a schedule, until an hour after its end. For
-    ``which`` and errors see ``retry``.
+    A queue in a database keeps a job with a once-key, such as that of a schedule, for ``RESULT_TTL`` after its end, at
+    least an hour. For ``which`` and errors see ``retry``.
     """
     return _operate(Delete(), which, backend)
 
@@ -175,7 +175,9 @@ def _operate_on_one(operation: Operation, job: Job, backend: str | None) -> int:
     if stored == job and (holder := other_holder(job)):
         reason = f"job {holder.id} has its unique key. When that one has ended or is cancelled, try again."
     elif stored == job and job.key is not None:
-        reason = "its queue still has to know its once-key, up to an hour after its end. If it waits, cancel it."
+        reason = (
+            "its queue still has to know its once-key, for LOCO['RESULT_TTL'] after its end. If it waits, cancel it."
+        )
     else:
         reason = "it has changed each time between reading and writing it. Try again."
     raise InvalidState(f"Job {job.id} could not be {operation.past}: {reason}")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 
-from ..conf import loco_settings
+from ..core.job.retention import keys_kept_seconds
 from .triggers.trigger import Trigger, first_tick, last_ticks
 
 MisfireMode = Literal["skip", "once", "all"]
@@ -24,8 +24,6 @@ T = TypeVar("T")
 MISSED_AFTER = timedelta(seconds=10)
 #: The grace time of a scheduler that starts, if the schedule has none.
 DEFAULT_GRACE = timedelta(seconds=60)
-#: How long every queue remembers the keys of fired ticks, however short ``RESULT_TTL`` is.
-KEYS_KEPT_SECONDS = 3600.0
 #: The number of missed ticks that are fired at most: the default, and its maximum.
 DEFAULT_CAP, MAX_CAP = 100, 1000
 
@@ -71,4 +69,4 @@ class Misfire:
 
 def keys_kept() -> timedelta:
     """Return how long every queue remembers the keys of fired ticks."""
-    return timedelta(seconds=max(loco_settings().RESULT_TTL, KEYS_KEPT_SECONDS))
+    return timedelta(seconds=keys_kept_seconds())

@@ -56,6 +56,11 @@ def kept_until(job: Job) -> datetime | None:
     return _later(job, job.finished_at, 0.0) if needs_longer else None
 
 
+def keys_kept_seconds() -> float:
+    """Return for how long every queue remembers once-keys, so that no tick within ``grace`` fires twice."""
+    return max(loco_settings().RESULT_TTL, KEY_MEMORY_SECONDS)
+
+
 def _later(job: Job, finished_at: datetime, seconds: float) -> datetime:
     least = LEAST_SECONDS if job.key is None else KEY_MEMORY_SECONDS
     try:

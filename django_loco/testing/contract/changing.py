@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from ...conf import loco_settings
 from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, JobCall, JobSummary, Outcome, utcnow
 from ...queues.base import Change
 from .case import HUNG_AFTER_SECONDS, THREADS, ContractCase, done, error_of, failed, in_seconds, retry
@@ -104,6 +105,12 @@ class ChangeContract(ContractCase):
         assert {summary.id for summary in self.queue.series("s")} == refused
         assert all((self.queue.get(job_id) is None) == (job_id in gone) for job_id in (waiting.id, ended.id))
         assert self.queue.enqueue([self.job(key="s@1"), self.job(key="s@2")]) == []
+
+    def test_the_key_of_a_deleted_job_stays_known_for_the_grace_time_of_its_schedule(self) -> None:
+        self.queue.finish([done(ended := self.held_with_key("s@1"), at=in_seconds(-7_200))])
+        self.queue.change([Change(before=self.stored(ended), after=None)])
+        self.queue.prune(loco_settings().RESULT_TTL)
+        assert self.queue.enqueue([self.job(key="s@1")]) == []
 
     def test_the_key_of_a_job_that_runs_again_stays_known(self) -> None:
         held = self.held_with_key("s@1")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ...conf import loco_settings
 from ...core.job import READY
-from ...core.job.retention import KEY_MEMORY_SECONDS
+from ...core.job.retention import keys_kept_seconds
 from ...log.plain_text import counted, one_line
 from ...log.safe import get_logger
 from ...queues import Queue, queue_for
@@ -94,7 +93,7 @@ def share_keys(alias: str) -> None:
     A queue in memory shares them in a file next to its jobs. If no jobs are kept, each process has its own keys.
     """
     if (folder := spool_folder(alias)) is not None:
-        queue_for(alias).share_keys(folder, max(loco_settings().RESULT_TTL, KEY_MEMORY_SECONDS))
+        queue_for(alias).share_keys(folder, keys_kept_seconds())
 
 
 def remembers(alias: str) -> bool:

@@ -28,7 +28,7 @@ from typing import Any
 from django.db import IntegrityError
 
 from ....core.job import READY, RETENTION, Job, utcnow
-from ....core.job.retention import KEY_MEMORY_SECONDS
+from ....core.job.retention import keys_kept_seconds
 from ....core.uniqueness import takes_key
 from ...base import Change
 from ...rows import COLUMNS, FIELDS, LIMITED_AT, row_of, stored_kept_until, stored_time
@@ -175,7 +175,7 @@ def _delete(dialect: Dialect, jobs: Sequence[Job], words: Words | None) -> set[s
     batch = _Batch(dialect, _fence(jobs, words))
     chosen = dialect.is_in.format(dialect.text(CHOSEN, unchanged=batch.unchanged))
     sql = dialect.text(DELETE, in_chosen=chosen)
-    return ids(dialect.write(sql, is_durable=True, keys_before=-KEY_MEMORY_SECONDS, **batch.parameters))
+    return ids(dialect.write(sql, is_durable=True, keys_before=-keys_kept_seconds(), **batch.parameters))
 
 
 def _fence(jobs: Sequence[Job], words: Words | None) -> dict[str, Sequence[Any]]:
