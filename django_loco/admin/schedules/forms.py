@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -122,22 +121,27 @@ def offered(chosen: str) -> Choices:
 class ZonedForm(forms.ModelForm):  # type: ignore[type-arg]
     """A form whose moments are on the wall clock of its time zone, if it names one; else on that of the site.
 
-    A time that this clock skips, or shows twice, is an error of its field.
+    A moment that nobody changes stays as it is stored. A new one that this clock skips, or shows twice, is an error of
+    its field.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        zone = _zone_named(self.initial.get("timezone"))
-        for name in MOMENTS if zone else ():
+        self._shown_in = clock_of(self.initial.get("timezone"))
+        for name in MOMENTS:
             if isinstance(moment := self.initial.get(name), datetime):
-                self.initial[name] = aware(moment).astimezone(zone).replace(tzinfo=None)
+                self.initial[name] = aware(moment).astimezone(self._shown_in).replace(tzinfo=None)
 
     def _clean_fields(self) -> None:
-        zone = _zone_named(self.data.get(self.add_prefix("timezone")))
-        with timezone.override(zone) if zone else nullcontext():
+        zone = clock_of(self.data.get(self.add_prefix("timezone")))
+        with timezone.override(zone):
             super()._clean_fields()  # type: ignore[misc]
-        for name in () if settings.USE_TZ else MOMENTS:
-            if moment := self.cleaned_data.get(name):
+        for name in self.fields.keys() & {*MOMENTS}:
+            if zone == self._shown_in and not self.fields[name].has_changed(self[name].initial, self[name].data):
+                # The form does not show microseconds, nor which of two: another moment would be another run.
+                self.errors.pop(name, None)
+                self.cleaned_data[name] = getattr(self.instance, name)
+            elif not settings.USE_TZ and (moment := self.cleaned_data.get(name)):
                 try:
                     self.cleaned_data[name] = _on_clock_of_site(moment, zone)
                 except OverflowError:
@@ -146,24 +150,26 @@ class ZonedForm(forms.ModelForm):  # type: ignore[type-arg]
                     self.add_error(name, error)
 
 
-def _on_clock_of_site(moment: datetime, zone: tzinfo | None) -> datetime:
+def _on_clock_of_site(moment: datetime, zone: tzinfo) -> datetime:
     """Return a moment of the wall clock of ``zone`` as the database stores it without ``USE_TZ``.
 
     Raises ``ValidationError`` if it is not one moment on that clock. The row is checked against the clock of the site.
     """
     site = timezone.get_default_timezone()
-    zone = zone or site
     if is_unclear(moment, zone):
         raise ValidationError(_(UNCLEAR), params={"datetime": moment, "current_timezone": zone})
     return timezone.make_naive(moment.replace(tzinfo=zone).astimezone(UTC), site)
 
 
-def _zone_named(name: Any) -> tzinfo | None:
-    """Return the time zone; ``None`` if there is no such, which is an error of its own field."""
+def clock_of(name: Any) -> tzinfo:
+    """Return the time zone that a row names; that of the site if it names none.
+
+    One that does not exist is an error of its own field.
+    """
     try:
-        return zone_of(str(name).strip()) if name else None
+        return zone_of(str(name or "").strip() or None)
     except LocoConfigurationError:
-        return None
+        return timezone.get_default_timezone()
 
 
 class ScheduleForm(ZonedForm):

@@ -63,6 +63,14 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             (gettext_lazy("Its jobs"), {"fields": SECTIONS["job"], "classes": FOLDED}),
         )
 
+    def get_fieldsets(self, request: HttpRequest, obj: Schedule | None = None) -> _FieldsetSpec:
+        """Show moments on the wall clock of the schedule also to those who may not change them."""
+        from .read_only_moments import with_read_only_moments  # noqa: PLC0415 - see django_loco.admin
+
+        fieldsets = super().get_fieldsets(request, obj)
+        may_edit = obj is None or self.has_change_permission(request, obj)
+        return fieldsets if may_edit else with_read_only_moments(fieldsets)
+
     def get_urls(self) -> list[URLPattern]:
         """Add the page of all schedules and the preview."""
         own = [

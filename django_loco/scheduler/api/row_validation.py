@@ -18,6 +18,7 @@ from ..options import COLUMNS, options_in
 from ..registry import default
 from ..sources.database import DATABASE_LOCATION, ScheduleReader, entry_of_row, item_of
 from ..sources.mapping import entry_from
+from ..triggers.invalid import invalid
 
 #: The size limit of ``args``, ``kwargs`` and ``tags``, which each scheduler reads and the form shows.
 MAX_JSON_CHARACTERS = 100_000
@@ -39,6 +40,7 @@ def validate_row(row: Any) -> ScheduleEntry:
             raise ValidationError({field: problem})
     try:
         entry = entry_of_row({key: getattr(row, key) for key in ("name", *COLUMNS)}, default.allow_list)
+        _require_what_forms_keep(entry)
     except LocoConfigurationError as error:
         raise _located(error) from error
     _require_clear_moments(row)
@@ -47,6 +49,15 @@ def validate_row(row: Any) -> ScheduleEntry:
     if entry.after is not None:
         _require_other(row, entry)
     return entry
+
+
+def _require_what_forms_keep(entry: ScheduleEntry) -> None:
+    """Raise ``LocoConfigurationError`` for a name or a tag that a form would save as another one."""
+    if entry.name != entry.name.strip():
+        raise invalid("name", entry.name, "text without spaces around it")
+    for tag in entry.tags:
+        if tag != tag.strip() or "," in tag:
+            raise invalid("tags", tag, "words without commas, and without spaces around them")
 
 
 def problem_of_json(value: Any) -> str:

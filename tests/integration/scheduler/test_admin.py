@@ -10,6 +10,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.db import OperationalError, connection
 from django.test import Client
+from django.utils import timezone
 
 from django_loco import scheduler
 from django_loco.admin import ScheduleAdmin
@@ -280,6 +281,62 @@ def test_moments_are_on_the_wall_clock_of_the_time_zone(client, settings, use_tz
     said = LogEntry.objects.latest("pk").get_change_message()
     assert "Or once at" not in said
     assert "End" not in said
+
+
+def browser_form(page):
+    """Return what a browser sends if nobody changes the form of ``page``."""
+    found = page.context["adminform"].form
+    parts = [part for field in found for part in field.subwidgets[0].data.get("subwidgets", [field.subwidgets[0].data])]
+    values = {part["name"]: part["value"] for part in parts}
+    return {name: (value[0] if isinstance(value, list) else value) or "" for name, value in values.items()}
+
+
+@pytest.mark.parametrize("use_tz", [True, False])
+@pytest.mark.parametrize(
+    ("moment", "zone"),
+    [
+        (datetime(2027, 7, 1, 18, 0, 5, 123456, UTC), ""),
+        (datetime(2027, 7, 1, 18, 0, 5, 123456, UTC), "Asia/Tokyo"),
+        (datetime(2027, 10, 31, 0, 30, tzinfo=UTC), "Europe/Berlin"),
+        (datetime(2027, 10, 31, 1, 30, tzinfo=UTC), "Europe/Berlin"),
+    ],
+)
+def test_a_moment_that_nobody_changes_stays(client, settings, use_tz, moment, zone):
+    settings.USE_TZ = use_tz
+    stored = moment if use_tz else moment.replace(tzinfo=None)
+    row = Schedule.objects.create(name="launch", run=TICK, at=stored, end=stored, timezone=zone)
+    url = f"{LIST}{row.pk}/change/"
+    fields = browser_form(client.get(url))
+    assert client.post(url, fields | {"description": "The launch."}).status_code == 302
+    row.refresh_from_db()
+    assert (row.at, row.end, row.description) == (stored, stored, "The launch.")
+    assert client.post(url, fields | {"end_1": "23:45:00", "timezone": "Asia/Tokyo"}).status_code == 302
+    row.refresh_from_db()
+    assert row.end != stored
+    assert (row.at == stored) == (zone == "Asia/Tokyo")
+
+
+def test_moments_without_a_time_zone_are_on_the_clock_of_the_site_for_every_user(client, settings):
+    settings.TIME_ZONE = "Europe/Berlin"
+    with timezone.override("America/New_York"):
+        fields = form(schedule="", at_0="2027-07-01", at_1="18:00:00")
+        assert json.loads(client.get(PREVIEW, fields).content)["runs"] == ["July 1, 2027, 18:00:00"]
+        assert client.post(ADD, fields).status_code == 302
+        row = Schedule.objects.get(name="new")
+        assert row.at == datetime(2027, 7, 1, 16, tzinfo=UTC)
+        assert browser_form(client.get(f"{LIST}{row.pk}/change/"))["at_1"] == "18:00:00"
+
+
+@pytest.mark.parametrize(("zone", "shown"), [("", "11:00:00 Europe/Berlin"), ("Asia/Tokyo", "18:00:00 Asia/Tokyo")])
+def test_who_may_only_view_sees_moments_on_the_clock_of_the_schedule(settings, zone, shown):
+    settings.TIME_ZONE = "Europe/Berlin"
+    at = datetime(2027, 7, 1, 9, tzinfo=UTC)
+    row = Schedule.objects.create(name="launch", run=TICK, at=at, end=at, timezone=zone)
+    with timezone.override("America/New_York"):
+        page = text(client_of("view").get(f"{LIST}{row.pk}/change/"))
+    assert f"Or once at: July 1, 2027, {shown}" in page
+    assert "Start: -" in page
+    assert f"End: July 1, 2027, {shown}" in page
 
 
 def test_a_time_that_the_clock_of_the_zone_skips_is_refused(client):

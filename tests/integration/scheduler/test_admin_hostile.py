@@ -161,11 +161,15 @@ def test_a_bad_row_says_that_it_is(client):
         ({"args": ["\ud800"]}, "args"),
         ({"kwargs": {"a": "\0"}}, "kwargs"),
         ({"tags": ["x" * 100_001]}, "tags"),
+        ({"tags": ["eu,west"]}, "tags"),
+        ({"tags": [" eu"]}, "tags"),
+        ({"name": " new"}, "name"),
+        ({"name": "new "}, "name"),
     ],
 )
 def test_the_model_refuses_what_the_form_does(fields, field):
     with pytest.raises(ValidationError) as caught:
-        Schedule(name="new", run=TICK, schedule="every hour", **fields).full_clean()
+        Schedule(**{"name": "new", "run": TICK, "schedule": "every hour", **fields}).full_clean()
     assert list(caught.value.error_dict) == [field]
 
 
