@@ -96,7 +96,16 @@ def moment_of(field: str, value: object, zone: tzinfo) -> datetime:
         raise invalid(field, value, 'a datetime, or text such as "2026-12-24 18:00" or "2026-12-24"')
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise invalid(field, str(moment), f"in the years {FIRST_YEAR} to {LAST_YEAR}")
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    return (_on_zoneinfo(moment) if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _on_zoneinfo(moment: datetime) -> datetime:
+    """Return ``moment`` without a zone of pytz, whose first offset is that of the local mean time of its city."""
+    zone = zone_of(moment.tzinfo)
+    if zone is moment.tzinfo:
+        return moment
+    found = moment.replace(tzinfo=zone, fold=1)
+    return found if found.utcoffset() == moment.utcoffset() else found.replace(fold=0)
 
 
 def after_of(other: object) -> After:
@@ -111,7 +120,9 @@ def zone_of(value: object) -> tzinfo:
     if value is None:
         return timezone.get_default_timezone()
     if isinstance(value, tzinfo):
-        return value
+        if not isinstance(name := getattr(value, "zone", None), str):
+            return value
+        value = name  # one of pytz, which has no offset of its own before it is localized
     if isinstance(value, str):
         with suppress(KeyError, ValueError, OSError):  # unknown; not a path within the zones; a folder of zones
             return zoneinfo.ZoneInfo(value)

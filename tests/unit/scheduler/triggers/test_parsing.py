@@ -1,11 +1,12 @@
 """Schedules as text or as a dict of units."""
 
-from datetime import UTC
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from django_loco.exceptions import LocoConfigurationError
-from django_loco.scheduler.triggers.parsing import parse_schedule
+from django_loco.scheduler.triggers.parsing import moment_of, parse_schedule, zone_of
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,29 @@ def test_text_that_is_neither(text, problem):
     with pytest.raises(LocoConfigurationError) as caught:
         parse_schedule(text, UTC)
     assert problem in str(caught.value)
+
+
+class PytzZone(tzinfo):
+    """A zone as pytz makes them: its offset is the local mean time, or the one for which it is localized."""
+
+    def __init__(self, offset):
+        self.zone, self.offset = "Europe/Berlin", timedelta(minutes=offset)
+
+    def utcoffset(self, moment):
+        return self.offset
+
+    def dst(self, moment):
+        return timedelta(0)
+
+
+def test_a_zone_of_pytz_is_that_of_its_name():
+    assert zone_of(PytzZone(53)) is ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("wall", "offset", "hour"),
+    [((7, 1, 18), 53, 16), ((7, 1, 18), 120, 16), ((12, 1, 18), 60, 17), ((10, 31, 2), 120, 0), ((10, 31, 2), 60, 1)],
+)
+def test_a_moment_in_a_zone_of_pytz(wall, offset, hour):
+    moment = datetime(2027, *wall, tzinfo=PytzZone(offset))
+    assert moment_of("at", moment, UTC) == datetime(2027, *wall[:2], hour, tzinfo=UTC)
