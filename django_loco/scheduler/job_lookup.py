@@ -21,6 +21,12 @@ def jobs_of(entry: ScheduleEntry, limit: int) -> list[JobSummary]:
     return backend.queue.series(entry.name, limit)  # type: ignore[no-any-return]
 
 
+def jobs_of_alias(entries: Sequence[ScheduleEntry], limit: int) -> dict[str, Sequence[JobSummary]]:
+    """Return ``jobs_of`` for schedules of one alias by their names, with one call. Raises ``QueueUnavailable``."""
+    backend: Any = entries[0].task.get_backend()
+    return backend.queue.each_series([entry.name for entry in entries], limit)  # type: ignore[no-any-return]
+
+
 def jobs_of_each(entries: Iterable[ScheduleEntry], limit: int) -> dict[str, Sequence[JobSummary]]:
     """Return ``jobs_of`` for each of ``entries`` by its name, with one call for each queue.
 
@@ -31,9 +37,8 @@ def jobs_of_each(entries: Iterable[ScheduleEntry], limit: int) -> dict[str, Sequ
         by_alias[entry.task.backend].append(entry)
     found: dict[str, Sequence[JobSummary]] = {}
     for of_alias in by_alias.values():
-        backend: Any = of_alias[0].task.get_backend()
         try:
-            found |= backend.queue.each_series([entry.name for entry in of_alias], limit)
+            found |= jobs_of_alias(of_alias, limit)
         except QueueError as error:
             logger.warning("The jobs of schedules in TASKS[%r] cannot be shown: %s", of_alias[0].task.backend, error)
     return found

@@ -122,8 +122,9 @@ class AliasScheduler(Loop):
 
     def _fire(self, now: datetime, until: datetime | None = None) -> datetime:
         """Fire the ticks that are due, with ``until`` only those up to then; return the time after that."""
-        while not self._is_quiet.is_set() and (batch := self.timetable.due(min(now, until or now))):
-            self.dispatcher.fire(self.timetable.due_heap, batch, now)
+        began = now
+        while not self._is_quiet.is_set() and (batch := self.timetable.due(min(began, until or began))):
+            self.dispatcher.fire(self.timetable.due_heap, batch, now, began)
             now = self._now()
         return now
 

@@ -22,7 +22,7 @@ from ..triggers.trigger import delay_of
 from .announcements import announce_fired, announce_skipped
 from .dependents import MAX_JOBS, Dependents, Follow, WasPaused
 from .due_heap import DueHeap, DueTick
-from .overlap import OverlapPolicy
+from .overlap import Jobs, OverlapPolicy
 from .queue_backoff import QueueBackoffs
 
 logger = get_logger("django_loco.scheduler")
@@ -58,10 +58,16 @@ class Dispatcher:
         self.late = 0
         """The number of ticks fired later than ``LATE_WARNING``."""
 
-    def fire(self, due_heap: DueHeap, batch: Sequence[DueTick], now: datetime) -> None:
-        """Enqueue the jobs of ticks that are due, one of each schedule; put back those whose queue is away."""
+    def fire(self, due_heap: DueHeap, batch: Sequence[DueTick], now: datetime, began: datetime) -> None:
+        """Enqueue the jobs of ticks that are due, one of each schedule; put back those whose queue is away.
+
+        ``began``: when the scheduler began with the first of several batches. The time that these take makes no tick a
+        missed one.
+        """
         self._probe(now)
-        ready = [tick for due in batch if (tick := self._ready(due_heap, due, now))]
+        jobs = self._look([due_heap.entries[due.position] for due in batch], now)
+        caught_up = (each for due in batch if (each := self._to_fire(due_heap, due, now, began)))
+        ready = [each for each in caught_up if self._may_fire(due_heap, each, jobs, now)]
         if until := self.backoffs.wait_until(self._alias, now):
             # A look for earlier jobs has failed. To fail once more would take as long again.
             for tick in ready:
@@ -104,21 +110,30 @@ class Dispatcher:
             if not backend.queue.answers():
                 self.backoffs.failed(self._alias, QueueUnavailable(f"TASKS[{self._alias!r}] does not answer."), now)
 
-    def _ready(self, due_heap: DueHeap, due: DueTick, now: datetime) -> ReadyTick | None:
+    def _look(self, entries: Sequence[ScheduleEntry], now: datetime) -> Jobs:
+        """Return the jobs of schedules that are due, as far as ``overlap`` asks for them together."""
+        try:
+            return {} if self.backoffs.wait_until(self._alias, now) else self.overlap.look(entries)
+        except QueueError as error:
+            self.backoffs.failed(self._alias, error, now)
+        except Exception as error:  # noqa: BLE001 - an error of one schedule must not affect the others
+            logger.debug("The jobs of schedules cannot be read together: %s", error)
+        return {}
+
+    def _to_fire(self, due_heap: DueHeap, due: DueTick, now: datetime, began: datetime) -> ReadyTick | None:
         """Return what to fire for ``due`` now; ``None`` if it is put back or skipped."""
         entry = due_heap.entries[due.position]
         if until := self.backoffs.wait_until(entry.task.backend, now):
             due_heap.postpone(due, until)
             return None
-        fired = _caught_up(due_heap, entry, due, now)
-        tick = fired and ReadyTick(entry, due, fired)
-        return tick if tick and self._may_fire(due_heap, tick, now) else None
+        fired = _caught_up(due_heap, entry, due, began)
+        return ReadyTick(entry, due, fired) if fired else None
 
-    def _may_fire(self, due_heap: DueHeap, ready: ReadyTick, now: datetime) -> bool:
+    def _may_fire(self, due_heap: DueHeap, ready: ReadyTick, jobs: Jobs, now: datetime) -> bool:
         """Return whether to fire a tick at once. If not, the next tick of its schedule is planned."""
         entry, tick = ready.entry, ready.fired.tick
         try:
-            if self.overlap.allows(entry, entry.occurrence(tick), now):
+            if self.overlap.allows(entry, entry.occurrence(tick), jobs, now):
                 return True
         except QueueError as error:
             self._postpone(due_heap, entry.task.backend, [ready.due], error, now)

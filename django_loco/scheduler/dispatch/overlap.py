@@ -21,20 +21,23 @@ from the existing jobs that some are missing, and gives the other schedulers 2 s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from ...core.job import READY, RUNNING, JobSummary
 from ...exceptions import QueueError, QueueRefused
 from ...log.safe import get_logger
 from ..entry import Occurrence, ScheduleEntry
-from ..job_lookup import jobs_of, tick_of, was_under_way
+from ..job_lookup import jobs_of, jobs_of_alias, tick_of, was_under_way
 from ..misfire import MISSED_AFTER
 from .announcements import announce_skipped
 from .pending import PendingOccurrences
 from .queue_backoff import QueueBackoffs
 
 logger = get_logger("django_loco.scheduler")
+
+#: The newest jobs of schedules, by their names.
+Jobs = Mapping[str, Sequence[JobSummary]]
 
 #: The number of a schedule's newest jobs that are inspected.
 JOBS_INSPECTED = 50
@@ -50,7 +53,8 @@ class OverlapPolicy:
     """Applies the ``overlap`` option, and fires ticks that have waited by calling ``fire``.
 
     1. ``begin`` sets the moment from which it knows all ticks.
-    2. ``allows`` decides about each tick that is due; one that has to wait is kept in ``pending``.
+    2. ``look`` reads the jobs of schedules that are due together. ``allows`` decides about each tick that is due; one
+       that has to wait is kept in ``pending``.
     3. ``advance`` fires the ticks whose wait is over. It checks each schedule once a second.
 
     For one thread; others may read ``pending.count``.
@@ -70,14 +74,32 @@ class OverlapPolicy:
         self._began = now
         self._yielded_after.clear()
 
-    def allows(self, entry: ScheduleEntry, occurrence: Occurrence, now: datetime) -> bool:
-        """Return whether to fire ``occurrence`` now. If not, it waits or is skipped. Raises ``QueueError``."""
+    def look(self, entries: Iterable[ScheduleEntry]) -> Jobs:
+        """Return the jobs for ``allows`` of schedules that are due together: there may be thousands at midnight.
+
+        Raises ``QueueError``.
+        """
+        asked = [entry for entry in entries if self._needs_look(entry)]
+        if len(asked) < 2:  # noqa: PLR2004 - a single one is looked up by ``allows``
+            return {}
+        found = jobs_of_alias(asked, JOBS_INSPECTED)
+        self._backoffs.answered(asked[0].task.backend)
+        return found
+
+    def _needs_look(self, entry: ScheduleEntry) -> bool:
+        # While the queue cannot be reached, a tick is not added without a check: it may count as missed later.
+        can_tell = entry.name in self.pending and entry.task.backend not in self._backoffs.aliases
+        return entry.overlap != "allow" and not can_tell
+
+    def allows(self, entry: ScheduleEntry, occurrence: Occurrence, jobs: Jobs, now: datetime) -> bool:
+        """Return whether to fire ``occurrence`` now. If not, it waits or is skipped. Raises ``QueueError``.
+
+        ``jobs``: the result of ``look``.
+        """
         if occurrence.overlap == "allow":
             return True
         has_pending = entry.name in self.pending
-        # While the queue cannot be reached, a tick is not added without a check: it may count as missed later.
-        can_tell = has_pending and entry.task.backend not in self._backoffs.aliases
-        wait = POLL_INTERVAL if can_tell else self._wait(entry, occurrence, now)
+        wait = self._wait(entry, occurrence, now, jobs.get(entry.name)) if self._needs_look(entry) else POLL_INTERVAL
         if not (wait or has_pending):
             return True
         if occurrence.overlap == "queue":
@@ -123,10 +145,16 @@ class OverlapPolicy:
             announce_skipped(entry.name, occurrence.at, "error")
         return None
 
-    def _wait(self, entry: ScheduleEntry, occurrence: Occurrence, now: datetime) -> timedelta | None:
-        """Return how long to wait; ``None`` if it may fire now, or another scheduler has made its job."""
-        jobs = jobs_of(entry, JOBS_INSPECTED)
-        self._backoffs.answered(entry.task.backend)
+    def _wait(
+        self, entry: ScheduleEntry, occurrence: Occurrence, now: datetime, jobs: Sequence[JobSummary] | None = None
+    ) -> timedelta | None:
+        """Return how long to wait; ``None`` if it may fire now, or another scheduler has made its job.
+
+        ``jobs``: the newest jobs of the schedule, if they are known.
+        """
+        if jobs is None:
+            jobs = jobs_of(entry, JOBS_INSPECTED)
+            self._backoffs.answered(entry.task.backend)
         if any(job.key == occurrence.key for job in jobs):
             return None
         for job in jobs:

@@ -61,6 +61,9 @@ class Store:
             raise self.failure
         return [JobSummary.of(job) for job in reversed(self.jobs.values()) if job.series == name][:limit]
 
+    def each_series(self, names: Sequence[str], limit: int = 100) -> dict[str, list[JobSummary]]:
+        return {name: self.series(name, limit) for name in names}
+
     def made(self, name: str) -> list[str]:
         """What has been made of a schedule: the ends of the keys, of times the time of the day."""
         members = [job.key[len(name) + 1 :] for job in self.jobs.values() if job.key and job.series == name]

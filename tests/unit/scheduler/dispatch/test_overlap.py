@@ -55,6 +55,46 @@ def test_a_store_that_fails_at_the_look_for_jobs_gets_no_ticks_of_the_others(reg
     assert store.made("beat") == store.made("careful") == ["12:00:00", "12:00:10"]
 
 
+def test_schedules_that_are_due_together_are_looked_up_together(registry, store, monkeypatch):
+    asked, each_series = [], Store.each_series
+    monkeypatch.setattr(Store, "each_series", lambda *given: asked.append(given[1]) or each_series(*given))
+    for name, how in (("a", "skip"), ("b", "queue"), ("c", "skip"), ("d", "allow")):
+        registry.every(tick, seconds=10, name=name, overlap=how)
+    let_go_by(store, 10, started(registry, store))
+    assert asked == [["a", "b", "c"]] * 2
+    assert [len(store.made(name)) for name in "abcd"] == [1, 1, 1, 2]
+
+
+def test_an_error_of_one_look_affects_no_other_schedule(registry, store, monkeypatch):
+    def series(self, name, limit=100):
+        if name == "broken":
+            raise ValueError("unreadable")
+        return []
+
+    monkeypatch.setattr(Store, "series", series)
+    for name in ("broken", "a", "b"):
+        registry.every(tick, seconds=10, name=name, overlap="skip")
+    started(registry, store).fire_due()
+    assert [len(store.made(name)) for name in ("broken", "a", "b")] == [0, 1, 1]
+
+
+def test_the_time_that_the_store_takes_makes_no_tick_a_missed_one(registry, store, monkeypatch):
+    monkeypatch.setattr("django_loco.scheduler.dispatch.timetable.MAX_BATCH", 1)
+    enqueue_ticks = StoreBackend.enqueue_ticks
+
+    def slow(self, ticks):
+        store.now += 12 * SECOND
+        return enqueue_ticks(self, ticks)
+
+    monkeypatch.setattr(StoreBackend, "enqueue_ticks", slow)
+    for name in "abc":
+        registry.every(tick, minutes=1, name=name, overlap="skip", misfire="skip")
+    scheduler = started(registry, store)
+    store.now = NOON + MINUTE
+    scheduler.fire_due()
+    assert [store.made(name) for name in "abc"] == [["12:01:00"]] * 3
+
+
 @pytest.mark.parametrize("held", [True, False])
 def test_a_tick_that_was_skipped_is_not_made_up_for_by_the_next_scheduler(registry, store, held, caplog):
     caplog.set_level(logging.INFO)
