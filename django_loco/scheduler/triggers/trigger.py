@@ -168,7 +168,7 @@ class After:
 class Within:
     """The ticks of ``trigger`` that are not before ``start`` and not after ``end`` (``None``: no limit).
 
-    Raises ``LocoConfigurationError`` if there are none, as when ``end`` is before ``start``.
+    Raises ``LocoConfigurationError`` if there are none, as when ``end`` is before ``start``, or before a single run.
     """
 
     trigger: Trigger
@@ -182,6 +182,9 @@ class Within:
                 "end must be later than start, with a tick between them.",
                 field="end",
             )
+        if isinstance(self.trigger, Once) and self.next_after(self.trigger.at - SECOND) is None:
+            limit, word = (self.end, "end") if self.start is None else (self.start, "start")
+            raise LocoConfigurationError(f"it runs {self.trigger}, but {word} is {limit}: it never fires.", field=word)
 
     @property
     def zone(self) -> tzinfo | None:

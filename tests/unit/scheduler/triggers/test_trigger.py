@@ -185,6 +185,14 @@ def test_limits_that_leave_nothing(end):
         Within(Interval(MINUTE), NOON + timedelta(seconds=10), end)
 
 
+@pytest.mark.parametrize(("word", "limit"), [("start", NOON + MINUTE), ("end", NOON - MINUTE)])
+def test_a_single_run_outside_of_its_limit(word, limit):
+    with pytest.raises(LocoConfigurationError, match=f"once at .*, but {word} is .*: it never fires") as caught:
+        Within(Once(NOON, UTC), **{word: limit})
+    assert caught.value.field == word
+    assert Within(Once(NOON, UTC), **{word: NOON}).next_after(NOON - MINUTE) == NOON
+
+
 def test_what_was_just_missed_is_looked_for_within_the_limits():
     assert first_tick(Within(Interval(HOUR), start=NOON), NOON + timedelta(seconds=30), MINUTE) == NOON
     assert first_tick(Within(Interval(HOUR), end=NOON), NOON + timedelta(seconds=30), MINUTE) == NOON
