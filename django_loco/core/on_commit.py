@@ -3,12 +3,19 @@
 A job enqueued inside ``atomic()`` reaches its queue when the transactions that are open at that moment have committed,
 and not at all if one is rolled back. A queue in a database takes part in the transaction of that database, so only the
 others are waited for. Django's own ``on_commit`` waits for one database; Sidekiq waits for all, as this module does.
+
+Each open transaction has a hook of its own for each action. Django removes a hook when its transaction, or a savepoint
+around it, is rolled back. So an action whose hooks have all been called is one whose transactions have all committed.
+
+Django does not call the hooks that follow one that raises. So ours keep their errors, and after the last one
+``_LastHook`` raises the first: one job that is refused does not drop those that were enqueued after it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from django.db import connections
@@ -16,7 +23,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import Atomic, get_connection, on_commit
 from django.dispatch import receiver
 
+from ..exceptions import RAISED_INTO_JOBS, QueueUnavailable
 from . import running_tests
+
+#: The number of further errors that a note names.
+MOST_NAMED = 5
 
 
 def open_transactions(except_for: str | None = None) -> list[str]:
@@ -59,8 +70,12 @@ def after_commit(action: Callable[[], object], except_for: str | None = None, jo
     if not aliases:
         action()
         return True
-    # One at a time: when the first has committed, the others may have committed as well.
-    on_commit(_Hook(action, except_for, job_ids), using=aliases[0])
+    waiting = _Waiting(action, set(aliases), job_ids)
+    for alias in open_transactions():
+        hook = _Hook(waiting, alias)
+        if alias == except_for:
+            waiting.beside = hook
+        _add(hook, connections[alias])
     return False
 
 
@@ -97,33 +112,140 @@ class WaitingForCommit(NamedTuple):
 
 def waiting_for_commit() -> WaitingForCommit:
     """Return what waits for the commit of the calling thread's transactions, those of a ``TestCase`` included."""
-    hooks = _waiting_hooks()
-    own = [hook for hook in hooks if isinstance(hook, _Hook)]
-    return WaitingForCommit(sum(not hook.was_called for hook in own), len(hooks) - len(own))
+    others = sum(not isinstance(hook, _Hook | _LastHook) for hook in _hooks())
+    return WaitingForCommit(len(_all_waiting()), others)
 
 
 def is_stored_later(job_id: str) -> bool:
     """Return whether the job waits for the commit of the calling thread's transactions, and is not stored yet."""
-    return any(isinstance(hook, _Hook) and not hook.was_called and job_id in hook.job_ids for hook in _waiting_hooks())
+    return any(job_id in waiting.job_ids for waiting in _all_waiting())
 
 
-def _waiting_hooks() -> list[Any]:
+def _hooks() -> list[Any]:
     return [hook for each in connections.all(initialized_only=True) for _, hook, *_ in each.run_on_commit]
+
+
+def _all_waiting() -> list[_Waiting]:
+    """Return what waits, without what one of its transactions has dropped by a rollback."""
+    found = Counter(hook.waiting for hook in _hooks() if isinstance(hook, _Hook) and hook.is_awaited)
+    return [waiting for waiting, hooks in found.items() if hooks == len(waiting.aliases)]
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """An action, and the aliases of the databases whose commits it still waits for."""
+
+    action: Callable[[], object]
+    aliases: set[str]
+    job_ids: Collection[str]
+    beside: _Hook | None = None
+    """The hook in the transaction that the action takes part in, if it is still open, and does not wait for."""
+
+    was_called: bool = False
+
+    @property
+    def is_due(self) -> bool:
+        """Whether all transactions have committed, and the one beside them was not rolled back."""
+        return not (self.was_called or self.aliases or (self.beside is not None and self.beside.was_dropped()))
+
+    def call(self) -> None:
+        """Call the action."""
+        self.was_called = True
+        self.action()
 
 
 @dataclass(eq=False)
 class _Hook:
-    """The function that ``on_commit`` calls. It acts once, although in a ``TestCase`` it may be called twice."""
+    """The function that ``on_commit`` calls in one transaction. In a ``TestCase`` it may be called twice."""
 
-    action: Callable[[], object]
-    except_for: str | None
-    job_ids: Collection[str]
+    waiting: _Waiting
+    alias: str
     was_called: bool = False
+    hooks: list[Any] = field(default_factory=list)
+    """The list that it was added to. Django makes a new one at each rollback, and at the commit."""
+
+    errors: _Errors | None = None
+    """Where its errors go; ``None``: it raises them."""
+
+    @property
+    def is_awaited(self) -> bool:
+        return self.alias in self.waiting.aliases
+
+    def was_dropped(self) -> bool:
+        """Return whether its transaction, or a savepoint around it, was rolled back."""
+        present = connections[self.alias].run_on_commit
+        return not (self.was_called or present is self.hooks or any(hook is self for _, hook, *_ in present))
 
     def __call__(self) -> None:
-        if not self.was_called:
-            self.was_called = True
-            after_commit(self.action, self.except_for, self.job_ids)
+        self.note_commit(self.errors)
+
+    def note_commit(self, errors: _Errors | None) -> None:
+        """Call the action if this was the last commit that it waited for; ``errors`` keeps its error."""
+        self.was_called = True
+        self.waiting.aliases.discard(self.alias)
+        if self.waiting.is_due:
+            call = self.waiting.call
+            call() if errors is None else errors.keep_from(call)
+
+
+class _Errors:
+    """The errors of our hooks in one transaction, which are raised when all of them have been called."""
+
+    def __init__(self) -> None:
+        self._errors: list[Exception] = []
+        self._left_out = 0
+        self.last: _LastHook | None = None
+
+    def keep_from(self, action: Callable[[], object]) -> None:
+        """Call ``action``, and keep its error. After ``QueueUnavailable`` it is left out, like all that follow.
+
+        Each would wait for the timeout of the store.
+        """
+        if any(isinstance(error, QueueUnavailable) for error in self._errors):
+            self._left_out += 1
+            return
+        try:
+            action()
+        except RAISED_INTO_JOBS:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is raised after the last hook
+            self._errors.append(error)
+
+    def raise_first(self) -> None:
+        """Raise the first error, if there is one."""
+        if not self._errors:
+            return
+        (first, *others), self._errors = self._errors, []
+        if others:
+            named = "; ".join(f"{type(error).__name__}: {error}" for error in others[:MOST_NAMED])
+            more = f"; and {len(others) - MOST_NAMED:,} more" if len(others) > MOST_NAMED else ""
+            first.add_note(f"Further errors at this commit: {named}{more}")
+        if self._left_out:
+            first.add_note(f"{self._left_out:,} calls that waited for this commit were not tried after it.")
+        raise first
+
+
+@dataclass(eq=False)
+class _LastHook:
+    """Follows each of our hooks in a transaction; the last of them raises the first error, with notes of the others."""
+
+    errors: _Errors
+
+    def __call__(self) -> None:
+        if self.errors.last is self:
+            self.errors.raise_first()
+
+
+def _add(hook: _Hook, connection: BaseDatabaseWrapper) -> None:
+    on_commit(hook, using=hook.alias)
+    hook.hooks = hooks = connection.run_on_commit
+    if any(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
+        return  # ``_call_hooks`` keeps the errors
+    found = (each.errors for _, each, *_ in reversed(hooks) if isinstance(each, _LastHook))
+    hook.errors = errors = next(found, None) or _Errors()
+    errors.last = _LastHook(errors)
+    on_commit(errors.last, using=hook.alias)
+    hooks[-1][0].clear()  # its savepoints: it stays when one of them is rolled back
 
 
 @receiver(running_tests.test_began)
@@ -147,6 +269,8 @@ def _end_blocks_like_commits(**kwargs: Any) -> None:
 def _call_hooks(connection: BaseDatabaseWrapper) -> None:
     if not connection.atomic_blocks or _is_open(connection) or connection.needs_rollback:
         return
+    errors = _Errors()
     for _, hook, *_ in list(connection.run_on_commit):  # Django has removed the hooks of blocks that were rolled back.
         if isinstance(hook, _Hook):
-            hook()
+            hook.note_commit(errors)
+    errors.raise_first()
