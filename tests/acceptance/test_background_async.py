@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from collections import Counter
 
 import pytest
@@ -55,10 +57,26 @@ def test_what_there_is_no_time_for_is_kept_and_runs_in_the_next_process_once(sit
     assert kept(site) == 0
 
 
-UNTIL_BOTH_HAVE_ENDED = """
+def test_ctrl_c_while_a_command_finishes_its_jobs_keeps_those_that_wait(site):
+    site.settings["LOCO"] = {"NUM_WORKERS": 1, "SHUTDOWN_TIMEOUT": 60}
+    code = ENQUEUE.format("step", "[(0, 0), *[(number, 2) for number in range(1, 6)]]")
+    code += UNTIL_ENDED.format(str(site.folder), 1)
+    code += "import threading; threading._register_atexit(lambda: print('the interpreter ends', flush=True))"
+    process = site.start("shell", "--verbosity", "0", "--command", code)
+    process.wait_for("the interpreter ends")
+    time.sleep(0.2)  # the line comes right before the wait for the jobs, of which nothing tells
+    process.signal(signal.SIGINT)
+    assert process.wait() == 0
+    assert "Traceback" not in process.output
+    done = sum(ended(site).values())
+    assert 0 < done < 6
+    assert done + kept(site) == 6
+
+
+UNTIL_ENDED = """
 import pathlib, time
 notes, deadline = pathlib.Path({!r}, "notes"), time.monotonic() + 20
-while not notes.exists() or notes.read_text().count("end ") < 2:
+while not notes.exists() or notes.read_text().count("end ") < {}:
     assert time.monotonic() < deadline
     time.sleep(0.05)
 """
@@ -68,7 +86,7 @@ def test_a_deferred_job_is_kept_with_its_time(site):
     later = "from datetime import timedelta; from tests.app.tasks import step\n"
     shell(site, later + "step.using(run_after=timedelta(seconds=4)).enqueue(7)")
     assert (ended(site), kept(site)) == (Counter(), 1)
-    shell(site, f"from tests.app.tasks import step; step.enqueue(8)\n{UNTIL_BOTH_HAVE_ENDED.format(str(site.folder))}")
+    shell(site, f"from tests.app.tasks import step; step.enqueue(8)\n{UNTIL_ENDED.format(str(site.folder), 2)}")
     assert ended(site) == Counter([7, 8])
 
 

@@ -204,16 +204,19 @@ def _end_at_exit() -> None:
     global _closing
     running_tests.refresh()
     rest = HAND_BACK_SECONDS
-    if running_tests.is_on():
-        pass  # stop the jobs of a test at once, because their databases may be gone
-    elif _serving is None:
-        _drain()
-    else:
-        rest = _serving
-        _keep_waiting_jobs()
-    _closing = True
-    # Only jobs that have been handed back by then can be kept.
-    stop(time.monotonic() + rest)
+    try:
+        if running_tests.is_on():
+            pass  # stop the jobs of a test at once, because their databases may be gone
+        elif _serving is None:
+            with suppress(KeyboardInterrupt):  # the user does not want to wait for the jobs
+                _drain()
+        else:
+            rest = _serving
+            _keep_waiting_jobs()
+    finally:
+        _closing = True
+        # Only jobs that have been handed back by then can be kept.
+        stop(time.monotonic() + rest)
 
 
 def _drain() -> None:
