@@ -118,3 +118,12 @@ def test_jobs_may_enqueue_others_for_another_alias(site):
     begin = "step.using(backend='other').enqueue(9); rally.enqueue(4, 'default', 'other')"
     shell(site, f"from tests.app.tasks import rally, step; {begin}")
     assert (ended(site), kept(site)) == (Counter([9, 4, 3, 2, 1, 0]), 0)
+
+
+def test_at_the_end_a_running_job_may_enqueue_the_first_one_of_another_alias(site):
+    backend = {"BACKEND": "django_loco.backend.LocoBackend", "QUEUES": ["default", "emails"]}
+    site.settings["TASKS"] = {"default": backend, "other": backend}
+    serve = "from django_loco.worker import in_process; in_process.serves(20)\n"
+    begin = "from tests.app.tasks import rally; rally.enqueue(1, 'default', 'other')\n"
+    shell(site, f"{serve}{begin}while not in_process.started()['default'].health()['running']: pass")
+    assert (ended(site), kept(site)) == (Counter([1]), 1)

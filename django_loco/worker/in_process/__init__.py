@@ -60,6 +60,8 @@ _supervised: set[str] = set()
 #: Whether this process is ending, and whether it has kept its waiting jobs. Functions of ``atexit`` that were
 #: registered before this module was imported run after that: ``kept_jobs.save_jobs`` keeps what they enqueue.
 _closing = has_closed = False
+#: The number of calls of ``stop`` that wait for workers. No job starts a worker meanwhile.
+_stops = 0
 #: The seconds that running jobs have at the end of a process that serves requests; ``None``: it does not serve.
 _serving: float | None = None
 
@@ -128,11 +130,14 @@ def ensure_started(alias: str) -> None:
     If the system has no threads for it, that is logged: the jobs wait until the next one tries again.
     """
     worker = _workers.get(alias)
-    if alias in _supervised or _closing or (worker is not None and worker.is_alive) or testing() == "manual":
+    if alias in _supervised or (worker is not None and worker.is_alive) or testing() == "manual":
         return
     with _lock:
         worker = _workers.get(alias)
         if alias in _supervised or (worker is not None and worker.is_alive):
+            return
+        if _closing or _stops:
+            kept_jobs.keep_too(alias)
             return
         _workers[alias] = worker = worker_for(alias)
         _supervised.discard(alias)
@@ -187,16 +192,23 @@ def resume() -> None:
 
 def stop(deadline: float) -> None:
     """Stop the workers of ``ensure_started`` by ``deadline`` (``time.monotonic()``), and keep the jobs that wait."""
+    global _stops
     with _lock:
-        for worker in _workers.values():
+        _stops += 1
+        workers = tuple(_workers.values())
+    try:
+        for worker in workers:
             worker.stop(deadline)
-        for worker in _workers.values():
+        for worker in workers:  # without the lock, which a running job needs that enqueues to another alias
             worker.join(max(0.0, deadline - time.monotonic()))
-        _workers.clear()
-        kept_jobs.save_all()
-        if not _closing:  # the next job in this process starts a worker again
-            kept_jobs.load_again()
-            _supervised.clear()
+    finally:
+        with _lock:
+            _stops -= 1
+            _workers.clear()
+            kept_jobs.save_all()
+            if not _closing:  # the next job in this process starts a worker again
+                kept_jobs.load_again()
+                _supervised.clear()
 
 
 def _end_at_exit() -> None:
@@ -275,8 +287,8 @@ def _end_before_pools() -> None:
 
 def _after_fork() -> None:
     """Forget the workers of the parent: a forked process has neither its threads nor its jobs."""
-    global _lock, _closing, has_closed, _serving
-    _lock, _closing, has_closed, _serving = threading.RLock(), False, False, None
+    global _lock, _closing, has_closed, _serving, _stops
+    _lock, _closing, has_closed, _serving, _stops = threading.RLock(), False, False, None, 0
     for registry in (_workers, _supervised):
         registry.clear()
 

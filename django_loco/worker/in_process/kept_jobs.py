@@ -18,7 +18,7 @@ logger = get_logger("django_loco.runtime")
 #: The number of lost jobs that a log line names.
 MOST_LOST = 20
 
-#: The aliases whose kept jobs this process has loaded.
+#: The aliases whose kept jobs this process has loaded, and need not load.
 _loaded: set[str] = set()
 #: The ids of the jobs that could not be kept, as far as they are logged.
 _lost: set[str] = set()
@@ -42,6 +42,11 @@ def load_jobs(alias: str, queue: Queue) -> None:
         logger.info("Loaded %s that an earlier process kept in %s", counted(count, "job", "jobs"), folder)
 
 
+def keep_too(alias: str) -> None:
+    """Let ``save_all`` keep the jobs of ``alias``, although this process has not loaded those of earlier ones."""
+    _loaded.add(alias)
+
+
 def load_again() -> None:
     """Let the kept jobs be loaded once more, by a process that goes on."""
     _loaded.clear()
@@ -62,7 +67,7 @@ def save_jobs(alias: str, queue: Queue) -> None:
 
 
 def save_all() -> None:
-    """Write the waiting jobs of all queues whose kept jobs this process has loaded."""
+    """Write the waiting jobs of all queues that this process has used."""
     for alias in tuple(_loaded):
         save_jobs(alias, queue_for(alias))
 

@@ -50,3 +50,18 @@ def test_a_job_starts_none_beside_one_whose_supervisor_is_still_starting():
     component_specs(RunOptions(server=True))
     tasks.add.enqueue(1, 2)
     assert in_process.started() == {}
+
+
+def test_the_stop_does_not_hold_up_a_job_that_enqueues_to_another_alias(settings, monkeypatch, tmp_path):
+    monkeypatch.setenv("LOCO_TEST_FOLDER", str(tmp_path))
+    settings.TASKS = {alias: {"BACKEND": settings.TASKS["default"]["BACKEND"]} for alias in ("default", "other")}
+    begun = time.monotonic()
+    job = tasks.rally.enqueue(1, "default", "other", 0.5)
+    while job.status == "READY":
+        job.refresh()
+        time.sleep(0.01)
+    in_process.stop(begun + 20)
+    assert time.monotonic() < begun + 10
+    job.refresh()
+    assert job.is_finished
+    assert in_process.started() == {}, "no worker starts while the others stop"
