@@ -148,7 +148,7 @@ class Choice:
         """Return the next levels with room, and their jobs: one of each, or more if there are few levels."""
         found: list[LimitLevel] = []
         while waiting and len(found) < number:
-            chunk = []
+            chunk: list[LimitLevel] = []
             while waiting and len(chunk) < CHUNK:
                 level = waiting.popleft()
                 if self._has_room(level):  # by the keys that are known, and the jobs that run
