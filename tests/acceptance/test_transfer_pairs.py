@@ -58,7 +58,9 @@ def job_of(number: int, draw: random.Random) -> Job:
         status=status,
     )
     given = {name: value for name, value in optional(number, at).items() if draw.random() < 0.5}
-    if status != READY:
+    if status == READY:
+        given.pop("batch", None)  # a member that waits needs its batch
+    else:
         given |= {"finished_at": at + timedelta(seconds=9), "started_at": at, "last_attempted_at": at}
     if status == SUCCESSFUL:
         given |= {"return_value": f'{{"a":{number}}}', "checkpoint": None}

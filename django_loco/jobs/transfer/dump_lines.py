@@ -19,7 +19,7 @@ from typing import Any
 from ... import __version__
 from ...core.job import Job
 from ...core.job.limits import is_limit_key
-from ...core.validation import short
+from ...core.validation import MAX_NAME, MAX_TAGS, short
 from ...queues.rows import COLUMNS, FIELDS, OPTIONAL, REQUIRED, row_of
 from ...queues.rows import job_of as job_of_row
 from ...queues.unreadable import NOT_OURS
@@ -154,7 +154,7 @@ def _require_storable(job: Job) -> None:
         raise ValueError("it is the rest of a job that could not be read")
     if not _ID.fullmatch(job.id):
         raise ValueError(f"id is {short(job.id)}; it must be 32 hexadecimal digits")
-    if problem := number_problem(job):
+    if problem := number_problem(job) or _name_problem(job):
         raise ValueError(problem)
     if job.limit_key is not None and not is_limit_key(job.limit_key):
         raise ValueError(f"limit_key is {short(job.limit_key)}; it must be keys of limits with a space between them")
@@ -164,6 +164,13 @@ def _require_storable(job: Job) -> None:
             raise ValueError(f"{name} is {short(text)}, with half a character, which cannot be stored")
         if name in ONE_LINE and _LINE_BREAK.search(text):
             raise ValueError(f"{name} is {short(text)}; it must be JSON on one line")
+
+
+def _name_problem(job: Job) -> str:
+    """Return which names of ``job`` are too long for some store; empty if none is."""
+    if max(map(len, (job.queue_name, *job.tags))) <= MAX_NAME and len(job.tags) <= MAX_TAGS:
+        return ""
+    return f"its queue and its tags may have {MAX_NAME} characters each, and it may have {MAX_TAGS} tags"
 
 
 def _is_encodable(text: str) -> bool:

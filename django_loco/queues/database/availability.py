@@ -24,6 +24,8 @@ IN_BROKEN_TRANSACTION = (
     "An earlier statement of this transaction has failed, and its error was caught, so PostgreSQL refuses all others: "
     "let the error leave the atomic() block, or give that statement an atomic() block of its own."
 )
+#: PostgreSQL's code for ``program_limit_exceeded``: a text is too long for an index.
+TOO_LONG = "54000"
 #: PostgreSQL's codes for ``serialization_failure`` and ``deadlock_detected``.
 CONFLICT = ("40001", "40P01")
 #: The remedy for a server of PostgreSQL that has no free connection.
@@ -190,6 +192,8 @@ def explained(dialect: Reached) -> Iterator[None]:
     except (DataError, IntegrityError) as error:
         raise QueueRefused(f"{place_of_jobs(dialect)}, which refuses this: {error}") from error
     except (DatabaseError, InterfaceError) as error:
+        if getattr(error.__cause__, "sqlstate", None) == TOO_LONG:
+            raise QueueRefused(f"{place_of_jobs(dialect)}, which refuses this: {error}") from error
         if is_of_broken_transaction(error):
             raise TransactionManagementError(IN_BROKEN_TRANSACTION) from error
         _drop_lost_connection(dialect.database)

@@ -20,6 +20,7 @@ from ...log.plain_text import counted
 from ..base import NO_LOGS, Change, Queue, status_of
 from ..claim import Claim
 from ..records.batches import reopened_by
+from ..rows import digits_of
 from .job_table import JobTable
 from .key_file import OnceKeys
 from .keys import Keys
@@ -204,7 +205,7 @@ class MemoryQueue(
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is still known."""
         with self._lock:
-            return self._jobs.get(job_id)
+            return self._jobs.get(digits_of(job_id) or job_id)
 
     def _stored(self, job_id: str) -> Job | None:
         return self._jobs.get(job_id)

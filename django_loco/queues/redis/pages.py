@@ -15,6 +15,7 @@ from typing import Unpack
 from ...core.compat import TaskResultStatus
 from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, JobCall
 from ..base import Which, status_of
+from ..rows import digits_of
 from .codec import calls_of, decoded, is_id, jobs_of, lines
 from .job_lists import word
 from .server import RedisServer
@@ -40,7 +41,7 @@ class JobPages:
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is there."""
-        return next(iter(self.shown(lines([job_id]))), None) if is_id(job_id) else None
+        return next(iter(self.shown(lines([digits_of(job_id) or job_id]))), None) if is_id(job_id) else None
 
     def newest(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from uuid import UUID
 
 from ...core.compat import TaskError
 from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, JobSummary, Outcome, new_id
@@ -28,6 +29,18 @@ class ViewContract(ContractCase):
             time.sleep(0.002)  # ids tell milliseconds apart
         assert self.queue.list() == jobs[::-1]
         assert self.queue.list(limit=2) == jobs[:2:-1]
+
+    def test_an_id_is_known_in_each_form(self) -> None:
+        job = self.enqueue()
+        for form in (str(UUID(job.id)), job.id.upper()):
+            found = self.queue.get(form)
+            assert found is not None
+            assert found.id == job.id
+
+    def test_what_is_no_id_and_no_number_of_jobs_finds_nothing(self) -> None:
+        job = self.enqueue()
+        assert [each.id for each in self.queue.get_many(["x", "", job.id])] == [job.id]
+        assert self.queue.list(limit=0) == self.queue.list(limit=-1) == []
 
     def test_a_status_can_be_asked_for(self) -> None:
         self.queue.finish([done(first := self.held())])

@@ -11,7 +11,7 @@ from django.db import DatabaseError, OperationalError, connection, connections, 
 from django.db.transaction import TransactionManagementError
 
 from django_loco.core.job import SUCCESSFUL, Job, Outcome, utcnow
-from django_loco.exceptions import QueueUnavailable
+from django_loco.exceptions import QueueRefused, QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.database.postgres import listener as postgres_wait
@@ -54,6 +54,12 @@ def job(**given):
 
 def fetch(queue, **given):
     return queue.fetch(Claim(worker_id="w", lease=30, **{"threads": 100} | given))
+
+
+def test_a_name_that_is_too_long_for_an_index_is_refused(queue):
+    name = "".join(chr(0x4E00 + number * 7 % 20_000) for number in range(3_000))  # what does not shrink
+    with pytest.raises(QueueRefused, match="index row"):
+        queue.enqueue([job(queue_name=name)])
 
 
 def settle(queue):

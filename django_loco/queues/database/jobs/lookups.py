@@ -100,7 +100,7 @@ def page_of(
     only_calls: bool = False,
 ) -> Page:
     """Return the page with these arguments of ``Queue.list``. Raises ``ValueError`` for a status or id that is none."""
-    return Page(status_of(status), queue_name, before and UUID(before).hex, limit, only_calls)
+    return Page(status_of(status), queue_name, before and UUID(before).hex, max(0, limit), only_calls)
 
 
 def newest(dialect: Dialect, page: Page) -> list[Row]:

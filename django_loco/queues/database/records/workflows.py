@@ -12,7 +12,7 @@ from typing import Any
 
 from ....core.job import Job
 from ...records.workflows import START, Decidable, Edge, Workflows
-from ...rows import Row, id_of
+from ...rows import Row, digits_of, id_of
 from ..shown_rows import shown_job_of
 from .batches import StoredBatches
 
@@ -127,7 +127,7 @@ class StoredWorkflows(StoredBatches, Workflows):
         """Return some jobs."""
         jobs: list[Job] = []
         with self._reached():
-            for chunk in _chunks(ids):
+            for chunk in _chunks([digits for job_id in ids if (digits := digits_of(job_id))]):
                 rows = self._execute(GET_MANY, {"in_listed": self._in_listed}, **self._listed(chunk))
                 jobs += map(shown_job_of, rows)
         return jobs
