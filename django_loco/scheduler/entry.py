@@ -97,6 +97,9 @@ class ScheduleEntry:
     since: datetime | None = None
     """For a row that was changed while a scheduler ran: from when on its ticks fire."""
 
+    changed_at: datetime | None = None
+    """For a row: when it was last changed."""
+
     former: tuple[tuple[str, datetime], ...] = ()
     """For a row that was renamed while a scheduler ran: its former names, each with the last tick whose key has it."""
 

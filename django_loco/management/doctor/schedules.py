@@ -164,7 +164,8 @@ def _due(site: Site, known: Current) -> Iterator[Due]:
     for entry in islice(known.registry.entries(), COMPUTED):
         if entry.task.backend in seen and not entry.after and not known.is_paused(entry.name):
             pause = known.pauses.get(entry.name)
-            tick = last_tick(entry.trigger, start, now - LATE - entry.jitter)
+            begin = max(start, min(entry.changed_at or start, now))  # before a row was changed it had other ticks
+            tick = last_tick(entry.trigger, begin, now - LATE - entry.jitter)
             if tick is not None and (pause is None or not pause.covers(tick)):
                 found.append(Due(tick, entry))
     yield from sorted(found, key=lambda each: each.tick, reverse=True)[:ASKED]

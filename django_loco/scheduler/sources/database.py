@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 
@@ -124,7 +125,8 @@ class ScheduleReader:
         try:
             if "error" in row:
                 raise row["error"]
-            return entry_of_row(row, self._allow_list, is_stored=True)
+            entry = entry_of_row(row, self._allow_list, is_stored=True)
+            return replace(entry, changed_at=aware(row["changed_at"]))
         except LocoConfigurationError as error:
             return Problem(f"Schedule {row['name']!r}: {error}", HINT, str(row["name"]))
         except Exception as error:

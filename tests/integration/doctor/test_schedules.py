@@ -11,11 +11,13 @@ from django.db import OperationalError
 from django_loco import scheduler
 from django_loco.core.job import SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.management.doctor import Site, schedules
+from django_loco.models import Schedule
 from django_loco.queues import Queue
 from django_loco.queues.workers import Role
 from django_loco.scheduler import Registry
 from django_loco.scheduler.api.control import Current
 from django_loco.scheduler.registry import default
+from django_loco.scheduler.sources.allow_list import AllowList
 from django_loco.scheduler.triggers.trigger import last_tick
 from tests.app import tasks
 
@@ -179,6 +181,15 @@ def test_a_schedule_that_is_paused(queue: Queue):
 def test_a_schedule_that_is_not_due_yet(queue: Queue):
     scheduler.once(tasks.add, at=utcnow() + timedelta(hours=1), args=[1, 2], name="later")
     assert problems() == []
+
+
+def test_a_row_whose_time_was_changed_since(queue: Queue, monkeypatch):
+    monkeypatch.setattr(default, "_allow_list", AllowList())
+    default.expose(tasks.add)
+    row = Schedule.objects.create(name="sync", run=tasks.add.module_path, args=[1, 2], schedule="every 7 minutes")
+    assert problems() == []
+    Schedule.objects.filter(pk=row.pk).update(changed_at=utcnow() - timedelta(days=2))
+    assert problems() == ["schedules.fired"]
 
 
 def test_a_schedule_whose_jobs_cannot_be_seen(queue: Queue, settings):

@@ -126,8 +126,9 @@ def in_order(items: Iterable[ScheduleEntry | Problem]) -> Iterator[tuple[Schedul
 def late_since(entry: ScheduleEntry, ticks: Sequence[Tick], pause: Pause | None, now: datetime) -> datetime | None:
     """Return the first tick that should have a job by now and has none; ``None`` if all is well.
 
-    Nothing is known of a schedule without jobs. While a job of one that does not overlap waits or runs, its ticks are
-    skipped or postponed; those that were skipped get no job when it has ended.
+    Nothing is known of a schedule without jobs, nor of the time before the last change of a row. While
+    a job of one that does not overlap waits or runs, its ticks are skipped or postponed; those that were skipped get no
+    job when it has ended.
     """
     last = max((tick.due for tick in ticks if tick.due is not None), default=None)
     if last is None or entry.after or (entry.overlap != "allow" and any(tick.status in WAITING for tick in ticks)):
@@ -136,6 +137,8 @@ def late_since(entry: ScheduleEntry, ticks: Sequence[Tick], pause: Pause | None,
         last = max([last, *(tick.ended for tick in ticks if tick.ended is not None)])
     if pause is not None and pause.until is not None:
         last = max(last, pause.until)
+    if entry.changed_at is not None:
+        last = max(last, min(entry.changed_at, now))
     due = entry.trigger.next_after(last)
     is_skipped = due is None or (pause is not None and pause.covers(due))
     return due if due is not None and not is_skipped and due < now - LATE else None

@@ -51,6 +51,7 @@ def test_a_tick_that_is_due_for_long_and_has_no_job_is_late(now, late):
         (entry(trigger=After("other")), [fired(NOON)], None),
         (entry(overlap="skip"), [fired(NOON, "RUNNING")], None),
         (entry(overlap="skip"), [fired(NOON, ended=NOON + 4 * HOUR + MINUTE)], None),
+        (entry(changed_at=NOON + 4 * HOUR + MINUTE), [fired(NOON)], None),
         (entry(), [fired(NOON)], Pause(NOON, "anna", None)),
         (entry(), [fired(NOON)], Pause(None, "", NOON + 4 * HOUR + MINUTE)),
     ],
@@ -62,6 +63,11 @@ def test_what_is_not_late_though_it_has_no_job(schedule, ticks, pause):
 def test_one_that_skips_is_late_when_its_job_has_ended():
     ended = NOON + 2 * HOUR + MINUTE
     assert late_since(entry(overlap="skip"), [fired(NOON, ended=ended)], None, NOON + 4 * HOUR) == NOON + 3 * HOUR
+
+
+def test_a_row_is_late_from_its_change_on():
+    row = entry(changed_at=NOON + 2 * HOUR + MINUTE)
+    assert late_since(row, [fired(NOON)], None, NOON + 4 * HOUR) == NOON + 3 * HOUR
 
 
 def test_one_that_may_overlap_is_late_while_a_job_runs():
