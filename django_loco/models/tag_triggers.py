@@ -34,9 +34,10 @@ SQLITE_ADD = """
     FROM json_each(CASE WHEN NEW.status = 'READY' AND json_valid(NEW.tags) THEN NEW.tags ELSE '[]' END)
     WHERE type = 'text';
 """
+#: The search path is kept, because ``pg_dump`` empties it for what reads its dump.
 POSTGRES_FUNCTION = r"""
     CREATE OR REPLACE FUNCTION django_loco_keep_waiting_tags() RETURNS trigger LANGUAGE plpgsql
-    SET enable_seqscan = off AS $$
+    SET enable_seqscan = off SET search_path FROM CURRENT AS $$
     DECLARE
         line text;
     BEGIN

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 
 from .job import QUEUE_FEATURES, JobIdField
+
+
+class NotDumped(models.Manager["WaitingTag"]):
+    """The manager that ``dumpdata`` takes. The triggers write these rows again when the jobs are loaded."""
+
+    def get_queryset(self) -> models.QuerySet[WaitingTag]:
+        """Return no rows."""
+        return super().get_queryset().none()
 
 
 class WaitingTag(models.Model):
@@ -23,6 +33,9 @@ class WaitingTag(models.Model):
     priority = models.SmallIntegerField()
     due_at = models.DateTimeField()
     job_id = JobIdField()
+
+    dumped: ClassVar[NotDumped] = NotDumped()  # the first one is the default, which dumpdata takes
+    objects: ClassVar[models.Manager[WaitingTag]] = models.Manager()
 
     class Meta:
         """Names that do not follow from the class's."""

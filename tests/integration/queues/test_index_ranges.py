@@ -328,6 +328,29 @@ def test_triggers_that_are_gone_come_back_with_the_next_migrate(queue):
     assert WaitingTag.objects.count() == 3
 
 
+def test_the_tags_of_loaded_jobs_are_there_once(queue, tmp_path):
+    dump = str(tmp_path / "dump.json")
+    queue.enqueue([job(tags=("a",)), *(job(tags=("b", "c")) for _ in range(2))])
+    call_command("dumpdata", "django_loco.storedjob", "django_loco.waitingtag", output=dump, verbosity=0)
+    queue.clear()
+    call_command("loaddata", dump, verbosity=0)
+    assert WaitingTag.objects.count() == 5
+    assert len(queue.fetch(claim(tags=("b",)))) == 2
+    assert WaitingTag.objects.count() == 1
+
+
+@pytest.mark.skipif(not ON_POSTGRES, reason="SQLite has no search path")
+def test_tags_are_kept_without_a_search_path(queue):
+    """As in a dump of the data alone."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        queue.enqueue([job(tags=("a",))])
+        cursor.execute("CREATE TEMP TABLE dumped ON COMMIT DROP AS SELECT * FROM django_loco_job")
+        cursor.execute("DELETE FROM django_loco_job")
+        cursor.execute("SET LOCAL search_path = ''")
+        cursor.execute("INSERT INTO public.django_loco_job SELECT * FROM pg_temp.dumped")
+    assert len(queue.fetch(claim(tags=("a",)))) == 1
+
+
 def test_jobs_that_waited_before_the_migration_are_found(queue):
     queue.enqueue([job(tags=("a", "b")), job(queue_name="mine")])
     call_command("migrate", "django_loco", "0005", verbosity=0)
