@@ -82,7 +82,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         self.database = str(options.get("database", "default"))
         dialect, self._listener_class = engine_of(alias, self.database)
         self._dialect: Dialect = dialect(alias, self.database)
-        self._limited = {}
+        self._limited, self._next_upstream = {}, {}
         self._looked = threading.local()  # the clocks of this machine when a thread asked for the time, in ``at``
 
     def clock(self) -> float:

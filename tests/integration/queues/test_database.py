@@ -1,18 +1,24 @@
 """What a queue in a database owes to transactions, to lost connections and to those who have not migrated."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, connections, transaction
 
-from django_loco.core.job import SUCCESSFUL, Job, Outcome, utcnow
+from django_loco.core.job import SUCCESSFUL, Job, Outcome, new_id, utcnow
 from django_loco.exceptions import LocoConfigurationError, QueueRefused, QueueUnavailable
 from django_loco.models import StoredJob
 from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.database.engines import engine_of
+from django_loco.queues.database.records import workflows as stored_workflows
+from django_loco.queues.records.batches import WORKFLOW, new_record
+from django_loco.queues.records.workflows import Edge
 from django_loco.queues.timeouts import store_timeout
+
+from ...conftest import ON_POSTGRES
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -209,3 +215,29 @@ def test_a_thread_of_a_worker_keeps_no_connection_of_a_pool(queue, monkeypatch):
     with store_timeout():
         queue.paused()
     assert closed == [True]
+
+
+def test_a_sweep_of_a_large_workflow_looks_at_a_part_and_locks_no_edge_that_is_marked(queue, monkeypatch):
+    monkeypatch.setattr(stored_workflows, "MOST", 3)
+    record = replace(new_record(new_id(), "default", "large", "{}", "{}"), kind=WORKFLOW)
+    queue.open_batch(record)
+    nodes = queue.enqueue([Job(task_path="a.b", backend="default", batch=record.id) for _ in range(8)])
+    waiting = [new_id() for _ in nodes]
+    queue.add_edges(record.id, [Edge(node.id, each, "cancel") for node, each in zip(nodes, waiting, strict=True)])
+    queue.finish(
+        [Outcome(job=held, status=SUCCESSFUL) for held in queue.fetch(Claim(worker_id="w", lease=60, threads=8))]
+    )
+    parts = [{each.id for each in queue.note_ends(record.id, None)} for _ in range(4)]
+    assert set.union(*parts) == {*waiting}
+    assert max(map(len, parts)) == 3
+    if ON_POSTGRES:
+
+        def locks():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT xmax::text FROM django_loco_workflow_edge ORDER BY id")
+                return cursor.fetchall()
+
+        before = locks()
+        for _ in range(4):
+            queue.note_ends(record.id, None)
+        assert locks() == before

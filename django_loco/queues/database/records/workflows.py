@@ -18,6 +18,8 @@ from .batches import StoredBatches
 
 #: The number of ids in one statement.
 CHUNK = 2_000
+#: The number of upstream nodes to look at if all are meant.
+MOST = 5_000
 #: The columns of jobs whose types the columns of edges have in a list: ``was_id`` is the upstream node.
 LISTED = ("was_id", "id", "key")
 
@@ -35,13 +37,18 @@ STANDING = """
         FROM {job} WHERE {job}.{id} = mine.upstream), 'F') END
 """
 AMONG_UPSTREAM = "AND mine.upstream {in_listed}"
+#: Locks no edge that is marked already: a sweep finds hardly any other.
 MARK = """
     UPDATE {edges} SET ended = marked.standing
-    FROM (SELECT locked.id, locked.standing FROM (
-        SELECT mine.id, mine.ended, {standing} AS standing FROM {edges} AS mine
-        WHERE mine.batch = %(batch)s {among} ORDER BY mine.id {of_mine}) AS locked
-        WHERE locked.ended <> locked.standing) AS marked
+    FROM (
+        SELECT mine.id, {standing} AS standing FROM {edges} AS mine
+        WHERE mine.batch = %(batch)s {among} AND mine.ended <> ({standing}) ORDER BY mine.id {of_mine}) AS marked
     WHERE {edges}.id = marked.id
+"""
+#: Some upstream nodes, from one of them on.
+SOME_UPSTREAM = """
+    SELECT DISTINCT mine.upstream FROM {edges} AS mine WHERE mine.batch = %(batch)s AND mine.upstream >= %(first)s
+    ORDER BY mine.upstream LIMIT %(limit)s
 """
 #: The first edge to a node that is marked in a way, by the index. ``EXISTS`` may read all edges of the workflow.
 FIRST_MARKED = """
@@ -81,6 +88,9 @@ CLEAR_EDGES = "DELETE FROM {edges} WHERE backend = %(alias)s"
 class StoredWorkflows(StoredBatches, Workflows):
     """The batches and workflows of ``DatabaseQueue``."""
 
+    _next_upstream: dict[str, str]
+    """Where the next look at all edges of a large workflow begins."""
+
     def add_edges(self, workflow: str, edges: Sequence[Edge]) -> None:
         """Store edges."""
         with self._reached():
@@ -92,14 +102,21 @@ class StoredWorkflows(StoredBatches, Workflows):
         """Mark edges; return the nodes that can be decided."""
         found: dict[str, Decidable] = {}
         with self._reached():
-            for chunk in (None,) if upstream is None else _chunks(upstream):
-                among = {} if chunk is None else self._listed(chunk)
-                fragments = {"among": AMONG_UPSTREAM if among else "", "in_listed": self._in_listed}
+            for chunk in _chunks(self._some_upstream(workflow) if upstream is None else upstream):
+                among, fragments = self._listed(chunk), {"among": AMONG_UPSTREAM, "in_listed": self._in_listed}
                 self._execute(MARK, fragments, batch=workflow, start=START, **among)
                 for downstream, failed in self._execute(DECIDABLE, fragments, batch=workflow, **among):
                     node = id_of(downstream)
                     found[node] = Decidable(node, id_of(failed) if failed else "")
         return [*found.values()]
+
+    def _some_upstream(self, workflow: str) -> Sequence[str]:
+        """Return up to ``MOST`` upstream nodes. The next call goes on where this one has ended."""
+        first = self._next_upstream.pop(workflow, START)
+        found = [id_of(each) for (each,) in self._execute(SOME_UPSTREAM, {}, batch=workflow, first=first, limit=MOST)]
+        if len(found) == MOST:
+            self._next_upstream[workflow] = found[-1]
+        return found
 
     def close_nodes(self, workflow: str, downstream: Sequence[str]) -> None:
         """Delete the edges to these nodes."""
