@@ -222,7 +222,17 @@ COLUMNS = tuple(FIELDS)
 #: The fields that a row may lack, because an older release has written it.
 OPTIONAL: Mapping[str, None] = {name: None for name, form in FIELDS.items() if NoneType in form.types}
 #: The fields that each outcome sets to a new value: see ``Outcome.changes``.
-SET_BY_OUTCOME = ("status", "run_after", "finished_at", "worker_ids", "errors", "lost", "return_value")
+SET_BY_OUTCOME = (
+    "status",
+    "run_after",
+    "started_at",
+    "last_attempted_at",
+    "finished_at",
+    "worker_ids",
+    "errors",
+    "lost",
+    "return_value",
+)
 
 #: The fields that a row must have.
 REQUIRED = tuple(name for name in FIELDS if name not in OPTIONAL)

@@ -55,6 +55,9 @@ class Outcome:
     The queue asks ``Limiter.give_back``, with the limits that are declared or that people have changed.
     """
 
+    has_begun: bool = True
+    """Whether the job has begun in this run: see ``not_begun``."""
+
     worker_died: bool = False
     """Whether the worker died while it held the job."""
 
@@ -92,9 +95,12 @@ class Outcome:
         return cls(job=job, status=FAILED, spent=False, worker_died=True, error=error_of(LostJob, reason))
 
     def not_begun(self) -> Outcome:
-        """Return this outcome of a job that was fetched and has not begun: its limits get back the start."""
+        """Return this outcome of a job that was fetched and has not begun: its limits get back the start.
+
+        If it is handed back and had not begun in an earlier run either, it has not started.
+        """
         limit_key = self.job.limit_key
-        return self if limit_key is None else replace(self, gives_back=keys_of(limit_key))
+        return replace(self, has_begun=False, gives_back=() if limit_key is None else keys_of(limit_key))
 
     def woken(self) -> Outcome:
         """Return this outcome of a job that waits, if a signal was sent during the run: it runs again at once."""
@@ -131,11 +137,16 @@ class Outcome:
         is_repeated = not self.spent and job.errors[-1:] == (self.error,)
         errors = () if self.error is None or is_repeated else (self.error,)
         worker_ids = (job.worker_id or "",) if self.spent else ()
+        is_new = self.status == READY and not self.has_begun and job.started_at == job.last_attempted_at
+        # The fetch has freed a unique key that is held until the start. Another job may hold it by now.
+        has_started = not is_new or job.unique_until == "started"
         return {
             "status": self.status,
             "token": None,
             "worker_id": None,
             "run_after": self.run_after or job.run_after,
+            "started_at": job.started_at if has_started else None,
+            "last_attempted_at": job.last_attempted_at if has_started else None,
             "finished_at": self.at if self.status != READY else None,
             "worker_ids": _ends((*job.worker_ids, *worker_ids), self.errors_kept, between=("",)),
             "errors": _ends((*job.errors, *errors), self.errors_kept),

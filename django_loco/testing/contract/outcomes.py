@@ -151,6 +151,19 @@ class OutcomeContract(ContractCase):
         self.queue.finish([Outcome.released(held)])
         assert [job.id for job in self.fetch()] == [held.id]
 
+    def test_a_job_that_is_handed_back_and_has_never_begun_has_not_started(self) -> None:
+        outcome = Outcome.released(self.held()).not_begun()
+        self.queue.finish([outcome])
+        stored = self.stored(outcome.job)
+        assert stored == outcome.applied()
+        assert (stored.started_at, stored.last_attempted_at) == (None, None)
+        [begun] = self.fetch()
+        assert begun.started_at == begun.last_attempted_at is not None
+        self.queue.finish([Outcome.released(begun)])
+        [again] = self.fetch()
+        self.queue.finish([Outcome.released(again).not_begun()])
+        assert self.stored(again).started_at == begun.started_at
+
     def test_a_second_outcome_is_refused(self) -> None:
         held = self.held()
         self.queue.finish([done(held, "1")])

@@ -78,7 +78,7 @@ class Acknowledger:
 
     def add(self, claimed: ClaimedJob, outcome: Outcome) -> None:
         """Take an outcome."""
-        if claimed.job.limit_key is not None and not outcome.spent and claimed.has_not_begun:
+        if not outcome.spent and claimed.has_not_begun:
             outcome = outcome.not_begun()
         self._fresh.append(PendingOutcome(claimed, claimed.with_log(outcome)))
 

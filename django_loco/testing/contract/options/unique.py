@@ -131,6 +131,12 @@ class UniqueContract(ContractCase):
         assert self.queue.finish([done(job) for job in again]) == set()
         assert self.is_free()
 
+    def test_a_key_until_the_start_stays_free_if_the_job_is_handed_back_before_it_began(self) -> None:
+        held = self.held(unique_key=KEYS[0], unique_until="started")
+        [second] = self.queue.enqueue([self.unique(unique_until="started")])
+        assert self.queue.finish([Outcome.released(held).not_begun()]) == set()
+        assert self.queue.holders(KEYS) == {KEYS[0]: second}
+
     def test_a_key_until_a_time_outlives_the_end_of_its_job(self) -> None:
         held = self.held(unique_key=KEYS[0], unique_until=until(3600))
         self.queue.finish([done(held)])

@@ -544,6 +544,7 @@ def test_a_job_that_does_not_begin_gives_its_start_back(acknowledger, queue, mon
         acknowledger.add(claimed, Outcome.released(claimed.job))
     acknowledger.flush()
     assert [outcome.gives_back for outcome in stored] == [given_back, ()]
+    assert [outcome.has_begun for outcome in stored] == [not given_back] * 2
 
 
 def test_of_a_batch_only_the_jobs_that_others_have_locked_wait(acknowledger, queue, gone, caplog):
