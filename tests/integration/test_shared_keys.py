@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.test import override_settings
@@ -87,6 +88,20 @@ def test_projects_without_a_folder_of_their_own_do_not_share_one(monkeypatch, se
     del settings.BASE_DIR
     found.add(kept_jobs.spool_folder("default"))
     assert len(found) == 3
+
+
+def test_relative_folders_do_not_follow_a_job_that_changes_the_working_directory(monkeypatch, settings, tmp_path):
+    monkeypatch.setattr(running_tests, "is_on", lambda: False)
+    for base, options, folder in (
+        (tmp_path, {"spool": "jobs"}, tmp_path / "jobs"),
+        ("", {"spool": "jobs"}, Path.cwd() / "jobs"),
+        (None, {"spool": "jobs"}, Path.cwd() / "jobs"),
+        (".", {}, Path.cwd() / ".django-loco"),
+    ):
+        settings.BASE_DIR = base
+        with override_settings(TASKS={"default": BACKEND | {"OPTIONS": options}}), monkeypatch.context() as job:
+            job.chdir(tmp_path)
+            assert folder in kept_jobs.spool_folder("default").parents
 
 
 def no_folder():

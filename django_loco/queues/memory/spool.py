@@ -44,11 +44,23 @@ REMEDY = (
 )
 
 
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:  # somebody has removed it
+        return Path()
+
+
+#: Relative folders are below it: a job may change the working directory.
+_STARTED_IN = _working_directory()
+
+
 def folder_for(alias: str) -> Path | None:
     """Return the folder that keeps the waiting jobs of ``alias`` between processes, or ``None`` if they are not kept.
 
     ``OPTIONS["spool"]`` names the folder; ``None`` there turns it off. By default it is ``.django-loco`` in
     ``BASE_DIR``, or one in the machine's folder for temporary files if there is no ``BASE_DIR`` or it is read-only.
+    A relative folder is one in ``BASE_DIR``, and a relative ``BASE_DIR`` one where the process has started.
     In tests nothing is kept: the next run of the site must not find a test's jobs.
     """
     if running_tests.is_on():
@@ -57,13 +69,18 @@ def folder_for(alias: str) -> Path | None:
     chosen = options["spool"] if "spool" in options else _default_folder()
     if chosen is None:
         return None
-    return Path(chosen) / str(settings.SETTINGS_MODULE) / alias
+    return (_base() or _STARTED_IN) / chosen / str(settings.SETTINGS_MODULE) / alias
+
+
+def _base() -> Path | None:
+    base = getattr(settings, "BASE_DIR", None)
+    return None if base is None else _STARTED_IN / base
 
 
 def _default_folder() -> Path:
-    base = getattr(settings, "BASE_DIR", None)
+    base = _base()
     if base is not None and os.access(base, os.W_OK):
-        return Path(base) / ".django-loco"
+        return base / ".django-loco"
     user = os.getuid() if hasattr(os, "getuid") else "user"
     return _temporary_folder() / f"django-loco-{user}" / _project()
 
