@@ -177,6 +177,21 @@ def test_a_class_of_a_project_discards_a_job_too(caplog):
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
 
 
+def test_the_end_of_a_job_that_is_discarded_with_an_object_without_a_text_is_announced(caplog):
+    class Unreadable:
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    def call(attempt: Attempt) -> None:
+        raise Discard(Unreadable())
+
+    caplog.set_level(logging.INFO)
+    with hearing(task_finished, job_cancelled) as heard:
+        copy_context().run(execute, claimed_with("discard", "why"), call)
+    assert heard == [task_finished, job_cancelled]
+    assert "discard has discarded itself: <Discard, of which str() raises RuntimeError>" in caplog.text
+
+
 @pytest.mark.parametrize(("kind", "reports"), [(Discard, []), (InvalidStep, [InvalidStep])])
 def test_what_a_task_group_says_is_logged_and_reported_as_the_job_said_it(caplog, monkeypatch, kind, reports):
     def call(attempt: Attempt) -> None:
