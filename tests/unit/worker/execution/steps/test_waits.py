@@ -125,7 +125,12 @@ def test_threads_do_not_undo_what_others_know_of_signals():
 
 def test_of_threads_that_use_one_name_one_has_it(monkeypatch):
     together = threading.Barrier(8)
-    monkeypatch.setattr(steps, "open_transactions", lambda: together.wait(10) and ())
+
+    def begin() -> StepCall:
+        together.wait(10)
+        return StepCall()
+
+    monkeypatch.setattr(steps, "StepCall", begin)
     claimed = claimed_job()
     errors = in_threads(*[lambda: steps.run_step(claimed, "charge", time.monotonic)] * 8)
     assert errors.count(None) == 1
