@@ -57,10 +57,7 @@ class Dialect(Engine):
 
     def claim(self, claim: Claim) -> list[Row]:
         """Hand due jobs to a worker; return their rows (``COLUMNS``, then ``due_at``) in any order."""
-        number = len(claim.queues or ("any",)) * len(claim.tags or ("any",))
-        is_any = claim.queues is None and claim.tags is None
-        # With ageing the order is not that of an index, and priorities have to be merged, as ranges are.
-        if claim.ageing is None and ((is_any and not self.has_paused_queues) or number > MAX_RANGES):
+        if not self.reads_ranges(claim):
             return self.claim_in_order(claim)
         if claim.threads <= 0 and claim.coroutines <= 0:
             return []
@@ -68,6 +65,13 @@ class Dialect(Engine):
         rows = self.execute(self.sql(DUE_RANGES, **shape), now=claim.ahead, **parameters)
         levels = [row for row in rows if isinstance(row[2], str)]  # SQLite may store names that are not text
         return self.claim_in_ranges(claim, levels, shape, **parameters) if levels else []
+
+    def reads_ranges(self, claim: Claim) -> bool:
+        """Return whether ``claim`` reads the ranges of an index instead of all jobs in their order."""
+        number = len(claim.queues or ("any",)) * len(claim.tags or ("any",))
+        is_any = claim.queues is None and claim.tags is None
+        # With ageing the order is not that of an index, and priorities have to be merged, as ranges are.
+        return claim.ageing is not None or not ((is_any and not self.has_paused_queues) or number > MAX_RANGES)
 
     def claim_again(self, claim: Claim) -> list[Row]:
         """Hand over, with new leases, the jobs of a fetch with the same nonce whose answer was lost."""
@@ -207,11 +211,19 @@ class Dialect(Engine):
             condition += f" AND {'' if claim.coroutines else 'NOT '}{self.names['is_async']}"
         return condition, parameters
 
-    def wanted_ranges(self, claim: Claim) -> tuple[dict[str, str], dict[str, str]]:
-        """Return the fragments that lead to the ranges of ``claim``, and their parameters."""
+    def wanted_ranges(
+        self, claim: Claim, *, in_queues: bool = False, and_held_back: bool = False
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the fragments that lead to the ranges of ``claim``, and their parameters.
+
+        ``in_queues``: there is a range for each queue in any case. ``and_held_back``: they are also those of jobs that
+        are to be held back.
+        """
         condition, parameters = condition_of(claim, self.names, self.contains)
-        shape, words = range_fragments_of(claim, self.tag_of_word, in_queues=self.has_paused_queues)
-        unpaused = statements.unpaused(condition + self.not_held_back, by_queue=bool(shape["in_queue"]))
+        shape, words = range_fragments_of(claim, self.tag_of_word, in_queues=in_queues or self.has_paused_queues)
+        unpaused = statements.unpaused(
+            condition + ("" if and_held_back else self.not_held_back), by_queue=bool(shape["in_queue"])
+        )
         return shape | unpaused, parameters | words
 
     @cached_property

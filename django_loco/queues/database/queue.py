@@ -186,7 +186,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
     def suspects(self, claim: Claim) -> int:
         """Return how many suspects are due."""
         with self._reached():
-            self.hold_back(claim.worker_id)
+            self.hold_back(claim)
             return super().suspects(claim)
 
     def get(self, job_id: str) -> Job | None:
@@ -320,7 +320,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
                 if unanswered and (rows := self._dialect.claim_again(claim)):
                     self._local.nonce = ""
                     return rows
-                self.hold_back(claim.worker_id)
+                self.hold_back(claim)
                 for part in self.take(claim):
                     rows += part
                 self.let_waits_end()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from django_loco.core.job import Job
-from django_loco.models import StoredJobPause
+from django_loco.models import StoredJob, StoredJobPause
 from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.database.records import pauses
@@ -73,3 +75,18 @@ def test_a_task_is_paused_again_after_the_end_of_a_pause(queue):
         assert queue.fetch(CLAIM) == []
         queue.resume_jobs(PAUSE)
     assert [job.id for job in queue.fetch(CLAIM)] == [first]
+
+
+@pytest.mark.parametrize("claim", [{"queues": ("B",)}, {"tags": ("t",)}, {"queues": ("B",), "tags": ("t",)}])
+def test_paused_jobs_are_held_back_behind_older_jobs_of_a_queue_that_nobody_serves(queue, monkeypatch, claim):
+    monkeypatch.setattr(pauses, "MOST_MOVED", 3)
+    queue.enqueue([Job(task_path="a.other", backend="default", queue_name="A") for _ in range(4)])
+    late = [Job(task_path="a.b", backend="default", queue_name="B", tags=("t",)) for _ in range(7)]
+    queue.enqueue(late[:5])
+    queue.pause_jobs(PAUSE)
+    assert StoredJob.objects.filter(due_at__year=9999).count() == 5
+    queue.enqueue(late[5:])
+    assert queue.fetch(replace(CLAIM, **claim)) == []
+    assert StoredJob.objects.filter(due_at__year=9999).count() == 7
+    queue.resume_jobs(PAUSE)
+    assert {job.id for job in queue.fetch(replace(CLAIM, **claim))} == {job.id for job in late}

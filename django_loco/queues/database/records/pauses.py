@@ -9,15 +9,18 @@ ended pause stays in the table for ``REMEMBERED_SECONDS``, and workers move back
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
 from ....core.job import utcnow
+from ...claim import Claim
 from ...records.pauses import MOST_MOVED, JobKind, JobPause, JobPauses, far_away
 from ...rows import needle_of_tag
 from ...workers import POLL_SECONDS, FetchedCommands
+from ..sql.index_ranges import DUE_RANGES
 from ..sql.statements import PAUSE, PAUSED, RESUME
 from . import DatabaseRecords
 from .poll import poll
@@ -28,6 +31,9 @@ FAR = datetime(9999, 1, 1, tzinfo=UTC)
 REMEMBERED_SECONDS = 60.0
 #: The number of jobs that one statement moves back.
 BATCH = 1_000
+
+#: A claim of all jobs.
+ANY = Claim(worker_id="", lease=0, threads=1, coroutines=1)
 
 INSERT = """
     INSERT INTO {pauses} (backend, kind, name, needle, blocked_until, paused_at)
@@ -61,6 +67,12 @@ HEAD = """
         SELECT {id}, {task_path}, {tags} FROM {job} WHERE {in_level} AND {due_at} <= {now}
         ORDER BY {due_at}, {id} LIMIT %(limit)s) AS head
     WHERE ({place}) IS NOT NULL
+"""
+#: The same for a range of jobs, which a worker of some queues or tags reads, see ``sql.index_ranges``.
+HEAD_OF_RANGE = "SELECT {id} FROM {job} WHERE {id} {in_entries} AND ({place}) IS NOT NULL"
+ENTRIES = """
+    SELECT {entry} FROM {table} {by_index} WHERE {in_one} AND {priority} = %(priority)s AND {due_at} <= {now}
+    ORDER BY {due_at}, {entry} LIMIT %(limit)s
 """
 #: A job may have been claimed since it was found, or somebody else may have locked it.
 FREE = "SELECT {id} FROM {job} WHERE {id} {in_head} {skip_locked}"
@@ -112,7 +124,7 @@ class StoredPauses(DatabaseRecords, JobPauses, FetchedCommands):
             sql = self._dialect.sql(INSERT)
             self._dialect.execute(sql, **pause._asdict(), needle=needle, until=far, now=0)
             self._poll()
-            while self._hold_back_heads():
+            while self._hold_back_ranges(ANY, in_queues=True):
                 pass
 
     def resume_jobs(self, pause: JobPause) -> bool:
@@ -131,15 +143,20 @@ class StoredPauses(DatabaseRecords, JobPauses, FetchedCommands):
             rows = self._dialect.execute(self._dialect.sql(PRESENT))
         return {JobPause(cast("JobKind", str(kind)), str(name)) for kind, name in rows}
 
-    def hold_back(self, worker_id: str) -> None:
+    def hold_back(self, claim: Claim) -> None:
         """Move the first jobs of paused tasks and tags out of the way of the fetch that follows.
 
         It also polls if it is time.
         """
         if time.monotonic() >= self._next_poll:
-            self._note_command(worker_id, self._poll(worker_id))
-        if self._dialect.not_held_back:
-            self._hold_back_heads()
+            self._note_command(claim.worker_id, self._poll(claim.worker_id))
+        if not self._dialect.not_held_back:
+            return
+        if self._dialect.reads_ranges(claim):
+            self._hold_back_ranges(claim)
+        else:
+            for level in self._levels():
+                self._hold_back(HEAD, {}, level)
 
     def _poll(self, worker_id: str = "") -> str:
         """Note the news, and let some of the jobs go whose pause has ended; return the command for the worker."""
@@ -152,15 +169,26 @@ class StoredPauses(DatabaseRecords, JobPauses, FetchedCommands):
             self._dialect.execute(self._dialect.sql(FORGET), before=-REMEMBERED_SECONDS)
         return news.command
 
-    def _hold_back_heads(self) -> int:
+    def _hold_back_ranges(self, claim: Claim, *, in_queues: bool = False) -> int:
+        """Hold back the first jobs of each range of ``claim``; return how many."""
+        shape, parameters = self._dialect.wanted_ranges(claim, in_queues=in_queues, and_held_back=True)
+        rows = self._dialect.execute(self._dialect.sql(DUE_RANGES, **shape), now=claim.ahead, **parameters)
+        in_one = re.sub(r"levels\.(\w+)", r"%(\1)s", shape["in_levels"])
+        fragments = {**shape, "in_one": in_one, "in_entries": self._dialect.is_in.format(ENTRIES)}
         moved = 0
-        for level in self._levels():
-            given: dict[str, Any] = level | {"limit": MOST_MOVED, "now": 0}
-            if self._dialect.execute(self._dialect.sql(HEAD, **PARTS), **given):  # writes nothing if there are none
-                is_in = self._dialect.is_in.format
-                sql = self._dialect.sql(HOLD_BACK, in_free=is_in(FREE), in_head=is_in(HEAD), **PARTS)
-                moved += len(self._dialect.write(sql, **given))
+        for is_async, *rest in rows:
+            level = {"is_async": bool(is_async), **dict(zip(("mark", "queue_name", "priority"), rest, strict=True))}
+            moved += self._hold_back(HEAD_OF_RANGE, fragments, level)
         return moved
+
+    def _hold_back(self, head: str, fragments: Mapping[str, str], level: Mapping[str, Any]) -> int:
+        given = {**level, "limit": MOST_MOVED, "now": 0}
+        fragments = {**fragments, **PARTS}
+        if not self._dialect.execute(self._dialect.sql(head, **fragments), **given):
+            return 0  # this writes nothing
+        is_in = self._dialect.is_in.format
+        sql = self._dialect.sql(HOLD_BACK, in_free=is_in(FREE), in_head=is_in(head), **fragments)
+        return len(self._dialect.write(sql, **given))
 
     def _let_go(self, pause: int) -> int:
         sql = self._dialect.sql(LET_GO, in_place=self._dialect.is_in.format(IN_PLACE), **PARTS)
