@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
 
 from ...core.validation import did_you_mean
 from ...exceptions import LocoConfigurationError, QueueUnavailable
@@ -74,12 +76,15 @@ def _rows_of(connection: BaseDatabaseWrapper, table: str) -> Iterator[dict[str, 
 
 
 def moment(value: Any) -> datetime | None:
-    """Return a stored time as an aware one. Without a zone it is in UTC, as Django stores it in SQLite."""
+    """Return a stored time as an aware one.
+
+    Without a zone it is in UTC, as Django stores it in SQLite; without ``USE_TZ`` it is on the clock of ``TIME_ZONE``.
+    """
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
     if value is None or value.tzinfo:
         return value  # type: ignore[no-any-return]
-    return value.replace(tzinfo=UTC)  # type: ignore[no-any-return]
+    return timezone.make_aware(value, UTC if settings.USE_TZ else timezone.get_default_timezone())
 
 
 def every(count: int, unit: str) -> str:

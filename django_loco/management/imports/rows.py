@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils import timezone
 
 from ...scheduler.api.control import mark_paused, mark_resumed
 from ...scheduler.sources.database import model, writable_alias
@@ -87,7 +90,7 @@ def _imported(each: ForeignSchedule, *, replaces: bool, dry_run: bool, by: str) 
         is_paused ^= _changes_pause(each, paused_by)
         if is_paused and not each.is_paused:
             notes.append(f"It stays paused, by {paused_by or 'somebody'}.")
-    when = row.schedule or f"at {row.at:%Y-%m-%d %H:%M:%S %Z}"
+    when = row.schedule or f"at {row.at:%Y-%m-%d %H:%M:%S %Z}".rstrip()
     return Imported(name=each.name, state=state, run=row.run, schedule=when, is_paused=is_paused, notes=tuple(notes))
 
 
@@ -103,13 +106,21 @@ def _row_of(before: Any | None, each: ForeignSchedule, notes: list[str]) -> tupl
 
 def _checked(before: Any | None, name: str, values: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Return the row, in place of ``before``, and its errors by field, as the admin would show them."""
-    row = model("Schedule")(pk=before.pk if before else None, name=name, **values)
+    stored = {field: _stored(value) for field, value in values.items()}
+    row = model("Schedule")(pk=before.pk if before else None, name=name, **stored)
     row._state.adding = before is None  # noqa: SLF001 - Django documents it; else its name would seem taken
     try:
         row.full_clean()
     except ValidationError as error:
         return row, error.message_dict
     return row, {}
+
+
+def _stored(value: Any) -> Any:
+    """Return a moment as the database stores it: without ``USE_TZ`` it has no zone."""
+    if settings.USE_TZ or not isinstance(value, datetime):
+        return value
+    return timezone.make_naive(value, timezone.get_default_timezone())
 
 
 def _same(one: Any, other: Any) -> bool:

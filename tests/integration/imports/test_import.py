@@ -207,6 +207,23 @@ def test_django_q2(tables, settings, kind: str, values: dict[str, Any], when: di
     assert stored("job") == {"run": ADD, "args": [1, 2], **when}
 
 
+def test_moments_without_use_tz(tables, settings):
+    """They are on the clock of the site, there and here."""
+    settings.USE_TZ, settings.TIME_ZONE, at = False, "Europe/Berlin", datetime.fromisoformat
+    q2("daily", "D", next_run=at("2030-03-05 09:00"))
+    q2("once", "O", next_run=at("2030-03-05 09:00"))
+    insert("django_celery_beat_clockedschedule", id=1, clocked_time=at("2030-01-02 18:00"))
+    insert("django_celery_beat_intervalschedule", id=1, every=45, period="minutes")
+    beat("launch", clocked_id=1)
+    beat("limited", interval_id=1, start_time=at("2029-01-01 07:00"), expires=at("2029-01-01 09:00"))
+    assert {each["state"] for each in (*run("django-q2").values(), *run("celery-beat").values())} == {"imported"}
+    assert stored("daily")["schedule"] == "0 9 * * *"
+    assert stored("once")["at"] == at("2030-03-05 09:00")
+    assert stored("launch")["at"] == at("2030-01-02 18:00")
+    limited = stored("limited")
+    assert (limited["start"], limited["end"]) == (at("2029-01-01 07:00"), at("2029-01-01 09:00"))
+
+
 @pytest.mark.parametrize(
     ("values", "call"),
     [

@@ -24,6 +24,12 @@ def test_times_of_each_engine(stored, read):
     assert moment(stored) == read
 
 
+def test_without_use_tz_a_time_is_on_the_clock_of_the_site(settings):
+    settings.USE_TZ, settings.TIME_ZONE = False, "Asia/Kolkata"
+    assert moment("2030-01-02 17:30:00") == NOON
+    assert moment(NOON) == NOON
+
+
 def test_intervals_in_words():
     assert [every(1, "hours"), every(3, "days")] == ["every hour", "every 3 days"]
 
