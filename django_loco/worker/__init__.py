@@ -8,5 +8,6 @@ The road of a job through this package:
 4. ``fetching/fetcher`` collects the outcome, and ``outcomes/acknowledger`` stores it in the queue.
 
 ``maintenance`` has the threads that work beside it: the heartbeat renews the worker's claims on its jobs, the reaper
-rescues the jobs of dead workers. ``worker`` puts the parts together, ``in_process`` makes workers from the settings.
+rescues the jobs of dead workers by ``Queue.rescue``. ``worker`` puts the parts together, ``in_process`` makes workers
+from the settings.
 """

@@ -1,7 +1,8 @@
 """Finishes batches of which no member is left, and enqueues the jobs that follow.
 
 1. A member ends. Whoever has stored that calls ``settle``: a worker's housekeeping, an operation on jobs, a test.
-2. The queue returns the batches that have finished.
+2. The queue decides which batches have finished, and returns them: ``settle_batches`` in ``records/batches`` of each
+   queue.
 3. The jobs that follow are stored, each with a once-key, so that there is one however often this step is repeated.
 4. It is noted that they are stored. Until then the batch is returned again, to whoever asks.
 
