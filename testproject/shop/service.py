@@ -64,7 +64,7 @@ class Lifeline:
         """Another shop on this machine may have the same port in mind."""
         try:
             found = ask(self.connection, "GET", "/status")["file"]
-        except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
+        except (OSError, http.client.HTTPException, ServiceUnavailable, ValueError, LookupError, TypeError):
             found = "something that is no index service"
         if found != str(settings.SHOP_INDEX_FILE):
             self.close()

@@ -6,7 +6,9 @@ import json
 import re
 import shutil
 import socket
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -176,6 +178,17 @@ def test_a_port_that_is_taken_is_said_on_the_page(open_shop: OpenShop) -> None:
         page = shop.get()
     assert f"Port {shop.index_port} is taken by another program" in page
     assert "from the database: the index does not answer" in page
+
+
+@pytest.mark.own_database
+def test_a_port_that_a_web_server_has_is_said_on_the_page(open_shop: OpenShop) -> None:
+    shop = open_shop()
+    with ThreadingHTTPServer(("127.0.0.1", shop.index_port), BaseHTTPRequestHandler) as other:  # it answers with errors
+        threading.Thread(target=other.serve_forever).start()
+        shop.serve("--noreload")
+        page = shop.get()
+        other.shutdown()
+    assert f"Port {shop.index_port} is taken by another program" in page
 
 
 def test_a_code_reload_loses_nothing(open_shop: OpenShop, tmp_path: Path) -> None:
