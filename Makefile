@@ -12,7 +12,7 @@ SOAK_ARGS ?=
 # The number of stories that `make sweep` plays, with some hundred faults each.
 SWEEP ?= 40
 # The number of recent commits that `make check` checks.
-COMMITS ?= 10
+COMMITS ?= 50
 # The version to release: VERSION=0.2.0 make release
 VERSION ?=
 # Arguments for the Wagtail run: WAGTAIL_ARGS="--threads 1" make wagtail
