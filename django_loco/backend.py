@@ -225,7 +225,8 @@ class LocoBackend(stored_jobs.StoredTasks):
             in_process.ensure_started(self.alias)
         if mode != "ForegroundBlocking":
             store(self.queue, jobs)
-        for job in jobs if mode == "ForegroundBlocking" else ():
+            return
+        for job in jobs:
             in_process.run_in_foreground(self.alias, job)
 
     def announce_end(self, jobs: Sequence[Job]) -> None:

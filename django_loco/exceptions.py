@@ -22,7 +22,7 @@
     ├── LostJob                  several workers died while they ran the job
     ├── JobCancelled             somebody cancelled the job
     ├── JobExpired               a job had not begun by its ``expires``
-    ├── JobTimeout               a job ran longer than its ``timeout``   (a TimeoutError too)
+    ├── JobTimeout               a job ran longer than its ``timeout``
     ├── ResultRefused            the store refused the return value of a job
     ├── InvalidStep              a durable step has a used name, or a bad result   (a TypeError and a ValueError too)
     ├── SignalTimeout            a signal that a job waits for has not come in time   (a TimeoutError too)

@@ -108,8 +108,10 @@ def check_stored_schedules(databases: Collection[str] | None = None, **kwargs: A
 
     They are warnings, as ``migrate`` runs these checks, too, and a wrong row must not stop it.
     """
+    if database_alias() not in (databases or ()):
+        return
     known = default.problems()
-    for problem in current().registry.problems() if database_alias() in (databases or ()) else ():
+    for problem in current().registry.problems():
         if problem not in known:
             yield checks.Warning(problem.message, hint=problem.hint, id="loco.W009")
 

@@ -85,7 +85,7 @@ class UniqueRule:
         """``task`` has ``unique`` or ``unique_key``. Raises ``ValueError`` for arguments that it does not have."""
         self._path: str = task.module_path
         text, duration = task.unique_key, task.unique_for
-        self._key = None if text is None else _digest("text", text)
+        self._key = None if text is None else digest_of(text)
         self._until: str = task.unique_until or FINISHED
         self._seconds: float | None = duration.total_seconds() if isinstance(duration, timedelta) else duration
         self._unique: bool | Sequence[str] | Callable[..., Any] = task.unique

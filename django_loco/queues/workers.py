@@ -113,6 +113,9 @@ class WorkerInfo:
     busy: int = 0
     """The number of jobs that it held at its last heartbeat."""
 
+    busy_async: int = 0
+    """The number of async jobs among them."""
+
     state: str = WorkerState.RUNNING
     """A ``WorkerState``, as it was at its last heartbeat."""
 
@@ -163,9 +166,15 @@ class WorkerInfo:
         """Whether it takes jobs from the queue ``queue_name``. Does not consider tags."""
         return self.queues is None or queue_name in self.queues
 
-    def beating(self, busy: int, state: str = WorkerState.RUNNING, memory: int = 0, stacks: str = "") -> WorkerInfo:
+    def beating(
+        self, busy: int, state: str = WorkerState.RUNNING, memory: int = 0, stacks: str = "", busy_async: int = 0
+    ) -> WorkerInfo:
         """Return a copy with what it holds, does and uses now."""
-        return replace(self, busy=busy, state=state, memory=memory, stacks=stacks)
+        return replace(self, busy=busy, busy_async=busy_async, state=state, memory=memory, stacks=stacks)
+
+    def has_room(self, *, is_async: bool) -> bool:
+        """Whether it held fewer jobs of this kind than it runs at once."""
+        return self.busy_async < self.coroutines if is_async else self.busy - self.busy_async < self.threads
 
 
 FIELDS = frozenset(field.name for field in fields(WorkerInfo))

@@ -216,12 +216,13 @@ def mark(results: Sequence[TaskResult[..., Any] | None], jobs: Sequence[Job]) ->
 
 def refuse(queue: Queue, jobs: Sequence[Job]) -> None:
     """Raise ``DuplicateJob`` if another job holds the key of one of ``jobs``, or two of them have the same."""
-    keys = [str(job.unique_key) for job in jobs]
-    for holder in holders_of(queue, set(keys)).values():
+    keys: set[str] = set()
+    for holder in holders_of(queue, {str(job.unique_key) for job in jobs}).values():
         raise _error(result_of_duplicate(holder), ())
-    for number, key in enumerate(keys):
-        if key in keys[:number]:
-            raise _error(result_of_duplicate(jobs[number]), ())
+    for job in jobs:
+        if job.unique_key in keys:
+            raise _error(result_of_duplicate(job), ())
+        keys.add(str(job.unique_key))
 
 
 def follow(queue: Queue, job: Job) -> Job | None:

@@ -206,7 +206,7 @@ class Job:
 
     @property
     def overrides(self) -> Mapping[str, Any]:
-        """The options that ``.using()`` changed for this call: any of ``task_options.STORED_OPTIONS`` except tags."""
+        """The options that ``.using()`` changed for this call: ``STORED_OPTIONS`` that have no field of their own."""
         if _NOT_GIVEN.isdisjoint(self.options):
             return self.options
         return {name: given for name, given in self.options.items() if name not in _NOT_GIVEN}

@@ -21,7 +21,7 @@ class Context:
     """The argument of a hook."""
 
     reason: str
-    """Why the process ends: ``"SIGTERM"``, ``"code reload"``, ``"drained"`` and so on."""
+    """Why the process ends, for a log: ``"SIGTERM"``, ``"the code has changed"``, ``"no job is left to run now"``."""
 
     signal: str | None
     """The name of the signal, if a signal asked for the end."""

@@ -132,7 +132,9 @@ def _pauses(job: Job, queue: Queue) -> Iterator[Reason]:
 
 def limits_in_the_way(job: Job, queue: Queue) -> Iterator[Reason]:
     """Yield the limits for which a job waits."""
-    for sentence, command in sentences(job.limit_key, queue) if job.limit_key else ():
+    if not job.limit_key:
+        return
+    for sentence, command in sentences(job.limit_key, queue):
         remedy = _("To open it now, as LOCO['LIMITS'] declares it: %(command)s") % {"command": command}
         yield Reason("limited", sentence, remedy if command else "", command)
 
@@ -198,7 +200,7 @@ def missing_workers(job: Job, workers: Sequence[WorkerInfo]) -> Iterator[Reason]
         if not alive:
             yield Reason(code, text, remedy)
             return
-    if all(worker.busy >= (worker.coroutines if job.is_async else worker.threads) for worker in alive):
+    if not any(worker.has_room(is_async=job.is_async) for worker in alive):
         busy = sum(worker.busy for worker in alive)
         text = ngettext(
             "All workers that take it are busy, with %(count)s job.",

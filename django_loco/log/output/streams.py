@@ -210,8 +210,6 @@ class NonBlockingStream:
                 data = b"" if written == len(data) else data[written:]
         except BlockingIOError:
             pass
-        except RAISED_INTO_JOBS:  # one is an ``OSError``
-            raise
         except OSError:
             self._is_torn = self._is_within_line
             self.dropped += max(1, data.count(b"\n"))

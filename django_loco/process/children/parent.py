@@ -165,8 +165,8 @@ class Parent:
         for slot, child in self._pairs():
             self._receive(slot, child)
             self._kill_late(slot, child)
-        for slot in self.slots if self._may_start else ():
-            if slot.fill_at <= self._clock():
+        for slot in self.slots:
+            if self._may_start and slot.fill_at <= self._clock():
                 slot.fill()
         self._go_on_changing()
         self._consider_end()

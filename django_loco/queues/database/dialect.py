@@ -114,8 +114,9 @@ class Dialect(Engine):
         ``more`` are the fields of the jobs that ``statement`` reads besides.
         """
         rows = [*map(outcome_row, outcomes)]
-        for row, outcome in zip(rows, outcomes, strict=True) if more else ():
-            row |= {name: getattr(outcome.job, name) for name in more}
+        if more:
+            for row, outcome in zip(rows, outcomes, strict=True):
+                row |= {name: getattr(outcome.job, name) for name in more}
         frees = any([outcome.job.limit_key is not None for outcome in outcomes])  # others may begin
         wakes = frees or is_due(outcome.run_after for outcome in outcomes if outcome.status == READY)
         also = {name: text if any([name in row for row in rows]) else "" for name, text in SET_ALSO.items()}

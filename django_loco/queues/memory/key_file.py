@@ -18,7 +18,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...exceptions import RAISED_INTO_JOBS, QueueUnavailable
+from ...exceptions import QueueUnavailable
 from ...log.safe import get_logger
 from .private_files import FILE, make_folder, require_file
 
@@ -84,8 +84,6 @@ class OnceKeys:
         """Return ``None`` if the file cannot be used."""
         try:
             return self._reserve(keys)
-        except RAISED_INTO_JOBS:  # one is an ``OSError``
-            raise
         except (sqlite3.Error, OSError) as error:
             code = getattr(error, "sqlite_errorcode", None)
             if code in BUSY:

@@ -95,11 +95,17 @@ class MemoryQueue(
                 self._add(added)
                 return added
         won = self.keys.reserve(added)
+        added = []
         with self._lock:
-            added = list(self._jobs.unique.free(self.keys.unknown(won)))
-            self._add(added)
-            unused = self.keys.unused(won, added)
-        self.keys.release(unused)
+            try:  # all that was checked may have changed
+                new = list(self._jobs.unique.free(self.keys.unknown(won)))
+                self._batches.require_open(new)
+                self._require_room(len(new))
+                self._add(new)
+                added = new
+            finally:
+                unused = self.keys.unused(won, added)
+                self.keys.release(unused)
         return added
 
     def holders(self, keys: Collection[str]) -> Mapping[str, Job]:
@@ -137,17 +143,13 @@ class MemoryQueue(
             return jobs
 
     def hold(self, job: Job, worker_id: str, lease: float) -> Job | None:
-        """Accept and claim a job that the caller runs at once; return ``None`` if its key is known.
-
-        For a job that is already held, this begins the next attempt.
-        """
+        """Accept and claim a job that the caller runs at once; return ``None`` if its key is known."""
         with self._lock:
-            is_new = job.id not in self._jobs.held
-            self._batches.require_open([job] * is_new)
-        if is_new and not self.keys.reserve([job]):
+            self._batches.require_open([job])
+        if not self.keys.reserve([job]):
             return None
         with self._lock:
-            if not is_new or list(self._jobs.unique.free(self.keys.unknown([job]))):
+            if list(self._jobs.unique.free(self.keys.unknown([job]))):
                 return self._hold(job, worker_id, lease)
             unused = self.keys.unused([job], ())
         self.keys.release(unused)

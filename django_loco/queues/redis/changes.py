@@ -194,7 +194,7 @@ def _entries(server: RedisServer, ids: Collection[str]) -> dict[str, str]:
         cursor = b"0"
         while True:
             cursor, entries = server.run("entries", (cursor, STEP, lines(ids)), (key,))
-            for entry in decoded(entries).split("\n") if entries else ():
+            for entry in filter(None, decoded(entries).split("\n")):
                 _, is_place, place = entry.partition("\r")
                 found[(place[19:] if is_place else entry).partition("\t")[0]] = entry
             if cursor == b"0":

@@ -115,11 +115,15 @@ def conclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
         save_rest(attempt.claimed, attempt.result)
     if not attempt.decide(outcome):
         return None
+    _announce_or_defer(attempt, outcome)
+    return outcome
+
+
+def _announce_or_defer(attempt: Attempt, outcome: Outcome) -> None:
     if _is_doubtful(attempt, outcome):
         _defer_announcement(attempt, outcome)
     else:
         announce_end(attempt, outcome)
-    return outcome
 
 
 def _is_doubtful(attempt: Attempt, outcome: Outcome) -> bool:
@@ -193,10 +197,7 @@ def give_up(attempt: Attempt, error: JobTimeout | JobCancelled) -> Outcome:
     except RAISED_INTO_JOBS:
         outcome = attempt.claimed.outcome = attempt.failed(error)
         attempt.claimed.end_span(outcome, attempt.secrets)
-        if _is_doubtful(attempt, outcome):
-            _defer_announcement(attempt, outcome)
-        else:
-            announce_end(attempt, outcome)
+        _announce_or_defer(attempt, outcome)
         return outcome
 
 

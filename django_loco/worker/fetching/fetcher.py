@@ -279,11 +279,11 @@ class Fetcher:
         # Asked before the fetch, which then includes the jobs that others enqueued or released before they were done.
         # Not while there are outcomes to store: a batch may be finished by one of them, and followed by more jobs.
         may_end = self.draining and not self.jobs and self._others_are_done()
-        asked_at = self._clock()
+        checked_at = self._clock()
         jobs = self._acknowledger.exchange(claim)
         is_empty = may_end and not jobs and self._others_are_done() and not self._leftovers.are_worth_a_wait(claim)
         self._found_nothing = self._drain_group.note(
-            self._queue.alias, asked_at if is_empty else None, self._inbox.wake.set
+            self._queue.alias, checked_at if is_empty else None, self._inbox.wake.set
         )
         self._has_room = len(jobs) < claim.threads + claim.coroutines
         if self._has_room:
@@ -310,8 +310,11 @@ class Fetcher:
         return max(0, self._max_jobs - self.jobs.counts.total() - len(self.jobs))
 
     def _hand_over(self, jobs: Sequence[Job], asked_at: float) -> None:
-        for job in jobs if self._claim.suspects else ():
-            logger.info("Job %s (%s) runs alone: %d workers died with it", job.id, one_line(job.task_path), job.lost)
+        if self._claim.suspects:
+            for job in jobs:
+                logger.info(
+                    "Job %s (%s) runs alone: %d workers died with it", job.id, one_line(job.task_path), job.lost
+                )
         self.jobs.hand_over([self._claimed(job, asked_at) for job in jobs], self._jobs_left())
 
     def _claimed(self, job: Job, asked_at: float) -> ClaimedJob:

@@ -103,7 +103,10 @@ class Heartbeat(QueueThread):
             self._stacks = stacks, self._clock() + STACKS_SECONDS
         if self._worker is not None:
             shown = self._stacks[0] if self._clock() < self._stacks[1] else ""
-            info = self._worker.beating(len(self._held), self._state(), int(resident() * MEGABYTE), shown)
+            held = [*self._held.copy().values()]
+            coroutines = sum(claimed.job.is_async for claimed in held)
+            memory = int(resident() * MEGABYTE)
+            info = self._worker.beating(len(held), self._state(), memory, shown, coroutines)
             self._in_registry(lambda: self.queue.register(info))
 
     def close(self) -> None:

@@ -225,7 +225,9 @@ class Acknowledger:
         self._remove(batch)
 
     def _note_all_refused(self, batch: Sequence[PendingOutcome], refused: Collection[str]) -> None:
-        for pending in batch if refused else ():
+        if not refused:
+            return
+        for pending in batch:
             if pending.claimed.job.id in refused:
                 self._note_refused(pending)
 

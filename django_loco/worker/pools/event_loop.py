@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import Context
 from functools import partial
 from inspect import iscoroutinefunction
@@ -48,7 +49,7 @@ class EventLoopPool:
     """
 
     def __init__(self, size: int, lanes: int, alias: str, report: Report, grace: float = GRACE_SECONDS) -> None:
-        """``lanes`` is the number of threads for the sync parts. ``grace``: see ``attempt``, in seconds."""
+        """``lanes`` is the number of threads for the sync parts. ``grace``: see ``interrupter``, in seconds."""
         self.size = size
         self._alias = alias
         self._report = report
@@ -133,24 +134,27 @@ class EventLoopPool:
     def resume(self) -> None:
         """Let jobs begin again."""
         self._is_quiet = False
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._fill)
+        self._call_soon(self._fill)
 
     def interrupt(self, claimed: ClaimedJob) -> None:
         """Cancel the asyncio task of a job that somebody cancelled, if it runs here."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._interrupt, claimed)
+        self._call_soon(self._interrupt, claimed)
 
     def cancel(self) -> None:
         """Cancel every job; all are handed back."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._cancel_all)
+        self._call_soon(self._cancel_all)
 
     def close(self) -> None:
         """End the loop; jobs that still run are cancelled."""
         self._closed = True
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._loop.stop)
+        if (loop := self._loop) is not None:
+            self._call_soon(loop.stop)
+
+    def _call_soon(self, function: Callable[..., object], *args: object) -> None:
+        """Call ``function`` on the loop if it is open. Other threads may close or replace the loop at any time."""
+        if (loop := self._loop) is not None:
+            with suppress(RuntimeError):  # it is closed
+                loop.call_soon_threadsafe(function, *args)
 
     def join(self, timeout: float) -> bool:
         """Wait up to ``timeout`` seconds for the thread; return whether it has ended or a job holds it up."""

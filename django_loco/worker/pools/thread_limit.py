@@ -150,8 +150,9 @@ class ThreadLimit:
 
     def _shrink(self) -> None:
         if self._trial is not None:
+            self.now = self._trial.limit_before
             self._fail()
-        self._is_doubling, self._since = False, None
+        self._is_doubling, self._since, self._step = False, None, 1
         self.now = max(1, self.now // 2)
 
     def _compare(self, rate: float) -> None:

@@ -61,7 +61,7 @@ class ThreadPool:
             size: the most threads.
             alias: the key in ``TASKS`` of the jobs.
             report: called with each outcome.
-            grace: see ``attempt``, in seconds.
+            grace: see ``interrupter.GRACE_SECONDS``, in seconds.
             request_priority: knows whether web requests are waiting.
             active: how many threads run jobs at the same time; ``None``: as many as the work needs. Without a global
                 interpreter lock that is all of them.
@@ -280,9 +280,9 @@ class ThreadPool:
                 self._threads.remove(thread)
                 self._abandoned = [*(other for other in self._abandoned if other.is_alive()), thread]
                 self._start_thread(report)
-        except RuntimeError:  # the system has no more threads
+        except RuntimeError as error:  # the system has no more threads; the fetcher starts one when it can
+            logger.warning("The thread of a job that was given up cannot be replaced for now: %s", error)
             report()
-            raise
 
     def _report_stuck(self, attempt: Attempt, stack: str) -> None:
         """Report the outcome of a job that was given up: the first duty of the thread that replaces its own."""

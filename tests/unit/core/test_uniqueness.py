@@ -89,6 +89,8 @@ def test_tasks_and_texts_have_keys_of_their_own():
     text = key("a", of=Options(unique_key="a"))
     assert len({key("a"), key("a", of=Options(module_path="shop.other")), text}) == 3
     assert text == key("b", of=Options(module_path="shop.other", unique_key="a")) == digest_of("a") == digest_of(text)
+    content = "0f" * 32  # such as a SHA-256
+    assert key("a", of=Options(unique_key=content)) == digest_of(content)
 
 
 def test_the_context_is_no_argument():

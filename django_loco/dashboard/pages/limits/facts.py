@@ -46,7 +46,8 @@ def forget() -> None:
 def _read(scope: Scope) -> LimitsRead:
     states = [each for each in jobs.limits(keys=KEYS) if scope.sees_alias(each.backend)]
     holders: dict[tuple[str, str], list[Job]] = {}
-    for job in scope.filter("status:running")[:MOST_RUNNING] if any(each.running for each in states) else ():
-        for key in keys_of(job.limit_key) if job.limit_key else ():
-            holders.setdefault((job.backend, key), []).append(job)
+    if any(each.running for each in states):
+        for job in scope.filter("status:running")[:MOST_RUNNING]:
+            for key in filter(None, keys_of(job.limit_key or "")):
+                holders.setdefault((job.backend, key), []).append(job)
     return LimitsRead(states=states, holders=holders, are_declared=bool(loco_settings().LIMITS))

@@ -166,8 +166,9 @@ class StoredLimits(DatabaseRecords, Limiting):
         limits = self._with_changes(declared_limits())
         stored = self._dialect.together(lambda: self._finish_alone(outcomes, limits))
         given_back = {key for outcome in outcomes if outcome.job.id in stored for key in outcome.gives_back}
-        for levels in tuple(self._limited.values()) if given_back else ():
-            levels.open(given_back)
+        if given_back:
+            for levels in tuple(self._limited.values()):
+                levels.open(given_back)
         return stored
 
     def _finish_alone(self, outcomes: Sequence[Outcome], limits: Limits) -> set[str]:

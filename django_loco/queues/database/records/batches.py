@@ -197,9 +197,11 @@ def _listed(ids: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
 
 def _by_status(dialect: Dialect, ids: Sequence[str]) -> dict[str, dict[str, int]]:
     """Return how many members of some batches are stored, by batch and status."""
-    fragments, given = _listed(ids)
     found: dict[str, dict[str, int]] = {batch_id: {} for batch_id in ids}
-    for batch_id, status, number in _run(dialect, COUNT, fragments=fragments, **given) if ids else ():
+    if not ids:
+        return found
+    fragments, given = _listed(ids)
+    for batch_id, status, number in _run(dialect, COUNT, fragments=fragments, **given):
         found[id_of(batch_id)][str(status)] = int(number)
     return found
 

@@ -137,10 +137,9 @@ class SQLiteDialect(Dialect):
             if keyless:
                 cursor.executemany(self._insert, [_new_row(job) for job in keyless])
             stored = {job.id for job in keyless}
-            for job in jobs if len(stored) < len(jobs) else ():
-                is_keyless = job.key is None and job.unique_key is None
-                if not is_keyless and cursor.execute(*self._keyed_insert_of(job)).rowcount:
-                    stored.add(job.id)
+            if len(keyless) < len(jobs):
+                keyed = [job for job in jobs if job.id not in stored]
+                stored.update(job.id for job in keyed if cursor.execute(*self._keyed_insert_of(job)).rowcount)
         return stored
 
     def restore(self, jobs: Sequence[Job]) -> set[str]:

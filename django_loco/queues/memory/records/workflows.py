@@ -58,7 +58,9 @@ class Graph:
     def close(self, downstream: str) -> None:
         """Delete the edges to a node."""
         node = self.nodes.pop(downstream, None)
-        for upstream in (*node.waits, *node.succeeded, *node.failed) if node else ():
+        if node is None:
+            return
+        for upstream in (*node.waits, *node.succeeded, *node.failed):
             del self._downstream[upstream][downstream]
             if not self._downstream[upstream]:
                 del self._downstream[upstream]
@@ -107,8 +109,9 @@ class MemoryWorkflows(MemoryBatches, Workflows):
     def close_nodes(self, workflow: str, downstream: Sequence[str]) -> None:
         """Delete the edges to these nodes."""
         with self._lock:
-            for job_id in downstream if workflow in self._graphs else ():
-                self._graphs[workflow].close(job_id)
+            if graph := self._graphs.get(workflow):
+                for job_id in downstream:
+                    graph.close(job_id)
 
     def drop_edges(self, workflow: str) -> None:
         """Delete all edges of a workflow."""

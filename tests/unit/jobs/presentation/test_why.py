@@ -50,7 +50,9 @@ def codes(job: Any) -> list[str]:
     [
         ({}, {}, "next"),
         ({"busy": 2}, {}, "busy"),
-        ({"busy": 2}, {"is_async": True}, "busy"),
+        ({"busy": 2}, {"is_async": True}, "next"),
+        ({"busy": 2, "busy_async": 1}, {}, "next"),
+        ({"busy": 3, "busy_async": 2}, {"is_async": True}, "busy"),
         ({"queues": ("reports",)}, {}, "no worker for its queue"),
         ({"tags": ()}, {"tags": ("a",)}, "no worker for its tags"),
         ({"tags": ("b",)}, {"tags": ("a",)}, "no worker for its tags"),

@@ -171,6 +171,24 @@ def test_a_key_that_was_reserved_for_a_job_that_is_not_stored_is_free_again(tmp_
     assert queue.enqueue([job(key="k@1")]) == []
 
 
+def test_a_queue_that_fills_while_a_key_is_reserved_takes_no_more(tmp_path, monkeypatch):
+    queue, other = MemoryQueue("default", {"max_waiting": 1}), MemoryQueue("default", {})
+    for each in (queue, other):
+        each.share_keys(tmp_path, 60.0)
+    reserve = queue.keys.reserve
+
+    def overtaken(jobs):
+        won = reserve(jobs)
+        monkeypatch.undo()
+        queue.enqueue([job()])
+        return won
+
+    monkeypatch.setattr(queue.keys, "reserve", overtaken)
+    with pytest.raises(QueueFull):
+        queue.enqueue([job(key="k@1")])
+    assert other.enqueue([job(key="k@1")])
+
+
 def test_a_key_of_a_job_that_was_not_run_at_once_is_free_again(tmp_path):
     queue, other = MemoryQueue("default", {}), MemoryQueue("default", {})
     for each in (queue, other):

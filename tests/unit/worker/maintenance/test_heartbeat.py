@@ -14,7 +14,7 @@ from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.maintenance import heartbeat as heartbeat_module
 from django_loco.worker.maintenance.heartbeat import Heartbeat, info_of
 
-from ..support import Clock, TroubledQueue, fetched, wait_until
+from ..support import Clock, TroubledQueue, claimed_of, fetched, wait_until
 
 
 @pytest.fixture
@@ -155,6 +155,14 @@ def test_stacks_stay_in_the_registry_for_some_minutes(queue, clock):
     clock.now += heartbeat_module.STACKS_SECONDS
     heartbeat.turn()
     assert queue.workers()[0].stacks == ""
+
+
+def test_the_registry_has_how_many_jobs_of_each_kind_are_held(queue, clock):
+    info = info_of(Claim(worker_id="w1", lease=30, threads=1), 30.0)
+    held = [claimed_of(name) for name in ("nothing", "anothing", "anothing")]
+    Heartbeat(queue, {claimed.job.id: claimed for claimed in held}, 30, clock, worker=info).register()
+    [shown] = queue.workers()
+    assert (shown.busy, shown.busy_async) == (3, 2)
 
 
 def test_the_end_of_an_outage_of_the_registry_is_logged(queue, clock, caplog):

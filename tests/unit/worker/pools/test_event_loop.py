@@ -355,6 +355,19 @@ def test_closing_cancels_what_still_runs(finished):
     assert not pool._thread.is_alive()
 
 
+def test_a_loop_that_is_closed_at_any_moment_can_be_asked(finished, monkeypatch):
+    pool = EventLoopPool(2, 2, "default", finished.add)
+    submit(pool, [claimed_of("anothing")])
+    assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
+    pool.close()
+    assert pool.join(5)
+    monkeypatch.setattr(pool._loop, "is_closed", lambda: False)  # as it was a moment ago
+    for ask in (pool.resume, pool.cancel, pool.close, lambda: pool.interrupt(claimed_of("anothing"))):
+        ask()
+    pool._loop = None
+    pool.cancel()
+
+
 def test_an_event_loop_that_has_died_is_started_anew(finished, monkeypatch):
     monkeypatch.setattr(EventLoopPool, "_run", lambda pool, loop: loop.close())
     pool = EventLoopPool(2, 2, "default", finished.add)

@@ -102,6 +102,17 @@ def test_a_busy_sample_ends_a_trial():
     assert set(limited.samples_for(TRIAL_SECONDS)) == {1}, "the next one comes later"
 
 
+def test_a_busy_sample_in_a_trial_leaves_no_more_threads_than_one_before_it():
+    limited = Limited(lambda threads: 1_000 * threads)
+    limited.samples(1, BUSY)
+    assert limited.samples_for(0.5)[-1] == 40
+    assert limited.samples(6, BUSY)[-1] == 1
+    while limited.limit.now == 1:
+        limited.samples(1)
+    assert limited.limit.now == 2, "a trial begins with one more, however large the last one was"
+    assert limited.samples(1, BUSY) == [1]
+
+
 def test_free_samples_have_to_come_in_a_row():
     limited = Limited(lambda threads: 1_000 * threads)
     limited.samples(1, BUSY)

@@ -195,6 +195,7 @@ def test_no_thread_to_be_had_for_the_successor(pool, finished, monkeypatch, capl
     monkeypatch.setattr(pool, "_start_thread", refuse)
     assert outcomes(finished, 1) == {claimed: FAILED}
     wait_until(lambda: "can't start new thread" in caplog.text)
+    assert "could not be given up" not in caplog.text
 
 
 def test_a_job_whose_timeout_cannot_be_enforced_is_put_off(pool, finished, monkeypatch, caplog):
