@@ -70,8 +70,8 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
 
         Raises what the function raises; ``InvalidStep`` for a name that this run has used, for a result that is not
         JSON, with those of other steps more than ``MAX_RESULT_SIZE`` bytes, inside ``atomic()``, and in an async job;
-        ``QueueUnavailable`` if that stays so until another worker may have the job; and ``Interrupted`` if one has it,
-        or the job was cancelled, given up at its timeout or handed back.
+        and ``Interrupted`` if another worker has the job, or it was cancelled, given up at its timeout or handed back.
+        During an outage of the store it waits.
         """
         result: R = run_step(self.claimed, name, lambda: function(*args, **kwargs))
         return result

@@ -1,7 +1,8 @@
 """Repeats what a step stores while the store cannot be reached, for instance because it restarts.
 
-The function of the step may have been called by then, and would be called once more in the next run. Each of these
-calls may be repeated: it writes a whole field, only if the worker holds the job.
+The function of the step has been called by then, and would be called once more in the next run. So the worker tries
+for as long as the outage lasts, as it does with the outcome of a job. Each of these calls may be repeated: it writes a
+whole field, only if the worker holds the job. If another worker has it, the call raises ``Interrupted``.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from asgiref.sync import sync_to_async
 
 from ....core.backoff import exponential_delay
-from ....exceptions import QueueUnavailable
+from ....exceptions import Interrupted, QueueUnavailable
 from ....log.safe import get_logger
 from ...claimed_job import ClaimedJob
 
@@ -27,14 +29,15 @@ T = TypeVar("T")
 
 
 def retried(claimed: ClaimedJob, call: Callable[[], T]) -> T:
-    """Return what ``call`` returns. Raises what it raises; ``QueueUnavailable`` when the claim may have ended."""
+    """Return what ``call`` returns. Raises what it raises, and ``Interrupted`` if the run ends during an outage."""
     for failures, pause in enumerate(_pauses(claimed)):
         try:
             return call()
         except QueueUnavailable as error:
             _tell(claimed, failures, error)
         time.sleep(pause)
-    return call()
+    with _last_try(claimed):
+        return call()
 
 
 async def aretried(claimed: ClaimedJob, call: Callable[[], T]) -> T:
@@ -46,23 +49,37 @@ async def aretried(claimed: ClaimedJob, call: Callable[[], T]) -> T:
         except QueueUnavailable as error:
             _tell(claimed, failures, error)
         await asyncio.sleep(pause)
-    return await acall()
+    with _last_try(claimed):
+        return await acall()
 
 
 def _pauses(claimed: ClaimedJob) -> Iterator[float]:
-    """Yield the seconds to wait if the next try fails, as long as no other worker can have the job after them.
+    """Yield the seconds to wait if the next try fails, until the run is known to be over.
 
-    A worker that stops lets its jobs go on for a while, so this does, too, until the job is handed back.
+    After a whole lease without the store another worker may have the job, but only the store knows.
     """
     failures = 0
-    while True:
+    while _is_claimed(claimed):
+        if claimed.released or claimed.cancelled or claimed.refused or claimed.is_decided:
+            return
         failures += 1
-        pause = exponential_delay(failures, first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS)
-        if claimed.released or claimed.cancelled or claimed.is_doubtful:
-            return
-        if not time.monotonic() + pause < claimed.valid_until < math.inf:  # without an end: nobody renews the claim
-            return
-        yield pause
+        yield exponential_delay(failures, first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS)
+
+
+def _is_claimed(claimed: ClaimedJob) -> bool:
+    """Whether a worker has claimed the job, which does not run inside ``enqueue()``."""
+    return claimed.valid_until < math.inf
+
+
+@contextmanager
+def _last_try(claimed: ClaimedJob) -> Iterator[None]:
+    """End the run without spending an attempt: the job has done nothing wrong."""
+    try:
+        yield
+    except QueueUnavailable as error:
+        if not _is_claimed(claimed):
+            raise
+        raise Interrupted(f"{claimed.job.task_path}: a step could not be stored before the run ended.") from error
 
 
 def _tell(claimed: ClaimedJob, failures: int, error: QueueUnavailable) -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from django_loco.exceptions import QueueUnavailable
+from django_loco.exceptions import Interrupted, QueueUnavailable
 from django_loco.worker.claimed_job import ClaimedJob, Suspended
 from django_loco.worker.execution import steps
 from django_loco.worker.execution.steps import storing, waits
@@ -102,19 +102,42 @@ def test_the_end_of_the_time_of_a_wait_is_stored_when_the_store_is_back(is_lost,
     assert waits.signals_of(claimed.job) == {"approved": {"timed_out": True}}
 
 
-@pytest.mark.parametrize("end", ["released", "expired", "refused", "lease", "no lease"])
-def test_it_ends_when_another_worker_may_have_the_job(end):
+@pytest.mark.parametrize("is_expired", [False, True])
+def test_it_goes_on_after_the_lease_because_only_the_store_knows_who_has_the_job(is_expired):
+    store = Away(failures=20)
+    claimed = claimed_job(store, seconds=-60.0)
+    update = claimed.update
+
+    def expire(*arguments):  # as the heartbeat does, when the step is running
+        claimed.expired = is_expired
+        return update(*arguments)
+
+    claimed.update = expire
+    assert charged(claimed) == [1]
+    assert store.job.steps == '{"charge":1}'
+
+
+@pytest.mark.parametrize("run", ["sync", "async"])
+@pytest.mark.parametrize("end", ["released", "refused", "decided"])
+def test_a_run_that_ends_during_the_outage_spends_no_attempt(end, run):
     store = Away(failures=10**6)
-    claimed = claimed_job(store, seconds={"lease": 0.05, "no lease": float("inf")}.get(end, 60.0))
-    if end in ("released", "expired", "refused"):
-        update = claimed.update
+    claimed = claimed_job(store)
+    update = claimed.update
 
-        def lost(*arguments):
-            setattr(claimed, end, store.calls == 4)
-            return update(*arguments)
+    def lost(*arguments):
+        if store.calls == 4:
+            claimed.decide() if end == "decided" else setattr(claimed, end, True)
+        return update(*arguments)
 
-        claimed.update = lost
+    claimed.update = lost
+    with pytest.raises(Interrupted, match="a step could not be stored") as caught:
+        charged(claimed) if run == "sync" else asyncio.run(acharged(claimed))
+    assert isinstance(caught.value.__cause__, QueueUnavailable)
+    assert store.calls < 10
+
+
+def test_inside_enqueue_nothing_is_tried_again():
+    store = Away(failures=10**6)
     with pytest.raises(QueueUnavailable):
-        steps.run_step(claimed, "charge", lambda: 1)
-    assert store.calls == {"no lease": 1}.get(end, store.calls)
-    assert store.calls < 10_000
+        charged(claimed_job(store, seconds=float("inf")))
+    assert store.calls == 1
