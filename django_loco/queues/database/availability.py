@@ -48,6 +48,13 @@ REMEDIES = {
     "remaining connection slots": TOO_MANY,
     "server_login_retry": "PgBouncer waits server_login_retry seconds before it connects to the server again: lower it "
     "below LOCO['LEASE'].",
+    "query_wait_timeout": "PgBouncer has had no free connection for that long: raise its default_pool_size.",
+    "unsupported startup parameter": "PgBouncer does not pass it on: remove it from {setting}['OPTIONS'], and set it "
+    "with ALTER ROLE ... SET.",
+    "due to statement timeout": "statement_timeout of its user or of {setting}['OPTIONS'] is too short for this.",
+    "due to lock timeout": "Another transaction has locked the rows for longer than the lock_timeout of its user or of "
+    "{setting}['OPTIONS'].",
+    "No space left on device": "Free some space on the disk of the server.",
     "Connection refused": "Start it, or correct {setting}.",
     "the server has not answered for": "It hangs, or a pooler such as PgBouncer has no free connection: raise its "
     "default_pool_size.",

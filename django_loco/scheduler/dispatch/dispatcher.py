@@ -177,7 +177,7 @@ class Dispatcher:
                 self._fire_together(due_heap, part, now)
         else:
             name, tick = batch[0].entry.name, batch[0].fired.tick
-            logger.warning("Schedule %r: the queue refuses the tick of %s: %s", name, tick, error)
+            logger.warning("Schedule %r: the tick of %s was not stored and is tried again: %s", name, tick, error)
             # For the first time soon: the store may have hung for a moment, and the tick is not to be missed for that.
             is_first = batch[0].due.at == batch[0].due.tick
             due_heap.postpone(batch[0].due, now + (FIRST_REFUSED_RETRY if is_first else REFUSED_RETRY))

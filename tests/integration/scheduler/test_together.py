@@ -124,7 +124,7 @@ def test_one_that_the_store_refuses_costs_no_other(registry, queues, caplog):
     assert arguments(queue) == [number for number in range(COUNT) if number != 7]
     assert len(queue.sizes) < 12
     assert scheduler.health()["unreachable"] == []
-    assert "Schedule 'send 7': the queue refuses the tick of 2026-11-21 12:00:01" in caplog.text
+    assert "Schedule 'send 7': the tick of 2026-11-21 12:00:01+00:00 was not stored" in caplog.text
     queue.refused = None
     clock.now += 10 * SECOND
     scheduler.fire_due()

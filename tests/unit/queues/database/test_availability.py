@@ -56,6 +56,18 @@ WHERE = "The jobs are in DATABASES['jobs']"
             "FATAL: remaining connection slots are reserved for roles with the SUPERUSER attribute. Raise max_connecti",
         ),
         (
+            OperationalError("FATAL: query_wait_timeout"),
+            "FATAL: query_wait_timeout. PgBouncer has had no free connection for that long: raise its default_pool_siz",
+        ),
+        (
+            OperationalError("FATAL: unsupported startup parameter: options"),
+            "FATAL: unsupported startup parameter: options. PgBouncer does not pass it on: remove it from DATABASES[",
+        ),
+        (
+            OperationalError("could not extend file: No space left on device"),
+            "could not extend file: No space left on device. Free some space on the disk of the server.",
+        ),
+        (
             OperationalError("server login has been failing, cached error: Connection refused (server_login_retry)"),
             "server login has been failing, cached error: Connection refused (server_login_retry). PgBouncer waits ser",
         ),
