@@ -29,6 +29,7 @@ from .validation import (
     is_number,
     is_retention,
     is_seconds,
+    short,
 )
 
 
@@ -53,7 +54,13 @@ class Option:
 
     def problem(self, name: str, value: Any) -> str | None:
         """Return a sentence that says why ``value`` is invalid for the option ``name``; ``None`` if it is valid."""
-        return self.rule.problem(name, value) if self.rule else None
+        problem = self.rule.problem(name, value) if self.rule else None
+        is_one = isinstance(value, str | type) and self.rule and self.rule.problem(name, [value]) is None
+        return f"{problem} Write {name}=[{_written(value)}]." if problem and is_one else problem
+
+
+def _written(value: Any) -> str:
+    return value.__name__ if isinstance(value, type) else short(value)
 
 
 def _is_backoff(value: Any) -> bool:

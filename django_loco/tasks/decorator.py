@@ -150,6 +150,8 @@ class LocoTask(_Task[P, R]):
             rule_of(self)
             if self.limits is not None or self.limit_key is not None:
                 limit_rule_of(self, *limit_options_of(self))
+        except LocoConfigurationError:
+            pass  # of the settings: the checks name each mistake, and enqueue() raises it
         except ValueError as error:
             raise InvalidTask(f"{self.module_path}: {error}") from None
 

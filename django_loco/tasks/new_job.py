@@ -20,8 +20,18 @@ from ..conf import loco_settings
 from ..core.compat import BaseTaskBackend, InvalidTask, Task
 from ..core.job import CARRY, PARENT, REQUEST, RERUN, RETENTION, Job, aware, utcnow
 from ..core.serialization import encode_call, encode_exact, require_result_size
+from ..core.task_options import CALL_OPTIONS
 from ..core.uniqueness import rule_of
-from ..core.validation import FIRST_YEAR, LAST_YEAR, NAME_REQUIREMENT, is_name, is_number, retention_by_end, short
+from ..core.validation import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    NAME_REQUIREMENT,
+    is_name,
+    is_number,
+    nearest,
+    retention_by_end,
+    short,
+)
 from ..exceptions import InvalidArguments, UnknownTask
 from ..log.labels import bound
 from ..log.plain_text import one_line
@@ -84,7 +94,7 @@ def validate_call(task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str
     """Raise ``InvalidArguments`` if the function of ``task`` does not take these arguments."""
     count = len(args) + 1 if task.takes_context else len(args)
     if misfit := _misfit(task.func, count, tuple(kwargs)):
-        raise InvalidArguments(f"the arguments do not fit {task.module_path}{misfit}.")
+        raise InvalidArguments(f"the arguments do not fit {task.module_path}{misfit}")
 
 
 @lru_cache(maxsize=4096)
@@ -101,7 +111,17 @@ def _misfit(function: Callable[..., Any], count: int, names: tuple[str, ...]) ->
     try:
         signature.bind(*(None,) * count, **dict.fromkeys(names))
     except TypeError as error:
-        return f"{signature}: {error}"
+        return f"{signature}: {error}.{_hint_of(names, tuple(signature.parameters))}"
+    return ""
+
+
+def _hint_of(names: Sequence[str], known: Sequence[str]) -> str:
+    """Return what to write for the first of ``names`` that is not known, with a leading space; or nothing."""
+    for name in names:
+        if name not in known and name in CALL_OPTIONS:
+            return f" Write task.using({name}=...).enqueue(...)."
+        if name not in known and (near := nearest(name, known)):
+            return f" Did you mean {near!r}?"
     return ""
 
 

@@ -22,6 +22,7 @@ _ATTRIBUTES: dict[Kind, dict[str, str]] = {
         "enqueue_at": _LATER,
         "apply": "call(...), which runs it here and now",
         "AsyncResult": "get_result(id)",
+        "enqueue_many": "enqueue_many(task, calls), which django_loco.tasks has",
         "chunks": "enqueue_many(task, calls)",
         "map": "enqueue_many(task, calls)",
         "starmap": "enqueue_many(task, calls)",

@@ -74,7 +74,10 @@ class LimitRule:
 
     def _checked(self, by: By | None) -> By | None:
         if isinstance(by, str) and "." in by:
-            by = import_string(by)
+            try:
+                by = import_string(by)
+            except ImportError as error:
+                raise ValueError(f"limit_key is {short(by)}, which cannot be imported: {error}.") from None
         if isinstance(by, str) and by not in self._call.known and not self._call.takes_any:
             raise ValueError(
                 f"limit_key names {short(by)}, which is no argument of it.{did_you_mean(by, self._call.known)}"

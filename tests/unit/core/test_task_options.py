@@ -68,3 +68,16 @@ def test_options_in_range_are_no_problem():
         "no_retry_on": (),
     }
     assert [TASK_OPTIONS[name].problem(name, value) for name, value in good.items()] == [None] * len(good)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("tags", "gpu", "Write tags=['gpu']."),
+        ("limits", "mail", "Write limits=['mail']."),
+        ("retry_on", ConnectionError, "Write retry_on=[ConnectionError]."),
+    ],
+)
+def test_one_value_in_place_of_a_list_has_a_remedy(name, value, remedy):
+    assert TASK_OPTIONS[name].problem(name, value).endswith(f" {remedy}")
+    assert TASK_OPTIONS[name].problem(name, [value]) is None

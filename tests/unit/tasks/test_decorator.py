@@ -93,3 +93,17 @@ def test_a_value_of_another_type_is_an_error() -> None:
 def test_an_option_that_is_none_has_its_default() -> None:
     plain = task(priority=None, queue_name=None, aliases=None, max_attempts=None)(double.func)
     assert (plain.priority, plain.queue_name, plain.aliases, plain.max_attempts) == (0, "default", (), None)
+
+
+def send_mail(customer_id: int) -> None: ...
+
+
+def test_a_mistake_in_the_settings_is_left_to_the_checks(settings: Any) -> None:
+    settings.LOCO = {"NUM_WORKER": 5, "LIMITS": {"mail": {"rate": "60/m"}}}
+    assert task(limits=["mail"])(send_mail).limits == ("mail",)
+
+
+def test_a_limit_key_that_cannot_be_imported_is_named(settings: Any) -> None:
+    settings.LOCO = {"LIMITS": {"mail": {"rate": "60/m"}}}
+    with pytest.raises(InvalidTask, match=r"send_mail: limit_key is 'customer\.id', which cannot be imported: No mod"):
+        task(limits=["mail"], limit_key="customer.id")(send_mail)
