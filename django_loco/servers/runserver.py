@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from socket import socket
 from socketserver import BaseServer
@@ -42,9 +42,14 @@ def project_runserver() -> BaseCommand:
 
 
 class CountedHandler:
-    """A mixin for the request handler: counts a request from its first line to the last byte of the response."""
+    """A mixin for the request handler: counts a request from its first line to the last byte of the response.
+
+    Pages of django-loco ask for news every second or two, with the header ``Loco-Poll``. These requests have no log
+    line unless they fail.
+    """
 
     server: Any
+    headers: Mapping[str, str]
     close_connection: bool
     _counted = False
 
@@ -63,6 +68,11 @@ class CountedHandler:
                 self._counted = False
                 self.close_connection = self.close_connection or self.server.requests.closing
                 self.server.requests.change(-1)
+
+    def log_request(self, code: Any = "-", size: Any = "-") -> None:
+        """Log a request that has been answered."""
+        if not self.headers.get("Loco-Poll") or str(code) not in ("200", "304"):
+            super().log_request(code, size)  # type: ignore[misc]
 
 
 class GracefulServer:

@@ -26,7 +26,8 @@
 
     // Returns whether there may be more to tell.
     async function ask() {
-      const answer = await fetch(box.dataset.locoProgress, { headers: { Accept: "application/json" }, cache: "no-cache" });
+      const headers = { Accept: "application/json", "Loco-Poll": "1" };
+      const answer = await fetch(box.dataset.locoProgress, { headers, cache: "no-cache" });
       if (answer.status === 404) return false;
       if (!answer.ok) throw new Error(`status ${answer.status}`);
       const body = await answer.text(), found = JSON.parse(body);

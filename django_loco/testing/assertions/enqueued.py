@@ -59,8 +59,8 @@ def assert_enqueued(
             if that is the name of the task's first parameter. ``args=[]`` is a call without arguments.
         partial: whether the call may have further arguments; or a dict of the arguments that it must have.
         queue: the name of the queue.
-        run_after: the ``datetime`` from which the job may run, give or take a second; the ``timedelta`` from
-            ``enqueue()`` until then; ``None`` for a job that may run at once.
+        run_after: the ``datetime`` from which the job may run, or the ``timedelta`` from ``enqueue()`` until then, give
+            or take a second; ``None`` for a job that may run at once.
         times: the number of such jobs; by default one or more.
 
     Raises ``AssertionError`` if there is no such job, or another number of them. It lists the jobs that wait, those

@@ -18,7 +18,8 @@ from ...core.serialization import decode_call, encode_call
 from ...core.validation import short
 from ...exceptions import InvalidArguments, LocoConfigurationError
 
-#: By how much a ``run_after`` may differ from an expected ``datetime``, which is often computed a moment earlier.
+#: By how much a ``run_after`` may differ from an expected one. A ``datetime`` is often computed a moment earlier, and a
+#: job whose arguments a duplicate has replaced was enqueued a moment earlier.
 TOLERANCE = timedelta(seconds=1)
 
 
@@ -103,7 +104,7 @@ class Expectation:
         if self.queue not in (None, result.task.queue_name):
             found.append(f"queue is {result.task.queue_name!r}, not {self.queue!r}")
         if not self._is_due_as_expected(result):
-            found.append(f"run_after is {_time_text(result.task.run_after)}, not {_time_text(self.run_after)}")
+            found.append(f"run_after is {self._due_text(result)}, not {_time_text(self.run_after)}")
         return found
 
     def _of_arguments(self, wanted: dict[str, Any], result: TaskResult[..., Any]) -> list[str]:
@@ -112,6 +113,12 @@ class Expectation:
         differences = (_difference(name, actual.get(name, _NOTHING), wanted.get(name, _NOTHING)) for name in names)
         return [*filter(None, differences)]
 
+    def _due_text(self, result: TaskResult[..., Any]) -> str:
+        actual = result.task.run_after
+        if actual is not None and isinstance(self.run_after, timedelta):
+            return f"{_delay_of(result, actual)} after the job was enqueued"
+        return _time_text(actual)
+
     def _is_due_as_expected(self, result: TaskResult[..., Any]) -> bool:
         actual, wanted = result.task.run_after, self.run_after
         if isinstance(wanted, AnyTime):
@@ -119,8 +126,7 @@ class Expectation:
         if actual is None or wanted is None:
             return actual is wanted
         if isinstance(wanted, timedelta):
-            assert result.enqueued_at is not None  # noqa: S101 - it is in a queue
-            return aware(actual) - aware(result.enqueued_at) == wanted
+            return abs(_delay_of(result, actual) - wanted) <= TOLERANCE
         return abs(aware(actual) - aware(wanted)) <= TOLERANCE
 
 
@@ -196,6 +202,11 @@ def _require_time(run_after: object) -> None:
         raise LocoConfigurationError(
             f"run_after is {short(run_after)}; it must be a timedelta, an aware datetime or None."
         )
+
+
+def _delay_of(result: TaskResult[..., Any], run_after: datetime) -> timedelta:
+    assert result.enqueued_at is not None  # noqa: S101 - it is in a queue
+    return aware(run_after) - aware(result.enqueued_at)
 
 
 def _time_text(moment: datetime | timedelta | AnyTime | None) -> str:

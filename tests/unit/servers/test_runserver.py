@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.core.management.base import CommandError
 
-from django_loco.servers.runserver import DevServer, url
+from django_loco.servers.runserver import CountedHandler, DevServer, url
 
 SECONDS = 10.0
 
@@ -96,3 +96,24 @@ def test_a_server_of_another_kind_is_refused_with_what_to_do_instead():
 )
 def test_the_url(address, shown):
     assert url(SimpleNamespace(addr=address, protocol="http"), 8000) == f"http://{shown}:8000/"
+
+
+@pytest.mark.parametrize(
+    ("headers", "code", "is_logged"),
+    [
+        ({}, "200", True),
+        ({"Loco-Poll": "1"}, "200", False),
+        ({"Loco-Poll": "1"}, 304, False),
+        ({"Loco-Poll": "1"}, "500", True),
+    ],
+)
+def test_requests_of_open_pages_for_news_are_not_logged(headers, code, is_logged):
+    logged = []
+
+    class Handler:
+        def log_request(self, code, size):
+            logged.append((code, size))
+
+    handler: Any = type("Counted", (CountedHandler, Handler), {"headers": headers})()
+    handler.log_request(code, 110)
+    assert logged == [(code, 110)] * is_logged

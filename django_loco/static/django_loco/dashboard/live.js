@@ -84,7 +84,7 @@
     busy = true;
     asked = Date.now();
     try {
-      const headers = { Accept: "application/json", ...(etag ? { "If-None-Match": etag } : {}) };
+      const headers = { Accept: "application/json", "Loco-Poll": "1", ...(etag ? { "If-None-Match": etag } : {}) };
       const options = { headers, cache: "no-store", credentials: "same-origin", redirect: "error", signal: AbortSignal.timeout(15000) };
       const answer = await fetch(location.pathname + location.search, options);
       if (answer.status === 200) {
