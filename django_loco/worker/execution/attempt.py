@@ -51,7 +51,16 @@ from ...queues.claim import declared_limits
 from ...tasks.results import load_task, policy_of, result_of, stand_in
 from ..claimed_job import ClaimedJob
 from .context import JobContext
-from .errors import CANCELLED, END_REQUESTS, CannotBegin, is_of_cancellation, record_of, too_long, ungrouped
+from .errors import (
+    CANCELLED,
+    END_REQUESTS,
+    CannotBegin,
+    explain_misfit,
+    is_of_cancellation,
+    record_of,
+    too_long,
+    ungrouped,
+)
 from .kept_log import KeptLog
 from .steps.suspension import with_steps
 from .steps.waits import beside_suspension, outcome_of, require_running
@@ -277,6 +286,9 @@ class Attempt:
             return Outcome.released(self.job)
         if isinstance(error, SignalTimeout):
             self.claimed.timed_out = error.name
+        if isinstance(error, TypeError):
+            given = self.task.takes_context + self.takes_result + len(self.result.args)
+            explain_misfit(error, self.function, given, self.result.kwargs)
         again = not isinstance(error, Discard | InvalidStep | SignalTimeout) and self.policy.wants_retry(
             error, self.job.attempt
         )

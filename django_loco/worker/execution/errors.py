@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from ...conf import loco_settings
 from ...core.compat import TaskError
@@ -61,6 +63,21 @@ def _comes_of_cancellation(error: BaseException) -> bool:
             seen.add(id(one))
             to_see += (one.__cause__, one.__context__)
     return False
+
+
+def explain_misfit(error: TypeError, function: Callable[..., Any], count: int, names: Iterable[str]) -> None:
+    """Add a note to ``error`` if ``function`` does not take ``count`` positional arguments and keyword ``names``."""
+    try:
+        signature = inspect.signature(function, follow_wrapped=False)
+    except (TypeError, ValueError):  # a function in C without a signature
+        return
+    try:
+        signature.bind(*(None,) * count, **dict.fromkeys(names))
+    except TypeError:
+        error.add_note(
+            f"The job was enqueued for other parameters than {signature}. Give new parameters a default and retry the "
+            "job, or change its arguments with loco_jobs update."
+        )
 
 
 def record_of(error: BaseException, secrets: Sequence[str] = ()) -> TaskError:

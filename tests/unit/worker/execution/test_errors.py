@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from django_loco.exceptions import Discard, JobCancelled, JobExpired
-from django_loco.worker.execution.errors import record_of
+from django_loco.worker.execution.errors import explain_misfit, record_of
 
 
 class Nameless(type):
@@ -42,3 +42,12 @@ def test_a_class_of_a_project_that_says_that_the_job_was_cancelled_is_stored_as_
     record = record_of(Gone("customer 7"))
     assert record.exception_class is kind
     assert record.traceback.endswith("Gone: customer 7\n")
+
+
+@pytest.mark.parametrize(
+    ("count", "names", "fits"), [(1, [], True), (0, ["a"], True), (0, [], False), (1, ["c"], False)]
+)
+def test_an_error_of_other_parameters_says_so(count, names, fits):
+    error = TypeError("oh")
+    explain_misfit(error, lambda a, b=1: None, count, names)
+    assert getattr(error, "__notes__", []) == [] if fits else "other parameters than (a, b=1)" in error.__notes__[0]
