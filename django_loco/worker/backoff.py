@@ -12,7 +12,7 @@ from ..queues import Queue
 logger = get_logger("django_loco.worker")
 
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 0.1, 5.0
-#: Workers that lost one database must not all come back at the same moment.
+#: Workers that have lost the same database must not all try again at the same moment.
 SPREAD = 0.5
 
 
@@ -35,5 +35,5 @@ class QueueBackoff(LoggedBackoff):
         """Close the calling thread's connection to the queue."""
         try:
             self._queue.close()
-        except BaseException as error:  # noqa: BLE001 - it is broken, which is why it is closed
+        except BaseException as error:  # noqa: BLE001 - closed because it is broken
             logger.debug("Closing the connection to the queue: %s", error)

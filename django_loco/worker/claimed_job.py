@@ -21,7 +21,7 @@ from .closed_limits import ClosedLimits
 from .execution.kept_log import KeptLog
 from .step_call import StepCall
 
-#: What is said of a job that the queue does not have any more.
+#: Completes "the job ..." in messages about a job that the queue no longer has.
 IS_MISSING = "is no longer in the queue (it was deleted, or the store was emptied or replaced)"
 
 
@@ -54,10 +54,10 @@ class ClaimedJob:
     """``Queue.update``."""
 
     queue: Queue | None = None
-    """The queue that it is from; ``None``: it has none, and no signals."""
+    """The queue that the job comes from; ``None``: there is no queue, and so no signals."""
 
     closed_limits: ClosedLimits = field(default_factory=ClosedLimits)
-    """Those of the worker."""
+    """The closed limits of the worker."""
 
     fetched_at: float = field(default_factory=time.monotonic)
     renewed_at: float = -math.inf
@@ -70,7 +70,7 @@ class ClaimedJob:
     """When its function was called (``time.monotonic()``, seconds); ``None``: not yet, or not at all."""
 
     duration: float | None = None
-    """The seconds that its function ran, once that has ended."""
+    """The seconds that its function ran; set when the function has ended."""
 
     thread: threading.Thread | None = None  # noqa: TID251 - none is made here
     """The thread that runs it."""
@@ -82,7 +82,7 @@ class ClaimedJob:
     """Whether its outcome is on its way to the queue."""
 
     released: bool = False
-    """Whether the worker no longer waits for it, and hands it back to the queue."""
+    """Whether the worker hands the job back to the queue and no longer waits for its end."""
 
     cancelled: TaskError | None = None
     """The error with which the job has failed in the queue, because somebody cancelled it while it runs here."""
@@ -91,19 +91,19 @@ class ClaimedJob:
     """Whether the queue does not have the job any more."""
 
     import_error: TaskError | None = None
-    """Why its task cannot be imported here, if that is so."""
+    """Why its task cannot be imported here; ``None`` if it can."""
 
     expired: bool = False
-    """Whether its lease has run out, as far as this worker knows: another worker has, or may have, the claim."""
+    """Whether its lease has run out, as far as this worker knows, so that another worker may have the claim."""
 
     refused: bool = False
-    """Whether an update or the outcome was refused because another worker has the claim, or the outcome dropped."""
+    """Whether the queue refused an update or the outcome because another worker has the claim, or it was dropped."""
 
     valid_until: float = math.inf
     """The time (``time.monotonic()``) until which no other worker can have the claim; renewals extend it."""
 
     announcement: Callable[[], None] | None = None
-    """Announces its end, to be called when the queue has accepted it; ``None``: it was announced."""
+    """Announces its end; called when the queue has accepted the outcome. ``None``: the end was announced."""
 
     span: Any = None
     """The OpenTelemetry span of the attempt; ``None``: it has not begun, or the project does not trace."""
@@ -115,13 +115,13 @@ class ClaimedJob:
     """``core.threads.forks`` in the process that has claimed it."""
 
     report: tuple[Any, ...] | None = None
-    """How far the job is, as it has said last: see ``execution.progress``."""
+    """The last progress that the job reported: see ``execution.progress``."""
 
     saved_report: tuple[Any, ...] | None = None
-    """The last report that is stored, or that cannot be."""
+    """The last report that was stored, or that the queue will not take."""
 
     steps: dict[str, StepCall] = field(default_factory=dict)
-    """The calls of durable steps that this run has had, by their names: see ``execution.steps``."""
+    """The durable steps that this run has called, by name: see ``execution.steps``."""
 
     has_failed: bool = False
     """Whether its function has ended with an error; steps may still go on."""
@@ -130,23 +130,23 @@ class ClaimedJob:
     """The exception that has ended this run, because the job sleeps or waits."""
 
     timed_out: str = ""
-    """The name of the signal that has not come in time, if the job fails of that."""
+    """The name of the signal that did not come in time, if the job fails because of it."""
 
     updating: threading.RLock = field(default_factory=threading.RLock)
-    """Held while a field is stored: some queues store it together with the others of ``job``."""
+    """Held while a field is stored: some queues store the other fields of ``job`` together with it."""
 
     # A lock that is acquired once and never released: the cheapest way to let one thread win.
     _decided: threading.Lock = field(default_factory=threading.Lock)
 
     def decide(self, outcome: Outcome | None = None) -> bool:
-        """Return ``True`` to the first caller only: its outcome counts."""
+        """Decide on ``outcome``. Only the first caller gets ``True``: its outcome counts."""
         if not self._decided.acquire(blocking=False):
             return False
         self.outcome = outcome
         return True
 
     def store_update(self, field: str, text: str) -> bool:
-        """Store a field that a run writes; return whether the job is still held. Raises what the queue does."""
+        """Store a field that the run writes. Return whether the job is still held. Raises the queue's errors."""
         changes: dict[str, Any] = {field: text}
         with self.updating:
             is_held = self.update(self.job, field, text)
@@ -155,7 +155,7 @@ class ClaimedJob:
         return is_held
 
     def store_signals(self, text: str | None) -> bool:
-        """Store the signals of the job, if it runs and they are as known; return whether that was done."""
+        """Store the job's signals. Return ``False`` if it does not run, or if its stored signals have changed."""
         with self.updating:
             is_stored = self.queue is not None and self.queue.signal(self.job, text)
             if is_stored:
@@ -168,37 +168,40 @@ class ClaimedJob:
         return self.forks != forks()
 
     def end_fork(self, error: BaseException | None = None) -> None:
-        """End this process if it is a fork, after a call of the job; ``forks_end`` without the cost of a block."""
+        """End this process if it is a fork that the job made. Cheaper than the block of ``forks_end``."""
         if self.forks != forks() and self.started:
             end_fork(error)
 
     def forks_end(self) -> AbstractContextManager[None]:
-        """Return a block at whose end a fork ends. Inside ``enqueue()`` it goes on, with the code of the caller."""
+        """Return a context manager that ends a fork at its exit.
+
+        Inside ``enqueue()`` forks return to the caller's code.
+        """
         return ForksEndHere() if self.started else nullcontext()
 
     def with_log(self, outcome: Outcome) -> Outcome:
-        """Return ``outcome`` with what the run has logged, if that is kept. After that nothing more is."""
+        """Return ``outcome`` with the log of the run, if the log is kept. Later lines are not added."""
         return outcome if self.kept_log is None else replace(outcome, log=self.kept_log.end())
 
     def end_span(self, outcome: Outcome, secrets: Sequence[str] = ()) -> None:
-        """End the span of the attempt; for the thread that has decided on ``outcome``. ``secrets`` are not shown."""
+        """End the span of the attempt, without ``secrets``. Called by the thread that decided on ``outcome``."""
         if self.span is not None:
             tracing.end(self.span, outcome, is_cancelled=self.cancelled is not None, secrets=secrets)
 
     def outcome_or(self, otherwise: Outcome) -> Outcome | None:
-        """Return the outcome that was decided on; if there is none, decide on ``otherwise`` and return that.
+        """Decide on ``otherwise`` and return it, unless an outcome was decided on: then return that outcome.
 
         ``None``: another thread has decided, and will report the outcome.
         """
         return otherwise if self.decide(otherwise) else self.outcome
 
     def was_replaced_by(self, outcome: Outcome) -> bool:
-        """Whether the queue has stored another end, ``outcome``, than the one that was decided on."""
+        """Whether the queue has stored ``outcome``, and its status differs from the outcome decided on here."""
         return self.outcome is not None and self.outcome.status != outcome.status
 
     @property
     def is_too_late(self) -> bool:
-        """Whether the job has expired and has not begun, by the clock that its claim has noted and the time since."""
+        """Whether the job has expired before it began: by the queue's clock at the claim, plus the time since then."""
         expires_at, claimed_at = self.job.expires_at, self.job.last_attempted_at
         if expires_at is None or claimed_at is None or self.job.is_known_to_have_begun:
             return False
@@ -206,7 +209,7 @@ class ClaimedJob:
 
     @property
     def has_not_begun(self) -> bool:
-        """Whether its function was not called and will not be, once its outcome is decided."""
+        """Whether its function was not called. If the outcome is decided, it will not be called later either."""
         return self.began_at is None and not (self.started and self.released)
 
     @property
@@ -215,7 +218,7 @@ class ClaimedJob:
         return self.started and self.released and not self.cancelled
 
     def replace(self, outcome: Outcome, error: TaskError) -> None:
-        """Take note that the queue has not taken ``outcome``, because somebody has cancelled the job with ``error``."""
+        """Record that somebody cancelled the job with ``error``, so the queue did not accept ``outcome``."""
         self.outcome = self.outcome or outcome
         self.cancelled = error
 
@@ -236,7 +239,7 @@ class ClaimedJob:
 
     @property
     def is_over(self) -> bool:
-        """Whether what its run still does is in vain: the run has ended or was given up, or the job is another's."""
+        """Whether its run no longer counts: it has ended or was given up, or another worker has the claim."""
         return bool(self.expired or self.released or self.cancelled or self.refused or self.is_decided)
 
     @property

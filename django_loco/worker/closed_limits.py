@@ -1,4 +1,4 @@
-"""The keys of limits that jobs of a worker have closed, for those that the worker has taken before."""
+"""The limit keys that a worker's jobs have closed, so that jobs it fetched earlier do not begin."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 
 from ..core.job.limits import keys_of
 
-#: The time in which the outcome of a job that closes keys reaches the store, which hands over none of their jobs then.
+#: Within this time the outcome of a job that closes keys reaches the store. From then on the store hands over no job
+#: with these keys.
 STORED_SECONDS = 1.0
-#: A job that was taken so long ago is no longer waiting here.
+#: A job that was fetched longer ago than this no longer waits in the worker.
 FORGOTTEN_SECONDS = 60.0
 
 
@@ -19,7 +20,8 @@ class ClosedLimits:
     1. A job that raises ``Throttled`` closes its keys here, before its outcome is on its way to the store.
     2. A thread that is about to begin a limited job asks whether its keys are closed, and hands the job back if one is.
 
-    Only jobs that were taken before the store knew of it are meant. Those that it has handed over later may begin.
+    This concerns only jobs that were fetched before the store knew of the closed keys. Jobs that it hands over later
+    may begin.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -27,7 +29,7 @@ class ClosedLimits:
         self._taken_before: dict[str, float] = {}
 
     def close(self, keys: Iterable[str], seconds: float) -> None:
-        """Let none of the jobs with these keys begin that the worker has, or takes while this is being stored."""
+        """Keep jobs with these keys from beginning if they are fetched before the store has closed the keys."""
         now = self._clock()
         for key, moment in tuple(self._taken_before.items()):
             if moment < now - FORGOTTEN_SECONDS:
@@ -35,6 +37,6 @@ class ClosedLimits:
         self._taken_before |= dict.fromkeys(keys, now + min(seconds, STORED_SECONDS))
 
     def refuse(self, limit_key: str, fetched_at: float) -> bool:
-        """Return whether a job may not begin that was taken at ``fetched_at`` (``time.monotonic()``)."""
+        """Return whether a job fetched at ``fetched_at`` (``time.monotonic()``) must not begin."""
         moments = self._taken_before
         return bool(moments) and any(fetched_at < moments.get(key, 0.0) for key in keys_of(limit_key))

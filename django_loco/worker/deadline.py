@@ -1,4 +1,4 @@
-"""The deadline of a stop, and the moments before it: until when jobs may end, and when they are handed back."""
+"""The deadline of a stop, and two moments before it: when jobs are cancelled, and when they are handed back."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 import time
 from collections.abc import Callable
 
-#: Seconds before the deadline at which the worker stops waiting for running jobs. If there are less than ten times as
-#: many seconds altogether, it is a tenth of them.
+#: The worker stops waiting for running jobs this many seconds before the deadline. If the whole time is shorter than
+#: ten times the margin, the margin is a tenth of it.
 MARGIN_SECONDS = 1.0
 
 
@@ -26,7 +26,7 @@ class ShutdownDeadline:
         self.cancel_at = self.release_at = self.deadline = math.inf
 
     def set(self, deadline: float) -> None:
-        """End by ``deadline``. A later one than the present one changes nothing."""
+        """End by ``deadline``. A deadline later than the present one changes nothing."""
         if deadline >= self.deadline:
             return
         margin = min(MARGIN_SECONDS, max(0.0, deadline - self._clock()) / 10)

@@ -1,4 +1,4 @@
-"""A call of a durable step, a sleep or a wait, while it goes on."""
+"""A running call of a durable step, a sleep or a wait."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _innermost: ContextVar[StepCall | None] = ContextVar("django_loco_step", default
 class StepCall:
     """A call from its beginning to its end: a ``with`` block.
 
-    A call that has to sleep or wait is *parked* until nothing else of the job goes on, and then ends the run. While it
-    is parked, the steps whose functions it is called in do not go on either.
+    A call that has to sleep or wait is *parked* until no other call of the job is running. Then it ends the run. While
+    it is parked, the steps whose functions made the call do not count as running either.
     """
 
     __slots__ = ("_before", "_outer", "_parked", "ended", "wait")
 
     def __init__(self) -> None:
         self.wait: Wait | None = None
-        """What it has ended the run for, or is about to."""
+        """The wait for which it has ended the run, or is about to."""
 
         self.ended: Future[None] = Future()
         """Done when it has ended."""
@@ -55,7 +55,7 @@ class StepCall:
         """Park it within the block."""
         calls = list(self._with_outer())
         for call in calls:
-            call._parked += 1  # noqa: SLF001 - one of the same class
+            call._parked += 1  # noqa: SLF001 - an object of the same class
         try:
             yield
         finally:

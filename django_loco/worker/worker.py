@@ -42,7 +42,7 @@ from .pools.threads import ThreadPool
 
 #: The number of threads for the sync parts of async jobs in a worker that has no threads for sync jobs.
 SYNC_LANES = 10
-#: A fetcher that neither got an answer nor tried again for this time hangs.
+#: The fetcher counts as hanging if it has neither got an answer nor tried again for this time.
 HUNG_SECONDS = 20.0
 #: After this time of failed tries the worker counts as stuck, since a new process may do better.
 LONG_LOST_SECONDS = 300.0
@@ -56,9 +56,9 @@ class Worker(Component):
     1. ``Fetcher`` fetches jobs, hands them to the pools and stores their outcomes.
     2. ``JobListener`` wakes the fetcher when jobs arrive.
     3. ``Heartbeat`` renews the claims on the jobs that the worker holds, and shows other workers that it is alive.
-    4. ``Cancellations`` finds out which of them somebody has cancelled.
+    4. ``Cancellations`` finds out which of these jobs somebody has cancelled.
     5. ``Housekeeping`` rescues the jobs of dead workers (``Reaper``) and deletes old results (``Pruner``).
-    6. ``Isolation``, where it is possible, runs jobs alone with which workers have died.
+    6. ``Isolation``, where it is possible, runs jobs alone if workers have died with them.
     7. ``ThreadPool`` and ``EventLoopPool`` run the jobs, ``SyncLanes`` the sync parts of async jobs;
        ``ThreadInterrupter`` interrupts sync jobs that have reached their timeout or were cancelled. These threads
        start when they are needed.
@@ -98,24 +98,18 @@ class Worker(Component):
         """Starts nothing.
 
         Args:
-            queue: where the jobs are.
-            worker_id: its name in results, in health and in the queue; by default host, process and some letters.
-            threads: how many sync jobs at once.
-            active_threads: how many of the threads run jobs at the same time; ``None``: as many as the work needs.
-            coroutines: how many async jobs at once.
-            lease: ``LEASE`` in seconds: if it dies, its jobs are back within that time.
-            result_ttl: ``RESULT_TTL`` in seconds.
-            queues: names of queues to take jobs from; ``None``: all.
-            tags: ``None``: jobs with any tags or none; ``()``: only without; else only with one of these.
-            drain: whether to end when no job is due and none runs.
-            drain_group: the workers that drain with it, of which none ends before the jobs of all have ended.
-            max_jobs: the number of attempts after which to end; ``None``: never.
-            dead: the ends of the ids of workers that are known to have died: their jobs are rescued at once.
-            isolate: starts an isolated worker; ``None``: suspects run here, beside other jobs.
-            isolated_workers: the number of isolated workers at most.
-            is_isolated: whether this is an isolated worker.
-            release: ``RELEASE``.
-            end_process: ends the process as SIGTERM does; ``None``: nobody may tell the worker to.
+            queue: where the jobs are. worker_id: its name in results, in health and in the queue; by default host,
+            process and some letters. threads: how many sync jobs at once. active_threads: how many of the threads run
+            jobs at the same time; ``None``: as many as the work needs. coroutines: how many async jobs at once. lease:
+            ``LEASE`` in seconds. If the worker dies, its jobs are rescued within that time. result_ttl: ``RESULT_TTL``
+            in seconds. queues: names of queues to take jobs from; ``None``: all. tags: ``None``: all jobs; ``()``: only
+            jobs without tags; otherwise only jobs with one of these tags. drain: whether to end when no job is due and
+            none runs. drain_group: the workers that drain together. None of them ends before the jobs of all have
+            ended. max_jobs: the number of attempts after which to end; ``None``: never. dead: the ends of the ids of
+            workers that are known to have died: their jobs are rescued at once. isolate: starts an isolated worker;
+            ``None``: suspects run here, beside other jobs. isolated_workers: the number of isolated workers at most.
+            is_isolated: whether this is an isolated worker. release: ``RELEASE``. end_process: ends the process as
+            SIGTERM does; ``None``: a command cannot end the process.
         """
         self.worker_id = worker_id or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._queue, self._queues = queue, queues
@@ -206,7 +200,7 @@ class Worker(Component):
             pool.warm_up()
 
     def resume(self) -> None:
-        """Fetch jobs again after a ``quiet`` that was for now."""
+        """Fetch jobs again after ``quiet(for_now=True)``."""
         self._is_quiet = not self._fetcher.resume()
         if self._isolation and not self._is_quiet:
             self._isolation.resume()
@@ -221,7 +215,7 @@ class Worker(Component):
             self._isolation.quiet()
 
     def drain(self, group: DrainGroup | None = None) -> None:
-        """End when no job is due and none runs, nor in the other workers of ``group``."""
+        """End when no job is due and none runs, in this worker and in the other workers of ``group``."""
         self._fetcher.drain(group)
 
     def retire(self) -> None:
@@ -239,15 +233,15 @@ class Worker(Component):
         """End when the running jobs have ended; hand back those that have not by ``deadline`` (``time.monotonic()``).
 
         From now on ``context.stopping`` is true for every job. Shortly before the deadline async jobs are cancelled and
-        jobs that still run are handed back, which spends no attempt. A thread that is inside a job then cannot be
-        ended; if the job ends there later, its outcome is discarded.
+        jobs that still run are handed back, which spends no attempt. A thread that is still inside a job cannot be
+        ended. If the job ends later, its outcome is discarded.
         """
         self._fetcher.stop(deadline)
         if self._isolation:
             self._isolation.stop(deadline)
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait up to ``timeout`` seconds for the end, which may come without a ``stop``; return whether it has."""
+        """Wait up to ``timeout`` seconds for the worker to end, with or without ``stop``. Return whether it has."""
         until = time.monotonic() + (threading.TIMEOUT_MAX if timeout is None else timeout)
         if self._fetcher_thread.ident is not None:
             self._fetcher_thread.join(timeout)
@@ -335,7 +329,7 @@ class Worker(Component):
             thread.end()
 
     def _announce(self, signal: Signal) -> None:
-        """Send a signal about this worker from the thread for the housekeeping; this one may be in a signal handler."""
+        """Send a signal about this worker from the housekeeping thread: the caller may be a signal handler."""
         if signal.receivers:
             about = {"worker_id": self.worker_id, "backend": self._queue.alias, "queues": self._queues}
             self._housekeeping.call_later(partial(send, signal, type(self), **about))

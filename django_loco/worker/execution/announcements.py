@@ -42,8 +42,8 @@ def label(job: Job) -> None:
 def announce(signal: Signal, result: TaskResult[..., Any]) -> None:
     """Send ``signal``. Logs what a receiver raises.
 
-    Django's own receivers log the start or the end. They are called only if that log line is enabled, and not for a job
-    that was given up: it has discarded itself or expired, or somebody has cancelled it, which is no error.
+    Django's own receivers log the start or the end. They are called only if that log line is enabled. They are not
+    called for a job that has discarded itself, has expired or was cancelled, since that is no error.
     """
     try:
         logs = not _failed_by(result, GIVEN_UP) if result.status == FAILED else hears_tasks()
@@ -55,7 +55,7 @@ def announce(signal: Signal, result: TaskResult[..., Any]) -> None:
 async def aannounce(signal: Signal, result: TaskResult[..., Any]) -> None:
     """``announce`` on an event loop: receivers are called in a thread, where they may use the database.
 
-    If there are only Django's own receivers, which only log, they are called in this thread: two changes of thread
+    If there are only Django's own receivers, they are called in this thread: they only log, and two changes of thread
     would be most of the cost of a job. ``asend_robust`` is not used because before Django 6.1 receivers do not see the
     exception.
     """
@@ -66,7 +66,7 @@ async def aannounce(signal: Signal, result: TaskResult[..., Any]) -> None:
 
 
 def has_discarded_itself(result: TaskResult[..., Any]) -> bool:
-    """Whether a job that nobody has cancelled has failed by ``Discard``, or by an error that says the same."""
+    """Whether a job, not cancelled by anybody, ended itself with ``Discard`` or an error that means the same."""
     return _failed_by(result, {DISCARDED, CANCELLED})
 
 
@@ -75,7 +75,7 @@ def _failed_by(result: TaskResult[..., Any], paths: Collection[str]) -> bool:
 
 
 def announce_finished(result: TaskResult[..., Any], *, is_cancelled: bool) -> None:
-    """Send ``task_finished``; of a job that was cancelled, by somebody or by itself, also ``job_cancelled``."""
+    """Send ``task_finished``, and ``job_cancelled`` if the job was cancelled, by somebody or by itself."""
     announce(task_finished, result)
     if is_cancelled:
         _send(job_cancelled, result)
@@ -151,14 +151,14 @@ def announce_unfinished(job: Job) -> None:
 
 
 def announce_cancelled(job: Job) -> None:
-    """Announce the end of a job that was cancelled before its worker noticed. That is nobody's fault."""
+    """Announce the end of a job that was cancelled before its worker noticed. It is not logged as an error."""
     label(job)
     _announce_failure(job, JobCancelled, is_reported=False)
     _send(job_cancelled, shown_result_of(job))
 
 
 def announce_expired(job: Job) -> None:
-    """Log and announce the end of a job that has not begun by its ``expires_at``."""
+    """Log and announce the end of a job that did not begin before its ``expires_at``."""
     label(job)
     logger.info("%s did not run: %s", one_line(job.task_path), _reason(job))
     _announce_failure(job, JobExpired, is_reported=False)
@@ -172,7 +172,7 @@ def announce_death(job: Job) -> None:
 
 
 def announce_released(job: Job) -> None:
-    """Send ``job_released`` for a job that had begun, and that the queue has back."""
+    """Send ``job_released`` for a job that had begun and was handed back to the queue."""
     label(job)
     _send(job_released, shown_result_of(job))
 

@@ -1,4 +1,4 @@
-"""The thread for announcements outside of jobs: a receiver that hangs holds up no other duty of the worker."""
+"""The thread for announcements outside of jobs, so that a receiver that hangs holds up nothing else in the worker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...log.safe import get_logger
 
 logger = get_logger("django_loco.worker")
 
-#: How long a caller waits for its announcement. After that nobody waits, until the receiver has returned.
+#: How long a caller waits for its announcement. Then no caller waits any more until the receiver has returned.
 WAIT_SECONDS = 5.0
 
 
@@ -33,7 +33,7 @@ class Announcer:
         self._is_stuck = False
 
     def call(self, announcement: Callable[[], None]) -> None:
-        """Call ``announcement`` after earlier ones, and raise what it does. Returns earlier if a receiver hangs."""
+        """Call ``announcement`` after earlier ones. Raises its exception. Returns early if a receiver hangs."""
         future: Future[None] = Future()
         with self._lock:
             self._calls.append((announcement, future))
@@ -46,13 +46,13 @@ class Announcer:
         try:
             future.result(self._wait)
         except TimeoutError:
-            if future.done():  # it is of the announcement
+            if future.done():  # the announcement itself has raised it
                 raise
             self._note_stuck(thread)
 
     @property
     def trouble(self) -> str:
-        """Since when a receiver hangs; empty if none does."""
+        """How long a receiver has been hanging, as a text for health; empty if none hangs."""
         if not self._is_stuck:
             return ""
         return f"a receiver of a signal has not returned for {time.monotonic() - self._began:.0f} s"

@@ -70,7 +70,7 @@ logger = get_logger("django_loco.worker")
 
 #: The delay before a job that could not be started is fetched again, by this or another worker.
 NOT_BEGUN_DELAY = timedelta(seconds=60)
-#: The delay before a job runs again that raised ``Interrupted`` although the worker was not stopping, or ``Snooze``
+#: The delay before a job runs again if it raised ``Interrupted`` although the worker was not stopping, or ``Snooze``
 #: with a time that has passed.
 INTERRUPTION_DELAY = timedelta(seconds=1)
 
@@ -78,8 +78,9 @@ INTERRUPTION_DELAY = timedelta(seconds=1)
 def prepare(claimed: ClaimedJob) -> Attempt | Outcome:
     """Return the attempt at a job, with its task and arguments.
 
-    Returns an ``Outcome`` instead if this process does not have the task, and the job has to wait for a worker that
-    does; and if it does not begin (``not_begun``). A job that cannot be read is an attempt that fails and says why.
+    Returns an ``Outcome`` instead if the job does not begin (``not_begun``), or if this process does not have the task,
+    so that the job has to wait for another worker. For a job that cannot be read, returns an attempt that fails and
+    says why.
     """
     job = claimed.job
     if outcome := not_begun(claimed):
@@ -88,12 +89,12 @@ def prepare(claimed: ClaimedJob) -> Attempt | Outcome:
         return _unsigned(claimed)
     try:
         task = load_task(job.task_path)
-    except Exception as error:  # noqa: BLE001 - a module may raise anything when it is imported
+    except Exception as error:  # noqa: BLE001 - importing a module may raise anything
         return _missing(claimed, error)
-    claimed.job = job = without_record(job)  # if the task is missing again, the time begins anew
+    claimed.job = job = without_record(job)  # if the task is missing again, its time starts again
     try:
         return Attempt(claimed, task, result_of(job, task), policy_of(task, job), task.func)
-    except Exception as error:  # noqa: BLE001 - its text and options may be anything as well
+    except Exception as error:  # noqa: BLE001 - its stored text and options may be broken in any way
         return _unreadable(claimed, task, error)
 
 
@@ -112,7 +113,7 @@ async def within(seconds: float | None, awaitable: Awaitable[Any]) -> Any:
 
 
 async def _elsewhere(seconds: float | None, awaitable: Awaitable[Any], caller: int) -> Any:
-    """``within`` for ``async_to_sync``. In another thread than the ``caller``, a fork has nobody to return to."""
+    """``within`` for ``async_to_sync``. A fork made in another thread than ``caller`` ends here."""
     with nullcontext() if get_ident() == caller else ForksEndHere():
         return await within(seconds, awaitable)
 
@@ -179,7 +180,7 @@ class Attempt:
     """The time of the call (``time.monotonic()``, seconds)."""
 
     duration: float = 0.0
-    """The seconds that it ran, once its outcome is decided."""
+    """The seconds that it ran; set when its outcome is decided."""
 
     def __post_init__(self) -> None:
         self.secrets = self._secrets(loco_settings().REDACT)
@@ -258,7 +259,7 @@ class Attempt:
     def succeeded(self, value: Any) -> Outcome:
         """Return the outcome of a call that returned ``value``.
 
-        Raises what ``encode`` does if that is not JSON, and ``ValueError`` for more than ``MAX_RESULT_SIZE`` bytes.
+        Raises the errors of ``encode`` if ``value`` is not JSON, and ``ValueError`` above ``MAX_RESULT_SIZE`` bytes.
         """
         if self.claimed.cancelled:
             return self._cancelled()
@@ -277,7 +278,7 @@ class Attempt:
         if early := self._put_off(error) or outcome_of(self.claimed, error):
             return early
         beside = beside_suspension(error)
-        error = ungrouped(error if beside is None else beside)  # it may have no truth value
+        error = ungrouped(error if beside is None else beside)  # not ``or``: the exception may have no truth value
         if isinstance(error, Interrupted):
             return self._interrupted()
         if isinstance(error, Snooze | Throttled):
@@ -301,14 +302,14 @@ class Attempt:
         )
 
     def _put_off(self, error: BaseException) -> Outcome | None:
-        """Return the outcome of a job that could not be called. Inside ``enqueue()`` it fails instead."""
+        """Return the outcome of a job that could not be called; ``None`` inside ``enqueue()``, where it fails."""
         if not isinstance(error, CannotBegin) or not self.claimed.started:
             return None
         logger.error("Job %s could not be run", self.job.id, exc_info=error)
         return put_off_unstarted(self.job, error)
 
     def _cancelled(self) -> Outcome:
-        """Return the outcome of a job that somebody cancelled: the one that the queue has stored already."""
+        """Return the outcome of a job that somebody cancelled. The queue has stored this outcome already."""
         return Outcome(job=self.job, status=FAILED, error=self.claimed.cancelled)
 
     def _interrupted(self) -> Outcome:
@@ -320,7 +321,7 @@ class Attempt:
         if not keys:
             return self._snoozed(Snooze(error.delay))
         seconds = error.delay.total_seconds()
-        # A limit that is not declared holds nothing back: the store would hand over the job, and others, at once.
+        # A limit that is not declared holds no job back: the store would hand over this job and others at once.
         declared = [key for key in keys if name_of(key) in declared_limits()]
         self.claimed.closed_limits.close(declared, seconds)
         outcome = Outcome.released(self.job) if declared else self._snoozed(Snooze(error.delay))
@@ -340,7 +341,7 @@ class Attempt:
             return utcnow() + timedelta(seconds=exponential(self.job.attempt))
 
     def conclude(self, outcome: Outcome) -> None:
-        """Update the result with ``outcome``, which is the end of the job."""
+        """Update the result with ``outcome``, the end of the job."""
         # Django's own backends change their frozen results in the same way.
         change = partial(object.__setattr__, self.result)
         change("status", outcome.status)

@@ -1,6 +1,6 @@
-"""Tidies the database connections of threads that run jobs, before and after each job; keeps transactions of tests.
+"""Tidies the database connections of threads that run jobs, before and after each job; protects tests' transactions.
 
-A fork that a job makes leaves the connections to its original, and connects anew.
+A fork that a job makes leaves the connections to its parent process and opens new ones.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from ...queues.database.sqlite.connections import close_if_replaced
 
 logger = get_logger("django_loco.worker")
 
-#: Connections and pools that this fork has inherited. They stay referenced, as some drivers end the session, and SQLite
-#: rolls back, when their objects are deleted; both are the original's.
+#: Connections and pools that this fork has inherited. They stay referenced: if their objects were deleted, some drivers
+#: would end the session and SQLite would roll back, and both belong to the parent process.
 _inherited: list[object] = []
 
 
 def tidy() -> None:
     """Do for the calling thread what Django does before and after a request.
 
-    Broken connections, those past their ``CONN_MAX_AGE`` and those to a SQLite file that was replaced are closed, and
-    the log of queries that ``DEBUG`` keeps is emptied. A transaction that a job left open is rolled back: its
-    connection is closed.
+    It closes connections that are broken, are past their ``CONN_MAX_AGE``, or lead to a SQLite file that was replaced.
+    It empties the log of queries that ``DEBUG`` keeps. It rolls back a transaction that a job left open, by closing its
+    connection.
     """
     for connection in connections.all(initialized_only=True):
         try:
@@ -46,7 +46,7 @@ def _tidy(connection: BaseDatabaseWrapper) -> None:
         _drop(connection)
     else:
         connection.close_if_unusable_or_obsolete()
-        close_if_replaced(connection, every=0.0)  # what the next job writes to the old file would be lost
+        close_if_replaced(connection, every=0.0)  # writes of the next job to the old file would be lost
 
 
 def drop_all() -> None:
@@ -56,11 +56,11 @@ def drop_all() -> None:
 
 
 def _drop(connection: BaseDatabaseWrapper) -> None:
-    """Close a connection and discard its object, which after an unfinished transaction would refuse all queries."""
+    """Close a connection and discard its object, since after an unfinished transaction it would refuse all queries."""
     try:
         connection.in_atomic_block = False  # otherwise Django keeps it until the block ends, which never happens
         connection.close()
-    except BaseException as error:  # noqa: BLE001 - it is being thrown away because it is broken
+    except BaseException as error:  # noqa: BLE001 - the connection is discarded anyway
         logger.debug("Closing the connection to database %r: %s", connection.alias, error)
     finally:
         del connections[connection.alias]
@@ -88,15 +88,15 @@ def usable_transactions() -> Iterator[None]:
 
 
 def _leave_to_original() -> None:
-    """Let the fork of a thread of ours connect anew: two processes on one connection read each other's answers.
+    """Make a fork of a worker's thread connect anew: two processes on one connection would read each other's answers.
 
-    As after ``close()``, a block of ``atomic`` that was open refuses queries: they would run outside of its
-    transaction. A database in memory is copied with the process.
+    If an ``atomic`` block was open, it refuses queries as it does after ``close()``: they would run outside of its
+    transaction. A database in memory keeps its connection, because it is copied with the process.
     """
     if not is_own_thread():
         return
     for connection in connections.all():
-        if pools := getattr(connection, "_connection_pools", None):  # those of a class; a fork has not their threads
+        if pools := getattr(connection, "_connection_pools", None):  # a fork does not have their threads
             _inherited.append(dict(pools))
             pools.clear()
         if connection.connection is None or getattr(connection, "is_in_memory_db", bool)():

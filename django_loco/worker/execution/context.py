@@ -63,10 +63,11 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
         return JobLogger(self.task_result.task.func.__module__, self.claimed.kept_log)
 
     def step(self, name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Return ``function(*args, **kwargs)``, or what it has returned in an earlier run of this job.
+        """Return ``function(*args, **kwargs)``, or the result that an earlier run of this job has stored.
 
-        The result (JSON) is stored with the job before this returns, and the function is not called again then. It is
-        called once more only if the run ends between the call and the storing. ``name`` is the step's own.
+        The result (JSON) is stored with the job before this method returns, so later runs do not call the function.
+        They call it again only if the run ends after the call and before the result is stored. ``name`` identifies the
+        step within the job.
 
         Raises what the function raises; ``InvalidStep`` for a name that this run has used, for a result that is not
         JSON, with those of other steps more than ``MAX_RESULT_SIZE`` bytes, inside ``atomic()``, and in an async job;
@@ -77,7 +78,7 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
         return result
 
     async def astep(self, name: str, function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Any:
-        """``step`` for async jobs. A function that is not async runs in the thread for the queries of the job."""
+        """``step`` for async jobs. A sync function runs in the thread that makes the job's queries."""
         return await arun_step(self.claimed, name, partial(function, *args, **kwargs))
 
     def sleep(
@@ -93,10 +94,11 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
     ) -> None:
         """Go on after some time: ``context.sleep("cool-down", hours=24)``.
 
-        The first call ends the run, so the job holds neither a thread nor a lease, and spends no attempt. It runs again
-        when the time is up, and this call returns then, and in each later run. ``name`` is that of a step.
+        The first call ends the run, so the job holds neither a thread nor a lease, and spends no attempt. The job runs
+        again when the time is up. In that run and in each later one, this call returns at once. ``name`` is a name as
+        for ``step``.
 
-        Raises what ``step`` does, and ``InvalidStep`` for a length below 0 or without an end in the calendar.
+        Raises the same errors as ``step``, and ``InvalidStep`` for a length below 0 or beyond the end of the calendar.
         """
         sleep(self.claimed, name, {"days": days, "hours": hours, "minutes": minutes, "seconds": seconds}, length)
 
@@ -116,19 +118,21 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
         await asleep(self.claimed, name, parts, length)
 
     def wait_for(self, name: str, timeout: float | timedelta | None = None, *, default: Any = RAISE) -> Any:
-        """Return the value that ``jobs.signal(id, name, value)`` sends, which may have been sent before.
+        """Return the value that ``jobs.signal(id, name, value)`` sends, or has sent before this call.
 
-        Until then the run ends as by ``sleep``. ``timeout`` is in seconds, or a ``timedelta``, from the first call on;
-        ``None`` waits without an end. ``name`` is that of a step, and the value is the step's result.
+        Until the signal is sent, the call ends the run, as ``sleep`` does. ``timeout`` is in seconds or a ``timedelta``
+        and counts from the first call; ``None`` waits without an end. ``name`` is a name as for ``step``, and the value
+        becomes the result of that step.
 
-        Raises ``SignalTimeout`` when the time is up, unless there is a ``default`` to return; and what ``step`` does.
+        Raises ``SignalTimeout`` when the time is up, unless there is a ``default`` to return. Raises the same errors as
+        ``step``.
         """
         return wait_for(self.claimed, name, timeout, default)
 
     async def await_for(
         self,
         name: str,
-        timeout: float | timedelta | None = None,  # noqa: ASYNC109 - of days, and not in this run
+        timeout: float | timedelta | None = None,  # noqa: ASYNC109 - it may last days and spans several runs
         *,
         default: Any = RAISE,
     ) -> Any:
@@ -137,12 +141,12 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
 
     @property
     def steps(self) -> dict[str, Any]:
-        """The results of the steps that are stored, by their names."""
+        """The stored results of the job's steps, by name."""
         return results_of(self.claimed)
 
     @property
     def batch(self) -> Batch | None:
-        """The batch of which the job is a member, or which it follows, as it is now; ``None`` if there is none.
+        """The current state of the batch that the job belongs to or follows as a callback; ``None`` without a batch.
 
         A member may add members: ``context.batch.enqueue(...)``.
         """
@@ -155,9 +159,9 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
 
     @property
     def workflow(self) -> Workflow | None:
-        """The workflow of which the job is a node, as it is now; ``None`` if there is none.
+        """The current state of the workflow that has the job as a node; ``None`` if the job is not in a workflow.
 
-        It may add nodes: ``context.workflow.add(load, name="load")``.
+        The job may add nodes: ``context.workflow.add(load, name="load")``.
         """
         job = self.claimed.job
         return None if place_of(job) is None else Workflow.get(str(job.batch), backend=job.backend)
@@ -168,15 +172,16 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
 
     @property
     def results(self) -> NodeResults:
-        """The return values of earlier nodes by their names: ``context.results["extract"]``. Each look reads the store.
+        """The return values of earlier nodes by name: ``context.results["extract"]``. Each access reads the store.
 
-        A node that has not succeeded has none: ``KeyError``. A job that is no node has no results.
+        A node that has not succeeded has no return value and raises ``KeyError``. A job outside of a workflow has no
+        results.
         """
         found = node_results(self.claimed.job)
         return NodeResults.empty() if found is None else found
 
     async def aresults(self) -> dict[str, Any]:
-        """The return values of those nodes that the job has waited for and that have succeeded, for async jobs."""
+        """``results`` for async jobs: a dictionary of the nodes that the job waited for and that succeeded."""
         return await sync_to_async(self.results.loaded)()
 
     def remaining(self) -> float | None:
@@ -185,40 +190,41 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
 
     @property
     def stopping(self) -> bool:
-        """Whether the worker is about to end, or the job was cancelled, given up or given to another worker."""
+        """Whether the job should end soon: its worker stops, it was cancelled or given up, or another worker has it."""
         return self.claimed.stopping
 
     @property
     def cancelled(self) -> bool:
-        """Whether somebody cancelled the job. It has failed in the queue, and what it returns is discarded."""
+        """Whether somebody cancelled the job. The queue has it as failed, and its return value will be discarded."""
         return self.claimed.cancelled is not None
 
     @property
     def checkpoint_value(self) -> Any:
-        """A new copy of the last checkpoint, of this run or an earlier one; ``None`` if there is none."""
+        """A new copy of the last checkpoint, from this run or an earlier one; ``None`` if there is none."""
         text = self.claimed.job.checkpoint
         return None if text is None else decode(text)
 
     def checkpoint(self, value: Any) -> bool:
         """Save ``value`` (JSON) for the next run of this job, in case this run does not finish.
 
-        It is stored when this method returns; inside ``atomic()``, after the commit, unless that is rolled back.
-        Returns whether it is or will be stored. It is not if the queue cannot be reached, or if another worker has the
-        job, which also sets ``stopping``. Raises ``TypeError`` or ``ValueError`` for a value that is not JSON, and
-        ``ValueError`` for more than ``MAX_RESULT_SIZE`` bytes.
+        The value is stored before this method returns. Inside ``atomic()`` it is stored after the commit, and not at
+        all after a rollback. Returns whether it is or will be stored. Returns ``False`` if the queue cannot be reached,
+        or if another worker has the job, which also sets ``stopping``. Raises ``TypeError`` or ``ValueError`` for a
+        value that is not JSON, and ``ValueError`` for more than ``MAX_RESULT_SIZE`` bytes.
         """
         return _save(self.claimed, "checkpoint", value)
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The metadata that ``using(metadata=...)`` and earlier runs have stored with the job.
+        """The metadata of the job, as ``using(metadata=...)`` and earlier runs have stored it.
 
-        The job may change it. ``save_metadata`` stores it, and so does the end of the attempt, also of a failed one.
+        The job may change it. ``save_metadata`` stores it. The end of the attempt stores it too, even if the attempt
+        fails.
         """
         return cast("JobResult[..., Any]", self.task_result).metadata
 
     def save_metadata(self) -> bool:
-        """Store ``metadata`` as it is now. For the time, the return value and the errors see ``checkpoint``."""
+        """Store ``metadata`` as it is now. Stores, returns and raises as ``checkpoint`` does."""
         return _save(self.claimed, "metadata", self.metadata)
 
     async def asave_metadata(self) -> bool:
@@ -228,16 +234,17 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
         """Say how far the job is, for ``result.progress`` and pages: ``context.progress(1200, 5000, "customers")``.
 
-        Costs next to nothing, so it may be called for each item. The last values are stored within about a second,
-        and before the job ends; not if the queue cannot be reached. An open transaction does not hide it.
+        Costs next to nothing, so it may be called for each item. The last values are stored within about a second and
+        at the end of the attempt, unless the queue cannot be reached. Others see them even while the job's transaction
+        is open.
 
         ``total`` is ``None`` if nobody knows it. Numbers below 0, NaN and infinite ones count as 0, or as unknown.
-        Raises ``TypeError`` for what is no number.
+        Raises ``TypeError`` for anything else than a number.
         """
         report(self.claimed, done, total, note)
 
     async def aprogress(self, done: float, total: float | None = None, note: str = "") -> None:
-        """``progress`` for async jobs, which may call that as well: neither waits for the queue."""
+        """``progress`` for async jobs. They may call ``progress`` as well, since neither method waits for the queue."""
         report(self.claimed, done, total, note)
 
     async def acheckpoint(self, value: Any) -> bool:
@@ -246,7 +253,7 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
 
 
 def _save(claimed: ClaimedJob, field: str, value: Any) -> bool:
-    """Store ``value`` as a field of a job that is held; return whether it is stored or will be after the commit."""
+    """Store ``value`` in a field of a held job. Return whether it is stored, or will be after the commit."""
     path, stored = claimed.job.task_path, True
     try:
         text = encode_exact(value)
@@ -263,12 +270,12 @@ def _save(claimed: ClaimedJob, field: str, value: Any) -> bool:
 
 
 def has_unsaved(claimed: ClaimedJob, result: TaskResult[..., Any]) -> bool:
-    """Return whether there is something to store: progress, changed metadata, or that a wait begins anew."""
+    """Return whether there is something left to store: progress, changed metadata, or a wait that is to begin anew."""
     return bool(claimed.timed_out) or is_new(claimed) or _has_unsaved_metadata(claimed, result)
 
 
 def save_rest(claimed: ClaimedJob, result: TaskResult[..., Any]) -> None:
-    """Store what ``has_unsaved`` has found, at the end of an attempt. Logs what cannot be stored; raises nothing."""
+    """Store at the end of an attempt what ``has_unsaved`` found. Logs what it cannot store; raises nothing."""
     try:
         if claimed.timed_out:
             forget(claimed, claimed.timed_out)
@@ -278,7 +285,7 @@ def save_rest(claimed: ClaimedJob, result: TaskResult[..., Any]) -> None:
     try:
         if _has_unsaved_metadata(claimed, result):
             _save(claimed, "metadata", cast("JobResult[..., Any]", result).metadata)
-    except BaseException:  # values of the job's own may raise anything
+    except BaseException:  # the job's own values may raise anything
         logger.exception("The metadata of job %s is not stored", claimed.job.id)
 
 

@@ -1,4 +1,4 @@
-"""The errors with which jobs end: what they tell, whether they come of a cancellation, and how they are stored."""
+"""The errors with which jobs end: what they say, whether a cancellation caused them, and how they are stored."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ...core.serialization import cut
 from ...exceptions import Discard, Interrupted, InvalidStep, JobCancelled, JobExpired, SignalTimeout, Snooze, Throttled
 from ...log.redaction import scrubbed
 
-#: The exceptions by which a job says how it is to end.
+#: The exceptions that a job raises to choose how it ends.
 CHOSEN_ENDS = (Interrupted, Snooze, Throttled, Discard)
-#: Those, and the ones with which its steps and waits end it.
+#: The same, and the exceptions with which its steps and waits end it.
 END_REQUESTS = (*CHOSEN_ENDS, SignalTimeout, InvalidStep)
 #: The exceptions of a job whose state is ``cancelled``.
 CANCELLATIONS = (Discard, JobCancelled, JobExpired)
-#: The text of the error in a job that somebody cancelled.
+#: The error text of a job that somebody cancelled.
 CANCELLED = "the job was cancelled"
 
 
 class CannotBegin(Exception):
-    """A job cannot be called now, for a reason outside of the job."""
+    """The job's function cannot be called now, for a reason outside of the job."""
 
 
 def too_long(timeout: float) -> str:
@@ -34,7 +34,7 @@ def too_long(timeout: float) -> str:
 
 
 def ungrouped(error: BaseException) -> BaseException:
-    """Return the request of a job to end in a way, if ``asyncio.TaskGroup`` has put it into a group; else ``error``."""
+    """Return the one of ``END_REQUESTS`` that ``asyncio.TaskGroup`` has put into a group; otherwise ``error``."""
     parts = list(_parts_of(error))
     return parts[0] if all(isinstance(part, END_REQUESTS) for part in parts) else error
 
@@ -48,7 +48,7 @@ def _parts_of(error: BaseException) -> Iterator[BaseException]:
 
 
 def is_of_cancellation(error: BaseException) -> bool:
-    """Return whether the asyncio task of a job has ended by its cancellation, or by an error while it cleaned up."""
+    """Return whether ``error`` comes from the cancellation of a job's asyncio task, or from its clean-up after that."""
     return all(isinstance(part, Interrupted) or _comes_of_cancellation(part) for part in _parts_of(error))
 
 
@@ -59,7 +59,7 @@ def _comes_of_cancellation(error: BaseException) -> bool:
         one = to_see.pop()
         if isinstance(one, asyncio.CancelledError):
             return True
-        if one is not None and id(one) not in seen:  # a chain that the job has made by hand may be a ring
+        if one is not None and id(one) not in seen:  # a chain made by hand may be circular
             seen.add(id(one))
             to_see += (one.__cause__, one.__context__)
     return False
@@ -83,16 +83,17 @@ def explain_misfit(error: TypeError, function: Callable[..., Any], count: int, n
 def record_of(error: BaseException, secrets: Sequence[str] = ()) -> TaskError:
     """Return ``error`` as it is stored: with its traceback, without ``secrets``, and cut if it is too long.
 
-    A class of a project that says that the job was cancelled is stored as ours, by which stores find such jobs.
+    A project's own subclass of a cancellation is stored as the package's class, because stores find cancelled jobs by
+    it.
     """
     path = f"{BaseException.__module__}.{BaseException.__qualname__}"
-    try:  # a broken exception may raise anything, its class too
+    try:  # a broken exception or its class may raise anything
         kind = next((ours for ours in CANCELLATIONS if issubclass(type(error), ours)), type(error))
         path = f"{kind.__module__}.{kind.__qualname__}"
         story = "".join(traceback.format_exception(error))
-    except BaseException:  # noqa: BLE001 - not meant for the worker
+    except BaseException:  # noqa: BLE001 - even ``SystemExit`` is not meant for the worker
         story = f"{path}: it has no traceback because it cannot be formatted.\n"
-    if secrets:  # first: half a secret would not be found
+    if secrets:  # before the text is cut: half a secret would not be found
         story = scrubbed(story, secrets)
     most = loco_settings().MAX_TRACEBACK_SIZE
     return TaskError(exception_class_path=path, traceback=cut(story, most, "LOCO['MAX_TRACEBACK_SIZE']"))

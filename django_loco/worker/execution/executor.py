@@ -67,13 +67,13 @@ from .errors import ungrouped
 
 logger = get_logger("django_loco.worker")
 
-#: The number of sleeps and waits that one line names.
+#: The number of sleeps and waits that one log line names.
 _WAITS_SHOWN = 3
 _MINUTE_SECONDS = 60
 
 
 def context_for_jobs(alias: str) -> Context:
-    """Return a context of which each job gets a copy. It has the log's component and the Tasks backend only.
+    """Return the context that is copied for each job. It has only the log's component and the Tasks backend.
 
     Django keeps its backends in the context, and would make a new one for each job. Call this in the thread that uses
     the context: see ``new_context``.

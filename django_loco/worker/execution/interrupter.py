@@ -1,4 +1,4 @@
-"""Interrupts sync jobs that have reached their timeout, or that somebody cancelled: a thread that does it to others.
+"""Interrupts sync jobs that have reached their timeout or were cancelled, from a thread of its own.
 
 What a time limit can and cannot enforce
 ----------------------------------------
@@ -22,7 +22,8 @@ A job is not interrupted while ``logging`` handles a line of it, for up to ``SPA
 exception, so the job would go on as if nothing had happened; or they would keep their lock, for which every other
 thread that logs would wait. The same holds for ``__enter__`` and ``__exit__`` of any context manager, for
 ``asgiref.local``, which each query and request needs, and for imports: they may have taken a lock that nobody would
-give back. And for our own stores: a connection would go back to its pool while an answer is still to come.
+release. It also holds for this package's stores: a connection would go back to its pool while an answer is still to
+come.
 
 A job may catch the exception and clean up for ``GRACE_SECONDS``. A job that has not ended by then is given up: the
 attempt fails with that error, another thread or task takes its place, and the code that still runs is left alone,
@@ -89,7 +90,7 @@ class InterruptibleCall:
     __slots__ = ("attempt", "due", "error", "gate", "interrupted", "is_cancelled", "over_at", "spared_until", "thread")
 
     def __init__(self, attempt: Attempt, due: float) -> None:
-        """Make it in the thread of the job, which then holds the gate. ``due`` is by ``core.threads.monotonic``."""
+        """Make it in the thread of the job, which then holds the gate. ``due``: see ``core.threads.monotonic``."""
         self.attempt = attempt
         self.due = due
         self.error: type[JobTimeout | JobCancelled] = JobTimeout
@@ -98,7 +99,7 @@ class InterruptibleCall:
         self.over_at = math.inf
         """When the call is reported as stuck, once it is interrupted (``time.monotonic()``)."""
         self.spared_until: float | None = None
-        """Until when it is not interrupted because it is in such code (``time.monotonic()``), if that was so."""
+        """Until when it is spared (``time.monotonic()``), if it was in code that must not break; else ``None``."""
         self.thread = threading.current_thread()
         self.gate = threading.RLock()
         self.gate.acquire()
@@ -239,7 +240,7 @@ class ThreadInterrupter(PeriodicThread):
 
 
 def _must_not_break(thread_id: int | None) -> bool:
-    """Whether an exception between two instructions could leave something of others in an unknown state."""
+    """Whether an exception between two instructions could leave shared objects in an unknown state."""
     with safe_look():
         frame = frames().get(thread_id or 0)
         while frame is not None and not _is_spared(frame):
@@ -254,7 +255,7 @@ def _is_spared(frame: FrameType) -> bool:
 
 
 def _is_handling(thread_id: int | None) -> bool:
-    """Whether the thread is in an ``except`` or ``finally`` block for an interruption, or in what that calls."""
+    """Whether the thread is in an ``except`` or ``finally`` block for an interruption, or in code called from there."""
     error = exception_of(thread_id)
     seen = set[int]()
     while error is not None and id(error) not in seen:  # a chain that the job has made by hand may be a ring
@@ -266,9 +267,9 @@ def _is_handling(thread_id: int | None) -> bool:
 
 
 def _explain(error: Exception, call: InterruptibleCall) -> None:
-    """Add a text to ``error`` if it is the interruption; raise the interruption if ``error`` was caused by it.
+    """Add a text to ``error`` if it is the interruption. If the interruption caused ``error``, raise the interruption.
 
-    An exception by which a job says how it is to end stays: the job has chosen it.
+    An exception by which the job chooses its end is left as it is.
     """
     text = CANCELLED if call.error is JobCancelled else too_long(call.attempt.policy.timeout or 0)
     if isinstance(error, call.error):

@@ -1,8 +1,8 @@
-"""Keeps what a job logs, to be stored with the job when the run has ended.
+"""Keeps the log lines of a job, which are stored with the job when the run has ended.
 
-A record factory of ``logging`` sees each record that some logger makes in the ``contextvars`` context of the job: it is
-installed when the first job of the process keeps its log. It is not a handler, because a handler of the root logger
-would keep Python and the console from showing the lines that no other handler shows.
+It is done by a record factory of ``logging``, which sees each record that any logger makes in the ``contextvars``
+context of the job. It is installed when the first job of the process keeps its log. It is not a handler: with a handler
+on the root logger, Python and the console would no longer show the lines that no other handler shows.
 
 The stored form is JSON text of an object on one line: the number of the attempt, the time at which the run began, how
 many older lines were dropped, and the lines. ``jobs.presentation.logs`` reads it.
@@ -27,9 +27,9 @@ from ...log.plain_text import indented, plain
 from ...log.redaction import scrubbed
 from ...log.safe import SafeLogger, get_logger, show_once
 
-#: The number of bytes in UTF-8 that are kept of the lines of one run, and of one record with its traceback.
+#: The most bytes (UTF-8) that are kept of one run's lines, and of one record with its traceback.
 MAX_BYTES, MAX_RECORD_BYTES = 200_000, 30_000
-#: The loggers whose records are about the job, and not its own. The job has its state and errors.
+#: The loggers whose records are about the job, not from it. They are left out: the job's state and errors say the same.
 FOREIGN = ("django_loco", TASKS_LOGGER)
 
 _keeping: ContextVar[KeptLog | None] = ContextVar("django_loco.kept_log", default=None)
@@ -45,12 +45,12 @@ class KeptLog:
     """
 
     def __init__(self, job: Job, level: str, secrets: Sequence[str] = ()) -> None:
-        """``level``: the name of the least level; ``secrets``: texts that are replaced, the longest first."""
+        """``level``: the name of the lowest level to keep; ``secrets``: texts to replace, the longest first."""
         self.level = logging.getLevelNamesMapping()[level]
         self._attempt = job.attempt
         self._began_at = utcnow()
         self._secrets = secrets
-        self._lock = threading.RLock()  # a finalizer may log in its midst
+        self._lock = threading.RLock()  # a finalizer may log while it is held
         self._lines: deque[tuple[str, int]] = deque()
         self._size = self._dropped = 0
         self._has_ended = False
@@ -62,14 +62,14 @@ class KeptLog:
         _keeping.set(self)
 
     def add(self, record: logging.LogRecord) -> None:
-        """Add a record if its level is high enough. Raises only what is meant to interrupt the job."""
+        """Add a record if its level is high enough. Raises only exceptions that interrupt the job."""
         if record.levelno < self.level or self._has_ended or _is_foreign(record.name):
             return
         try:
             line = self._line_of(record)
         except RAISED_INTO_JOBS:
             raise
-        except Exception as error:  # noqa: BLE001 - arguments of a record may raise anything when they are formatted
+        except Exception as error:  # noqa: BLE001 - formatting the arguments of a record may raise anything
             show_once(record.name, error)
             return
         size = len(line.encode()) + 1
@@ -96,7 +96,7 @@ class KeptLog:
             parts.append(_format_exception(record.exc_info))
         if record.stack_info:
             parts.append(record.stack_info)
-        story = scrubbed("\n".join(parts), self._secrets)  # before it is cut: half a secret would not be found
+        story = scrubbed("\n".join(parts), self._secrets)  # before the text is cut: half a secret would not be found
         story = cut(plain(story), MAX_RECORD_BYTES, "a line of a kept log has no more")
         at = datetime.fromtimestamp(record.created, UTC).isoformat(" ", "milliseconds")[:23]
         return indented(f"{at} {plain(f'{record.levelname} {record.name}')}: {story}")
@@ -118,7 +118,7 @@ class KeepingFactory:
         kept = _keeping.get()
         if kept is None:
             return self._inner(*args, **kwargs)
-        token = _keeping.set(None)  # another one of these may be inside, if the project has wrapped it
+        token = _keeping.set(None)  # if the project has wrapped this factory, another one may be inside
         try:
             record = self._inner(*args, **kwargs)
         finally:
@@ -145,7 +145,7 @@ class JobLogger(SafeLogger):
 
 
 def _record(name: str, level: int, msg: object, args: tuple[object, ...], given: Any) -> logging.LogRecord:
-    """Return a record as a logger makes it, whose level is too high to make it."""
+    """Return the record that the logger would make if its level were low enough."""
     error = given if isinstance(given, BaseException) else None
     found = (type(error), error, error.__traceback__) if error is not None else given
     info = found if isinstance(found, tuple) else sys.exc_info() if given else None

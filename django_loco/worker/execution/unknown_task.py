@@ -35,7 +35,8 @@ logger = get_logger("django_loco.worker")
 
 #: A job is offered again after a part of the time for which its task has been missing, within these limits.
 SHORTEST_SECONDS, LONGEST_SECONDS, PART = 15.0, 3_600.0, 0.25
-#: The share by which this time is longer or shorter, so that jobs put off together do not come back together.
+#: The largest random share by which this time is longer or shorter, so that jobs put off together do not come back
+#: together.
 SPREAD = 0.25
 #: The time after which a worker tries again to import a task that is missing.
 REMEMBERED_SECONDS = 30.0
@@ -88,7 +89,7 @@ class MissingTasks:
         self._more = {False: 0, True: 0}
 
     def note(self, job: Job, record: TaskError) -> None:
-        """Note that a pool could not import the task of ``job``; ``record`` says why."""
+        """Remember that a pool could not import the task of ``job``; ``record`` says why."""
         now, path = self._clock(), job.task_path
         # Without the traceback, because the record may be stored with thousands of jobs.
         reason = record.traceback.strip().rpartition("\n")[2]
@@ -104,7 +105,7 @@ class MissingTasks:
             self._count(path, missing)
 
     def take(self, claimed_jobs: Sequence[ClaimedJob]) -> list[tuple[ClaimedJob, Outcome]]:
-        """Return those of ``claimed_jobs`` that cannot run here, with their outcomes."""
+        """Return the jobs in ``claimed_jobs`` that cannot run here, with their outcomes."""
         absent = [claimed for claimed in claimed_jobs if self._has(claimed)] if self._paths else []
         for is_async in (False, True):
             came = sum(claimed.job.is_async is is_async for claimed in claimed_jobs)
@@ -113,7 +114,7 @@ class MissingTasks:
         return [(claimed, self._put_off(claimed.job)) for claimed in absent]
 
     def more(self, is_async: bool) -> int:
-        """Return the number of jobs to claim beyond the room, because others wait behind those that are put off."""
+        """Return how many jobs to claim beyond the room, so that jobs that wait behind those put off are found."""
         return self._more[is_async]
 
     def _has(self, claimed: ClaimedJob) -> bool:
@@ -144,9 +145,10 @@ class MissingTasks:
 
 
 def not_begun(claimed: ClaimedJob) -> Outcome | None:
-    """Return the outcome of a job that does not begin; ``None``: it does.
+    """Return the outcome of a job that must not begin; ``None`` if it may begin.
 
-    Its claim or itself has expired, it follows another job, or one of its limits was closed since it was fetched.
+    A job does not begin if it or its claim has expired, if it follows another job, or if one of its limits was closed
+    since it was fetched.
     """
     limit_key = claimed.job.limit_key
     if claimed.expired or (limit_key is not None and claimed.closed_limits.refuse(limit_key, claimed.fetched_at)):

@@ -1,1 +1,1 @@
-"""Fetches jobs from the queue, holds them until their outcomes are stored, and gives back what does not begin."""
+"""Fetches jobs from the queue, holds them until their outcomes are stored, and hands back those that do not begin."""

@@ -1,4 +1,4 @@
-"""When the workers of a process that drain may end: none does while a job of another may still enqueue one for it."""
+"""Decides when the draining workers of a process may end: not while one's job may still enqueue a job for another."""
 
 from __future__ import annotations
 
@@ -7,32 +7,33 @@ from typing import NamedTuple
 
 
 class _EmptyFetches(NamedTuple):
-    """Fetches of a worker, one after the other, that found nothing."""
+    """An unbroken series of a worker's fetches that found nothing."""
 
     first: float
-    """When the first of them began, in seconds of ``time.monotonic()``."""
+    """When the first fetch of the series began (``time.monotonic()``)."""
     last: float
     look_again: Callable[[], object]
     """Lets the next fetch begin at once."""
 
 
 class DrainGroup:
-    """The workers of a process that drain, by alias. Its methods may be called from any thread.
+    """The draining workers of a process, by alias. Its methods may be called from any thread.
 
-    Each worker notes its fetches that found nothing while it had nothing to do itself, by the time at which they
-    began. All workers are done if the last fetch of each began after the first one in a row of each other: then no
-    job of any of them ran in between, and each has looked for what the earlier ones had enqueued.
+    An idle worker reports each fetch that found nothing, with the time at which the fetch began. Such fetches in a row
+    form the worker's series. All workers are done if the last fetch of each began after the first fetch in the series
+    of every other. Then no job ran in between, and each worker has looked for all that earlier jobs had enqueued.
     """
 
     def __init__(self, aliases: Iterable[str]) -> None:
-        """``aliases``: those whose workers have yet to find nothing, whether they have started or not."""
+        """``aliases``: the aliases whose workers drain, whether these have started or not."""
         self._empty: dict[str, _EmptyFetches | None] = dict.fromkeys(aliases)
 
     def note(self, alias: str, empty_at: float | None, look_again: Callable[[], object] = lambda: None) -> bool:
-        """Note a fetch of ``time.monotonic()`` ``empty_at`` that found nothing; return whether all are done.
+        """Record a fetch that found nothing, and return whether all workers are done.
 
-        ``None``: the worker has found or holds a job, or may bring one about. ``look_again`` ends its wait for the
-        next fetch. It is called when the others have found nothing either.
+        ``empty_at`` is when the fetch began (``time.monotonic()``); ``None`` if the worker has found or holds a job, or
+        may still cause one. ``look_again`` makes the worker fetch at once. It is called when the others have found
+        nothing either.
         """
         before = self._empty.get(alias)
         own = None if empty_at is None else _EmptyFetches(before.first if before else empty_at, empty_at, look_again)
@@ -48,5 +49,5 @@ class DrainGroup:
         return max(each.first for each in found) <= min(each.last for each in found)
 
     def leave(self, alias: str) -> None:
-        """Note that the worker has ended: it enqueues nothing more, and takes nothing more."""
+        """Record that the worker has ended: it neither enqueues nor takes jobs any more."""
         self._empty.pop(alias, None)

@@ -36,11 +36,11 @@ logger = get_logger("django_loco.worker")
 
 #: The longest time between two fetches, give or take a fifth.
 POLL_SECONDS = 1.0
-#: The wait between a fetch that has found jobs, but fewer than there was room for, and the next one.
+#: The wait before the next fetch if the last one found some jobs, but fewer than there was room for.
 LINGER_SECONDS = 0.005
-#: The time between two checks for threads that have died and for a command. Each idle turn has one.
+#: The time between two checks for dead threads and for commands. Each idle turn makes one check.
 CHECK_SECONDS = 0.7
-#: The time in which outcomes may still come in when the deadline has passed.
+#: Outcomes that come in so long after the deadline are still stored.
 LAST_OUTCOMES_SECONDS = 0.5
 
 
@@ -95,7 +95,7 @@ class Fetcher:
         self.backoff = QueueBackoff("fetch and finish jobs", queue)
         self._replacements = LoggedBackoff(logger, "The worker", "replace a thread that has died", 0.0, 0.0)
         self.last_turn = clock()
-        """When the queue last answered, or need not be asked, by ``clock``."""
+        """When the queue last answered, or when there was last no need to ask it, by ``clock``."""
         self.last_try = clock()
         """When it last began to ask."""
         self.wants_jobs = threading.Event()
@@ -129,7 +129,7 @@ class Fetcher:
         return does
 
     def drain(self, group: DrainGroup | None = None) -> None:
-        """End when no job is due and none runs, nor in the other workers of ``group``."""
+        """End when no job is due and none runs, in this worker and in the other workers of ``group``."""
         self._drain_group = group or self._drain_group
         self.draining = True
         self._inbox.wake.set()
@@ -156,7 +156,7 @@ class Fetcher:
 
     @property
     def has_reached_limit(self) -> bool:
-        """Whether it ends, or has ended, though there may be jobs left in the queue."""
+        """Whether it ends or has ended although jobs may be left in the queue."""
         return self._is_retired or self._jobs_left() == 0
 
     def run(self) -> None:
@@ -227,7 +227,7 @@ class Fetcher:
         try:
             for pool in self._pools:
                 pool.replace_dead()
-        except BaseException as error:  # noqa: BLE001 - it may be different at the next check
+        except BaseException as error:  # noqa: BLE001 - the next check may succeed
             self._replacements.failed(error)
         else:
             self._replacements.succeeded()
@@ -267,7 +267,7 @@ class Fetcher:
             logger.error("%s could not be stored; the jobs will be run again", outcomes)
 
     def _exchange(self) -> Sequence[Job]:
-        """Store the outcomes and fetch jobs. A suspect is asked for only when the end of the one before is stored."""
+        """Store the outcomes and fetch jobs. A suspect is fetched only when the end of the previous one is stored."""
         if self._claim.suspects:
             self._acknowledger.flush()
         claim = self._next_claim()
@@ -276,8 +276,9 @@ class Fetcher:
             self._found_nothing = self._drain_group.note(self._queue.alias, None)
             return ()
         self._request_priority.wait_for_requests()
-        # Asked before the fetch, which then includes the jobs that others enqueued or released before they were done.
-        # Not while there are outcomes to store: a batch may be finished by one of them, and followed by more jobs.
+        # Asked before the fetch, so that the fetch also finds the jobs that others enqueued or released before they
+        # were done. Not while there are outcomes to store: one of them may finish a batch, whose callbacks are more
+        # jobs.
         may_end = self.draining and not self.jobs and self._others_are_done()
         checked_at = self._clock()
         jobs = self._acknowledger.exchange(claim)
@@ -300,7 +301,10 @@ class Fetcher:
         return replace(self._claim, threads=threads, coroutines=coroutines) if threads or coroutines else None
 
     def _retire_if_not_alone(self) -> None:
-        """A suspect must run alone, and only the end of the process ends a thread that an earlier one has left."""
+        """End this worker if an earlier suspect has left a thread.
+
+        A suspect must run alone, and only the end of the process ends such a thread.
+        """
         if any(pool.abandoned for pool in self._pools):
             self.retire()
 

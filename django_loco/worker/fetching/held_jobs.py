@@ -50,7 +50,7 @@ class HeldJobs:
         self.handed_back = 0
         """The number of jobs that had begun and were handed back at the end."""
         self._overdue: set[ClaimedJob] = set()
-        """The jobs whose outcomes were taken before the pools have left them."""
+        """The jobs whose outcomes were taken before the pools reported them."""
         self._missing = MissingTasks(clock)
         self._on_accepted = on_accepted
         self._tally = tally or Tally()
@@ -85,7 +85,7 @@ class HeldJobs:
     def hand_over(self, claimed_jobs: list[ClaimedJob], limit: int) -> None:
         """Give the pools up to ``limit`` of the jobs that were just fetched, and hand back the others."""
         for claimed in claimed_jobs:
-            if claimed.job.id in self.by_id:  # its claim ran out, and it was rescued and fetched once more
+            if claimed.job.id in self.by_id:  # its claim ran out; it was rescued, and fetched again here
                 self.by_id[claimed.job.id].expired = True
             self.by_id[claimed.job.id] = claimed
         claimed_jobs = self._without_missing(claimed_jobs)
@@ -103,7 +103,7 @@ class HeldJobs:
             if claimed in self._overdue:
                 continue
             if claimed.cancelled:
-                self._remove(claimed, outcome)  # the queue has stored its end already
+                self._remove(claimed, outcome)  # the queue has its end already
             elif self.by_id.get(claimed.job.id) is claimed:
                 self.acknowledger.add(claimed, outcome)
             else:
@@ -115,12 +115,15 @@ class HeldJobs:
         self.threads.note_ended(len(ended) - coroutines)
 
     def release_waiting(self, *, only_stale: bool) -> None:
-        """Hand back the jobs that have not begun; ``only_stale``: those that have been waiting for too long."""
+        """Hand back the jobs that have not begun; with ``only_stale`` only jobs that have been waiting for too long."""
         for prefetch in (self.threads, self.coroutines):
             self.release(prefetch.withdraw_stale() if only_stale else prefetch.withdraw())
 
     def release_all(self) -> None:
-        """Hand back all jobs whose outcome is not decided yet; store that of the others, which is still announced."""
+        """Hand back all jobs whose outcome is not decided yet.
+
+        Store the outcomes of the others, which are still announced.
+        """
         claimed_jobs = tuple(self.by_id.values())
         self.release(claimed_jobs)
         for claimed in claimed_jobs:
@@ -157,7 +160,7 @@ class HeldJobs:
         if self.by_id.get(claimed.job.id) is claimed:
             del self.by_id[claimed.job.id]
         was_handed_back = claimed.was_handed_back
-        if claimed.cancelled or not claimed.refused:  # of a cancelled job the queue refuses updates, and has the end
+        if claimed.cancelled or not claimed.refused:  # the queue refuses updates of a cancelled job, but has its end
             if (
                 claimed.announcement is not None
                 or was_handed_back
@@ -172,7 +175,7 @@ class HeldJobs:
 
     def _count(self, claimed: ClaimedJob, outcome: Outcome) -> None:
         began_at, duration = claimed.began_at, claimed.duration
-        if duration is None and began_at is not None:  # it is handed back while it runs
+        if duration is None and began_at is not None:  # handed back while it runs
             duration = time.monotonic() - began_at
         is_cancelled = claimed.cancelled is not None
         self._tally.ended(outcome, claimed.fetched_at, began_at, duration, is_cancelled=is_cancelled)

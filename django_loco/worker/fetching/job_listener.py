@@ -35,7 +35,7 @@ class JobListener(QueueThread):
             self._wants_jobs.clear()  # before the fetcher wakes up, which may set it again
             self._wake_fetcher.set()
             if not self.ended.is_set():
-                self._wants_jobs.wait()  # at once, so that the fetcher need not wait until this thread leaves Python
+                self._wants_jobs.wait()  # at once, so that the fetcher gets the interpreter without delay
         return 0.0
 
     def end(self) -> None:

@@ -1,4 +1,4 @@
-"""The jobs that a worker leaves in the queue when it drains it, because they wait for limits."""
+"""The jobs that a draining worker leaves in the queue because they wait for limits."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ...queues import Claim, Queue
 
 logger = get_logger("django_loco.worker")
 
-#: How long a worker that drains waits for a limit at most, if no job has to end before.
+#: The longest time that a draining worker waits for a limit that opens by itself, without the end of a job.
 DRAIN_WAIT_SECONDS = 60.0
-#: How many limit keys the log names whose jobs a worker leaves.
+#: How many limit keys the log line about the jobs left behind names.
 NAMED = 5
 
 
 class Leftovers:
     """The jobs that wait for limits when a worker that drains has nothing else to do.
 
-    It waits for those that may begin when other workers' jobs have ended, or within ``DRAIN_WAIT_SECONDS``.
+    The worker waits for jobs that may begin when other workers' jobs have ended, or within ``DRAIN_WAIT_SECONDS``.
     """
 
     def __init__(self, queue: Queue) -> None:
@@ -35,7 +35,7 @@ class Leftovers:
         return any(seconds <= DRAIN_WAIT_SECONDS for seconds in self._seconds.values())
 
     def log(self) -> None:
-        """Log which jobs were left at the last question, and why."""
+        """Log which jobs are left, by the last answer of the queue, and why."""
         if not self._left:
             return
         parts = [

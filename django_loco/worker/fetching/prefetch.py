@@ -10,8 +10,8 @@ from typing import Protocol
 
 from ..claimed_job import ClaimedJob
 
-#: The worker prefetches what the pool begins within this time at the present rate. That bridges a round trip to the
-#: queue, and short jobs do not wait here while another worker has free threads.
+#: The worker prefetches as many jobs as the pool begins within this time at the present rate. This bridges a round trip
+#: to the queue. It is short enough that jobs do not wait here while another worker has free threads.
 PREFETCH_SECONDS = 0.1
 MAX_PREFETCHED = 500
 #: A job that has not begun after this time is handed back, so that another worker can begin it.
@@ -73,7 +73,7 @@ class Prefetch:
         self._pool.submit(claimed_jobs)
 
     def note_ended(self, count: int) -> None:
-        """Take note that ``count`` jobs have ended. Call it with 0, too, since the rate falls in quiet times."""
+        """Update the rate after ``count`` jobs have ended. Call it with 0, too, since the rate falls in quiet times."""
         self.held -= count
         self._measure(count)
 

@@ -33,11 +33,11 @@ class Quietness:
             pool.quiet()
 
     def end(self) -> bool:
-        """Let jobs begin again, unless it is for good; return whether they may."""
+        """Let jobs begin again, unless the pools are quiet for good. Return whether jobs may begin."""
         if not self._is_for_good:
             self.is_on = False
             for pool in self._pools:
                 pool.resume()
-        if self._is_for_good:  # perhaps since the question above
+        if self._is_for_good:  # a signal handler may have set it after the check above
             self.begin()
         return not self.is_on

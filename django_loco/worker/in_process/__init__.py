@@ -82,7 +82,7 @@ def worker_for(
     is_isolated: bool = False,
     end_process: Callable[[], object] | None = None,
 ) -> Worker:
-    """Return a new worker for ``TASKS[alias]``, not started, with ``LOCO``'s values for what is ``None``.
+    """Return a new worker for ``TASKS[alias]``, not started. Arguments that are ``None`` get ``LOCO``'s values.
 
     The caller starts and stops it; jobs that are enqueued in this process do not start another. Raises
     ``LocoConfigurationError`` for a queue that is not in ``TASKS[alias]["QUEUES"]``.
@@ -127,7 +127,7 @@ def worker_for(
 def ensure_started(alias: str) -> None:
     """Start the in-process worker of ``alias``, unless it runs, or a supervisor or a test runs the jobs.
 
-    If the system has no threads for it, that is logged: the jobs wait until the next one tries again.
+    If the system has no threads left, this is logged. The jobs wait until the next enqueued job tries again.
     """
     worker = _workers.get(alias)
     if alias in _supervised or (worker is not None and worker.is_alive) or testing() == "manual":
@@ -152,7 +152,7 @@ def ensure_started(alias: str) -> None:
 
 
 def leave_to_supervisor(alias: str) -> None:
-    """Let no enqueued job start a worker of ``alias``: one will run under a supervisor, which may still be starting."""
+    """Keep enqueued jobs from starting a worker of ``alias``: a supervisor runs one, or will soon."""
     with _lock:
         _supervised.add(alias)
 
@@ -178,7 +178,10 @@ def run_in_foreground(alias: str, job: Job) -> Job | None:
 
 
 def serves(timeout: float) -> None:
-    """Note that this process serves requests: at its end waiting jobs are kept, and running jobs have ``timeout`` s."""
+    """Declare that this process serves requests.
+
+    When it ends, it keeps the waiting jobs, and running jobs have ``timeout`` seconds.
+    """
     global _serving
     _serving = timeout
 
@@ -199,7 +202,7 @@ def stop(deadline: float) -> None:
     try:
         for worker in workers:
             worker.stop(deadline)
-        for worker in workers:  # without the lock, which a running job needs that enqueues to another alias
+        for worker in workers:  # without the lock, since a running job that enqueues to another alias needs it
             worker.join(max(0.0, deadline - time.monotonic()))
     finally:
         with _lock:
@@ -232,7 +235,7 @@ def _end_at_exit() -> None:
 
 
 def _drain() -> None:
-    """Run the jobs until ``SHUTDOWN_TIMEOUT``, also those for which other jobs start further workers meanwhile."""
+    """Run the jobs until ``SHUTDOWN_TIMEOUT``. They may enqueue jobs for further workers, which then run too."""
     if not _workers:
         return
     from ..fetching.drain_group import DrainGroup  # noqa: PLC0415 - see above
@@ -249,22 +252,22 @@ def _drain() -> None:
 
 
 def _keep_waiting_jobs() -> None:
-    """Keep the waiting jobs at once, since not every server waits for running jobs when it stops."""
+    """Write the waiting jobs to files at once, since not every server waits for running jobs when it stops."""
     for worker in tuple(_workers.values()):
         worker.quiet()
     kept_jobs.save_all()
 
 
 def _keep_at_exit() -> None:
-    """Keep the jobs that other threads and ``atexit`` functions enqueued while the process was ending."""
+    """Write to files the jobs that other threads and ``atexit`` functions enqueued while the process was ending."""
     global has_closed
     if _closing:
         stop(time.monotonic())
         has_closed = True
 
 
-# Jobs end before the interpreter forbids executors new work, which async jobs with sync_to_async need. That is earlier
-# than atexit, and there is no public function for it.
+# Async jobs with sync_to_async need executors. So jobs must end before the interpreter forbids executors new work,
+# which happens before atexit. There is no public function for that moment.
 _register_early = getattr(threading, "_register_atexit", atexit.register)
 
 atexit.register(_keep_at_exit)
@@ -273,12 +276,12 @@ _register_early(_end_at_exit)
 
 @cache
 def _end_before_pools() -> None:
-    """Let jobs end before both kinds of pools of ``concurrent.futures``: what was registered last is called first.
+    """Register the end of jobs after both pools of ``concurrent.futures``, because what was registered last runs first.
 
-    A pool is closed from when its module is imported, which is often later than the import of this module. The
-    registration above remains for a process that ends without having had a worker.
+    A pool registers its end when its module is imported, often later than this module. The registration above remains
+    for a process that ends without having had a worker.
     """
-    for kind in ("thread", "process"):  # here, because processes that run no jobs need neither
+    for kind in ("thread", "process"):  # imported here, because processes that run no jobs need neither
         with suppress(ImportError):  # some platforms have no processes
             import_module(f"concurrent.futures.{kind}")
     with suppress(RuntimeError):  # the interpreter is ending
@@ -286,7 +289,7 @@ def _end_before_pools() -> None:
 
 
 def _after_fork() -> None:
-    """Forget the workers of the parent: a forked process has neither its threads nor its jobs."""
+    """Drop the workers of the parent: a forked process has neither their threads nor their jobs."""
     global _lock, _closing, has_closed, _serving, _stops
     _lock, _closing, has_closed, _serving, _stops = threading.RLock(), False, False, None, 0
     for registry in (_workers, _supervised):
@@ -312,5 +315,5 @@ def _on_test_ended(**kwargs: Any) -> None:
 
 @receiver(running_tests.test_began)
 def _on_test_began(**kwargs: Any) -> None:
-    """Stop the workers of a test that had no database, or whose environment has ended."""
+    """Stop workers left by a test that had no database, or whose environment has ended."""
     stop(time.monotonic())

@@ -18,9 +18,9 @@ logger = get_logger("django_loco.runtime")
 #: The number of lost jobs that a log line names.
 MOST_LOST = 20
 
-#: The aliases whose kept jobs this process has loaded, and need not load.
+#: The aliases whose kept jobs this process has loaded, or need not load.
 _loaded: set[str] = set()
-#: The ids of the jobs that could not be kept, as far as they are logged.
+#: The ids of the jobs that could not be kept and were logged.
 _lost: set[str] = set()
 
 
@@ -43,12 +43,12 @@ def load_jobs(alias: str, queue: Queue) -> None:
 
 
 def keep_too(alias: str) -> None:
-    """Let ``save_all`` keep the jobs of ``alias``, although this process has not loaded those of earlier ones."""
+    """Let ``save_all`` keep the jobs of ``alias``, even if this process has not loaded earlier kept jobs."""
     _loaded.add(alias)
 
 
 def load_again() -> None:
-    """Let the kept jobs be loaded once more, by a process that goes on."""
+    """Let the kept jobs be loaded once more, because the process does not end after all."""
     _loaded.clear()
 
 
@@ -73,7 +73,7 @@ def save_all() -> None:
 
 
 def _log_lost(queue: Queue, folder: Path, error: OSError) -> None:
-    """Log the waiting jobs, once although a process that ends tries several times to keep them."""
+    """Log the waiting jobs that could not be kept, each once: an ending process tries several times to keep them."""
     waiting = sum(count for (_, status), count in queue.counts().items() if status == READY)
     lost = [job for job in queue.list(status=READY, limit=waiting) if job.id not in _lost]
     if not lost:

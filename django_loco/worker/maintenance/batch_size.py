@@ -9,7 +9,7 @@ from contextlib import contextmanager
 class BatchSize:
     """The number of jobs in one call: halved by each failure, down to one, and doubled by each success.
 
-    So a call that fails because of its size (a time limit, a limit on the bytes sent) is repeated in smaller parts.
+    A call may fail because of its size (a time limit, a limit on the bytes sent). It is then repeated in smaller parts.
     """
 
     def __init__(self, most: int) -> None:

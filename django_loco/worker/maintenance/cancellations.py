@@ -1,8 +1,9 @@
 """Finds out which of the running jobs somebody has cancelled, and interrupts them; stores progress.
 
 Somebody cancels a running job by storing its end: the queue takes the job from its worker, as it does after a lease has
-run out. So a worker asks regularly which of its jobs it still holds. It does not ask for jobs that began less than a
-second ago, so short jobs cost nothing. In the same turn it stores the progress that jobs have reported since the last.
+run out. So a worker asks regularly which of its jobs it still holds. It does not ask about jobs that began less than a
+second ago, so short jobs cost nothing. In the same turn it stores the progress that jobs have reported since the last
+turn.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ from .queue_thread import QueueThread
 
 logger = get_logger("django_loco.worker")
 
-#: The time between two questions, and the age from which jobs are asked for.
+#: The time between two checks, and the age of a run from which a job is checked.
 CHECK_SECONDS = 1.0
-#: The number of jobs that are asked for in one call. Every store can do that many.
+#: The number of jobs that are checked in one call. Every store can handle this many.
 CHECK_BATCH = 1_000
-#: The time after which the progress of jobs is left for the next turn.
+#: The time that a turn spends on storing progress. The rest is left for the next turn.
 SAVE_SECONDS = 1.0
 
 
 class Cancellations(QueueThread):
-    """Asks the queue once a second for the jobs that run, if there are any. Stores their progress."""
+    """Asks the queue once a second about the running jobs, if there are any. Stores their progress."""
 
     name: ClassVar[str] = "cancellations"
     duty: ClassVar[str] = "find out which jobs were cancelled"
@@ -66,7 +67,7 @@ class Cancellations(QueueThread):
         return CHECK_SECONDS
 
     def _save_progress(self) -> None:
-        """Store the progress of jobs. If that is not possible soon, it is stored later, or at the end of the job.
+        """Store the progress of jobs. What cannot be stored soon is stored in a later turn or at the job's end.
 
         On SQLite a job that is inside a transaction keeps others from writing.
         """
@@ -76,14 +77,14 @@ class Cancellations(QueueThread):
                     if is_new(claimed) and _runs(claimed):
                         with suppress(JobsLocked):
                             save_progress(claimed)
-        except QueueUnavailable as error:  # a store that is away is noticed, and logged, by the next question
+        except QueueUnavailable as error:  # the next check notices and logs a store that is away
             logger.debug("The progress of jobs is stored later: %s", error)
 
     def interrupt_cancelled(self, lost: Sequence[ClaimedJob]) -> None:
-        """Interrupt those of the jobs ``lost``, which are not held any more, that somebody has cancelled.
+        """Interrupt the cancelled jobs among ``lost``, the jobs that the worker no longer holds.
 
-        Sets ``ClaimedJob.cancelled`` of each, and ``is_missing`` of those that the queue has no more. Raises
-        ``QueueUnavailable``.
+        Sets ``ClaimedJob.cancelled`` of each cancelled job, and ``is_missing`` of each job that the queue no longer
+        has. Raises ``QueueUnavailable``.
         """
         for claimed in lost:
             if claimed.cancelled:
@@ -95,7 +96,7 @@ class Cancellations(QueueThread):
                 self._interrupt(claimed)
 
     def _is_first(self, claimed: ClaimedJob, error: TaskError) -> bool:
-        """Set ``cancelled``, unless another thread has: this one and the heartbeat may have asked at the same time."""
+        """Set ``cancelled`` and return ``True``, unless another thread did: the heartbeat may ask at the same time."""
         with self._lock:
             is_first = not claimed.cancelled
             claimed.cancelled = claimed.cancelled or error

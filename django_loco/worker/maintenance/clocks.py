@@ -1,4 +1,4 @@
-"""Detects that the queue's clock was set."""
+"""Detects changes of the queue's clock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ logger = get_logger("django_loco.worker")
 
 
 class ClockWatch:
-    """Compares the clock by which leases run out with the monotonic clock, which cannot be set.
+    """Compares the clock of the leases with the monotonic clock, which nobody can set.
 
     When a clock is put forward, a machine wakes up or another server takes over, the leases of live workers may seem
     to have run out. These workers renew them within a renewal period, so nothing is rescued until then.
@@ -20,7 +20,7 @@ class ClockWatch:
     def __init__(
         self, clock: Callable[[], float], lease: float, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        """``clock`` is ``Queue.clock``; ``lease`` is ``LEASE`` in seconds, of which a third is a renewal period."""
+        """``clock`` is ``Queue.clock``; ``lease`` is ``LEASE`` in seconds. A renewal period is a third of it."""
         self._clock = clock
         self._monotonic = monotonic
         self._tolerance = max(1.0, lease / 10)
@@ -32,7 +32,7 @@ class ClockWatch:
     def agree(self) -> bool:
         """Compare the clocks; return whether they have run at the same rate for long enough.
 
-        The queue reads its clock at an unknown moment of the call, so a slow answer is less exact.
+        The queue reads its clock at an unknown moment during the call, so a slow answer is less exact.
         """
         asked = self._monotonic()
         answer = self._clock()

@@ -24,10 +24,10 @@ from .queue_thread import QueueThread
 
 logger = get_logger("django_loco.worker")
 
-#: The part of ``LEASE`` for which a claim is valid. The rest is the time until the next rescue, so that the jobs of a
-#: dead worker are rescued within one ``LEASE``.
+#: The part of ``LEASE`` for which a claim is valid. The rest is left for the time until the next rescue. So the jobs of
+#: a dead worker are rescued within one ``LEASE``.
 VALID_PART = 0.9
-#: The number of claims that are renewed in one call. Every store can do that many.
+#: The number of claims that are renewed in one call. Every store can handle this many.
 RENEW_BATCH = 1_000
 #: How long stacks that somebody has asked for stay in the registry.
 STACKS_SECONDS = 300.0
@@ -58,9 +58,8 @@ class Heartbeat(QueueThread):
         """``held`` has the worker's jobs by id, shared with the fetcher. ``lease`` is ``LEASE``, in seconds.
 
         ``worker`` is how the worker describes itself in the registry of the queue; ``None``: it is not registered.
-        ``state`` returns whether it takes jobs now.
-        ``on_lost`` is called with jobs that are not held any more, and marks those that somebody has cancelled, and
-        those that are missing.
+        ``state`` returns whether it takes jobs now. ``on_lost`` is called with the jobs that the worker no longer
+        holds. It marks the cancelled and the missing ones.
         """
         super().__init__(queue)
         self._worker, self._state = worker, state
@@ -68,7 +67,7 @@ class Heartbeat(QueueThread):
         self._has_missing = False
         """Whether a running job has been found missing since the last turn."""
         self._stacks = "", -math.inf
-        """The text to show in the registry, and until when."""
+        """The text to show in the registry, and the time until which it is shown."""
         self.last_beat = clock()
         """The time of the last turn that succeeded, by ``clock``."""
         self._steady_since = -math.inf
@@ -97,7 +96,7 @@ class Heartbeat(QueueThread):
     def register(self, stacks: str = "") -> None:
         """Write the worker into the registry of the queue as it is now. For any thread.
 
-        ``stacks`` are those of its process, if somebody has asked for them. They stay there for some minutes.
+        ``stacks`` is the text of its process's stacks, if somebody has asked for them. It stays there for some minutes.
         """
         if stacks:
             self._stacks = stacks, self._clock() + STACKS_SECONDS
@@ -116,7 +115,7 @@ class Heartbeat(QueueThread):
         try:
             with store_timeout(PROBE_SECONDS):  # it must not delay the shutdown
                 self.queue.unregister(self._worker.worker_id)
-        except Exception as error:  # noqa: BLE001 - it is presumed dead in a while; the turns have logged what is wrong
+        except Exception as error:  # noqa: BLE001 - others will soon presume it dead; the turns have logged the error
             logger.info("The worker could not take itself off the registry: %s", error)
 
     def _in_registry(self, action: Callable[[], object]) -> None:
@@ -156,7 +155,7 @@ class Heartbeat(QueueThread):
                 self._lose(claimed)
             elif self._held.get(claimed.job.id) is claimed:
                 claimed.valid_until = asked_at + VALID_PART * self._lease
-                claimed.expired = False  # it was in doubt, but no other worker has claimed it
+                claimed.expired = False  # the claim was in doubt, but no other worker has taken it
         return None
 
     @property
@@ -193,7 +192,7 @@ class Heartbeat(QueueThread):
         """Return whether to renew a claim. If the thread of the job has died, other workers will rescue the job."""
         if claimed.is_alive:
             return True
-        if self._held.get(claimed.job.id) is claimed:  # and not that of a later run of the job
+        if self._held.get(claimed.job.id) is claimed:  # not a later run of the same job
             self._held.pop(claimed.job.id, None)
             claimed.expired = True
             logger.error(
@@ -202,7 +201,7 @@ class Heartbeat(QueueThread):
         return False
 
     def _lose(self, claimed: ClaimedJob) -> None:
-        """Stop renewing a claim that another worker has. For a job that has ended, its outcome will be refused."""
+        """Stop renewing a claim that another worker has. If the job has ended, the queue will refuse its outcome."""
         if claimed.is_decided or claimed.cancelled or self._held.get(claimed.job.id) is not claimed:
             return
         self._held.pop(claimed.job.id, None)

@@ -23,7 +23,7 @@ from .reaper import Reaper
 
 
 class Housekeeping(QueueThread):
-    """Ten times per lease: announces ends that had to wait, and lets the reaper, the pruner and the writer work.
+    """Announces deferred ends and runs the reaper, the pruner and the statistics writer, ten times per lease.
 
     It is a separate thread, so that a long deletion does not delay the heartbeat. While many results are old,
     it takes turns without pauses.
@@ -47,14 +47,10 @@ class Housekeeping(QueueThread):
         """Starts nothing.
 
         Args:
-            queue: see ``Reaper``.
-            lease: ``LEASE``, in seconds.
-            result_ttl: ``RESULT_TTL``, in seconds.
-            clock: ``time.monotonic``.
-            may_rescue: see ``Reaper``.
-            dead: see ``Reaper``.
-            wake: lets the fetcher look for jobs. Called when ``has_looked`` is set, and when jobs were released that
-                have waited for others: the store may tell it later.
+            queue: see ``Reaper``. lease: ``LEASE``, in seconds. result_ttl: ``RESULT_TTL``, in seconds. clock:
+            ``time.monotonic``. may_rescue: see ``Reaper``. dead: see ``Reaper``. wake: makes the fetcher look for jobs.
+            Called when ``has_looked`` is set, and when jobs were released that had waited for others, because the
+            store's own notice may come later.
             tally: what the worker has counted.
         """
         super().__init__(queue)
@@ -77,11 +73,11 @@ class Housekeeping(QueueThread):
 
     @property
     def is_idle(self) -> bool:
-        """Whether it has looked for jobs of dead workers, and has finished the batches of all members that ended."""
+        """Whether it has looked for jobs of dead workers, and has finished every batch whose members have ended."""
         return self.has_looked.is_set() and self._follow_up.is_idle
 
     def announce_later(self, claimed: ClaimedJob, outcome: Outcome) -> None:
-        """Announce what has become of a job, which the queue has stored as ``outcome``, in the next turn."""
+        """Announce in the next turn the ``outcome`` of a job, which the queue has stored."""
         if announcement := _announcement_of(claimed, outcome):
             self._announcements.put(announcement)
         if has_followers(claimed.job):
@@ -94,7 +90,7 @@ class Housekeeping(QueueThread):
         self._wake.set()
 
     def turn(self) -> float:
-        """Announce, write statistics, reap, prune. After the end of a member of a batch, only finish the batch."""
+        """Announce, write statistics, reap, prune. A turn for the end of a batch member only finishes the batch."""
         self._announce()
         if self._follow_up.settle() and (rest := self._next_round - self._clock()) > 0:
             return rest
@@ -104,7 +100,7 @@ class Housekeeping(QueueThread):
             self._follow_up.settle()
             self._follow_up.settle_rest()
             self._follow_up.sweep_if_due()
-        finally:  # a job that cannot be rescued does not keep the store from being cleaned
+        finally:  # prune even if a job cannot be rescued
             is_left = self._pruner.prune_if_due()
         self._note_turn()
         pause = 0.0 if is_left else self._lease / 10
@@ -112,7 +108,7 @@ class Housekeeping(QueueThread):
         return pause
 
     def failed(self, error: BaseException) -> float:
-        """Return the seconds until the next turn. An error other than an outage would come back with each turn."""
+        """Return the seconds until the next turn. A turn that failed without an outage counts as done."""
         if not isinstance(error, QueueUnavailable):
             self._note_turn()
         return super().failed(error)
@@ -136,7 +132,7 @@ class Housekeeping(QueueThread):
 
 
 def _announcement_of(claimed: ClaimedJob, outcome: Outcome) -> Callable[[], None] | None:
-    """Return what announces a job that the queue has stored as ``outcome``; ``None`` if nothing is left to be told."""
+    """Return a call that announces ``outcome``, which the queue has stored; ``None`` if nothing is left to announce."""
     if claimed.was_replaced_by(outcome) or (claimed.cancelled and claimed.announcement):
         return partial(announce_cancelled if claimed.cancelled else announce_refused, outcome.applied())
     if claimed.was_handed_back:

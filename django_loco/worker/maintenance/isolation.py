@@ -1,8 +1,8 @@
-"""Runs suspects alone, each in a process of its own. Suspects are jobs that fail when the next worker dies with them.
+"""Runs suspects alone, each in its own process. A suspect is a job that fails if one more worker dies with it.
 
 A job that kills its process interrupts the other jobs of the process, and the death counts for each of them. So
-harmless jobs could fail as lost. Therefore a job that would fail at the next death (``Job.is_suspect``) is not fetched
-together with others. It runs alone in a process that a worker starts for it, where no other job can kill it.
+harmless jobs could fail as lost. Therefore a suspect (``Job.is_suspect``) is not fetched together with others. It runs
+alone in a process that a worker starts for it, where no other job can kill it.
 
 After a first death, jobs run as before. Usually no job was the cause, and after a power failure of many workers, their
 jobs must not run one at a time.
@@ -29,13 +29,13 @@ from .reaper import jobs_held_by, rescue_jobs_of
 
 logger = get_logger("django_loco.worker")
 
-#: The time between two checks whether an isolated worker has ended.
+#: The time between two checks for isolated workers that have ended.
 CHECK_SECONDS = 0.2
 #: The time between two tries to start a worker that does not come up, at first and at most.
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 1.0, 30.0
 #: The time between two log lines about how many jobs wait.
 LOG_EVERY_SECONDS = 60.0
-#: At the second SIGTERM a worker hands its jobs back at once; at a third one it would end on the spot.
+#: At the second SIGTERM a worker hands its jobs back at once. A third one would kill it.
 MAX_STOP_REQUESTS = 2
 
 
@@ -91,7 +91,7 @@ class Isolation(QueueThread):
         on_rescued: Callable[[Sequence[Job]], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``claim`` says which suspects; ``every``: seconds between two looks. ``start`` may raise ``OSError``.
+        """``claim`` says which suspects to run; ``every``: seconds between two checks. ``start`` may raise ``OSError``.
 
         ``on_rescued``: see ``Reaper``.
         """
@@ -111,7 +111,7 @@ class Isolation(QueueThread):
         self._is_quiet = False
         self._stop_requests = 0
         self._telling = threading.RLock()
-        """Held to tell all workers, and to add one: it is told once, by whoever tells all or by whoever adds it."""
+        """Held while all workers are told something and while one is added, so that each is told exactly once."""
 
         self._starts = Backoff(FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, clock=clock)
         self._look_at = -math.inf
@@ -124,7 +124,7 @@ class Isolation(QueueThread):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no suspects are left, or none can be run. Asks the queue."""
+        """Whether no suspects are left, or none can run. Asks the queue."""
         return not self._workers and (self._starts.failures > 0 or not self.queue.suspects(self._claim))
 
     def turn(self) -> float:
@@ -147,7 +147,7 @@ class Isolation(QueueThread):
                 worker.send("SIGTSTP")
 
     def stop(self, deadline: float) -> None:
-        """Make them end by ``deadline`` (``time.monotonic()``, seconds), or by an earlier one if called again."""
+        """Make them end by ``deadline`` (``time.monotonic()``, seconds). Another call can only bring it forward."""
         if deadline < self._shutdown.deadline:
             self._shutdown.set(deadline)
             self._request_stop()
@@ -181,7 +181,7 @@ class Isolation(QueueThread):
                     # Before the kill, which would count as a death.
                     self.queue.finish([Outcome.released(job) for job in jobs])
                     self.handed_back += 1
-            except Exception:  # whatever it is, the worker must not outlive the deadline
+            except Exception:  # whatever the error is, the isolated worker must not outlive the deadline
                 logger.exception("The job of the isolated worker (pid %d) could not be handed back", worker.pid)
             finally:
                 if jobs is None or jobs:  # else it is ending
@@ -194,7 +194,7 @@ class Isolation(QueueThread):
         for worker, code in ended:
             rescue_jobs_of({worker.key}, self.queue, self._rescued_at_once, self._on_rescued)
             self.handed_back += code == FORCED and self._stop_requests > 0
-            self._workers.remove(worker)  # at last: ``wind_down`` ends when none is left, and then the count is read
+            self._workers.remove(worker)  # last: ``wind_down`` ends when none is left, and then the count is read
             if code and self._stop_requests == 0:
                 logger.error("The isolated worker (pid %d) ended with exit code %d", worker.pid, code)
             if code and not worker.receive().is_ready:
@@ -220,7 +220,7 @@ class Isolation(QueueThread):
             return
         with self._telling:
             self._workers.append(worker)
-            if self._is_quiet:  # since it was decided to start one
+            if self._is_quiet:  # since the decision to start one
                 worker.send("SIGTERM")
         logger.warning(
             "Jobs with which %d workers have died: %d. An isolated worker (pid %d) runs them one at a time, so that "

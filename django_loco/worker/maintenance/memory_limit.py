@@ -17,7 +17,7 @@ logger = get_logger("django_loco.worker")
 
 
 def resident() -> float:
-    """Return the megabytes of memory that this process uses now, or its peak if the system shows only that."""
+    """Return the megabytes of memory that this process uses now, or its peak use if the system shows nothing else."""
     try:
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     except OSError:

@@ -11,7 +11,8 @@ from .batch_size import BatchSize
 
 PRUNE_EVERY_SECONDS = 60.0
 PRUNE_BATCH = 1_000
-#: After this time the rest is left for the next turn: rescues and batches do not wait until a million rows are deleted.
+#: After this time the rest is left for the next turn, so that rescues and batches need not wait for a million
+#: deletions.
 TURN_SECONDS = 0.2
 
 

@@ -29,7 +29,7 @@ class QueueThread(PeriodicThread):
         self.queue = queue
 
     def succeeded(self) -> None:
-        """End an outage if the queue answers: a turn that found nothing to ask it does not raise either."""
+        """End an outage if the queue answers. The turn's success is no proof: it may not have needed the queue."""
         if not self.backoff.failures or self.queue.answers():
             super().succeeded()
         else:

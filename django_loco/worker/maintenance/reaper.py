@@ -26,9 +26,9 @@ logger = get_logger("django_loco.worker")
 RESCUE_BATCH = 100
 #: The number of rescued jobs that a log line names.
 NAMED = 10
-#: The number of running jobs that are searched for those of dead workers.
+#: The number of running jobs that are searched for jobs of dead workers.
 RUNNING_BATCH = 10_000
-#: When this process, or the one that it is a copy of, began.
+#: When this process began, or the process that it was forked from.
 IMPORTED_AT = utcnow()
 
 
@@ -72,7 +72,8 @@ class Reaper:
             with self._unanswered.watch():
                 self._reap()
         except QueueUnavailable:
-            # In an outage no worker can show that it is alive. Each has a lease to do so when the queue is back.
+            # During an outage no worker can show that it is alive. When the queue is back, each has the time of a lease
+            # to do so.
             self._next_report = self._clock() + self._lease
             raise
 
@@ -124,7 +125,7 @@ def rescue_jobs_of(
         with batch_size.tried() as size:
             try:
                 refused: Collection[str] = queue.finish(outcomes[:size])
-            except JobsLocked as error:  # those that are locked are rescued when their leases have run out
+            except JobsLocked as error:  # locked jobs are rescued when their leases have run out
                 refused = error.refused | error.locked
         rescued = [outcome.applied() for outcome in outcomes[:size] if outcome.job.id not in refused]
         on_rescued(rescued)
@@ -133,9 +134,9 @@ def rescue_jobs_of(
 
 
 def report_dead(queue: Queue) -> bool:
-    """Log each worker without a heartbeat; only one of all workers logs it. Raises ``QueueUnavailable``.
+    """Log each worker whose heartbeat has stopped. Only one of the live workers logs it. Raises ``QueueUnavailable``.
 
-    If this process could not give signs of life itself, nobody could: it logs none, and returns ``False``.
+    If this process could not renew its own heartbeat, nobody could: then it logs nothing and returns ``False``.
     """
     workers = queue.workers()
     if any(_is_of_this_process(worker) and worker.heartbeat_age > worker.lease / 2 for worker in workers):
@@ -162,7 +163,7 @@ def _report_death(worker: WorkerInfo, queue: Queue, reason: str) -> None:
 
 
 def report_rescued(jobs: Sequence[Job]) -> None:
-    """Log and announce that ``jobs`` were rescued, and the end of those that have failed."""
+    """Log and announce that ``jobs`` were rescued, and announce the end of jobs that failed by it."""
     if jobs:
         names = [f"{one_line(job.task_path).rpartition('.')[2]}#{job.id[-8:]}" for job in jobs[:NAMED]]
         more = f" and {len(jobs) - NAMED} more" if len(jobs) > NAMED else ""
@@ -174,5 +175,5 @@ def report_rescued(jobs: Sequence[Job]) -> None:
                 announce_apart(announce_lost, job)
             if job_lost.receivers:
                 announce_apart(announce_death, job)
-        except BaseException:  # its task may raise anything; the other jobs are still reported
+        except BaseException:  # importing its task may raise anything; the other jobs are still reported
             logger.exception("The end of job %s could not be announced", job.id)

@@ -14,7 +14,7 @@ from ...queues.workers import Command, split_command
 
 logger = get_logger("django_loco.worker")
 
-#: The bytes of the stacks that a worker shows.
+#: The most bytes of stacks that a worker shows.
 MOST_STACKS = 64_000
 
 
@@ -44,7 +44,7 @@ class RemoteControl:
         end_process: Callable[[], object] | None,
         on_obeyed: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """``end_process`` ends the process as SIGTERM does; ``None``: it cannot be told to.
+        """``end_process`` ends the process as SIGTERM does; ``None``: a command cannot end it.
 
         ``on_obeyed`` is called after each command, with the stacks of this process if they are wanted, else with "".
         """
@@ -52,7 +52,7 @@ class RemoteControl:
         self._last: str = Command.RUN
 
     def obey(self) -> None:
-        """Ask the queue, and do what it says if that is new. Raises ``QueueError``."""
+        """Read the command from the queue, and obey if it is new. Raises ``QueueError``."""
         text = self._queue.recent_command_of(self._worker.worker_id)
         if text == self._last:
             return

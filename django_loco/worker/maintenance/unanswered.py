@@ -12,7 +12,7 @@ from ...queues import Queue
 
 #: The number of newest failed jobs that are searched.
 FAILED_BATCH = 1_000
-#: A store may round the time at which a job failed.
+#: Allows for a store that rounds the time at which a job failed.
 ROUNDING = timedelta(milliseconds=1)
 
 
@@ -21,7 +21,7 @@ class Unanswered:
 
     A rescue fails a job and returns it in one call. If the answer does not arrive, the job may have failed, and the
     next rescue does not return it. So when the queue answers again, the jobs that failed as lost during such calls are
-    looked up. Another worker may have announced some of them as well: the end of such a job is announced at least once.
+    looked up. Another worker may have announced some of them already: the end of such a job is announced at least once.
     """
 
     def __init__(self, queue: Queue) -> None:
@@ -32,7 +32,7 @@ class Unanswered:
 
     @contextmanager
     def watch(self) -> Iterator[None]:
-        """Note whether the rescue within the ``with`` block had no answer."""
+        """Remember the time of the rescue within the ``with`` block if its answer did not arrive."""
         began = utcnow()
         try:
             yield
@@ -41,7 +41,7 @@ class Unanswered:
             raise
 
     def found(self) -> Sequence[Job]:
-        """Return, once, the jobs that may have failed in those calls. Raises what the queue raises."""
+        """Return each job that may have failed in those calls, once. Raises the queue's errors."""
         if self._since is None:
             return ()
         since, until = self._since - ROUNDING, self._until + ROUNDING

@@ -10,17 +10,16 @@ takes too long. So right after a failure the queue is asked for the smallest pos
 2. If the probe succeeds, the batch is split in two and each half is offered by itself, down to single outcomes. Other
    outcomes are stored and jobs are fetched in between. If the call failed slowly (a lock, a time limit), the batch is
    split into single outcomes at once, because each further failure would be as slow.
-3. A single outcome that was refused ``MAX_TRIES`` times is replaced by a short one, see ``substitute``. Not if it is
-   small and was refused slowly: then the store had to wait for something.
+3. A single outcome that was refused ``MAX_TRIES`` times is replaced by a short one, see ``substitute``. An outcome that
+   is small and was refused slowly is not replaced: the store had to wait for something.
 4. If the queue refuses that, too, size is not the reason. The outcome waits and is offered again at growing intervals.
    It is dropped only if the queue raises another error than ``QueueUnavailable``: then its claim runs out, and the job
    is run again, as often as a lost job is.
 
-A lock is no refusal
---------------------
-A transaction of somebody else that has signalled or cancelled a job keeps it locked until it ends. A queue that knows
-this stores the other outcomes and names the locked jobs (``JobsLocked``). Their outcomes are offered again together, at
-intervals of ``pending_outcome.MAX_LOCKED_SECONDS`` at most, for as long as it takes.
+A lock is no refusal -------------------- If another transaction has signalled or cancelled a job, the job stays locked
+until that transaction ends. A queue that detects this stores the other outcomes and names the locked jobs
+(``JobsLocked``). Their outcomes are offered again together, at intervals of ``pending_outcome.MAX_LOCKED_SECONDS`` at
+most, for as long as it takes.
 """
 
 from __future__ import annotations
@@ -45,11 +44,11 @@ logger = get_logger("django_loco.worker")
 
 #: The number of refusals after which a single outcome is replaced.
 MAX_TRIES = 5
-#: The number of offers of an outcome whose job is locked after which that is logged.
+#: After this many offers of an outcome whose job is locked, the lock is logged.
 LOCKED_TRIES = 6
 #: The number of bytes that are sent in one call, unless one outcome alone is larger. Halved when a batch is refused.
 BATCH_SIZE, MIN_BATCH_SIZE = 8 * 2**20, 64 * 2**10
-#: The number of refused outcomes from which on no more jobs are fetched, so that outcomes do not fill the memory.
+#: With this many refused outcomes no more jobs are fetched, so that outcomes do not fill the memory.
 MAX_ASIDE = 100
 #: After a failure that took longer than this, no further batch is offered in the same turn.
 SLOW_SECONDS = 1.0
@@ -70,7 +69,7 @@ class Acknowledger:
         """The parts of batches that were refused, or whose jobs are locked; each is offered by itself."""
         self._batch_size = BATCH_SIZE
         self.refused = 0
-        """How many outcomes came too late, so that another worker may have run the job as well."""
+        """How many outcomes came too late. Another worker may have run these jobs as well."""
 
     def __len__(self) -> int:
         """Return the number of outcomes that are not stored yet."""
@@ -98,7 +97,7 @@ class Acknowledger:
         self._limit_refused()
 
     def exchange(self, claim: Claim) -> Sequence[Job]:
-        """``flush`` and fetch, in one call to the queue if possible. Raises what ``flush`` does."""
+        """``flush`` and fetch, in one call to the queue if possible. Raises the same errors as ``flush``."""
         batch = next(self._batches(), [])
         if self._refused or not batch or len(batch) < len(self._fresh):
             self.flush()
@@ -119,7 +118,10 @@ class Acknowledger:
             return self._queue.fetch(claim)
 
     def _batches(self) -> Iterator[list[PendingOutcome]]:
-        """Yield the outcomes that were never offered, in batches of ``_batch_size`` bytes at most, or of one."""
+        """Yield batches of the outcomes that were never offered.
+
+        A batch has up to ``_batch_size`` bytes, or one outcome.
+        """
         batch: list[PendingOutcome] = []
         total = 0
         for pending in self._fresh:
@@ -148,7 +150,7 @@ class Acknowledger:
         return 0.0
 
     def _split(self, batch: list[PendingOutcome], error: Exception, seconds: float) -> None:
-        """Split ``batch``, which the queue did not store in ``seconds``, into parts that are offered by themselves."""
+        """Split ``batch`` into parts that are offered by themselves. The queue took ``seconds`` to refuse it."""
         self._forget(batch)
         if len(batch) == 1:
             self._set_aside(batch[0], error, seconds)
@@ -162,7 +164,7 @@ class Acknowledger:
         self._refused += [batch[first : first + step] for first in range(0, len(batch), step)]
 
     def _keep_locked(self, batch: Sequence[PendingOutcome], error: JobsLocked) -> None:
-        """Keep the outcomes of jobs that somebody else has locked; the others of ``batch`` are stored."""
+        """Keep the outcomes of jobs that somebody else has locked. The other outcomes of ``batch`` are stored."""
         locked = [pending for pending in batch if pending.claimed.job.id in error.locked]
         self._note_all_refused(batch, error.refused)
         self._forget(batch)
@@ -180,7 +182,7 @@ class Acknowledger:
     def _set_aside(self, pending: PendingOutcome, error: Exception, seconds: float) -> None:
         pending.refused(error, self._clock)
         self._refused.append([pending])
-        if pending.tries == 2:  # noqa: PLR2004 - once may be a connection that was lost
+        if pending.tries == 2:  # noqa: PLR2004 - the first failure may be a lost connection
             logger.warning(
                 "The outcome of %s, %s bytes, cannot be stored for now; other jobs go on: %s",
                 pending.name,
@@ -196,7 +198,7 @@ class Acknowledger:
             pending.outcome = short
             try:
                 refused = self._store([pending])
-            except Exception as error:  # noqa: BLE001 - so it is not the size
+            except Exception as error:  # noqa: BLE001 - so the size was not the reason
                 pending.outcome, pending.error = whole, error
             else:
                 if not refused and short.error is not None:
@@ -243,9 +245,9 @@ class Acknowledger:
         else:
             reason = pending.reason if stored else f"it {IS_MISSING}"
         if pending.is_unsure and pending.is_stored_as(stored):
-            return  # by an earlier call, whose answer was lost
+            return  # an earlier call has stored it, but its answer was lost
         if cancellation := claimed.cancelled or cancellation_of(stored):
-            if not claimed.cancelled:  # else it is logged already
+            if not claimed.cancelled:  # a cancellation is logged elsewhere
                 logger.info("Job %s (%s) was cancelled", claimed.job.id, one_line(claimed.job.task_path))
             claimed.replace(pending.outcome, cancellation)
             pending.outcome = Outcome(job=claimed.job, status=FAILED, error=cancellation)
@@ -260,7 +262,7 @@ class Acknowledger:
             self._on_gone(pending.claimed, pending.outcome)
 
     def _forget(self, batch: Sequence[PendingOutcome]) -> None:
-        if len(batch) == len(self._fresh) and not self._refused:  # the batch is all there is, as a rule
+        if len(batch) == len(self._fresh) and not self._refused:  # usually the batch has all outcomes
             self._fresh = []
             return
         gone = set(batch)
@@ -270,7 +272,7 @@ class Acknowledger:
 
 @contextmanager
 def _doubt(batch: Sequence[PendingOutcome]) -> Iterator[None]:
-    """Note that a queue that could not be reached may have stored the outcomes all the same."""
+    """Mark the outcomes as unsure if the queue could not be reached: it may have stored them all the same."""
     try:
         yield
     except JobsLocked:

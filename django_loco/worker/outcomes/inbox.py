@@ -18,7 +18,10 @@ class OutcomeInbox:
         self._items: deque[tuple[ClaimedJob, Outcome]] = deque()
 
     def add(self, claimed: ClaimedJob, outcome: Outcome) -> None:
-        """Leave the first outcome of a job. Called for every job: it takes no lock unless the fetcher is asleep."""
+        """Add an outcome, unless the job has one.
+
+        Each job calls this: it takes no lock unless the fetcher is asleep.
+        """
         if claimed.ended:
             return
         self._items.append((claimed, outcome))

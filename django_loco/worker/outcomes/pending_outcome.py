@@ -14,7 +14,7 @@ from ..maintenance.unanswered import ROUNDING
 #: The time between two tries of a single outcome doubles from the first to the longest.
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 0.1, 30.0
 #: The same for an outcome whose job is locked. The lease of such a job cannot be renewed. When the lock is gone, the
-#: outcome should come before the rescue of another worker.
+#: outcome should arrive before another worker rescues the job.
 FIRST_LOCKED_SECONDS, MAX_LOCKED_SECONDS = 0.05, 0.5
 
 
@@ -34,23 +34,23 @@ class PendingOutcome:
         """Whether a call with this outcome had no answer."""
 
     def refused(self, error: Exception, clock: Callable[[], float]) -> None:
-        """Take note that the queue has refused it alone."""
+        """Record that the queue has refused it alone."""
         if self._backoff is None:
             self._backoff = Backoff(FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, spread=0.0, clock=clock)
         self._backoff.failed(error)
         self.error = error
 
     def locked(self, error: JobsLocked, clock: Callable[[], float]) -> None:
-        """Take note that somebody else has locked its job."""
+        """Record that somebody else has locked its job."""
         if self._lock_backoff is None:
             self._lock_backoff = Backoff(FIRST_LOCKED_SECONDS, MAX_LOCKED_SECONDS, spread=0.0, clock=clock)
         self._lock_backoff.failed(error)
 
     def is_stored_as(self, stored: Job | None) -> bool:
-        """Whether ``stored``, the job in the queue, had this outcome.
+        """Whether ``stored``, the job in the queue, shows that an earlier call has stored this outcome.
 
-        A job that is to run again may be running or have ended by now. Nobody else has taken it from this worker if no
-        loss was counted.
+        A job that was to run again may be running or have ended by now. If no loss was counted, nobody took the job
+        from this worker before its outcome was stored.
         """
         ends = self.outcome.applied()
         if stored is None or ends.finished_at is None:

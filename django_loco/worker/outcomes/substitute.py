@@ -1,4 +1,4 @@
-"""Makes the short outcome that is stored instead of one that the queue refuses for its size."""
+"""Makes a short outcome, which is stored if the queue refuses the real one because of its size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ...core.job import FAILED, SUCCESSFUL, Outcome, error_of
 from ...core.serialization import cut, encode
 from ...exceptions import ResultRefused
 
-#: The number of bytes that are kept of each text. An error of the store may quote the value that it was sent.
+#: The number of bytes that are kept of each text. The store's error may quote the value that it refused.
 KEPT_BYTES = 1_000
 LEFT_OUT = "The traceback was left out: the queue refused the outcome of a later attempt for its size.\n"
 LOG_LEFT_OUT = encode({"text": "The log was left out: the queue refused the outcome for its size."})
@@ -19,8 +19,8 @@ def substitute_for(outcome: Outcome, error: Exception | None) -> Outcome:
     """Return a short version of ``outcome``; ``error`` is the exception of the queue.
 
     A job that succeeded becomes one that failed with ``ResultRefused``. Others keep their status and lose most of their
-    traceback. Of earlier attempts only the types of the errors are kept. The log is left out, and nothing else if it is
-    the largest part.
+    traceback. Of earlier attempts only the types of the errors are kept. The log is left out. If the log is the largest
+    part, nothing else is changed.
     """
     if outcome.log and 2 * len(outcome.log) > outcome.size:
         return replace(outcome, log=LOG_LEFT_OUT)

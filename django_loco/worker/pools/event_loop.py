@@ -36,7 +36,7 @@ from .unfinished import end_unfinished, unstoppable
 
 logger = get_logger("django_loco.worker")
 
-#: The time between two signs of life of the loop.
+#: The time between two beats of the loop, which show that it is not held up.
 _BEAT_SECONDS = 1.0
 #: The time that cancelled tasks have at the end of the loop.
 _CLEANUP_SECONDS = 0.1
@@ -85,7 +85,7 @@ class EventLoopPool:
         try:
             loop = asyncio.new_event_loop()
             thread = DaemonThread(target=self._run, args=(loop,), name="loco-worker-loop")
-            self._loop = loop  # before jobs begin in the thread: other threads may cancel them at once
+            self._loop = loop  # set before jobs begin in the thread, since other threads may cancel them at once
             thread.start()
         except BaseException as error:  # noqa: BLE001 - jobs that do not begin are handed back in a second
             self._starts.failed(error)
@@ -110,7 +110,7 @@ class EventLoopPool:
         return taken
 
     def replace_dead(self) -> None:
-        """Start the loop again if its thread has died, which it should not; called now and then by the fetcher."""
+        """Start the loop again if its thread has died, which should not happen. Called now and then by the fetcher."""
         if not self.missing:
             return
         logger.critical("The event loop for jobs has died and is started again")
@@ -157,7 +157,7 @@ class EventLoopPool:
                 loop.call_soon_threadsafe(function, *args)
 
     def join(self, timeout: float) -> bool:
-        """Wait up to ``timeout`` seconds for the thread; return whether it has ended or a job holds it up."""
+        """Wait up to ``timeout`` seconds for the thread. Return ``True`` if it has ended, or if a job holds it up."""
         if self._thread is not None:
             self._thread.join(timeout)
             self._lanes.join(min(timeout, _BEAT_SECONDS))
@@ -193,7 +193,7 @@ class EventLoopPool:
         executor.close()
 
     def _live(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._forks != forks():  # a job has forked and awaits: the other jobs are the original's
+        if self._forks != forks():  # a job forked and awaits here: the other jobs belong to the parent process
             end_fork()
         self._beat = time.monotonic()
         loop.call_later(_BEAT_SECONDS, self._live, loop)
@@ -232,7 +232,7 @@ class EventLoopPool:
         finally:
             lane.release()
         self._tasks.pop(claimed, None)
-        if outcome is not None:  # of a job that was given up, this one comes too late
+        if outcome is not None:  # ``None`` if the job was given up and this outcome comes too late
             self._report(claimed, outcome)
         self._fill()
 
@@ -249,7 +249,7 @@ class EventLoopPool:
             try:
                 return await within(timeout, _begun(attempt))
             finally:
-                if loop.time() < timer.when() - self._grace:  # otherwise the announcement of its end has a limit too
+                if loop.time() < timer.when() - self._grace:  # otherwise announcing its end has a limit, too
                     timer.cancel()
         finally:
             self._calls.pop(attempt.claimed, None)
@@ -266,7 +266,7 @@ class EventLoopPool:
         task = self._tasks.get(claimed)
         if task is None:
             return
-        if not claimed.decide() and claimed.outcome is None:  # it is handed back
+        if not claimed.decide() and claimed.outcome is None:  # the job is handed back
             return
         del self._tasks[claimed]
         self._abandoned[task] = lane.release()
@@ -282,7 +282,7 @@ class EventLoopPool:
         self._fill()
 
     def _start_report(self, attempt: Attempt, error: JobTimeout | JobCancelled) -> None:
-        """Report a job that is given up, in a thread of its own: each lane may be blocked by other jobs."""
+        """Report a job that is given up, in a new thread, because other jobs may block every lane."""
         report = partial(self._report_stuck, attempt, error)
         try:
             DaemonThread(target=report, name="loco-worker-report").start()
@@ -302,7 +302,7 @@ class EventLoopPool:
                 self._cancel_once(task)
 
     def _cancel_once(self, task: asyncio.Task[None]) -> bool:
-        """Cancel the task of a job, unless that was done: after it the job cleans up. Return whether it was not."""
+        """Cancel the task of a job and return ``True``; ``False`` if it was cancelled before and is cleaning up."""
         is_first = task not in self._cancelled
         if is_first:
             self._cancelled.add(task)
@@ -311,7 +311,7 @@ class EventLoopPool:
 
 
 async def _keep_executor(*args: object, **kwargs: object) -> None:
-    """Take the place of ``loop.shutdown_default_executor``, after which no job could use ``asyncio.to_thread``."""
+    """Replace ``loop.shutdown_default_executor``, which would keep later jobs from using ``asyncio.to_thread``."""
     logger.warning("A job has called loop.shutdown_default_executor(), which does nothing here: other jobs use it")
 
 
@@ -319,7 +319,7 @@ async def _begun(attempt: Attempt) -> Any:
     try:
         if iscoroutinefunction(attempt.function):
             value = await with_steps(attempt.claimed, attempt.begin())
-        else:  # a sync task on the loop: its code has changed since the job was enqueued
+        else:  # the task was async when the job was enqueued, and is sync now
             value = await sync_to_async(attempt.call)()
     except BaseException as error:
         attempt.claimed.end_fork(error)

@@ -28,7 +28,7 @@ WORKER_ID = "foreground"
 LEASE_SECONDS = 86_400.0
 
 
-#: What an attempt runs in.
+#: Makes the context manager that each attempt runs in.
 Around = Callable[[], AbstractContextManager[object]]
 
 
@@ -63,7 +63,7 @@ def run_inline(queue: MemoryQueue, job: Job, around: Around = nullcontext) -> Jo
 
 
 def run_once(queue: Queue, job: Job, around: Around = nullcontext) -> tuple[Outcome, BaseException | None]:
-    """Run one attempt at a ``job`` that is claimed in the calling thread; return its outcome and the task's exception.
+    """Run one attempt at a claimed ``job`` in the calling thread. Return its outcome and the task's exception.
 
     ``around`` is entered for the attempt. ``KeyboardInterrupt`` fails the job and is raised again.
     """
@@ -88,7 +88,7 @@ def _store(queue: Queue, outcome: Outcome, error: BaseException | None) -> None:
 def _run(claimed: ClaimedJob) -> tuple[Outcome, BaseException | None]:
     """Run one attempt; return its outcome, and the exception of the task."""
     errors: list[BaseException] = []
-    # A stuck job blocks its caller: no other thread could continue instead.
+    # A stuck job blocks its caller, since no other thread could continue instead.
     interrupter = ThreadInterrupter(on_stuck=lambda _call: None)
 
     def call(attempt: Attempt) -> Any:
@@ -98,8 +98,8 @@ def _run(claimed: ClaimedJob) -> tuple[Outcome, BaseException | None]:
             errors.append(error)
             raise
 
-    # In async code the calling thread is that to which asgiref sends all calls of the process. Those of the job go to a
-    # thread of its own instead of waiting for each other.
+    # In async code the calling thread is the one to which asgiref sends all thread-sensitive calls of the process. The
+    # job's calls go to a thread of its own; otherwise the job and its calls would wait for each other.
     context = new_context()
     with closing(SyncLanes(1)) as lanes:
         context.run(JobLane(lanes).use)

@@ -20,8 +20,8 @@ class InterpreterMonitor(PeriodicThread):
         """Starts nothing.
 
         Args:
-            on_sample: called with the seconds for which the monitor waited for the interpreter; returns whether it
-                has woken a thread. While it does, the pauses between samples are short.
+            on_sample: called with the seconds that the monitor waited for the interpreter. Returns whether it has woken
+                a thread; then the next sample comes soon.
             has_backlog: whether jobs wait for a thread.
         """
         self.wake = threading.Event()

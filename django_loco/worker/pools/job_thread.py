@@ -17,7 +17,7 @@ from .sync_lanes import JobLane, SyncLanes
 
 logger = get_logger("django_loco.worker")
 
-#: The time that the thread's lane has at the end to close its connections.
+#: The time that the thread waits at its end for its lane to close its connections.
 _LANE_SECONDS = 1.0
 
 
@@ -25,7 +25,7 @@ class JobSource(Protocol):
     """The interface of a pool for its threads."""
 
     def job_context(self) -> Context:
-        """Return the context of which each job of the calling thread gets a copy."""
+        """Return the context that is copied for each job of the calling thread."""
 
     def take(self, thread: JobThread) -> ClaimedJob | None:
         """Return the next job for ``thread``, or ``None`` if no job may begin now. The thread is woken later."""
@@ -35,16 +35,16 @@ class JobSource(Protocol):
 
     @property
     def serves_requests(self) -> bool:
-        """Whether threads rest in this process, because it has had web requests."""
+        """Whether this process has had web requests, so that threads rest."""
 
     def rest(self, thread: JobThread, computed: float) -> None:
-        """Rest after a job that has ``computed`` for so many seconds, if this process serves requests."""
+        """Rest after a job that has used ``computed`` seconds of processor time, if this process serves requests."""
 
     def pause(self) -> None:
         """Wait before going on after an exception outside of a job."""
 
     def report_unfinished(self, claimed: ClaimedJob, error: BaseException) -> None:
-        """Report a job without an outcome, whose thread ``error`` has interrupted."""
+        """Report a job that has no outcome because ``error`` interrupted its thread."""
 
     @property
     def is_closed(self) -> bool:
@@ -95,7 +95,7 @@ class JobThread(DaemonThread):
 
     @property
     def cpu_seconds(self) -> float:
-        """The processor time that it has used; not a number if the system does not tell."""
+        """The processor time that it has used; NaN if the system does not tell."""
         try:
             return math.nan if self._cpu_clock is None else time.clock_gettime(self._cpu_clock)
         except OSError:  # it has ended
@@ -108,7 +108,7 @@ class JobThread(DaemonThread):
 
     @property
     def takes_a_job_soon(self) -> bool:
-        """Whether it has no job, or its job has ended and it has not left it yet."""
+        """Whether it has no job, or has not yet dropped a job that has ended."""
         claimed = self.current
         return claimed is None or (claimed.ended and not claimed.released)
 
@@ -141,7 +141,7 @@ class JobThread(DaemonThread):
 
     def _run(self, claimed: ClaimedJob, context: Context) -> None:
         claimed.thread = self
-        is_measured = self._rests and self._pool.serves_requests  # each look at this clock is a call of the system
+        is_measured = self._rests and self._pool.serves_requests  # reading this clock is a system call
         begun = time.thread_time() if is_measured else 0.0
         self._pool.run_job(claimed, context)
         self._lane.release()
@@ -152,6 +152,6 @@ class JobThread(DaemonThread):
             self._pool.rest(self, time.thread_time() - begun)
 
     def _sleep(self) -> None:
-        """Wait for a job. Connections are tidied after each job, and now again, since they may be too old."""
+        """Wait for a job. After the wait tidy the connections once more, since they may be too old by then."""
         self._woken.acquire()
         tidy()

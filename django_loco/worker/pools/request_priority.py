@@ -1,13 +1,13 @@
 """Gives web requests priority over jobs in a process that does both.
 
-A Python process runs one thread at a time. So a request waits for jobs, even on an idle machine: each time it has
-waited for its connection or the database, it has to wait for its turn behind all other threads that want to run.
+A Python process runs one thread at a time. So a request waits for jobs, even on an idle machine. Whenever its
+connection or the database has answered, it has to wait for its turn behind all other threads that want to run.
 
 Measures
 --------
 1. While a request is in flight, no job begins on a thread and nothing is fetched. Running jobs go on.
-2. All threads of a pool but the first rest after a job that has computed, for a multiple of that time. So two or three
-   of them want to run at a time, not all. After a job that waited for something else there is no rest.
+2. After a job that has computed, all threads of a pool but the first rest for a multiple of that time. So two or three
+   of them want to run at a time, not all. After a job that only waited for something there is no rest.
 3. Python switches threads more often (``shorten_turns``), in processes that django-loco starts.
 
 Limits, so that jobs go on
@@ -36,7 +36,7 @@ YOUNG_SECONDS = MAX_WAIT_SECONDS = 0.05
 QUIET_SECONDS = 10.0
 #: A thread rests after a job that has computed for this time or longer.
 HEAVY_SECONDS = 0.002
-#: The rest is this many times as long: eight threads that rest compute as much as one that does not.
+#: The rest is this many times as long as the computing: eight threads that rest compute as much as one that does not.
 REST_FACTOR = 8
 #: Less than the second after which a job that has not begun is handed back.
 MAX_REST_SECONDS = 0.5
@@ -80,7 +80,7 @@ class RequestPriority:
         return self._latest > -math.inf
 
     def rest_after(self, computed: float) -> float:
-        """Return the seconds to rest after a job that has ``computed`` for so many seconds; 0 as a rule."""
+        """Return the seconds to rest after a job that has used ``computed`` seconds of processor time; usually 0."""
         if computed < HEAVY_SECONDS or self._clock() - self._latest > QUIET_SECONDS:
             return 0.0
         return min(REST_FACTOR * computed, MAX_REST_SECONDS)
@@ -91,7 +91,7 @@ class RequestPriority:
     def _on_start(self, **kwargs: Any) -> None:
         now = self._clock()
         for thread, at in tuple(self._begun.items()):
-            if at + YOUNG_SECONDS < now:  # one that takes long, or whose end was not signalled
+            if at + YOUNG_SECONDS < now:  # the request takes long, or its end was not signalled
                 self._begun.pop(thread, None)
         self._latest = self._begun[threading.get_ident()] = now
 

@@ -23,14 +23,15 @@ from ..execution.connections import drop_all, tidy
 logger = get_logger("django_loco.worker")
 
 T = TypeVar("T")
-#: A call, with its future and the job that makes it; ``None`` instead of the job: the pool makes it.
+#: A call, its future, and the job that makes the call; ``None`` if the pool makes it.
 _Work = tuple["Future[Any]", Callable[[], Any], "JobLane | None"]
 
 
 class SyncLane(DaemonThread):
     """A thread that makes calls one after the other.
 
-    Unlike the threads of a ``ThreadPoolExecutor`` it is a daemon: a stuck job must not keep the process from ending.
+    Unlike the threads of a ``ThreadPoolExecutor`` it is a daemon, because a stuck job must not keep the process from
+    ending.
     """
 
     def __init__(self, name: str, calls: SimpleQueue[_Work | None] | None = None) -> None:
@@ -75,7 +76,7 @@ class SyncLane(DaemonThread):
 
     @property
     def load(self) -> int:
-        """The number of jobs and calls before a new job. It is never 0 for a lane that is stuck."""
+        """The number of jobs and calls that a new job would wait for. It is never 0 for a stuck lane."""
         return self.jobs + self._asked - self.answered
 
     def close(self) -> None:
@@ -99,7 +100,7 @@ def _make(future: Future[Any], call: Callable[[], Any]) -> None:
         if not future.set_running_or_notify_cancel():
             return
         _answer(future, call)
-    except BaseException:  # concurrent.futures logs what its callbacks raise, and that may raise again
+    except BaseException:  # concurrent.futures logs the errors of its callbacks, and the logging may raise again
         logger.exception("A call in a lane could not be answered")
 
 
@@ -145,7 +146,7 @@ class SyncLanes:
         return lane
 
     def give_back(self, lane: SyncLane, job: JobLane | None = None) -> bool:
-        """Take a lane back from ``job``; return whether a call of the job still runs, so that the lane is retired."""
+        """Take a lane back from ``job``. Return whether it was retired because a call of the job still runs."""
         is_blocked = job is not None and lane.is_blocked_by(job)
         lane.submit(tidy)
         if is_blocked and lane in self._lanes:
@@ -197,14 +198,14 @@ class SyncLanes:
             lane.close()
 
     def join(self, timeout: float) -> None:
-        """Wait up to ``timeout`` seconds for all lanes; one may be stuck in a job for longer."""
+        """Wait up to ``timeout`` seconds for all lanes. A lane that is stuck in a job may run for longer."""
         deadline = time.monotonic() + timeout
         for lane in self._lanes:
             lane.join(max(0.0, deadline - time.monotonic()))
 
 
 class JobLane(Executor):
-    """The executor that asgiref uses as the thread of one job at a time: a lane, as soon as one is needed."""
+    """The executor that asgiref uses as the thread of one job. It takes a lane when the job first needs one."""
 
     def __init__(self, lanes: SyncLanes) -> None:
         """Takes no lane yet, since many jobs need none."""
@@ -214,15 +215,15 @@ class JobLane(Executor):
     def use(self) -> None:
         """Let async code that runs in the present context make its thread-sensitive calls here.
 
-        By default those below ``asyncio.run()`` go to one thread of the whole process, whose connections nobody tidies.
-        Those below ``async_to_sync`` stay in the thread that waits for them.
+        By default such calls below ``asyncio.run()`` go to one thread of the whole process, whose connections nobody
+        tidies. Calls below ``async_to_sync`` stay in the thread that waits for them.
         """
         scope = ThreadSensitiveContext()
         SyncToAsync.context_to_thread_executor[scope] = self
         SyncToAsync.thread_sensitive_context.set(scope)
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Call ``fn`` in the job's lane. Raises ``RuntimeError`` in a call of the lane, which would wait for itself."""
+        """Call ``fn`` in the job's lane. Raises ``RuntimeError`` inside the lane, which would wait for itself."""
         lane = self._lane
         if lane is current_thread():
             raise RuntimeError(
@@ -235,7 +236,7 @@ class JobLane(Executor):
         return lane.submit(lambda: fn(*args, **kwargs), self)
 
     def moved(self) -> SyncLane | None:
-        """Return another lane for a call of the job, whose own was retired; ``None`` if the job has ended."""
+        """Return another lane for a call of the job, because its lane was retired; ``None`` if the job has ended."""
         if self._lane is not None and self._lane.is_retired:
             self.release()
             self._lane = self._lanes.take()
@@ -255,8 +256,8 @@ class JobLane(Executor):
 class TidyExecutor(ThreadPoolExecutor):
     """The default executor of an event loop with jobs: for ``asyncio.to_thread`` and ``thread_sensitive=False``.
 
-    asyncio takes no other class than ``ThreadPoolExecutor``. Its calls are made by lanes with a common queue, because
-    Python waits at its end for the threads of a ``ThreadPoolExecutor``.
+    asyncio takes no other class than ``ThreadPoolExecutor``. But at its end Python waits for the threads of a
+    ``ThreadPoolExecutor``. So lanes with a common queue make the calls.
     """
 
     def __init__(self, name: str = "asyncio") -> None:
@@ -293,7 +294,7 @@ class TidyExecutor(ThreadPoolExecutor):
 
 
 def _call_tidily(call: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
-    """Call ``call``. No connection is kept after it: the next call in this thread may come late."""
+    """Call ``call`` and close the thread's connections after it, since the next call in this thread may come late."""
     try:
         return call(*args, **kwargs)
     finally:

@@ -4,12 +4,11 @@ Python lets one thread run at a time. Jobs that compute are fastest on one threa
 each lock makes a thread queue up again behind the others. Jobs that wait (for a database, an API, a disk) need a thread
 each. ``NUM_WORKERS`` is the maximum. How many of them run jobs at once is adjusted while they work.
 
-The signal
-----------
-While jobs wait for a thread, ``InterpreterMonitor`` sleeps for a millisecond and notes how late it wakes up. A thread
-that wakes up needs the interpreter. If it gets it at once, the interpreter was *free*: another thread can use it. If it
-comes late, the interpreter was *busy*, and another thread would only queue up for it. This also tells C code that keeps
-the interpreter from C code that lets go of it, which no measurement of processor time does.
+The signal ---------- While jobs wait for a thread, ``InterpreterMonitor`` sleeps for a millisecond and notes how late
+it wakes up. A thread that wakes up needs the interpreter. If the monitor gets it at once, the interpreter was *free*:
+another thread can use it. If the monitor gets it late, the interpreter was *busy*, and another thread would only queue
+up for it. This also distinguishes C code that keeps the interpreter from C code that releases it. No measurement of
+processor time can do that.
 
 The rules
 ---------
@@ -46,15 +45,15 @@ from typing import NamedTuple
 SAMPLE_SECONDS, MAX_SAMPLE_SECONDS = 0.001, 0.008
 #: The interpreter was busy if the monitor got it later than this.
 LATE_SECONDS = 0.0005
-#: The length of a trial, and of the free time before it with which it is compared.
+#: The length of a trial, and of the free time before it that the trial is compared with.
 TRIAL_SECONDS = 0.03
-#: A trial succeeds if jobs begin so many times as fast.
+#: A trial succeeds if jobs begin faster by this factor.
 GAIN = 1.05
 #: The longest pause between trials, in times of ``TRIAL_SECONDS``.
 MAX_PAUSE = 64
-#: The time after which a job does not count any more.
+#: After this time a job no longer counts towards the limit.
 LONG_SECONDS = 0.02
-#: The time for which it is remembered of a task that one of its jobs was seen to wait.
+#: How long it is remembered that a job of a task was seen to wait.
 REMEMBERED_SECONDS = 0.25
 #: A task waits if at least this share of its jobs was seen to wait.
 WAITING_SHARE = 0.1
@@ -72,10 +71,10 @@ class Trial(NamedTuple):
 
 @dataclass
 class Sightings:
-    """How many jobs of a task were seen to wait of late, and how many have begun. Each one seen halves those before."""
+    """How many jobs of a task were recently seen to wait, and how many began. Each sighting halves both counts."""
 
     until: float = 0.0
-    """When it is forgotten, by the clock of the limit."""
+    """When these counts expire, by the clock of the limit."""
     waiting: float = 0.0
     begun: float = 0.0
 
@@ -104,11 +103,11 @@ class ThreadLimit:
         self._pause, self._passed = 1, 0
         """The pause before the next trial, and the part of it that has passed."""
         self._since: tuple[float, int] | None = None
-        """The beginning of the time in which jobs are counted, and how many had begun before."""
+        """When counting of jobs began, and how many jobs had begun before that."""
         self._seen: dict[str, Sightings] = {}
 
     def waits(self, task_path: str) -> bool:
-        """Return whether jobs of this task wait rather than compute, as far as is known."""
+        """Return whether jobs of this task, by what was seen of them, wait rather than compute."""
         seen = self._seen.get(task_path)
         return seen is not None and seen.waits and self._clock() < seen.until
 
@@ -156,7 +155,7 @@ class ThreadLimit:
         self.now = max(1, self.now // 2)
 
     def _compare(self, rate: float) -> None:
-        """End a trial, and begin one if it is time: ``rate`` jobs per second have begun since the limit is as it is."""
+        """End a trial, or begin one if it is time. ``rate``: jobs begun per second under the present limit."""
         if self._trial is None:
             self._passed += 1
         elif rate > GAIN * self._trial.rate_before:
@@ -174,5 +173,5 @@ class ThreadLimit:
         self._pause, self._passed = min(MAX_PAUSE, 2 * self._pause), 0
 
     def note_no_backlog(self) -> None:
-        """No job waits for a thread, so there are no more samples for now."""
+        """Take no more samples for now, because no job waits for a thread."""
         self.is_busy, self._since = False, None

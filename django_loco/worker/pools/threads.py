@@ -40,8 +40,8 @@ class ThreadPool:
 
     How many of them run jobs at the same time follows the work: see ``thread_limit``. The jobs wait in a ``WorkQueue``.
 
-    A thread is started when there is a job that no other thread can take, and then stays. So a site with few jobs does
-    not hold a stack and a connection per database for threads that it does not need.
+    A thread is started when there is a job that no other thread can take. It then stays until the pool is closed. So a
+    site with few jobs has no stacks and database connections for threads that it does not need.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class ThreadPool:
         return sum(thread.busy for thread in tuple(self._threads))
 
     def warm_up(self) -> None:
-        """Start all threads at once, those that help the jobs too."""
+        """Start all threads at once, including the helper threads."""
         self._interrupter.start()
         if self.size > 1:
             self._monitor.start()
@@ -160,7 +160,7 @@ class ThreadPool:
     def join(self, timeout: float) -> bool:
         """Wait up to ``timeout`` seconds for the threads; return whether none is left except those inside a job."""
         deadline = time.monotonic() + timeout
-        interrupter_ended = self._interrupter.join(timeout)  # first, since it may be about to replace a thread
+        interrupter_ended = self._interrupter.join(timeout)  # joined first, since it may be about to replace a thread
         free = [thread for thread in self._threads if not thread.busy]
         for thread in free:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -188,13 +188,13 @@ class ThreadPool:
             self._report(claimed, outcome)
 
     def report_unfinished(self, claimed: ClaimedJob, error: BaseException) -> None:
-        """Report a job without an outcome, whose thread ``error`` has interrupted."""
+        """Report a job that has no outcome because ``error`` interrupted its thread."""
         outcome = end_unfinished(claimed, error)
         if outcome is not None:
             self._report(claimed, outcome)
 
     def replace_dead(self) -> None:
-        """Replace threads that have died, which none should; called now and then by the fetcher."""
+        """Replace threads that have died, which should not happen. Called now and then by the fetcher."""
         if self._closed.is_set():
             return
         for thread in self._dead():
@@ -223,7 +223,7 @@ class ThreadPool:
         return self._closed.is_set()
 
     def job_context(self) -> Context:
-        """Return the context of which each job of the calling thread gets a copy."""
+        """Return the context that is copied for each job of the calling thread."""
         return context_for_jobs(self._alias)
 
     def take(self, thread: JobThread) -> ClaimedJob | None:
@@ -237,7 +237,7 @@ class ThreadPool:
         return self._request_priority.has_seen_requests
 
     def rest(self, thread: JobThread, computed: float) -> None:
-        """Rest after a job that has ``computed`` for so many seconds, if this process serves requests."""
+        """Rest after a job that has used ``computed`` seconds of processor time, if this process serves requests."""
         if seconds := self._request_priority.rest_after(computed):
             self._work.leave(thread)
             self._closed.wait(seconds)
@@ -247,9 +247,9 @@ class ThreadPool:
         self._closed.wait(PAUSE_SECONDS)
 
     def _start_one_more(self, *, is_patient: bool) -> JobThread | None:
-        """Start a thread, for the ``WorkQueue``. Raises ``RuntimeError`` if the system has no more threads.
+        """Start a thread, called by the ``WorkQueue``. Raises ``RuntimeError`` if the system has no more threads.
 
-        ``None``: there are enough; or, with ``is_patient``, one of them has just ended its job.
+        Returns ``None`` if there are enough threads or, with ``is_patient``, if one of them has just ended its job.
         """
         with self._lock:
             if len(self._threads) >= self.size or (
@@ -270,7 +270,7 @@ class ThreadPool:
         attempt, thread = call.attempt, call.thread
         if not isinstance(thread, JobThread) or not attempt.claimed.decide():
             return
-        # Its own thread may return, and then the job would have none.
+        # Its own thread may return, and then no thread would count as running the job.
         attempt.claimed.thread = threading.current_thread()
         thread.given_up = True
         self._work.leave(thread)
@@ -285,7 +285,7 @@ class ThreadPool:
             report()
 
     def _report_stuck(self, attempt: Attempt, stack: str) -> None:
-        """Report the outcome of a job that was given up: the first duty of the thread that replaces its own."""
+        """Report the outcome of a job that was given up. The thread that replaces the job's own does this first."""
         attempt.claimed.thread = threading.current_thread()
         error = unstoppable(attempt.claimed, attempt.policy.timeout)
         error.add_note(f"When it was given up, its thread was at:\n{stack}")

@@ -1,4 +1,4 @@
-"""The ends of jobs that a pool cannot run to their own end."""
+"""The outcomes of jobs that a pool cannot run to their end."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def unstoppable(claimed: ClaimedJob, timeout: float | None) -> JobTimeout | JobC
 
 
 def end_unfinished(claimed: ClaimedJob, error: BaseException) -> Outcome | None:
-    """Return the outcome that was decided on, or else one for ``error``, which is outside of the job.
+    """Return the outcome that was decided on, or else an outcome for ``error``, which is not the job's own error.
 
-    ``None`` as in ``ClaimedJob.outcome_or``. If the function of the job was not called, the job is put off and spends
-    no attempt. Otherwise the attempt has failed: the same may happen in each run.
+    ``None`` means the same as in ``ClaimedJob.outcome_or``. If the job's function was not called, the job is put off
+    and spends no attempt. Otherwise the attempt has failed, because the same may happen in each run.
     """
     own = put_off_unstarted(claimed.job, error) if claimed.began_at is None else _failed(claimed.job, error)
     outcome = claimed.outcome_or(own)
@@ -48,5 +48,5 @@ def _failed(job: Job, error: BaseException) -> Outcome:
 def _max_attempts(job: Job) -> int:
     try:
         return policy_of(load_task(job.task_path), job).max_attempts
-    except Exception:  # noqa: BLE001 - a module may raise anything when it is imported
+    except Exception:  # noqa: BLE001 - importing a module may raise anything
         return 1

@@ -17,10 +17,10 @@ from .thread_limit import LONG_SECONDS, ThreadLimit
 
 logger = get_logger("django_loco.worker")
 
-#: The part of a core that is left when all cores are in use: measurements are never exact.
+#: A core counts as idle if more than this part of it is unused, since measurements are never exact.
 IDLE_CORE = 0.3
-#: A job waits, though the interpreter is busy, if it has computed for less than this share of the last so many seconds,
-#: and if the monitor got the interpreter this many times in them.
+#: While the interpreter is busy, a job counts as waiting if it has computed for less than COMPUTING_SHARE of its time.
+#: It is judged only after WAIT_SECONDS, and after LATE_FACTOR times the monitor's last wait for the interpreter.
 COMPUTING_SHARE, WAIT_SECONDS, LATE_FACTOR = 0.05, 0.01, 3
 
 
@@ -33,7 +33,7 @@ class WorkQueue:
        reached. The thread that fell asleep last is woken first.
     4. While jobs wait, ``adapt`` finds the threads that do not use the interpreter, and gives their places to others.
 
-    All threads of the pool use it; its lock is never held while something is waited for, except the start of a thread.
+    All threads of the pool use it. Its lock is never held during a wait, except for the start of a thread.
     """
 
     def __init__(
@@ -47,9 +47,8 @@ class WorkQueue:
         """Starts nothing.
 
         Args:
-            limit: how many threads may run jobs.
-            start_thread: called as ``start_thread(is_patient=...)``, for which see ``wake_next``; starts a thread that
-                will call ``take``, or returns ``None``.
+            limit: how many threads may run jobs. start_thread: called as ``start_thread(is_patient=...)``, see
+            ``wake_next``. Starts a thread that will call ``take``, or returns ``None``.
             clock: ``time.monotonic``.
             has_idle_core: see ``CpuShare``.
         """
@@ -64,7 +63,7 @@ class WorkQueue:
         self._counted: set[JobThread] = set()
         """The threads that count towards the limit."""
         self._waking: set[JobThread] = set()
-        """The threads that were woken or started, and have not asked for a job yet: one at a time, as a rule."""
+        """The threads that were woken or started and have not asked for a job yet; usually one at a time."""
         self._woken_at = -math.inf
         """When a thread was last woken or started."""
         self._starts = LoggedBackoff(logger, "The worker", "start another thread for jobs", 0.0, 0.0)
@@ -76,7 +75,7 @@ class WorkQueue:
         return len(self._jobs)
 
     def has_backlog(self) -> bool:
-        """Return whether jobs wait for a thread. If none does, the interpreter does not count as busy any more."""
+        """Return whether jobs wait for a thread. If none does, the interpreter no longer counts as busy."""
         if not self._jobs:
             self.limit.note_no_backlog()
         return bool(self._jobs)
@@ -121,9 +120,9 @@ class WorkQueue:
     def wake_next(self, *, is_patient: bool = False) -> bool:
         """Wake or start a thread if the oldest job may begin; return whether one is on its way.
 
-        That is a thread that was woken and has not taken its job yet. It wakes the next one.
+        A thread is on its way if it was woken and has not taken its job yet. It will wake the next one.
 
-        ``is_patient``: start none if a thread has just ended its job, since that will take this one.
+        ``is_patient``: start no thread if one has just ended its job, since that one will take this job.
         """
         has_started = False
         try:
@@ -151,7 +150,7 @@ class WorkQueue:
                 self._counted.difference_update(
                     [thread for thread in threads if self._hands_off(thread, now, late, is_free=is_free)]
                 )
-            # One that has not come yet is held up, for example by a connection that it closes.
+            # A woken thread that has not come yet is held up, for example because it closes a connection.
             if is_free or now - self._woken_at >= LONG_SECONDS:
                 self._waking.clear()
         return self.wake_next()
@@ -201,7 +200,7 @@ class WorkQueue:
         self._asleep.pop(thread, None)
 
     def _hands_off(self, thread: JobThread, now: float, late: float, *, is_free: bool) -> bool:
-        """Whether the job of a thread does not count (any more): see "Hand-off" in ``thread_limit``."""
+        """Whether the job of a thread does not count, or no longer counts: see "Hand-off" in ``thread_limit``."""
         claimed = thread.current
         if claimed is None or claimed is not thread.seen:
             thread.seen, thread.seen_since, thread.seen_cpu = claimed, now, thread.cpu_seconds

@@ -1,6 +1,6 @@
 """Durable steps: parts of a job whose results are stored, so that they are not done again when the job runs again.
 
-1. ``context.step("charge", charge, order_id)`` looks for the result of ``charge`` among those that are stored.
+1. ``context.step("charge", charge, order_id)`` looks for the result of ``charge`` among the stored results.
 2. If it is there, an earlier run has done this step, and the function is not called.
 3. If not, the function is called, and its result is stored with the job before ``step`` returns, if the worker still
    holds the job.
@@ -32,12 +32,12 @@ from .waits import Parts, length_of, timeout_of
 
 
 def results_of(claimed: ClaimedJob) -> dict[str, Any]:
-    """Return the results of the steps that are stored, by their names."""
+    """Return the stored results of the job's steps, by name."""
     return {} if claimed.job.steps is None else dict(decode(claimed.job.steps))
 
 
 def run_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> Any:
-    """Return the result of a step, which is stored. Raises what ``call`` raises, and the errors of ``context.step``."""
+    """Return the stored result of a step, or call it. Raises the errors of ``call`` and of ``context.step``."""
     _require_no_loop(claimed, name, "astep")
     with begun(claimed, name):
         results = results_of(claimed)
@@ -52,20 +52,20 @@ def run_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> Any:
 
 
 async def arun_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> Any:
-    """``run_step`` for async jobs. A function that is not async may make queries: it has the job's thread for them."""
+    """``run_step`` for async jobs. A sync function runs in the job's thread for queries, so it may make queries."""
     with begun(claimed, name):
         results = results_of(claimed)
         if name in results:
             return results[name]
         with claimed.forks_end():
             result = call() if iscoroutinefunction(call) else await sync_to_async(_called)(claimed, name, call)
-            if isawaitable(result):  # of a lambda, or an object with an async __call__
+            if isawaitable(result):  # from a lambda, or an object with an async __call__
                 result = await result
         return await aretried(claimed, partial(_stored, claimed, name, result))
 
 
 def sleep(claimed: ClaimedJob, name: str, parts: Parts, length: timedelta | None) -> None:
-    """Return when a sleep is over; until then end the run. Raises the errors of ``context.sleep``."""
+    """Return if a sleep is over; otherwise end the run. Raises the errors of ``context.sleep``."""
     _require_no_loop(claimed, name, "asleep")
     longest = length_of(_label(claimed, name), parts, length)
     _waited(claimed, name, partial(waits.sleep, claimed, name, longest))
@@ -78,7 +78,7 @@ async def asleep(claimed: ClaimedJob, name: str, parts: Parts, length: timedelta
 
 
 def wait_for(claimed: ClaimedJob, name: str, timeout: float | timedelta | None, default: Any) -> Any:
-    """Return the value of a signal; until it is sent end the run. Raises the errors of ``context.wait_for``."""
+    """Return the value of a signal if it was sent; otherwise end the run. Raises the errors of ``context.wait_for``."""
     _require_no_loop(claimed, name, "await_for")
     longest = timeout_of(_label(claimed, name), timeout)
     return _waited(claimed, name, partial(waits.signal_of, claimed, name, longest, default))
@@ -91,7 +91,7 @@ async def await_for(claimed: ClaimedJob, name: str, length: float | timedelta | 
 
 
 def _waited(claimed: ClaimedJob, name: str, value_of: Callable[[], Any]) -> Any:
-    """Return the value of a sleep or wait, which is stored; until it has one end the run."""
+    """Return the value of a sleep or wait if it is over, and store it; otherwise end the run."""
     with begun(claimed, name) as call:
         results = results_of(claimed)
         if name in results:
@@ -118,9 +118,9 @@ async def _awaited(claimed: ClaimedJob, name: str, value_of: Callable[[], Any]) 
 
 @contextmanager
 def begun(claimed: ClaimedJob, name: str) -> Iterator[StepCall]:
-    """Note that a step begins; yield its call. Raises ``InvalidStep``, ``Interrupted``, or ``Suspended``.
+    """Register the call of a step and yield it. Raises ``InvalidStep``, ``Interrupted``, or ``Suspended``.
 
-    If the step raises, the run may have another one of that name, for instance to try it again.
+    If the step raises, the run may use its name again, for instance to retry it.
     """
     label = _label(claimed, name)
     if claimed.suspended:
@@ -134,7 +134,7 @@ def begun(claimed: ClaimedJob, name: str) -> Iterator[StepCall]:
             "handed back or given to another worker."
         )
     call = StepCall()
-    if claimed.steps.setdefault(name, call) is not call:  # in one step, because threads may do it at the same time
+    if claimed.steps.setdefault(name, call) is not call:  # atomic, because several threads may do it at the same time
         raise InvalidStep(
             f"{label}: this run has had a step of that name. Give each step its own, such as f'{name}-2'."
         )
@@ -142,13 +142,13 @@ def begun(claimed: ClaimedJob, name: str) -> Iterator[StepCall]:
         with call:
             yield call
     except BaseException:
-        if call.wait is None:  # otherwise it has ended the run
+        if call.wait is None:  # a call with a wait has ended the run
             del claimed.steps[name]
         raise
 
 
 def _require_no_transaction(label: str) -> None:
-    """Raise ``InvalidStep`` if a transaction of the calling thread might undo the step, or the note that it is done."""
+    """Raise ``InvalidStep`` if a transaction of the calling thread could roll back the step or its stored result."""
     if aliases := open_transactions():
         raise InvalidStep(
             f"{label}: a transaction is open on DATABASES[{aliases[0]!r}], and might be rolled back when the result is "
@@ -162,14 +162,14 @@ def _require_no_transaction(label: str) -> None:
 
 
 def _called(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> Any:
-    """Return what ``call`` returns. A fork that it makes ends in this thread, which is the only one of the fork."""
+    """Return the result of ``call``. If ``call`` forks, the fork ends here: it has no other thread to go on in."""
     _require_no_transaction(_label(claimed, name))  # of this thread
     with claimed.forks_end():
         return call()
 
 
 def _stored(claimed: ClaimedJob, name: str, result: Any) -> Any:
-    """Store a result; return it as later runs will read it."""
+    """Store a result. Return it as later runs will read it."""
     label = _label(claimed, name)
     _require_no_transaction(label)
     with claimed.updating:  # other threads of the job may store results as well
@@ -185,10 +185,10 @@ def _stored(claimed: ClaimedJob, name: str, result: Any) -> Any:
 
 
 def _require_no_loop(claimed: ClaimedJob, name: str, method: str) -> None:
-    """Raise ``InvalidStep`` where Django refuses to store anything, or the event loop would stand still."""
+    """Raise ``InvalidStep`` on an event loop, where Django refuses queries or the loop would be blocked."""
     if not is_on_event_loop():
         return
-    # A sync job may run inside of enqueue(), on the loop of whoever calls that. Its queue is in memory then.
+    # A sync job may run inside enqueue(), on the event loop of its caller. Its queue is in memory then.
     if claimed.job.is_async or (claimed.queue is not None and claimed.queue.database is not None):
         raise InvalidStep(
             f"{_label(claimed, name)}: an event loop runs in this thread. Write await context.{method}(...)."
@@ -200,6 +200,6 @@ def _label(claimed: ClaimedJob, name: object) -> str:
 
 
 def _close(result: Any) -> None:
-    """Close a coroutine that nobody awaits, which would be warned of."""
+    """Close a coroutine that nobody awaits. Python would warn about it."""
     if hasattr(result, "close"):
         result.close()

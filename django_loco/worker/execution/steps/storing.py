@@ -1,4 +1,4 @@
-"""Repeats what a step stores while the store cannot be reached, for instance because it restarts.
+"""Retries the writes of a step while the store cannot be reached, for instance because it restarts.
 
 The function of the step has been called by then, and would be called once more in the next run. So the worker tries
 for as long as the outage lasts, as it does with the outcome of a job. Each of these calls may be repeated: it writes a
@@ -41,7 +41,7 @@ def retried(claimed: ClaimedJob, call: Callable[[], T]) -> T:
 
 
 async def aretried(claimed: ClaimedJob, call: Callable[[], T]) -> T:
-    """``retried`` for async jobs: ``call`` is made in the thread for the queries of the job."""
+    """``retried`` for async jobs: ``call`` runs in the thread that makes the job's queries."""
     acall = sync_to_async(call)
     for failures, pause in enumerate(_pauses(claimed)):
         try:
@@ -83,5 +83,5 @@ def _last_try(claimed: ClaimedJob) -> Iterator[None]:
 
 
 def _tell(claimed: ClaimedJob, failures: int, error: QueueUnavailable) -> None:
-    if not failures:  # once is enough
+    if not failures:  # logged once
         logger.warning("%s: a step cannot be stored now, and is tried again: %s", claimed.job.task_path, error)

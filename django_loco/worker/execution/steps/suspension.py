@@ -1,19 +1,19 @@
-"""The end of a run beside steps that go on: its job sleeps or waits, or has failed.
+"""Ends a run whose job sleeps, waits or has failed, while other steps of the job may still be running.
 
-The tasks of an async job may come to several sleeps and waits, beside steps that go on. The run must not end before all
-of them have come as far as they can: a step that goes on would be begun once more by the next run, and a wait that was
-not reached would not be noticed when it is over. So:
+The asyncio tasks of an async job may come to several sleeps and waits, while steps in other tasks still run. The run
+must not end before all tasks have come as far as they can. The next run would call a running step once more. And the
+end of a wait that was not reached would not be noticed. So:
 
 1. A call that has to sleep or wait is parked (``StepCall``).
-2. When no call goes on, tasks that have just ended a step get a moment to come to their next one.
-3. Then one of the calls ends the run for all. The job runs again at the first of the ends, or after the first of the
-   signals (``waits.outcome_of``).
+2. When no call is running, tasks that have just ended a step get a moment to come to their next one.
+3. Then one of the calls ends the run for all. The job runs again when the first sleep or wait ends or the first signal
+   comes (``waits.outcome_of``).
 
-An async job that fails, for instance because ``asyncio.gather`` raises the first error, ends when the steps that go on
-are stored. The next run would call them once more, at the same time.
+An async job that fails, for instance because ``asyncio.gather`` raises the first error, ends only when the results of
+the running steps are stored. Otherwise the next run would call these steps while they still run.
 
-Threads of a sync job are not waited for: the first that sleeps or waits ends the run, and each goes as far as its next
-step.
+A sync job does not wait for its other threads: the first thread that sleeps or waits ends the run, and each other
+thread goes on to its next step.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ....core.job.waits import Wait
 from ...claimed_job import ClaimedJob, Suspended
 from ...step_call import StepCall
 
-#: How often a task gets the time of a query, or of some rounds of the event loop, to come to its next step.
+#: How often tasks are given the time of a query, or of some rounds of the event loop, to come to their next step.
 _MOMENTS = 5
 
 
@@ -41,13 +41,13 @@ def suspend(claimed: ClaimedJob, call: StepCall, wait: Wait) -> NoReturn:
 
 
 async def asuspend(claimed: ClaimedJob, call: StepCall, wait: Wait) -> NoReturn:
-    """End the run as soon as no other call of the job goes on."""
+    """End the run as soon as no other call of the job is running."""
     call.wait = wait
     try:
         with call.parked():
             await _until_nothing_goes_on(claimed)
     except BaseException:
-        if not claimed.suspended:  # the job has cancelled it, so it does not wait for this any more
+        if not claimed.suspended:  # the job has cancelled this wait
             call.wait = None
         raise
     suspend(claimed, call, wait)
@@ -59,16 +59,16 @@ async def _until_nothing_goes_on(claimed: ClaimedJob) -> None:
         call = _going_on(claimed)
         if call is None:
             moments += 1
-            await sync_to_async(_nothing)()  # after the queries of the job, which has one thread for them
+            await sync_to_async(_nothing)()  # returns after the job's queries, since the job has one thread for them
         else:
             moments = 0
             await _ended(call)
 
 
 async def with_steps(claimed: ClaimedJob, awaitable: Awaitable[Any]) -> Any:
-    """Await the function of an async job. If it fails, wait for the steps that go on; no others begin.
+    """Await the function of an async job. If it fails, wait for the steps that are running; no others begin.
 
-    The time limit of the job and the end of its worker end the waiting. The job still fails with its own error.
+    This wait ends early at the job's time limit and when its worker stops. The job still fails with its own error.
     """
     try:
         return await awaitable

@@ -3,15 +3,15 @@
 1. ``context.sleep("cool-down", hours=24)`` stores with the job when the sleep ends, and raises ``Suspended``. The run
    ends (``parking``) and spends no attempt. The job waits in the queue like any other that is not due, without a thread
    or a lease.
-2. The queue hands the job over when it is due by the queue's clock. The next run comes to the same call, which sees
-   that the sleep is over, stores that as a step, and returns.
-3. ``context.wait_for("approved")`` does the same, and is over when a signal was sent: ``jobs.signal`` stores the signal
-   with the job, and lets a job run that waits for it.
+2. The queue hands the job over when it is due by the queue's clock. The next run comes to the same call. It sees that
+   the sleep is over, stores this as a step, and returns.
+3. ``context.wait_for("approved")`` does the same until a signal is sent: ``jobs.signal`` stores the signal with the
+   job, and makes the job due if it waits for the signal.
 
-No signal is lost, because it is stored with the job whether that waits or not. If it is sent between the moment at
-which the run finds none and the moment at which the queue stores that the job waits, the queue lets the job run again
-at once (``Outcome.waits``). Whether the signal or the end of the time comes first is decided by who writes
-``Job.signals`` first.
+No signal is lost, because it is stored with the job whether the job waits or not. A signal may be sent after the run
+has looked for it, and before the queue has stored that the job waits. Then the queue makes the job due at once
+(``Outcome.waits``). If a signal and its timeout come at the same time, whichever is written to ``Job.signals`` first
+counts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ logger = get_logger("django_loco.worker")
 
 #: The units of time that ``context.sleep`` was given.
 Parts = Mapping[str, float | None]
-#: Stands for no default.
+#: Means that there is no default.
 RAISE: Any = object()
 
 
@@ -77,7 +77,8 @@ def sleep(claimed: ClaimedJob, name: str, length: timedelta) -> None:
 def signal_of(claimed: ClaimedJob, name: str, timeout: timedelta | None, default: Any) -> Any:
     """Return the value of a signal, or ``default`` if the time is up.
 
-    Raises ``Suspended``; ``SignalTimeout`` without a default, and ``Interrupted`` if another worker has the job.
+    Raises ``Suspended`` if the job has to wait, ``SignalTimeout`` if the time is up and there is no default, and
+    ``Interrupted`` if another worker has the job.
     """
     wait = _noted(claimed, name, SIGNAL, timeout)
     if _is_over(claimed.job, wait):
@@ -100,12 +101,12 @@ def outcome_of(claimed: ClaimedJob, error: BaseException) -> Outcome | None:
     signals = signals_of(claimed.job)
     released = Outcome.released(claimed.job, run_after=min(wait.due_at for wait in waits))
     outcome = replace(released, snoozed=True, waits=any(wait.is_signal for wait in waits))
-    # One may have come while the job stored the end of another wait: the queue will not tell of it any more.
+    # A signal may have come while the job stored the end of another wait. The queue will not announce it again.
     return outcome.woken() if any(wait.is_signal and wait.name in signals for wait in waits) else outcome
 
 
 def beside_suspension(error: BaseException) -> BaseException | None:
-    """Return what ``error`` tells beside that the run has ended: asyncio may have put that into a group."""
+    """Return the part of ``error`` that is not ``Suspended``, in case asyncio has put both into a group."""
     if isinstance(error, BaseExceptionGroup):
         return error.split(Suspended)[1]
     return None if isinstance(error, Suspended) else error
@@ -121,7 +122,7 @@ def require_running(claimed: ClaimedJob) -> None:
 
 
 def forget(claimed: ClaimedJob, name: str) -> None:
-    """Forget a wait whose time was up, and that the job has failed of, so that it waits anew if somebody retries it."""
+    """Delete a wait that timed out and made the job fail, so that the job waits anew if somebody retries it."""
     try:
         _change_signals(claimed, lambda signals: {each: signals[each] for each in signals if each != name})
         _store_waits(claimed, {each: wait for each, wait in waits_of(claimed.job).items() if each != name})
@@ -130,7 +131,7 @@ def forget(claimed: ClaimedJob, name: str) -> None:
 
 
 def _noted(claimed: ClaimedJob, name: str, kind: str, length: timedelta | None) -> Wait:
-    """Return a wait as it was stored when it began, in this run or an earlier one."""
+    """Return the wait as it was stored when it began, in this run or an earlier one."""
     with claimed.updating:
         waits = waits_of(claimed.job)
         wait = waits.get(name)
@@ -141,7 +142,7 @@ def _noted(claimed: ClaimedJob, name: str, kind: str, length: timedelta | None) 
 
 
 def _is_over(job: Job, wait: Wait) -> bool:
-    """Return whether the time of a wait is up. If the job was due at its end, the clock of the queue has said so."""
+    """Return whether the time of a wait is up. If the job was due at its end, the queue's clock has decided that."""
     return wait.until is not None and (job.run_after == wait.until or _has_passed(wait.until))
 
 
@@ -155,8 +156,8 @@ def _store_waits(claimed: ClaimedJob, waits: dict[str, Wait]) -> None:
 
 
 def _change_signals(claimed: ClaimedJob, edit: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Change the signals of the job, beside others that change them."""
-    with claimed.updating:  # others in this process
+    """Change the signals of the job safely while others may change them, too."""
+    with claimed.updating:  # against other threads of this process
         while True:
             signals = signals_of(claimed.job)
             text = text_of_signals(edit(signals))
