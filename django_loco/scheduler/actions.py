@@ -67,7 +67,7 @@ def _result(code: int, output: str, *, is_silent: bool) -> str:
 
 
 def _exit_code(end: SystemExit, output: StringIO) -> int:
-    """Return the code with which Python would exit. It writes a text first, and exits with 1."""
+    """Return the exit code that Python would use. A text instead of a code is written to ``output``, and means 1."""
     if end.code is None or isinstance(end.code, int):
         return end.code or 0
     output.write(f"{end.code}\n")
@@ -78,7 +78,7 @@ def _output_file() -> IO[bytes]:
     try:
         return tempfile.TemporaryFile()
     except FileNotFoundError:  # a read-only file system
-        if not hasattr(os, "memfd_create"):  # only Linux has it
+        if not hasattr(os, "memfd_create"):  # only Linux has memfd_create
             raise
         return os.fdopen(os.memfd_create("output"), "w+b")
 

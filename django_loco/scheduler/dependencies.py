@@ -14,14 +14,14 @@ MAX_LOOP_NAMES = 10
 
 
 class Dependency(NamedTuple):
-    """A schedule and those that run after it."""
+    """A schedule, and the schedules that run after it."""
 
     first: ScheduleEntry
     then: Sequence[ScheduleEntry]
 
 
 def dependencies_of(entries: Collection[ScheduleEntry], candidates: Collection[ScheduleEntry]) -> list[Dependency]:
-    """Return the ``candidates`` that some of ``entries`` run after, each with those."""
+    """Return each of ``candidates`` that has dependents among ``entries``, together with its dependents."""
     then: dict[str, list[ScheduleEntry]] = defaultdict(list)
     for entry in entries:
         if entry.after is not None:
@@ -50,7 +50,7 @@ def dependency_errors(entries: Mapping[str, ScheduleEntry], off: Collection[str]
 
 
 def _path_from(start: str, others: Mapping[str, str], stop: Collection[str]) -> list[str]:
-    """Return ``start``, what it runs after, and so on, up to a name in ``stop`` or one that repeats."""
+    """Return ``start``, the schedule that it runs after, and so on, up to a name in ``stop`` or a repeated name."""
     path: dict[str, None] = {}
     name = start
     while name in others and name not in path and name not in stop:

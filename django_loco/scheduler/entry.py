@@ -51,7 +51,7 @@ class SourceLocation(NamedTuple):
 
 
 class Occurrence(NamedTuple):
-    """One time at which a schedule fires: a tick, or a run of another schedule that has succeeded."""
+    """One firing of a schedule: at a tick, or after a successful run of another schedule."""
 
     name: str
     """The name of the schedule."""
@@ -95,19 +95,19 @@ class ScheduleEntry:
     """For a run on start: the deploy that it belongs to."""
 
     since: datetime | None = None
-    """For a row that was changed while a scheduler ran: from when on its ticks fire."""
+    """For a row that was changed while a scheduler ran: its ticks fire from this moment on."""
 
     changed_at: datetime | None = None
     """For a row: when it was last changed."""
 
     former: tuple[tuple[str, datetime], ...] = ()
-    """For a row that was renamed while a scheduler ran: its former names, each with the last tick whose key has it."""
+    """For a row renamed while a scheduler ran: its former names, each with the last tick whose key has that name."""
 
     location: SourceLocation
     """Where it was declared."""
 
     def key(self, tick: datetime) -> str:
-        """Return the unique key of the job for ``tick``, the same in every scheduler."""
+        """Return the unique key of the job for ``tick``. It is the same in every scheduler."""
         if self.release:
             return f"{self.name}@release {self.release.replace('@', ' ')}"
         name = next((name for name, until in self.former if tick <= until), self.name)
@@ -123,7 +123,7 @@ class ScheduleEntry:
         return self.trigger.other if isinstance(self.trigger, After) else None
 
     def occurrence_after(self, member: str, now: datetime) -> Occurrence:
-        """Return the occurrence of this schedule after the run ``member`` of another one, which has succeeded."""
+        """Return the occurrence of this schedule after the successful run ``member`` of another schedule."""
         return Occurrence(self.name, f"{self.name}@{member}", now, one_line(member), self.overlap)
 
     def run_at(self, tick: datetime) -> datetime:
@@ -132,7 +132,7 @@ class ScheduleEntry:
 
     def at_start(self, moment: datetime, deploy: str) -> ScheduleEntry:
         """Return the run on start: one tick at ``moment``, with a key that is unique in ``deploy``."""
-        # A deploy has no other tick, so a run that may not overlap an earlier job waits for its end.
+        # A deploy has no other tick. So a run that must not overlap an earlier job waits instead of being skipped.
         overlap: Overlap = "queue" if self.overlap == "skip" else self.overlap
         return replace(self, trigger=Once(moment, UTC), release=deploy, misfire=Misfire(), overlap=overlap)
 
@@ -146,11 +146,11 @@ class Problem(NamedTuple):
     """The name of the schedule, or of the module."""
 
     is_certain: bool = True
-    """Whether a schedule is off because of it: a module of tasks that cannot be imported may have no schedules."""
+    """Whether a schedule is certainly off: a module of tasks that cannot be imported may have no schedules."""
 
 
 def name_of(task: object) -> str:
-    """Return the name of a schedule of ``task`` that has no valid name of its own."""
+    """Return a name for a schedule of ``task`` that was given no valid name."""
     if isinstance(task, Task):
         return task.module_path
     if inspect.isroutine(task):
@@ -159,7 +159,7 @@ def name_of(task: object) -> str:
 
 
 def entry_of(task: object, trigger: MakeTrigger, location: SourceLocation, options: Mapping[str, Any]) -> ScheduleEntry:
-    """Return a schedule of ``task``. ``options`` are those of ``ZonedOptions``.
+    """Return a schedule of ``task``. ``options`` has options of ``ZonedOptions``.
 
     Raises ``LocoConfigurationError`` with the ``field`` that is wrong.
     """
@@ -180,7 +180,7 @@ def entry_of(task: object, trigger: MakeTrigger, location: SourceLocation, optio
 
 
 def _fitting(trigger: Trigger, options: Mapping[str, Any]) -> Trigger:
-    """Return ``trigger``. Raise ``LocoConfigurationError`` if ``options`` are about ticks or a zone that it lacks."""
+    """Return ``trigger``. Raise ``LocoConfigurationError`` if ``options`` need ticks or a time zone that it lacks."""
     if isinstance(trigger, After):
         for field, option in OF_TICKS.items():
             if options.get(field, option.default) != option.default:
@@ -228,7 +228,7 @@ def _not_a_task(task: object) -> str:
 
 
 def is_path(value: object) -> bool:
-    """Return whether ``value`` is a dotted path, as that of a task."""
+    """Return whether ``value`` is a dotted path, as of a task."""
     return isinstance(value, str) and "." in value and all(part.isidentifier() for part in value.split("."))
 
 
@@ -242,7 +242,7 @@ def _with_task_options(task: Task[..., Any], options: Mapping[str, Any]) -> Task
 
 
 def _takes(task: Task[..., Any], options: Mapping[str, Any], name: str) -> bool:
-    """Return whether the task accepts one of the options alone, on the chosen backend."""
+    """Return whether the task, on the chosen backend, accepts the option ``name`` if it is the only one."""
     try:
         _using(task, {key: value for key, value in options.items() if key in ("backend", name)})
     except _TASK_ERRORS:
@@ -263,7 +263,7 @@ def _arguments(
     except InvalidArguments as error:
         raise LocoConfigurationError(f"args and kwargs: {error}", field="args") from error
     try:
-        # A change that the caller makes to a list or dict later must not change the schedule.
+        # A copy: if the caller changes a list or dict later, the schedule must not change.
         return decode_call(encode_call(task.module_path, args, kwargs))
     except InvalidArguments as error:
         raise LocoConfigurationError(str(error), field="args") from error

@@ -16,19 +16,19 @@ logger = get_logger("django_loco.scheduler")
 
 
 def jobs_of(entry: ScheduleEntry, limit: int) -> list[JobSummary]:
-    """Return the newest jobs of a schedule, of ticks and of manual runs. Raises ``QueueUnavailable``."""
+    """Return the newest jobs of a schedule, both of ticks and of manual runs. Raises ``QueueUnavailable``."""
     backend: Any = entry.task.get_backend()
     return backend.queue.series(entry.name, limit)  # type: ignore[no-any-return]
 
 
 def jobs_of_alias(entries: Sequence[ScheduleEntry], limit: int) -> dict[str, Sequence[JobSummary]]:
-    """Return ``jobs_of`` for schedules of one alias by their names, with one call. Raises ``QueueUnavailable``."""
+    """Return ``jobs_of`` for schedules of one alias, by name, in one call. Raises ``QueueUnavailable``."""
     backend: Any = entries[0].task.get_backend()
     return backend.queue.each_series([entry.name for entry in entries], limit)  # type: ignore[no-any-return]
 
 
 def jobs_of_each(entries: Iterable[ScheduleEntry], limit: int) -> dict[str, Sequence[JobSummary]]:
-    """Return ``jobs_of`` for each of ``entries`` by its name, with one call for each queue.
+    """Return ``jobs_of`` for ``entries``, by name, with one call for each queue.
 
     Schedules whose queue cannot be reached are left out.
     """

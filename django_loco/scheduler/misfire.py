@@ -1,10 +1,10 @@
 """Decides which missed ticks are fired: after a time without a scheduler, a suspension, or an outage of the store.
 
-A tick is missed if nothing could fire it for longer than ``MISSED_AFTER``. Up to that it is late, and is fired.
+A tick is missed if nothing could fire it for longer than ``MISSED_AFTER``. Before that it is only late, and is fired.
 
-A scheduler that starts cannot know which ticks were missed. It treats all ticks within the grace time as missed, and
-the queue, which knows the key of each fired tick, refuses those that were fired. So the grace time cannot be longer
-than the queue remembers keys. For a new schedule, too, the ticks within its grace time count as missed.
+A scheduler that starts cannot know which ticks were missed. It treats all ticks within the grace time as missed. The
+queue knows the key of each fired tick and refuses it. So the grace time cannot be longer than the time for which the
+queue remembers keys. The ticks of a new schedule within its grace time count as missed, too.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ DEFAULT_CAP, MAX_CAP = 100, 1000
 class Misfire:
     """Which missed ticks are fired: none, the last one, or all; within ``grace``, and at most ``cap`` of them.
 
-    Without ``grace``, a scheduler that starts looks back one minute, and one that was held up to that moment.
+    Without ``grace``, a scheduler that starts looks back one minute. A scheduler that was held up looks back to the
+    moment when that began.
     """
 
     mode: MisfireMode = "once"
@@ -40,7 +41,7 @@ class Misfire:
     cap: int = DEFAULT_CAP
 
     def first(self, trigger: Trigger, start: datetime) -> datetime | None:
-        """Return the first tick of a scheduler that starts at ``start``; it may be a missed one."""
+        """Return the first tick to fire for a scheduler that starts at ``start``. It may be a missed tick."""
         if self.mode == "skip":
             return trigger.next_after(start)
         if self.mode == "once" and self.grace is None:
@@ -48,7 +49,7 @@ class Misfire:
         return trigger.next_after(start - (DEFAULT_GRACE if self.grace is None else self.grace))
 
     def missed_ticks(self, trigger: Trigger, missed: datetime, now: datetime) -> list[datetime]:
-        """Return the ticks to fire ``now``, of those from ``missed`` on."""
+        """Return which of the ticks from ``missed`` on to fire ``now``."""
         window = timedelta(0) if self.mode == "skip" else self.grace
         after = missed - timedelta.resolution
         if window is not None:
@@ -56,9 +57,9 @@ class Misfire:
         return last_ticks(trigger, after, now, 1 if self.mode == "once" else self.cap)
 
     def missed_runs(self, ends: Sequence[T], when: Callable[[T], datetime], now: datetime, *, starts: bool) -> list[T]:
-        """Return which of ``ends`` to fire for ``now``: the ends of jobs that a schedule runs after, in order.
+        """Return the items of ``ends`` to fire for ``now``. ``ends`` are the ends of upstream jobs, in order.
 
-        ``when`` returns the time of an end. ``starts``: this is the first look.
+        ``when`` returns the time of an end. ``starts``: whether this is the scheduler's first poll.
         """
         if self.mode == "skip":
             return [] if starts else [end for end in ends if now - when(end) <= MISSED_AFTER]

@@ -2,7 +2,7 @@
 
 An invalid call does not raise an error, because that would turn off the other schedules of the app, too. It is recorded
 with its line, logged, and reported by ``manage.py check``, and only that schedule is off. A call by a request, a job or
-a shell does raise one: no scheduler would see its schedule, and an error there affects no other.
+a shell does raise an error: no scheduler would see its schedule, and the error affects no other schedule.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ class Registry(PythonApi):
     def __init__(self, *, strict: bool = False, autodiscover: bool = False) -> None:
         self._strict = strict
         self.is_project = self._undiscovered = autodiscover
-        """Whether these are the schedules of the project, to which those of its database belong."""
+        """Whether these are the schedules of the project, which include the schedules of its database."""
         self.logs_problems = True
-        """Whether mistakes are logged as they are found; a command that lists them by itself does without."""
+        """Whether mistakes are logged when they are found. A command that lists them itself turns this off."""
 
         self._discovering = threading.RLock()
         self._entries: dict[str, ScheduleEntry] = {}
@@ -85,9 +85,10 @@ class Registry(PythonApi):
         return target
 
     def combined_with(self, rows: Iterable[ScheduleEntry | Problem]) -> Registry:
-        """Return these schedules together with those of the database. If two have one name, the code's is used.
+        """Return these schedules together with the database's. If two have the same name, the code's schedule is used.
 
-        A schedule of the code that runs after one of the database stays off: ``check`` does not read the database.
+        A schedule of the code that runs after a schedule of the database stays off, because ``check`` does not read the
+        database.
         """
         off = self.dependency_problems()
         both = Registry()
@@ -103,7 +104,7 @@ class Registry(PythonApi):
         return both
 
     def entries(self, tags: Collection[str] = ()) -> list[ScheduleEntry]:
-        """Return the schedules that can run; with ``tags`` only those that have one of them."""
+        """Return the schedules that can run; with ``tags``, only those that have one of the tags."""
         off = self.dependency_problems()
         found = [entry for entry in self._entries.values() if entry.name not in off]
         return [entry for entry in found if not tags or set(tags) & set(entry.tags)]
@@ -139,7 +140,7 @@ class Registry(PythonApi):
         }
 
     def run(self, name: str) -> TaskResult[..., Any]:
-        """Enqueue a job of the schedule ``name`` now, in addition to those of its ticks; return its result.
+        """Enqueue a job of the schedule ``name`` now, in addition to the jobs of its ticks. Return its result.
 
         Raises ``LocoConfigurationError`` if the schedule does not exist or is off, and the errors of ``enqueue()``.
         """
@@ -199,7 +200,7 @@ class Registry(PythonApi):
             logger.error("%s %s", problem.message, problem.hint)
 
     def _discover(self) -> None:
-        """Find the schedules, once. A module that declares some meanwhile does not wait for the lock."""
+        """Find the schedules, once. A module that declares schedules meanwhile does not wait for the lock."""
         with self._discovering:
             if self._undiscovered:
                 modules = [*_modules_named("schedules"), *_modules_named("tasks")]
@@ -246,7 +247,7 @@ def _refuse_unknown(call: str, options: Iterable[str]) -> None:
 
 @cache
 def _parameters_and_options(call: str) -> tuple[set[str], frozenset[str]]:
-    """Return the names of the parameters of a call, and of its options, from the type of its ``**options``."""
+    """Return the parameter names of a call, and the names of its options, from the type of ``**options``."""
     parameters = inspect.signature(getattr(PythonApi, call)).parameters
     # Only this annotation is evaluated: Django 6.0 cannot evaluate ``Task[..., Any]``.
     name = parameters["options"].annotation.removeprefix("Unpack[").removesuffix("]")
@@ -264,7 +265,7 @@ def _modules_named(name: str) -> list[str]:
 
 
 def _description(error: Exception) -> str:
-    """Return ``error``, the last line of code that it passed through, and its notes."""
+    """Return ``error`` as text, with the last line of code that it passed through and its notes."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     notes = "".join(f" {note}" for note in getattr(error, "__notes__", ()))
     return f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno}){notes}"

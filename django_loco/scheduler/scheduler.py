@@ -1,10 +1,9 @@
 """Fires the ticks of all schedules: the component that ``--scheduler`` starts.
 
-Several schedulers, one job per tick
-------------------------------------
-Every scheduler computes the same ticks and tries to enqueue a job for each. The key of that job is made of the
-schedule's name and the time of the tick, and a queue takes a key once. So it does not matter how many schedulers run,
-which of them is late, or whether a clock has jumped.
+Several schedulers, one job per tick ------------------------------------ Every scheduler computes the same ticks and
+tries to enqueue a job for each. The job's key is made of the schedule's name and the time of the tick, and a queue
+accepts each key only once. So it does not matter how many schedulers run, which of them is late, or whether a clock has
+jumped.
 
 Late ticks
 ----------
@@ -16,7 +15,7 @@ Late ticks
 * A schedule with ``misfire``, ``grace`` or ``cap`` has its own rules for both: see ``misfire``.
 * While the store cannot be reached, ticks wait and are tried again with growing delays. Ticks of other stores do not
   wait for it, even if it hangs.
-* After a clock is put back, all next ticks are computed again; the queue refuses those that were already fired. Ticks
+* After a clock is put back, all next ticks are computed again; the queue refuses ticks that were already fired. Ticks
   that wait for their queue are kept.
 
 Schedules in the database
@@ -69,8 +68,8 @@ class Scheduler(Loop):
     With ``tags``, only the schedules that have one of them.
 
     1. ``start`` finds the schedules and starts a thread, ``loco-scheduler``.
-    2. The thread waits for the next tick, fires all ticks that are due, and waits again. If there are schedules with
-       jobs in several aliases of ``TASKS``, it starts another one for each alias: see ``AliasScheduler``.
+    2. The thread waits for the next tick, fires all ticks that are due, and waits again. If the schedules have jobs in
+       several aliases of ``TASKS``, it starts another thread for each alias: see ``AliasScheduler``.
     3. ``quiet`` ends the firing, ``stop`` ends the threads.
 
     ``now`` returns the time of the wall clock, aware.
@@ -91,7 +90,10 @@ class Scheduler(Loop):
         """The aliases of the schedules."""
         self._schedules = self._broken = 0
         self._known: tuple[StoredSchedules | None, datetime | None] = None, None
-        """What the database has, and when it was last read; one value, because other threads read it."""
+        """The schedules of the database, and when they were last read.
+
+        A single value, because other threads read it.
+        """
 
         self._poller: DatabasePoller | None = None
         self._heartbeats: Sequence[SchedulerHeartbeat] = ()
@@ -112,13 +114,13 @@ class Scheduler(Loop):
                 super().start()
 
     def open(self) -> None:
-        """Wait for the first read of the database: a schedule that is paused there must not run."""
+        """Wait for the first read of the database, because a schedule that is paused there must not run."""
         set_store_timeout(STORE_TIMEOUT_SECONDS)
         if self._poller:
             self._poller.wait(FIRST_READ_SECONDS)
 
     def turn(self) -> float:
-        """Fire all ticks that are due, or see to it that the threads of the aliases do."""
+        """Fire all ticks that are due, or make sure that the threads of the aliases do so."""
         for part in self._by_alias.values():
             if part.error is not None:
                 raise part.error
@@ -153,7 +155,7 @@ class Scheduler(Loop):
             [part.join(max(0.0, until - time.monotonic())) for part in self._by_alias.values()]
         )
         if has_ended:
-            # They only read, or show that it lives. If a store hangs, their threads are left behind.
+            # These threads only read, or show that the scheduler is alive. If a store hangs, they are left behind.
             seconds = HELPER_JOIN_SECONDS if timeout is None else min(timeout, HELPER_JOIN_SECONDS)
             if self._poller:
                 self._poller.join(seconds)
@@ -215,12 +217,12 @@ class Scheduler(Loop):
         )
 
     def _aliases(self, registry: Registry) -> set[str]:
-        """Return the aliases of the schedules, and those of which the database may name tasks later."""
+        """Return the aliases of the schedules, and the aliases of tasks that database schedules may use later."""
         return {entry.task.backend for entry in registry.entries()} | {*(aliases() if registry.is_project else ())}
 
     def _follow_database(self, poller: DatabasePoller) -> None:
-        """Take the schedules of the database if they have changed, and note when they were last read."""
-        read_at = poller.read_at  # Before the changes, so that it is not that of a later read.
+        """Take the schedules of the database if they have changed, and the time of the last read."""
+        read_at = poller.read_at  # Taken before the changes, so that it does not belong to a later read.
         stored = poller.changes()
         self._known = stored or self._known[0], read_at
         if stored:
@@ -230,7 +232,7 @@ class Scheduler(Loop):
         self._by_alias[entry.task.backend].take(entry, occurrence, now)
 
     def _count(self, registry: Registry) -> None:
-        """Note how many schedules there are, and for which ones ticks are counted."""
+        """Update the number of schedules, and the schedules whose ticks are counted."""
         entries = registry.entries(self._tags)
         self._in_use = {entry.task.backend for entry in registry.entries()} & self._by_alias.keys()
         counts.know({entry.name: partial(_period_of, entry.trigger) for entry in entries})

@@ -41,7 +41,7 @@ class Current(NamedTuple):
 
 
 def current() -> Current:
-    """Return all schedules; without those of a database that cannot be read."""
+    """Return all schedules. If the database cannot be read, its schedules are left out."""
     try:
         return read_current()
     except DatabaseError as error:
@@ -50,7 +50,10 @@ def current() -> Current:
 
 
 def read_current() -> Current:
-    """Return all schedules. Raises the errors of the database, unless it only lacks the tables of schedules."""
+    """Return all schedules.
+
+    Raises the errors of the database, but ignores it if it only lacks the tables of schedules.
+    """
     try:
         stored = _read(database.ScheduleReader.read)
     except database.MissingTable:
@@ -61,7 +64,8 @@ def read_current() -> Current:
 def upcoming(runs: int = 1, *, after: datetime | None = None, tags: Collection[str] = ()) -> list[Upcoming]:
     """Return the schedules sorted by name, each with its first ``runs`` ticks after ``after``, by default now.
 
-    With ``tags``, only the schedules that have one of them. A paused schedule has the ticks that it would have.
+    With ``tags``, only the schedules that have one of the tags. A paused schedule is listed with the ticks that it
+    would have if it were not paused.
     """
     return current().upcoming(runs, after=after, tags=tags)
 
@@ -73,7 +77,10 @@ def problems() -> list[Problem]:
 
 @contextmanager
 def _reached() -> Iterator[None]:
-    """Read the newest schedules. Raise ``QueueUnavailable`` for errors of the database other than those of the data."""
+    """Read the newest schedules.
+
+    Turn an error of the database into ``QueueUnavailable``, unless stored data cause it.
+    """
     with database.up_to_date():
         try:
             yield
@@ -131,10 +138,10 @@ def mark_resumed(name: str) -> bool:
 
 @_reached()
 def registry_with(name: str) -> Registry:
-    """Return a registry that has the schedule ``name``: that of the code, or one with the database's schedule added.
+    """Return a registry that has the schedule ``name``: the code's registry, or one with the database's schedule added.
 
-    If the schedule runs after one of the database, the registry has all of them. Raises ``LocoConfigurationError`` if
-    the schedule does not exist, ``QueueUnavailable`` if the database cannot be used.
+    If the schedule runs after a schedule of the database, the registry has all schedules of the database. Raises
+    ``LocoConfigurationError`` if the schedule does not exist, ``QueueUnavailable`` if the database cannot be used.
     """
     if not isinstance(name, str):
         raise LocoConfigurationError(f"{short(name)} is not the name of a schedule.")
@@ -166,7 +173,7 @@ def _require_state(name: str) -> None:
 
 
 def _read(read: Callable[[database.ScheduleReader], T]) -> T:
-    """Return what ``read`` returns. Raises ``MissingTable``, which does not break the caller's transaction."""
+    """Return the result of ``read``. Raises ``MissingTable`` without breaking the caller's transaction."""
     if not database.has_database():
         raise database.MissingTable
     inside = connections[database.database_alias()].in_atomic_block

@@ -1,4 +1,4 @@
-"""Counts the schedules that are on, at a cost that a page may have each time it is read."""
+"""Counts the schedules that are on, cheaply enough to do it each time a page is shown."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ..sources import database
 
 #: The number of schedules of the code whose next ticks are looked for.
 MAX_COUNTED = 1_000
-#: Stands for the rows that are on, among the names of paused schedules: no schedule has an empty name.
+#: The key of the number of rows that are on, beside the names of paused schedules. No schedule has an empty name.
 _ROWS = ""
 
 
 def count_on() -> int:
     """Return how many schedules will fire if a scheduler runs: they are neither paused nor over.
 
-    Those that run after others are left out. A row of the database counts also if it is wrong. Of the code's schedules
-    at most ``MAX_COUNTED`` are counted. Takes one query, or none in a project without a database. Raises
-    ``DatabaseError``.
+    Schedules that run after others are left out. An invalid row of the database is counted, too. At most
+    ``MAX_COUNTED`` of the code's schedules are counted. Takes one query, or none in a project without a database.
+    Raises ``DatabaseError``.
     """
     paused = _paused_and_rows()
     now = utcnow()

@@ -14,7 +14,7 @@ from ..entry import ScheduleEntry
 from ..job_lookup import jobs_of, jobs_of_each, key_suffix, tick_of
 from .control import registry_with
 
-#: The number of newest jobs among which the latest is searched; nearly always they were made in order.
+#: The latest job is searched among this many of the newest jobs, which were nearly always made in order.
 JOBS_INSPECTED = 10
 
 
@@ -28,7 +28,7 @@ class LastRun(NamedTuple):
     """``READY``, ``RUNNING``, ``FAILED`` or ``SUCCESSFUL``."""
 
     job: str
-    """Its id."""
+    """The job's id."""
 
 
 class Tick(NamedTuple):
@@ -38,13 +38,16 @@ class Tick(NamedTuple):
     """A time; or ``run ...`` for a manual run, or ``release ...`` for a run on start."""
 
     due: datetime | None
-    """The time of the tick, in UTC; ``None`` if it has none. With ``after``: the time of the other schedule's tick."""
+    """The time of the tick in UTC; ``None`` if it has no time.
+
+    With ``after``, the time of the other schedule's tick.
+    """
 
     fired: datetime
     """When its job was enqueued."""
 
     late: float | None
-    """The seconds between the two; ``None`` for a run that has no due time."""
+    """The seconds from ``due`` to ``fired``; ``None`` for a run without a due time."""
 
     status: str
     """The status of the job: ``READY``, ``RUNNING``, ``FAILED`` or ``SUCCESSFUL``."""
@@ -71,7 +74,7 @@ def history(name: str, limit: int = 20) -> list[Tick]:
 def last_runs(entries: Iterable[ScheduleEntry]) -> dict[str, LastRun]:
     """Return the latest jobs by the name of their schedule.
 
-    Schedules whose queue cannot be reached, or is in the memory of another process, have none.
+    A schedule is left out if its queue cannot be reached, or is in the memory of another process.
     """
     return {
         name: max(LastRun(job.due_at, job.status.name, job.id) for job in jobs)
@@ -81,7 +84,7 @@ def last_runs(entries: Iterable[ScheduleEntry]) -> dict[str, LastRun]:
 
 
 def histories(entries: Collection[ScheduleEntry], limit: int) -> dict[str, list[Tick]]:
-    """Return ``history`` of each of ``entries`` by name. Those whose queue cannot be reached are left out."""
+    """Return the ``history`` of each schedule by name. Schedules whose queue cannot be reached are left out."""
     by_name = {entry.name: entry for entry in entries}
     found = jobs_of_each(entries, limit)
     return {name: [_tick(job, by_name[name]) for job in jobs] for name, jobs in found.items()}

@@ -16,7 +16,7 @@ ACTIONS: Final = ("pause", "resume", "run")
 
 
 def operate(action: str, name: str, *, user: str) -> str:
-    """Do one of ``ACTIONS`` with a schedule; return a note for the history, where ``user`` is named as well.
+    """Do one of ``ACTIONS`` with a schedule. Return a note for the history, which shows ``user`` beside the note.
 
     Raises ``LocoConfigurationError`` and ``QueueError``.
     """
@@ -36,7 +36,7 @@ def name_of(item: ScheduleEntry | Problem) -> str:
 
 
 def source_of(entry: ScheduleEntry) -> str:
-    """Return where a schedule was declared, below the folder of the project."""
+    """Return where a schedule was declared, with the path relative to the project's folder."""
     base = getattr(settings, "BASE_DIR", None)
     return str(entry.location).removeprefix(f"{base}{os.sep}")
 

@@ -20,11 +20,11 @@ from ..sources.database import DATABASE_LOCATION, ScheduleReader, entry_of_row, 
 from ..sources.mapping import entry_from
 from ..triggers.invalid import invalid
 
-#: The size limit of ``args``, ``kwargs`` and ``tags``, which each scheduler reads and the form shows.
+#: The size limit of ``args``, ``kwargs`` and ``tags``. Each scheduler reads them and the form shows them.
 MAX_JSON_CHARACTERS = 100_000
-#: The fields that are moments.
+#: The fields that contain moments.
 MOMENTS = ("at", "start", "end")
-#: A text of Django, with its translations.
+#: A text of Django's, because Django has translations of it.
 UNCLEAR = (
     "%(datetime)s couldn\u2019t be interpreted in time zone %(current_timezone)s; it may be ambiguous or it may not "
     "exist."
@@ -52,7 +52,7 @@ def validate_row(row: Any) -> ScheduleEntry:
 
 
 def _require_what_forms_keep(entry: ScheduleEntry) -> None:
-    """Raise ``LocoConfigurationError`` for a name or a tag that a form would save as another one."""
+    """Raise ``LocoConfigurationError`` for a name or tag that a form would change when it saves it."""
     if entry.name != entry.name.strip():
         raise invalid("name", entry.name, "text without spaces around it")
     for tag in entry.tags:
@@ -86,9 +86,10 @@ def is_unclear(moment: datetime, zone: tzinfo) -> bool:
 
 
 def _require_clear_moments(row: Any) -> None:
-    """Raise ``ValidationError`` for a moment without a time zone, as there are without ``USE_TZ``, that may be two.
+    """Raise ``ValidationError`` for a moment without a time zone that the clock shows twice or skips.
 
-    SQLite reads it as the first of the two, PostgreSQL as the second.
+    Without ``USE_TZ`` moments have no time zone. Of a time that comes twice, SQLite reads the first, PostgreSQL the
+    second.
     """
     site = timezone.get_default_timezone()
     for field in MOMENTS:
@@ -103,7 +104,7 @@ def _require_clear_moments(row: Any) -> None:
 
 
 def _require_other(row: Any, entry: ScheduleEntry) -> None:
-    """Raise ``ValidationError`` if ``entry`` runs after a schedule that does not exist, or is part of a loop."""
+    """Raise ``ValidationError`` if ``entry`` runs after a schedule that does not exist, or if it is part of a loop."""
     others = ScheduleReader(default.allow_list).filter(~Q(pk=row.pk))
     for problem in default.combined_with([*others, entry]).problems():
         if problem.schedule == entry.name:
@@ -122,5 +123,5 @@ def preview_entry(row: Any) -> ScheduleEntry:
 
 
 def _located(error: LocoConfigurationError) -> ValidationError:
-    """Return ``error`` as one of its field; an error without a field of a row belongs to ``schedule``."""
+    """Return ``error`` as a ``ValidationError`` of its field, or of ``schedule`` if a row has no such field."""
     return ValidationError({error.field if error.field in ("name", *COLUMNS) else "schedule": str(error)})

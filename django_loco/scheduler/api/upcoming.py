@@ -27,7 +27,7 @@ class Upcoming(NamedTuple):
     """The schedule in English."""
 
     zone: str
-    """The time zone; ``""`` for an interval, which follows no wall clock."""
+    """The time zone; ``""`` for an interval, because it follows no wall clock."""
 
     task: str
     next_runs: tuple[datetime, ...]
@@ -41,7 +41,7 @@ class Upcoming(NamedTuple):
     """Whether it is paused."""
 
     after: str | None = None
-    """The schedule that it runs after; ``None`` if it has ticks of its own."""
+    """The schedule that this one runs after; ``None`` if it has ticks of its own."""
 
 
 def upcoming_of(entry: ScheduleEntry, runs: int, after: datetime) -> Upcoming:
@@ -65,8 +65,8 @@ def upcoming_in(
 ) -> list[Upcoming]:
     """Return the schedules of ``registry`` sorted by name, each with its first ``runs`` ticks after ``after``.
 
-    ``after`` is now by default. With ``tags`` only the schedules that have one of them are returned. A schedule that
-    cannot be computed is logged and left out.
+    ``after`` is now by default. With ``tags``, only the schedules that have one of the tags are returned. A schedule
+    whose ticks cannot be computed is logged and left out.
     """
     start = after or utcnow()
     found: list[Upcoming] = []

@@ -1,4 +1,4 @@
-"""Fires the ticks of the schedules whose jobs are in one alias of ``TASKS``, apart from those of the others."""
+"""Fires the ticks of the schedules that have their jobs in one alias of ``TASKS``, independently of other aliases."""
 
 from __future__ import annotations
 
@@ -22,22 +22,23 @@ from .timetable import Timetable
 
 logger = get_logger("django_loco.scheduler")
 
-#: The store timeout of its thread. Together with the probe after it, it is less than ``MISSED_AFTER``: ticks of the
-#: alias that are due while its store hangs for a moment are not missed.
+#: The store timeout of its thread. Together with the following probe it is shorter than ``MISSED_AFTER``. So no ticks
+#: are missed if the store of the alias hangs for a moment.
 STORE_TIMEOUT_SECONDS = 5.0
 #: The longest wait.
 MAX_WAIT_SECONDS = 1.0
-#: A clock that goes back by less than this was adjusted, not put back.
+#: A clock that goes back by less than this was only adjusted.
 CLOCK_TOLERANCE = timedelta(seconds=1)
 
 
 class AliasScheduler(Loop):
-    """The schedules of one alias: their next ticks, and what waits for their store.
+    """The schedules of one alias, with their next ticks and the ticks that wait for the store.
 
     1. ``load`` finds the schedules.
     2. ``fire_due`` fires what is due. A scheduler whose schedules are all in one alias calls it in its own thread;
-       else ``start`` starts a thread for it, so that a store which hangs delays no tick of another one.
-    3. ``take`` hands it an occurrence of a schedule that runs after one of another alias, for the next ``fire_due``.
+       otherwise ``start`` starts a thread for it. So a store that hangs delays no tick of another alias.
+    3. ``take`` hands it an occurrence for the next ``fire_due``. The occurrence's schedule runs after a schedule of
+       another alias.
 
     Other threads may call only ``take``, and read ``timetable`` and ``dispatcher`` for health.
     """
@@ -56,9 +57,9 @@ class AliasScheduler(Loop):
         follow: Follow,
         stored: Callable[[], tuple[StoredSchedules | None, datetime | None]],
     ) -> None:
-        """``follow`` hands an occurrence to the scheduler of its alias.
+        """``follow`` hands an occurrence to the scheduler of the occurrence's alias.
 
-        ``stored`` returns what the database has now, and when that was last read.
+        ``stored`` returns the schedules of the database, and when they were last read.
         """
         super().__init__()
         self.timetable = Timetable(registry, tags, now(), alias)
@@ -98,7 +99,7 @@ class AliasScheduler(Loop):
     def fire_due(self) -> float:
         """Fire all ticks that are due, and return the seconds to wait before the next call."""
         now = self._notice_clock()
-        # Taken before it looks at the schedules, so that it knows those which the other scheduler knew.
+        # Taken before the schedules are updated, so that it knows every schedule that the other scheduler knew.
         taken = [self._taken.popleft() for _ in range(len(self._taken))]
         stored, self.timetable.read_at = self._stored()
         if stored is not None and stored is not self._applied:
@@ -112,7 +113,7 @@ class AliasScheduler(Loop):
         return self._wait(now)
 
     def _apply(self, stored: StoredSchedules, now: datetime) -> None:
-        """Follow the changes in the database, after the ticks that were due before they were read."""
+        """Fire the ticks that were due before the database was read, and then apply its changes."""
         if self._applied is not None:
             self.timetable.set_pauses(stored.pauses)
             self._fire(now, stored.read_at)
@@ -121,7 +122,7 @@ class AliasScheduler(Loop):
         self.dispatcher.dependents.watch(self.timetable.dependencies, now)
 
     def _fire(self, now: datetime, until: datetime | None = None) -> datetime:
-        """Fire the ticks that are due, with ``until`` only those up to then; return the time after that."""
+        """Fire the ticks that are due, or with ``until`` the ticks up to that moment. Return the time after that."""
         began = now
         while not self._is_quiet.is_set() and (batch := self.timetable.due(min(began, until or began))):
             self.dispatcher.fire(self.timetable.due_heap, batch, now, began)

@@ -15,7 +15,7 @@ SkipReason = Literal["missed", "overlap", "paused", "error"]
 
 
 def announce_fired(schedule: str, due_at: datetime, lateness: float, result: object, *, is_late: bool = False) -> None:
-    """Send ``tick_fired``, and ``tick_late`` if ``is_late``. ``lateness`` in seconds; ``result`` is that of the job."""
+    """Send ``tick_fired``, and ``tick_late`` if ``is_late``. ``lateness`` is in seconds; ``result`` is the job's."""
     counts.add(schedule, LATE if is_late else FIRED)
     for signal in (tick_fired, tick_late) if is_late else (tick_fired,):
         send(signal, ScheduleEntry, schedule=schedule, due_at=due_at, lateness=lateness, task_result=result)

@@ -1,21 +1,18 @@
 """Fires the schedules that run after others, ``after="nightly"``.
 
-Every scheduler polls once a second the newest jobs of each schedule that others run after. For each job that has
-newly succeeded, the schedules that run after it are fired. The key of their job is made of their own name and the
-suffix of that job's key. So each run of the first schedule is followed by one job, however many schedulers poll and
-however often. The same holds for manual runs and for runs on start.
+Once a second every scheduler reads the newest jobs of each schedule that others run after (its *upstream*). For each
+job that has newly succeeded, it fires the schedules that run after the upstream. The key of the new job is made of the
+name of its own schedule and the suffix of the upstream job's key. So each run of the upstream is followed by one job of
+each dependent schedule, however many schedulers poll and however often. The same holds for manual runs and for runs on
+start.
 
-Jobs that have ended before
----------------------------
-Jobs that a scheduler finds at its first poll, or after it was held up for a while, have ended without it. They count as
-missed, and ``misfire`` and ``grace`` apply to the time when they ended. So do jobs that were not there before and have
-ended long ago: those of an import. No scheduler follows jobs that ended while the schedule that runs after them was
-paused, or before that one was added or changed.
+Jobs that have ended before --------------------------- A scheduler that starts, or was held up for a while, finds jobs
+that have ended meanwhile. They count as missed, and ``misfire`` and ``grace`` apply to the time when they ended. The
+same holds for jobs that are new in the store but have ended long ago, because they were imported. Jobs are not followed
+if they ended while the dependent schedule was paused, or before it was added or changed.
 
-Jobs that are retried
----------------------
-A job that has failed may succeed after all, if somebody retries it. Most polls read only a few jobs. So while some that
-have failed are further down, one poll in thirty reads as many as can be read.
+Jobs that are retried --------------------- A failed job may still succeed if somebody retries it. Most polls read only
+a few jobs. So while there are failed jobs beyond these, one poll in thirty reads the greatest number of jobs.
 """
 
 from __future__ import annotations
@@ -41,19 +38,19 @@ from .queue_backoff import QueueBackoffs
 
 logger = get_logger("django_loco.scheduler")
 
-#: Returns whether a run of the schedule with this name that was due at this moment is skipped because of a pause;
-#: ``None`` if that is not known yet. The last argument is the time.
+#: Called with a schedule's name, the moment when a run was due, and the present time. Returns whether the run is
+#: skipped because of a pause; ``None`` if this is not known yet.
 WasPaused = Callable[[str, datetime, datetime], bool | None]
-#: Fires an occurrence of a schedule, from this moment on. Its jobs may be in another store.
+#: Fires an occurrence of a schedule from the given moment on. The schedule's jobs may be in another store.
 Follow = Callable[[ScheduleEntry, Occurrence, datetime], None]
 
-#: How often the jobs of each such schedule are read.
+#: How often the jobs of each upstream schedule are read.
 POLL_INTERVAL = timedelta(seconds=1)
-#: The least and the greatest number of its newest jobs that are read.
+#: The least and the greatest number of newest jobs that one poll reads.
 MIN_JOBS, MAX_JOBS = 20, 1000
-#: One in so many polls reads the greatest number, if jobs that have failed are too far down for the others.
+#: If failed jobs are too far down for other polls, one poll in this many reads the greatest number of jobs.
 LOOK_BACK_POLLS = 30
-#: The time that polls may take in a row, and the pause after that, which leaves time for ticks.
+#: The time that polls may take in a row, and the pause after them, which leaves time for ticks.
 POLL_BUDGET_SECONDS, POLL_REST = 0.1, timedelta(seconds=0.4)
 
 
@@ -62,7 +59,7 @@ class _Ended(NamedTuple):
 
     new: Sequence[JobSummary]
     old: Sequence[JobSummary]
-    """Those that had ended long before, or when nobody had polled yet."""
+    """The jobs that had ended long before, or before the first poll."""
 
 
 @dataclass(slots=True)
@@ -71,13 +68,13 @@ class _Upstream:
 
     dependency: Dependency
     polled_at: datetime | None = None
-    """When they were last read; ``None`` if never."""
+    """When the jobs were last read; ``None`` if never."""
 
     polls: int = 0
-    """How often they were read."""
+    """How often the jobs were read."""
 
     limit: int = MAX_JOBS
-    """The number of jobs to read: enough to include all that had not ended."""
+    """The number of jobs to read: enough to include all unfinished jobs."""
 
     open: set[str] = field(default_factory=set)
     """The ids of the jobs that had not ended."""
@@ -89,9 +86,9 @@ class _Upstream:
     """The status of the jobs that have ended, by id."""
 
     def newly_ended(self, jobs: Sequence[JobSummary], now: datetime, was_paused: WasPaused) -> _Ended:
-        """Note ``jobs``, the newest first, and return those that have ended since.
+        """Remember ``jobs``, sorted with the newest first. Return the jobs that have ended since the last call.
 
-        A job counts as ended once it is known whether the schedules that run after it were paused then.
+        A job counts as ended once it is known whether the schedules that run after it were paused at its end.
         """
         names = [then.name for then in self.dependency.then]
         known = self.settled.keys() | self.open
@@ -122,8 +119,9 @@ class _Upstream:
     def _choose_limit(self, jobs: Sequence[JobSummary], ended: Collection[str], *, is_incomplete: bool) -> None:
         """Choose how many jobs to read next time.
 
-        It is the greatest number if the oldest job is new (``is_incomplete``: there may be others before it), or if a
-        job that had not ended was not among those that were read; now and then also if one that had failed was not.
+        It is the greatest number if the oldest job that was read is new (``is_incomplete``: there may be older new
+        jobs), or if a known unfinished job was not among the jobs that were read. Now and then it is also the greatest
+        number if a known failed job was not among them.
         """
         oldest = jobs[-1].id if len(jobs) == self.limit < MAX_JOBS else ""
         unread = {job_id for job_id in self.open if job_id < oldest}
@@ -139,10 +137,10 @@ class _Upstream:
 
 
 class Dependents:
-    """Watches the schedules that others run after, and hands those others to ``follow``.
+    """Watches the schedules that others run after, and calls ``follow`` for the dependent schedules.
 
     1. ``watch`` sets the dependencies; the known jobs of schedules that stay are kept.
-    2. ``poll`` reads the jobs of the schedules that are due for it.
+    2. ``poll`` reads the jobs of the upstream schedules that are due for a poll.
 
     For one thread.
     """
@@ -160,7 +158,7 @@ class Dependents:
         return max(filter(None, (self._heap[0][0], self._paused_until))) if self._heap else None
 
     def watch(self, dependencies: Collection[Dependency], now: datetime) -> None:
-        """Watch the first schedule of each of ``dependencies``, instead of those watched before."""
+        """Watch the upstream schedules of ``dependencies`` from now on, instead of those watched before."""
         for name in set(self._upstreams) - {dependency.first.name for dependency in dependencies}:
             del self._upstreams[name]
         for dependency in dependencies:
@@ -174,7 +172,7 @@ class Dependents:
         heapify(self._heap)
 
     def poll(self, now: datetime, was_paused: WasPaused) -> None:
-        """Read the jobs of the schedules that are due for it."""
+        """Read the jobs of the upstream schedules that are due for a poll."""
         deadline = time.monotonic() + POLL_BUDGET_SECONDS
         while (next_at := self.next_at) and next_at <= now:
             _, name = heappop(self._heap)

@@ -31,7 +31,7 @@ def deploy_id() -> str:
 def fingerprint() -> str:
     """Return a hash of the code, independent of the path and the dates of its files."""
     digest = hashlib.blake2b(digest_size=8)
-    # The text, not name and version: a damaged installation may lack them.
+    # The whole text, because in a damaged installation name and version may be missing.
     for text in sorted({found.read_text("METADATA") or "" for found in importlib.metadata.distributions()}):
         digest.update(text.encode())
     for name, root in sorted(_folders()):
@@ -44,7 +44,7 @@ def fingerprint() -> str:
 
 
 def _content(path: Path) -> bytes:
-    """Return what is in the file; nothing if it is not a file, or cannot be read, like a link that leads nowhere."""
+    """Return the content of the file; nothing if it is no file or cannot be read, like a broken link."""
     with suppress(OSError):
         return path.read_bytes() if path.is_file() else b""
     return b""

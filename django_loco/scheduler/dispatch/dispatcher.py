@@ -29,7 +29,7 @@ logger = get_logger("django_loco.scheduler")
 
 #: A tick that is fired later than this is logged as a warning.
 LATE_WARNING = timedelta(seconds=5)
-#: When a tick is offered again to a queue that answers but refuses it: for the first time, and after that.
+#: When a tick is offered again to a queue that answers but refuses it: the first time, and each later time.
 FIRST_REFUSED_RETRY, REFUSED_RETRY = timedelta(seconds=1), timedelta(seconds=10)
 
 
@@ -41,7 +41,7 @@ class ReadyTick(NamedTuple):
     """The tick that was due."""
 
     fired: DueTick
-    """The tick to fire for it: the same, or the first of the missed ticks."""
+    """The tick to fire instead: the same, or the first of the missed ticks."""
 
 
 class Dispatcher:
@@ -59,24 +59,24 @@ class Dispatcher:
         """The number of ticks fired later than ``LATE_WARNING``."""
 
     def fire(self, due_heap: DueHeap, batch: Sequence[DueTick], now: datetime, began: datetime) -> None:
-        """Enqueue the jobs of ticks that are due, one of each schedule; put back those whose queue is away.
+        """Enqueue the jobs of due ticks, one of each schedule. Put back the ticks whose queue cannot be reached.
 
-        ``began``: when the scheduler began with the first of several batches. The time that these take makes no tick a
-        missed one.
+        ``began``: when the scheduler began with the first of several batches. A tick does not count as missed because
+        of the time that the batches take.
         """
         self._probe(now)
         jobs = self._look([due_heap.entries[due.position] for due in batch], now)
         caught_up = (each for due in batch if (each := self._to_fire(due_heap, due, now, began)))
         ready = [each for each in caught_up if self._may_fire(due_heap, each, jobs, now)]
         if until := self.backoffs.wait_until(self._alias, now):
-            # A look for earlier jobs has failed. To fail once more would take as long again.
+            # Looking for earlier jobs has failed. Another failure would take as long again.
             for tick in ready:
                 due_heap.postpone(tick.due, until)
         elif ready:
             self._fire_together(due_heap, ready, now)
 
     def add(self, entry: ScheduleEntry, occurrence: Occurrence, now: datetime) -> None:
-        """Let an occurrence of a schedule that runs after another one wait for ``advance``."""
+        """Keep an occurrence for the next ``advance``. Its schedule runs after another one."""
         cap = entry.misfire.cap if entry.overlap == "queue" else MAX_JOBS
         self.overlap.pending.add(occurrence, now, cap)
 
@@ -93,7 +93,7 @@ class Dispatcher:
         return min(filter(None, (self.overlap.pending.next_at, self.dependents.next_at)), default=None)
 
     def begin(self, now: datetime) -> None:
-        """Start over: ticks that waited count as missed."""
+        """Start over. Ticks that were waiting count as missed."""
         self.overlap.begin(now)
         self.dependents.watch([], now)
 
@@ -104,14 +104,14 @@ class Dispatcher:
         self.dependents.retry_now(now)
 
     def _probe(self, now: datetime) -> None:
-        """Ask a queue that was away whether it answers, before anything else is asked of it: that takes less time."""
+        """Probe a queue that could not be reached before other calls: if it is still away, a probe fails sooner."""
         if self.backoffs.is_due(self._alias, now):
             backend: Any = task_backends[self._alias]
             if not backend.queue.answers():
                 self.backoffs.failed(self._alias, QueueUnavailable(f"TASKS[{self._alias!r}] does not answer."), now)
 
     def _look(self, entries: Sequence[ScheduleEntry], now: datetime) -> Jobs:
-        """Return the jobs of schedules that are due, as far as ``overlap`` asks for them together."""
+        """Return the jobs of due schedules, as far as ``overlap`` looks them up together."""
         try:
             return {} if self.backoffs.wait_until(self._alias, now) else self.overlap.look(entries)
         except QueueError as error:
@@ -130,7 +130,7 @@ class Dispatcher:
         return ReadyTick(entry, due, fired) if fired else None
 
     def _may_fire(self, due_heap: DueHeap, ready: ReadyTick, jobs: Jobs, now: datetime) -> bool:
-        """Return whether to fire a tick at once. If not, the next tick of its schedule is planned."""
+        """Return whether to fire a tick at once. If not, plan the next tick of its schedule."""
         entry, tick = ready.entry, ready.fired.tick
         try:
             if self.overlap.allows(entry, entry.occurrence(tick), jobs, now):
@@ -167,7 +167,10 @@ class Dispatcher:
             due_heap.plan_next(ready.fired, ready.fired.tick)
 
     def _not_taken(self, due_heap: DueHeap, batch: Sequence[ReadyTick], error: QueueError, now: datetime) -> None:
-        """Wait if the queue is away. Else offer the ticks in halves, and put back a single one that is refused."""
+        """Wait if the queue cannot be reached.
+
+        Otherwise offer the ticks in halves. Put back a single tick that is refused.
+        """
         task: Any = batch[0].entry.task
         if not task.get_backend().queue.answers():
             self._postpone(due_heap, task.backend, [ready.due for ready in batch], error, now)
@@ -211,7 +214,10 @@ class Dispatcher:
         return results
 
     def _report_fired(self, entry: ScheduleEntry, tick: datetime, now: datetime, result: object) -> None:
-        """Log and announce that a tick was fired. ``result`` is that of its job; ``None``: another scheduler did it."""
+        """Log and announce that a tick was fired.
+
+        ``result`` is the job's; ``None``: another scheduler has fired the tick.
+        """
         if result is None:
             logger.debug("Schedule %r: another scheduler fired the tick of %s", entry.name, tick)
             return

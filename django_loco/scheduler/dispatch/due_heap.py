@@ -32,14 +32,14 @@ class DueTick(NamedTuple):
 
     tick: datetime
     rest: tuple[datetime, ...] | None = None
-    """If it is one of several missed ticks: those after it."""
+    """If it is one of several missed ticks: the missed ticks after it."""
 
 
 class DueHeap:
-    """The next tick of each schedule from ``start`` on; ``first`` may find an earlier one that was missed.
+    """The next tick of each schedule from ``start`` on. ``first`` may find an earlier tick that was missed.
 
     1. ``take`` removes the earliest tick that is due.
-    2. ``plan_next`` adds the tick after it, or ``postpone`` puts it back for later.
+    2. ``plan_next`` adds the following tick, or ``postpone`` puts the tick back for later.
 
     For one thread; others may call only ``late_by``.
     """
@@ -50,9 +50,9 @@ class DueHeap:
         self.change(entries, start, first)
 
     def change(self, entries: Sequence[ScheduleEntry], start: datetime, first: FindTick = next_tick) -> None:
-        """Replace the schedules. Unchanged ones keep their next tick; new or changed ones begin when they changed.
+        """Replace the schedules. Unchanged schedules keep their next tick. New or changed ones begin when they changed.
 
-        Those of which that is not known begin after ``start``.
+        If the time of the change is not known, they begin after ``start``.
         """
         before = {_identity(entry): entry.trigger for entry in self.entries}
         positions = {_identity(entry): position for position, entry in enumerate(entries)}
@@ -65,7 +65,10 @@ class DueHeap:
                 self._plan(position, entries[position].since or start, first)
 
     def start_over(self, now: datetime) -> None:
-        """Compute all next ticks again after ``now``, except those that were due and wait: they are due at once."""
+        """Compute all next ticks again after ``now``.
+
+        Ticks that were due and still wait are kept, and are due at once.
+        """
         waiting = [due for due in self._heap if due.tick <= now]
         self._heap = [due._replace(at=now, rest=due.rest and _until(now, due.rest)) for due in waiting]
         heapify(self._heap)

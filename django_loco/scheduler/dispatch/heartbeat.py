@@ -63,7 +63,7 @@ class SchedulerHeartbeat(PeriodicThread):
         try:
             with store_timeout(PROBE_SECONDS):  # it must not delay the shutdown
                 self._queue.unregister(self._info.worker_id)
-        except Exception as error:  # noqa: BLE001 - it is presumed dead in a while; the turns have logged what is wrong
+        except Exception as error:  # noqa: BLE001 - others will soon presume it dead; the turns have logged the error
             logger.info("The scheduler could not take itself off the registry: %s", error)
         finally:
             self._queue.close()
@@ -75,10 +75,10 @@ def heartbeats_for(tags: Collection[str], schedules: Callable[[], int]) -> Seque
     ``schedules`` returns the number of schedules that it fires.
     """
     info = _info(tags)
-    # By chance: several containers may have the same host name, and in each the scheduler is process 1.
+    # Random, because several containers may have the same host name, and in each the scheduler may be process 1.
     scheduler_id = f"{info.host}:{info.pid}:{token_hex(3)}"
     stored = [alias for alias in aliases() if backend_of(alias).runs_stored_jobs]
-    # A table has each id once, and may be that of several aliases.
+    # Ids are unique within a table, and several aliases may share a table.
     entries = [replace(info, worker_id=f"{scheduler_id}{ENTRY}{number}") for number in range(len(stored))]
     return [
         SchedulerHeartbeat(queue_for(alias), entry, schedules) for alias, entry in zip(stored, entries, strict=True)

@@ -1,22 +1,22 @@
 """Decides whether a tick is fired while an earlier job of its schedule has not ended.
 
 * ``"allow"``: the tick is fired.
-* ``"skip"``: the tick is skipped. No store remembers that, so a scheduler that starts may look at the tick again, as a
-  missed one. It sees from the existing jobs whether one was under way at that time.
-* ``"queue"``: the tick waits until that job has ended. Ticks that wait are fired one after the other, in order.
+* ``"skip"``: the tick is skipped. No store remembers this, so a scheduler that starts may consider the tick again, as a
+  missed one. It sees from the existing jobs whether one of them was under way at that time.
+* ``"queue"``: the tick waits until the earlier job has ended. Ticks that wait are fired one after the other, in order.
 
-All jobs of the schedule that wait or run count, including those of manual runs and of other schedulers. A job that
-waits for a tick in the future does not: a scheduler whose clock is ahead must not stop the schedule for the others.
+All jobs of the schedule that wait or run count, including those of manual runs and of other schedulers. A job for a
+tick in the future does not count: a scheduler whose clock is ahead must not stop the schedule for the others.
 
-Limits
-------
-A scheduler first looks for such a job and then enqueues one. A manual run that begins between these two steps runs at
-the same time as the tick. So do two ticks if one scheduler fires the first a whole period late, just when another one
-fires the second. A tick never has two jobs. A job whose worker was presumed dead, and which another worker has taken
-over, may still be running. A task that must never run twice at a time needs a lock of its own.
+Limits ------ A scheduler first looks for an earlier job and then enqueues one. A manual run that begins between these
+two steps runs at the same time as the tick. Two ticks may also run at the same time, if one scheduler fires the first a
+whole period late, just when another scheduler fires the second. A tick never has two jobs. A job whose worker was
+presumed dead, and which another worker has taken over, may still be running. A task that must never run twice at a time
+needs a lock of its own.
 
-Each scheduler keeps its own list of the ticks that wait. One that was started later knows only the later ticks. It sees
-from the existing jobs that some are missing, and gives the other schedulers 2 seconds after each job to fire them.
+Each scheduler keeps its own list of the ticks that wait. A scheduler that was started later knows only the later ticks.
+It sees from the existing jobs that earlier ticks have no job yet, and gives the other schedulers 2 seconds after each
+job to fire them.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ Jobs = Mapping[str, Sequence[JobSummary]]
 JOBS_INSPECTED = 50
 #: How often a scheduler checks whether the earlier job has ended.
 POLL_INTERVAL = timedelta(seconds=1)
-#: How long a tick waits for earlier ones that another scheduler may still have to fire.
+#: How long a tick waits for earlier ticks that another scheduler may still fire.
 YIELD_TIME = timedelta(seconds=2)
-#: By how much clocks may differ before a warning.
+#: Clocks may differ by this much before a warning is logged.
 CLOCK_DIFFERENCE = timedelta(seconds=5)
 
 
 class OverlapPolicy:
     """Applies the ``overlap`` option, and fires ticks that have waited by calling ``fire``.
 
-    1. ``begin`` sets the moment from which it knows all ticks.
-    2. ``look`` reads the jobs of schedules that are due together. ``allows`` decides about each tick that is due; one
-       that has to wait is kept in ``pending``.
+    1. ``begin`` sets the moment after which it knows all ticks.
+    2. ``look`` reads the jobs of schedules that are due together. ``allows`` decides about each due tick. A tick that
+       has to wait is kept in ``pending``.
     3. ``advance`` fires the ticks whose wait is over. It checks each schedule once a second.
 
     For one thread; others may read ``pending.count``.
@@ -69,18 +69,20 @@ class OverlapPolicy:
         self._has_warned = False
 
     def begin(self, now: datetime) -> None:
-        """Start over, and forget the ticks before ``now``."""
+        """Start over, without the ticks before ``now``."""
         self.pending.clear()
         self._began = now
         self._yielded_after.clear()
 
     def look(self, entries: Iterable[ScheduleEntry]) -> Jobs:
-        """Return the jobs for ``allows`` of schedules that are due together: there may be thousands at midnight.
+        """Return the jobs that ``allows`` needs.
+
+        All due schedules are read together: there may be thousands at midnight.
 
         Raises ``QueueError``.
         """
         asked = [entry for entry in entries if self._needs_look(entry)]
-        if len(asked) < 2:  # noqa: PLR2004 - a single one is looked up by ``allows``
+        if len(asked) < 2:  # noqa: PLR2004 - ``allows`` looks up a single schedule
             return {}
         found = jobs_of_alias(asked, JOBS_INSPECTED)
         self._backoffs.answered(asked[0].task.backend)
@@ -109,7 +111,7 @@ class OverlapPolicy:
         return False
 
     def advance(self, entry_of: Callable[[str], ScheduleEntry | None], now: datetime) -> None:
-        """Fire the ticks whose wait is over; drop those of schedules that ``entry_of`` does not know."""
+        """Fire the ticks whose wait is over. Drop the ticks of schedules that ``entry_of`` does not know."""
         for name in self.pending.ready(now):
             if (entry := entry_of(name)) is None:
                 logger.info("Schedule %r is paused or deleted; its waiting ticks are skipped", name)
@@ -123,7 +125,7 @@ class OverlapPolicy:
                 self.pending.drop(name)
 
     def _try(self, entry: ScheduleEntry, occurrence: Occurrence, now: datetime) -> datetime | None:
-        """Return when to try again; ``None`` if the occurrence is settled."""
+        """Return when to try again; ``None`` if the occurrence was fired or dropped."""
         alias = entry.task.backend
         if until := self._backoffs.wait_until(alias, now):
             return until
@@ -148,7 +150,7 @@ class OverlapPolicy:
     def _wait(
         self, entry: ScheduleEntry, occurrence: Occurrence, now: datetime, jobs: Sequence[JobSummary] | None = None
     ) -> timedelta | None:
-        """Return how long to wait; ``None`` if it may fire now, or another scheduler has made its job.
+        """Return how long to wait; ``None`` if the tick may fire now, or if another scheduler has made its job.
 
         ``jobs``: the newest jobs of the schedule, if they are known.
         """
@@ -167,7 +169,7 @@ class OverlapPolicy:
         return YIELD_TIME if occurrence.overlap == "queue" and self._is_ahead(entry, occurrence, jobs) else None
 
     def _warn(self, entry: ScheduleEntry, tick: datetime, now: datetime) -> None:
-        """Say once that clocks differ."""
+        """Log once that clocks differ."""
         if tick - now > CLOCK_DIFFERENCE and not self._has_warned:
             self._has_warned = True
             logger.warning(
@@ -179,7 +181,8 @@ class OverlapPolicy:
     def _is_ahead(self, entry: ScheduleEntry, occurrence: Occurrence, jobs: Sequence[JobSummary]) -> bool:
         """Return whether ticks from before the start of this scheduler have no job yet.
 
-        They may wait in another scheduler, which gets time to fire the first of them: the second answer is no.
+        These ticks may wait in another scheduler. It is given time to fire the first of them, so the second call
+        returns ``False``.
         """
         last = max(filter(None, map(tick_of, jobs)), default=None)
         following = entry.trigger.next_after(last) if last and self._began else None

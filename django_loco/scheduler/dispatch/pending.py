@@ -20,7 +20,7 @@ class _Pending:
     """The occurrences of one schedule that wait, in order."""
 
     try_at: datetime
-    """When the first one is tried next."""
+    """When the first occurrence is tried next."""
 
     occurrences: deque[Occurrence] = field(default_factory=deque)
 
@@ -30,7 +30,7 @@ class PendingOccurrences:
 
     1. ``add`` appends an occurrence to those of its schedule.
     2. ``ready`` returns the schedules to try now; ``first`` returns the occurrence to try.
-    3. ``drop`` removes it, or ``postpone`` delays all of its schedule.
+    3. ``drop`` removes it, or ``postpone`` delays all occurrences of its schedule.
     """
 
     def __init__(self) -> None:
@@ -46,11 +46,11 @@ class PendingOccurrences:
 
     @property
     def next_at(self) -> datetime | None:
-        """When the next one is tried; ``None`` if none waits."""
+        """When the next occurrence is tried; ``None`` if none waits."""
         return min((pending.try_at for pending in self._pending.values()), default=None)
 
     def add(self, occurrence: Occurrence, try_at: datetime, cap: int) -> None:
-        """Add ``occurrence``. If more than ``cap`` of its schedule wait, the oldest are dropped."""
+        """Add ``occurrence``. If more than ``cap`` occurrences of its schedule wait, the oldest are dropped."""
         pending = self._pending.setdefault(occurrence.name, _Pending(try_at))
         if occurrence.key not in (other.key for other in pending.occurrences):
             pending.occurrences.append(occurrence)

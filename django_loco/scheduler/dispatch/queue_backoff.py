@@ -1,4 +1,4 @@
-"""Which queues cannot take jobs at the moment, and when each is tried again."""
+"""Tracks which queues cannot take jobs at the moment, and when to try each of them again."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class QueueBackoffs:
         return alias in self._backoffs and self.wait_until(alias, now) is None
 
     def failed(self, alias: str, error: QueueError, now: datetime) -> datetime:
-        """Note that the queue did not take a job, and return when to try again."""
+        """Record that the queue did not take a job. Return when to try again."""
         backoff = self._backoffs.get(alias)
         if backoff is None:
             backoff = self._backoffs[alias] = _QueueBackoff(now)
@@ -57,13 +57,13 @@ class QueueBackoffs:
         return backoff.until
 
     def succeeded(self, alias: str) -> None:
-        """Note that the queue took a job."""
+        """Record that the queue took a job."""
         backoff = self._backoffs.pop(alias, None)
         if backoff:
             logger.warning("TASKS[%r] takes jobs again, after %.0f s", alias, time.monotonic() - backoff.since)
 
     def answered(self, alias: str) -> None:
-        """Note that the queue answered. If it was full, that does not mean that it has room now."""
+        """Record that the queue answered. A queue that was full may answer and still have no room."""
         if alias in self._backoffs and not self._backoffs[alias].is_full:
             self.succeeded(alias)
 

@@ -19,40 +19,43 @@ logger = get_logger("django_loco.scheduler")
 
 #: The most ticks that are fired together.
 MAX_BATCH = 500
-#: The number of times between ticks of which the longest is the period: with a week of days the weekend is among them.
+#: The period is the longest of this many intervals between ticks. They cover a week of daily ticks, with its weekend.
 PERIODS = 8
-#: How long a tick of a paused schedule waits for a read of the database that says whether it is still paused, and how
-#: often it looks for one.
+#: How long a tick of a paused schedule waits for a new read of the database, which tells whether the schedule is still
+#: paused; and how often it checks for a new read.
 PAUSE_HOLD, HOLD_INTERVAL = timedelta(seconds=5), timedelta(seconds=0.5)
 
 
 class Timetable:
-    """The schedules of ``registry`` and the database with jobs in ``alias`` of ``TASKS``; with ``tags`` only some.
+    """The schedules of ``registry`` and the database whose jobs are in ``alias`` of ``TASKS``.
 
     1. ``begin`` takes the schedules of the code.
     2. ``apply`` takes the schedules and pauses of the database. Schedules that have not changed keep their next tick.
-    3. ``due`` returns the ticks that are due, except those of paused schedules. Whether a schedule was still paused at
-       a tick, the next read after that tick says.
+    3. ``due`` returns the ticks that are due, except the ticks of paused schedules. The first read of the database
+       after a tick tells whether the schedule was still paused at the tick.
 
     For one thread; others may read ``due_heap`` and the counts.
     """
 
     def __init__(self, registry: Registry, tags: Collection[str], now: datetime, alias: str) -> None:
-        """``tags``: only schedules that have one of them; none: all."""
+        """``tags``: only schedules that have one of these tags; without tags, all schedules."""
         self._registry, self._alias = registry, alias
         self._tags = tags
         self._pauses: Mapping[str, Pause] = {}
         self._by_name: Mapping[str, ScheduleEntry] = {}
         self._starts: list[ScheduleEntry] = []
         self._began: datetime | None = now
-        """Where the ticks of database rows begin; ``None`` after the first read, so that new rows begin now."""
+        """When the ticks of database rows begin; ``None`` after the first read, so that new rows begin at once."""
 
         self.read_at: datetime | None = None
         """When the pauses were last read; ``None`` if they are not read again."""
 
         self.due_heap = DueHeap([], now)
         self.dependencies: list[Dependency] = []
-        """Which schedules of ``alias`` others run after. The jobs of these may be in other aliases."""
+        """The schedules of ``alias`` that others run after, with these others.
+
+        The others' jobs may be in other aliases.
+        """
 
     def begin(self, now: datetime) -> None:
         """Take the schedules of the code, and find the first tick of each."""
@@ -82,7 +85,7 @@ class Timetable:
     def skip_if_paused(self, due: DueTick, now: datetime) -> bool:
         """Return whether ``due`` is not fired now, because its schedule is paused or was paused at that time.
 
-        It is skipped, or held until it is known that the schedule was not resumed before the tick.
+        It is skipped, or held until it is known whether the schedule was resumed before the tick.
         """
         name = self.due_heap.entries[due.position].name
         was_paused = self.was_paused(name, due.tick, now)
@@ -115,11 +118,11 @@ class Timetable:
         return None if pause and pause.since else self._by_name.get(name)
 
     def start_over(self, now: datetime) -> None:
-        """Compute all next ticks again, except those that wait, because the clock was put back."""
+        """Compute all next ticks again, because the clock was put back. Ticks that wait are kept."""
         self.due_heap.start_over(now)
 
     def _set_schedules(self, registry: Registry) -> Sequence[ScheduleEntry]:
-        """Take the schedules of ``registry``; return those of the alias."""
+        """Take the schedules of ``registry``. Return the alias's own schedules."""
         tagged = registry.entries(self._tags)
         entries = [entry for entry in tagged if entry.task.backend == self._alias]
         self._by_name = {entry.name: entry for entry in entries}
@@ -129,7 +132,7 @@ class Timetable:
 
 
 def period_of(trigger: Trigger, now: datetime) -> float:
-    """Return the longest time between the next ticks of ``trigger``, in seconds; 0 if it does not go on."""
+    """Return the longest time between the next ticks of ``trigger``, in seconds; 0 if there are fewer than two."""
     longest = 0.0
     try:
         before = trigger.next_after(now)
@@ -138,13 +141,13 @@ def period_of(trigger: Trigger, now: datetime) -> float:
             if before is None or following is None:
                 return longest
             longest, before = max(longest, (following - before).total_seconds()), following
-    except Exception:  # noqa: BLE001 - the scheduler says so when it looks for the next tick
+    except Exception:  # noqa: BLE001 - the scheduler logs the error when it computes the next tick
         return 0.0
     return longest
 
 
 def _starts(entries: Sequence[ScheduleEntry], now: datetime) -> list[ScheduleEntry]:
-    """Return the runs on start. The deploy is identified only if there are some."""
+    """Return the runs on start. The deploy is identified only if a schedule runs on start."""
     found = [entry for entry in entries if entry.run_on_start]
     try:
         deploy = deploy_id() if found else ""
@@ -157,7 +160,7 @@ def _starts(entries: Sequence[ScheduleEntry], now: datetime) -> list[ScheduleEnt
 def _first(entries: Sequence[ScheduleEntry]) -> FindTick:
     """Return the function that finds the first tick of a schedule."""
     backends = {entry.task.backend: entry.task.get_backend() for entry in entries}
-    # A queue that forgets its keys with the process cannot tell a missed tick from one that was just fired.
+    # A queue that loses its keys with the process cannot distinguish a missed tick from one that was just fired.
     forgetful = {alias for alias, backend in backends.items() if not getattr(backend, "remembers", True)}
 
     def first(entry: ScheduleEntry, start: datetime) -> datetime | None:

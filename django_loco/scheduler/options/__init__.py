@@ -1,9 +1,10 @@
 """The options of a schedule, each with its type, default, check and help in one entry.
 
 The Python API, ``LOCO["SCHEDULE"]`` and the schedule file, the check of a database row, the admin form and the tables
-in ``docs/reference/schedules.md`` follow from the entries below. The class of an entry says where it can be given.
-An option in ``SECTIONS`` is also a column of ``models.Schedule``, which needs a migration. An option of the Python API
-that is not the task's also needs a field of the same name in ``scheduler.entry.ScheduleEntry``, where its value is.
+in ``docs/reference/schedules.md`` follow from the entries below. The class of an entry says where it can be given. An
+option in ``SECTIONS`` is also a column of ``models.Schedule``, which needs a migration. An option of the Python API
+that is not a task option also needs a field of the same name in ``scheduler.entry.ScheduleEntry``, which holds its
+value.
 """
 
 from __future__ import annotations
@@ -239,7 +240,7 @@ class DataOptions(ZonedOptions, total=False):
 
 
 def options_of(declaration: type[Any]) -> dict[str, ScheduleOption]:
-    """Return the options of one of the classes above, those of its parents first."""
+    """Return the options of one of the classes above. The options of its parents come first."""
     hints = get_type_hints(declaration, include_extras=True)
     return {name: hint.__metadata__[0] for name, hint in hints.items()}
 

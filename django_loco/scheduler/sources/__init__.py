@@ -1,1 +1,1 @@
-"""Where schedules are kept: the settings, a file, the database; and which of those may run what."""
+"""Where schedules are kept: the settings, a file, the database; and what schedules of the database may run."""

@@ -18,13 +18,13 @@ class AllowList:
 
     @property
     def commands(self) -> set[str]:
-        """The exposed management commands, with those of ``LOCO["COMMANDS"]``."""
+        """The management commands that code exposes or that ``LOCO["COMMANDS"]`` lists."""
         return self._commands | set(loco_settings().COMMANDS)
 
     def add(self, target: object) -> None:
         """Expose a task, or a management command by its name.
 
-        Raises ``LocoConfigurationError`` if it is neither.
+        Raises ``LocoConfigurationError`` for anything else.
         """
         if isinstance(target, Task):
             self.tasks.add(target.module_path)

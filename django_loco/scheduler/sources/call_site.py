@@ -1,9 +1,9 @@
-"""Tells a call that declares a schedule for all processes from one that only its own process would see.
+"""Distinguishes calls that declare a schedule for all processes from calls that only their own process would see.
 
 Modules are imported by each process, so a scheduler sees the schedules that they declare. A request, a job or a shell
-calls in one process only, and usually not in that of the scheduler. Other calls count as right: a command may declare
-schedules and start a scheduler by itself, and ``AppConfig.ready()`` runs in each process. An asynchronous view below
-WSGI counts as such a call: asgiref runs it as it runs an asynchronous command.
+makes its call in one process only, and usually not in the scheduler's. Other calls are accepted: a command may declare
+schedules and start a scheduler itself, and ``AppConfig.ready()`` runs in each process. An asynchronous view below WSGI
+is accepted, too, because asgiref runs it in the same way as an asynchronous command.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _JOBS = "django_loco.worker.execution."
 
 
 def is_of_one_process() -> bool:
-    """Return whether a request, a job or a shell has made this call, and not the import of a module by it."""
+    """Return whether a request, a job or a shell makes this call itself, and not a module that it imports."""
     frame = inspect.currentframe()
     while frame:
         if frame.f_globals.get("__name__") == _IMPORT:
@@ -28,7 +28,7 @@ def is_of_one_process() -> bool:
         if _serves(frame):
             return True
         frame = frame.f_back
-    # A synchronous view or task below asyncio has a thread, whose stack does not show who waits for it.
+    # Below asyncio a synchronous view or task runs in a thread, and the thread's stack does not show its caller.
     return SyncToAsync.thread_sensitive_context.get(None) is not None
 
 

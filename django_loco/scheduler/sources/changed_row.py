@@ -1,11 +1,12 @@
-"""Decides how the ticks of a row of the database go on that was changed while a scheduler runs.
+"""Decides how ticks go on if a row of the database is changed while a scheduler runs.
 
-Every scheduler finds the change at another time, up to a few seconds after it was made. The ticks up to its read have
-fired as they were before the change. The ticks of the changed row begin at the moment of the change, which is the same
-in all schedulers, so that none is lost between the change and the read. The queue refuses those that have fired.
+Every scheduler finds the change at another time, up to a few seconds after it was made. Up to that read, the scheduler
+has fired the ticks of the unchanged row. The ticks of the changed row begin at the moment of the change, which is the
+same in all schedulers. So no tick is lost between the change and the read. The queue refuses ticks that have fired
+already.
 
-A tick of a renamed row that is due shortly after the change has a key with the former name: a scheduler that has not
-found the change gives it that one.
+If a tick of a renamed row is due shortly after the change, its key has the former name, because a scheduler that has
+not found the change yet uses that key.
 """
 
 from __future__ import annotations
@@ -16,25 +17,25 @@ from datetime import datetime, timedelta
 from ..entry import Problem, ScheduleEntry
 from ..misfire import keys_kept
 
-#: How long before a read a change may have been made that the read did not find: its transaction was still open.
+#: A read may not find a change that was made up to this long before it, because its transaction was still open.
 OPEN_TRANSACTION = timedelta(seconds=2)
-#: How long after a row was renamed all schedulers have found that.
+#: So long after a row was renamed, all schedulers have found the new name.
 RENAME_NOTICED = timedelta(seconds=5)
 
 
 def changed_row(
     entry: ScheduleEntry, before: ScheduleEntry | Problem | None, changed_at: datetime, reads: tuple[datetime, datetime]
 ) -> ScheduleEntry:
-    """Return ``entry``, of a row that is new or changed, with the moment at which its ticks begin.
+    """Return ``entry``, the schedule of a new or changed row, with the moment at which its ticks begin.
 
-    ``reads``: when it was last read as it was ``before``, and when the change was found.
+    ``reads``: when the row was last read unchanged (as ``before``), and when the change was found.
     """
     last_read_at, read_at = reads
     since = _moment_of_change(changed_at, last_read_at, read_at)
     if not isinstance(before, ScheduleEntry):
         return replace(entry, since=since)
     if before.task.backend != entry.task.backend:
-        # Up to the read its ticks have fired into the other queue, and this one does not know their keys.
+        # Up to the read its ticks have fired into the other queue, so this queue does not know their keys.
         return replace(entry, since=read_at)
     if before.name != entry.name:
         former = [each for each in before.former if each[1] >= since]
@@ -46,9 +47,9 @@ def changed_row(
 def _moment_of_change(changed_at: datetime, last_read_at: datetime, read_at: datetime) -> datetime:
     """Return when a row was changed, by the clock of the process that did it.
 
-    If that cannot be right, because the clocks differ or the row was changed by SQL, it is the last read: then no tick
-    after the change is lost, but some of a few seconds before it may fire.
+    That time may be wrong, because the clocks differ or the row was changed by SQL. Then the time of the last read is
+    returned: no tick after the change is lost, but ticks of a few seconds before it may fire.
     """
     is_credible = last_read_at - OPEN_TRANSACTION <= changed_at <= read_at
-    # The queue may have forgotten which of the ticks before that were fired.
+    # The queue may no longer know the keys of fired ticks before that time.
     return max(changed_at if is_credible else min(last_read_at, read_at), read_at - keys_kept())

@@ -47,10 +47,10 @@ class MissingTable(Exception):
 
 
 class Pause(NamedTuple):
-    """The state of a schedule that is paused, or was until recently."""
+    """The pause of a schedule that is paused now or was paused until recently."""
 
     since: datetime | None
-    """``None`` if it is not paused now."""
+    """When the present pause began; ``None`` if the schedule is not paused now."""
 
     by: str
     until: datetime | None
@@ -67,11 +67,11 @@ class StoredSchedules(NamedTuple):
     rows: tuple[ScheduleEntry | Problem, ...] = ()
     pauses: Mapping[str, Pause] = {}
     read_at: datetime | None = None
-    """When they were read: changes from before are among them."""
+    """When they were read. They include all changes from before that time."""
 
 
 class ScheduleReader:
-    """Reads the schedules of the database; rows that have not changed give the same objects. For one thread."""
+    """Reads the schedules of the database. Unchanged rows give the same objects as before. For one thread."""
 
     def __init__(self, allow_list: AllowList, now: Callable[[], datetime] = utcnow) -> None:
         self._allow_list = allow_list
@@ -82,7 +82,7 @@ class ScheduleReader:
         self._rows: tuple[ScheduleEntry | Problem, ...] = ()
 
     def read(self, *, full: bool = False) -> StoredSchedules:
-        """Return the current schedules and pauses; with ``full`` also see changes that were made by SQL.
+        """Return the current schedules and pauses. With ``full``, also find changes that were made by SQL.
 
         Schedules that have not changed are the same objects as before. Raises ``MissingTable`` and ``DatabaseError``.
         """
@@ -115,7 +115,7 @@ class ScheduleReader:
         return self._rows if [*map(id, found)] == [*map(id, self._rows)] else found
 
     def _changed(self, row: Row, before: ScheduleEntry | Problem | None, read_at: datetime) -> ScheduleEntry | Problem:
-        """Return the schedule of a row that is new, or no longer what it was ``before``."""
+        """Return the schedule of a row that is new, or that differs from ``before``."""
         found = self._entry_or_problem(row)
         if self._read_at is None or isinstance(found, Problem):
             return found
@@ -154,7 +154,7 @@ def _rows(found: Any) -> list[Row]:
 
 
 def each_readable(found: Any, read_one: Callable[[Any], T]) -> list[T]:
-    """Return the results of a query. If one was written by SQL and cannot be read, each is read by ``read_one(pk)``.
+    """Return the results of a query. If SQL has written a row that cannot be read, ``read_one(pk)`` reads each row.
 
     Raises ``DatabaseError``.
     """
@@ -163,7 +163,7 @@ def each_readable(found: Any, read_one: Callable[[Any], T]) -> list[T]:
     except Exception:  # noqa: BLE001 - as above
         _require_database()
         rows = [read_one(pk) for pk in found.values_list("pk", flat=True)]
-        _require_database()  # else each of them would seem wrong
+        _require_database()  # otherwise every row would seem invalid
         return rows
 
 
@@ -188,7 +188,7 @@ def _require_database() -> None:
 
 @contextmanager
 def require_tables() -> Iterator[None]:
-    """Raise ``MissingTable`` instead of ``DatabaseError`` if that is the cause."""
+    """Raise ``MissingTable`` instead of ``DatabaseError`` if a missing table is the cause."""
     try:
         yield
     except DatabaseError as error:
@@ -200,7 +200,7 @@ def require_tables() -> Iterator[None]:
 def entry_of_row(row: Row, allow_list: AllowList, *, is_stored: bool = False) -> ScheduleEntry:
     """Return the schedule of ``row``. Raises ``LocoConfigurationError`` with the ``field`` that is wrong.
 
-    A stored row may have a time zone that its interval does not need: earlier versions took it.
+    A stored row may have a time zone that its interval does not need, because earlier versions accepted it.
     """
     allow_list.require(row["run"])
     item = _with_all_words(item_of(row))
@@ -235,17 +235,17 @@ def pauses() -> dict[str, Pause]:
 
 
 def _past(moment: datetime) -> datetime:
-    """Return a moment that is over in UTC.
+    """Return a past moment in UTC.
 
-    Without ``USE_TZ``, PostgreSQL stores a time that the clock of the site shows twice as the second one, even if it
-    was the first.
+    Without ``USE_TZ``, if the site's clock shows a time twice, PostgreSQL stores it as the second one, even if it was
+    the first.
     """
     found = aware(moment).astimezone(UTC)
     return found if found <= utcnow() else min(found, aware(moment.replace(fold=0)).astimezone(UTC))
 
 
 def _state(states: Any, name: str, fields: tuple[str, ...]) -> tuple[Any, ...]:
-    """Return a state. One that was written by SQL and cannot be read counts as paused."""
+    """Return the state of a schedule. A state that SQL has written and that cannot be read counts as paused."""
     try:
         return states.values_list(*fields).get(name=name)  # type: ignore[no-any-return]
     except Exception:  # noqa: BLE001 - as above
@@ -253,7 +253,7 @@ def _state(states: Any, name: str, fields: tuple[str, ...]) -> tuple[Any, ...]:
 
 
 def now() -> datetime:
-    """Return the time as the database stores it."""
+    """Return the present time as the database stores it."""
     return utcnow() if settings.USE_TZ else timezone.make_naive(utcnow(), timezone.get_default_timezone())
 
 
@@ -263,7 +263,7 @@ def model(name: str) -> Any:
 
 
 def stored(name: str) -> Any:
-    """Return the rows of a model, as a query to read them."""
+    """Return the query for the rows of a model."""
     return model(name).objects.using(database_alias())
 
 
@@ -274,7 +274,7 @@ def database_alias() -> str:
 
 @contextmanager
 def up_to_date() -> Iterator[None]:
-    """Read from the database that is written to: a replica may lag behind it."""
+    """Read from the database to which schedules are written, because a replica may lag behind it."""
     before = _is_up_to_date.set(True)
     try:
         yield

@@ -27,7 +27,7 @@ logger = get_logger("django_loco.scheduler")
 
 #: How often all rows are read, to see changes that were not made through Django.
 FULL_READ_SECONDS = 60.0
-#: How long to wait if the table is missing: each attempt is an error in the database's log.
+#: How long to wait if the table is missing, because each attempt is an error in the database's log.
 MISSING_TABLE_SECONDS = 60.0
 
 
@@ -46,7 +46,7 @@ class DatabasePoller(Loop):
         super().__init__()
         self._reader = ScheduleReader(allow_list, now)
         self.read_at: datetime | None = None
-        """When the last successful read began; its changes can be had already."""
+        """When the last successful read began. ``changes`` has its result already."""
         self._first_read = threading.Event()
         self._changes: deque[StoredSchedules] = deque(maxlen=1)
         self._latest: StoredSchedules | None = None

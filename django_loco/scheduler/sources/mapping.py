@@ -19,7 +19,7 @@ from ..triggers.trigger import Once, Trigger
 from .files import SETTING, read_file
 from .targets import target_of
 
-#: The keys that say when to run: a schedule has one of them.
+#: The keys that say when to run. A schedule has exactly one of them.
 _WHEN = ("schedule", "at", "after")
 
 
@@ -28,7 +28,7 @@ class MappingSource(NamedTuple):
 
     location: SourceLocation
     read: Callable[[], tuple[Mapping[str, object], Mapping[str, object]]]
-    """Returns the schedules by name, and the keys of those that do not have them. Raises ``LocoConfigurationError``."""
+    """Returns the schedules by name, and the common keys, which fill gaps. Raises ``LocoConfigurationError``."""
 
 
 def sources() -> Iterator[MappingSource]:
@@ -43,7 +43,7 @@ def sources() -> Iterator[MappingSource]:
 def entry_from(
     name: object, item: object, location: SourceLocation, common: Mapping[str, object] = MappingProxyType({})
 ) -> ScheduleEntry:
-    """Return the schedule ``name`` that is written as ``item``, with the keys of ``common`` that it does not have.
+    """Return the schedule ``name`` from the data ``item``. Keys that ``item`` lacks are taken from ``common``.
 
     Raises ``LocoConfigurationError`` with the ``field`` that is wrong.
     """
@@ -60,7 +60,7 @@ def entry_from(
         options["kwargs"] = {"silent": True} if values["output"] == "silent" else {}
     make = partial(_trigger, item)
     if "timezone" not in item and "timezone" in common:
-        # Unlike one of its own, a common zone is no mistake for a schedule that follows no wall clock.
+        # If a schedule follows no wall clock, a time zone of its own is a mistake, but a common one is not.
         return entry_of(task, lambda _: make(zone_of(common["timezone"])), location, options)
     return entry_of(task, make, location, options)
 

@@ -30,10 +30,10 @@ class Decorator(Protocol):
 class PythonApi(ABC):
     """The calls. Each takes the task to run; without a task it returns a decorator.
 
-    ``options`` are those in ``scheduler.options``: ``jitter``, ``grace`` and ``expires`` are in seconds or a
-    ``timedelta``, ``timeout`` is in seconds. A wrong call does not raise: it is logged, ``manage.py check`` reports it,
-    and only that schedule is off. A call by a request, a job or a shell raises ``LocoConfigurationError``, because no
-    scheduler would see it.
+    For ``options`` see ``scheduler.options``. ``jitter``, ``grace`` and ``expires`` are in seconds or a ``timedelta``;
+    ``timeout`` is in seconds. A wrong call does not raise: it is logged, ``manage.py check`` reports it, and only that
+    schedule is off. A call by a request, a job or a shell raises ``LocoConfigurationError``, because no scheduler would
+    see it.
 
     A subclass implements ``_add``. (It returns the given task; the types describe the call as a decorator.)
     """
@@ -51,7 +51,7 @@ class PythonApi(ABC):
         phase: float | timedelta = 0,
         **options: Unpack[TickOptions],
     ) -> Decorator:
-        """Run ``task`` at a fixed interval, the sum of what is given: ``every(tick, minutes=1, seconds=30)``.
+        """Run ``task`` at a fixed interval, the sum of the arguments: ``every(tick, minutes=1, seconds=30)``.
 
         Intervals are counted from the start of 1970 in UTC, regardless of when the scheduler was started, so that
         ``hours=1`` is on the hour; ``phase`` (seconds, or a ``timedelta``) shifts that. An interval does not follow the

@@ -25,7 +25,7 @@ ONE_WORD = re.compile(r"[\w.]+")
 def target_of(run: object, *, is_shell: bool) -> tuple[Task[..., Any], list[str]]:
     """Return the task for ``run``, and the arguments that ``run`` contains.
 
-    Raises ``LocoConfigurationError`` if it does not exist, or does not take such arguments.
+    Raises ``LocoConfigurationError`` if the task or command does not exist, or does not take these arguments.
     """
     if is_shell:
         require_shell()
@@ -52,7 +52,7 @@ def app_of_command(name: str) -> str | BaseCommand:
 def words_of_run(run: object) -> list[str]:
     """Return the words of ``run``, one or more. Raises ``LocoConfigurationError`` if there are none."""
     text = _text(run)
-    if ONE_WORD.fullmatch(text):  # as most are; a page may read ten thousand of them
+    if ONE_WORD.fullmatch(text):  # the common case; a page may read ten thousand of them
         return [text]
     try:
         return shlex.split(text)

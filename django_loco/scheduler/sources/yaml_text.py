@@ -11,7 +11,7 @@ from ...exceptions import LocoConfigurationError
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """Refuses two entries of one name; YAML itself would keep only the last one."""
+    """Refuses two entries with the same name. YAML itself would keep only the last one."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         names = Counter(str(self.construct_object(key, deep=True)) for key, _ in node.value)
@@ -22,5 +22,5 @@ class _UniqueKeys(yaml.SafeLoader):
 
 
 def load(text: str) -> object:
-    """Return what YAML ``text`` says. Raises ``LocoConfigurationError`` for a name that occurs twice."""
+    """Return the content of the YAML ``text``. Raises ``LocoConfigurationError`` for a name that occurs twice."""
     return yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - a safe loader

@@ -1,6 +1,6 @@
 """Cron expressions on the wall clock of a time zone, also across changes of daylight saving time.
 
-croniter knows wall clock times only. With a zone, it would fire both times if a time of the day comes twice.
+croniter is used for wall clock times only. With a zone, it would fire twice if a time of the day comes twice.
 
 When the clocks change
 ----------------------
@@ -29,13 +29,13 @@ class _ClockChange(NamedTuple):
     """A moment at which the clocks are put forward or back."""
 
     at: datetime
-    """When, in UTC."""
+    """When it happens, in UTC."""
 
     start: datetime
     """The first wall clock time that is skipped, or comes twice."""
 
     length: timedelta
-    """By how much; the time that is skipped or comes twice is as long."""
+    """How far the clocks are moved. The time that is skipped or repeated has the same length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Cron:
         return (self._next_repeated(moment, tick, put_back) if put_back > timedelta(0) else None) or tick
 
     def _next_in_order(self, moment: datetime) -> datetime | None:
-        """Return the first tick after ``moment`` whose wall clock time has not come before ``moment``."""
+        """Return the first tick after ``moment`` whose wall clock time has not occurred before ``moment``."""
         wall = self._parsed.next_after(self._wall(moment))
         while wall is not None:
             ticks = self._ticks(wall)
@@ -86,7 +86,7 @@ class Cron:
         return None
 
     def _next_repeated(self, moment: datetime, end: datetime, put_back: timedelta) -> datetime | None:
-        """Return the first tick between ``moment`` and ``end`` whose wall clock time came before ``moment``, too."""
+        """Return the first tick from ``moment`` to ``end`` whose wall clock time also occurred before ``moment``."""
         wall = self._parsed.next_after(self._wall(moment) - put_back)
         while wall is not None and wall < self._wall(end):
             for tick in self._ticks(wall)[1:]:
@@ -96,7 +96,7 @@ class Cron:
         return None
 
     def _ticks(self, wall: datetime) -> tuple[datetime, ...]:
-        """Return the ticks for a wall clock time: one as a rule; two or none for a rhythm when the clocks change."""
+        """Return the ticks for a wall clock time: usually one, but two or none for a rhythm when the clocks change."""
         before, after = self._offsets(wall)
         first, second = ((wall - offset).replace(tzinfo=UTC) for offset in (before, after))
         if before == after:

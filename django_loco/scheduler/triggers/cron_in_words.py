@@ -88,7 +88,10 @@ def _range(item: str, name: Callable[[str], str]) -> str:
 
 
 def _days(day: str, weekday: str) -> str:
-    """Describe both kinds of days, which are alternatives unless one starts with ``*``, as in crontab(5)."""
+    """Describe the days of the month and of the week.
+
+    They are alternatives unless one starts with ``*``: see crontab(5).
+    """
     first, second = _dates("on", day, "day of the month", _day), _dates("on", weekday, "weekday", _weekday)
     if not (first and second):
         return first or second
@@ -110,7 +113,7 @@ def _day(item: str) -> str:
         return "last day"
     if "w" in item:
         return f"weekday nearest to the {ordinal(int(item.strip('w')))}"
-    # What is left is the * of a step beside other days, "*/10,31".
+    # Anything else is the * of a step beside other days, as in "*/10,31".
     return ordinal(int(item)) if item.isdigit() else "1st to 31st"
 
 

@@ -1,7 +1,7 @@
 """Parses cron expressions by croniter: five fields, six with seconds first, seven with a year last.
 
-croniter also finds the days. The times of a day are found here, thirty times as fast: a scheduler asks for the next
-time of each schedule when it starts and at each tick, but for the next day only once a day.
+croniter also finds the days. The times within a day are found here, which is thirty times as fast. It matters because a
+scheduler needs the next time of each schedule at its start and at each tick, but the next day only once a day.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from croniter.croniter import CroniterBadDateError
 from ...exceptions import LocoConfigurationError
 from .trigger import EPOCH
 
-#: A wall clock's time has no zone.
+#: Without a zone, as the times of a wall clock have none.
 WALL_EPOCH = EPOCH.replace(tzinfo=None)
 DAY = timedelta(days=1)
 
 #: How many fields there may be.
 _PLAIN, _WITH_YEAR = 5, 7
-#: The place of the day of the week, where 0 and 7 are Sunday.
+#: The index of the field for the day of the week, and the number of Sunday there besides 0.
 _WEEKDAY, _SUNDAY = 4, 7
 #: The years from 1970 to 2099, which croniter supports. Without a year in the expression it searches 50 years.
 _ALL_YEARS = 130
@@ -37,7 +37,7 @@ _NUMBERS = re.compile(r"[\d*?/,\-]+")
 _LAST_WEEKDAY = re.compile(r"([0-7])L", re.IGNORECASE)
 #: A range with a step. If it wraps around, as 23-5/2, croniter miscounts.
 _STEPS = re.compile(r"(\w+)-(\w+)/(\d+)", re.ASCII)
-#: The places of croniter's fields in an expression with seconds: it keeps second and year last.
+#: The indexes of croniter's fields in an expression with seconds: croniter has second and year last.
 _WITH_SECONDS = (5, 0, 1, 2, 3, 4, 6)
 #: The range 10-10 means 10; croniter would wrap around.
 _RANGE_OF_ONE = re.compile(r"\b(\w+)-\1\b(/\d+)?", re.IGNORECASE)
@@ -65,7 +65,7 @@ class ParsedCron:
         self._first = time(self._hours[0], self._minutes[0], self._seconds[0])
         year = tuple(parsed.expressions[_PLAIN + 1 :])
         self._days = () if _are_all(parsed) else tuple(_days(days, year) for days in _alternatives(parsed))
-        """Expressions for the days, of which one must match; none if it is every day."""
+        """Expressions for the days. One of them must match. Empty if every day matches."""
 
     def next_after(self, wall: datetime) -> datetime | None:
         """Return the first time after ``wall``, ignoring changes of the clocks; ``None`` if there is none."""
@@ -174,14 +174,14 @@ def _made(expression: str, fields: list[str]) -> croniter:
 
 @lru_cache(maxsize=10_000)
 def _days(days: tuple[str, ...], year: tuple[str, ...]) -> croniter:
-    """Return an expression for midnight on the days of these fields; shared by expressions with equal fields."""
+    """Return an expression for midnight on the days of these fields. Expressions with equal fields share it."""
     fields = ["0", "0", *days] if not year else ["0", "0", "0", *days, *year]
     return _made(" ".join(fields), fields)
 
 
 @lru_cache(maxsize=20_000)
 def _day_after(days: croniter, day: date) -> date | None:
-    # A search changes the object, and other threads may use it.
+    # Copied, because a search changes the object and other threads may use it.
     search = copy.copy(days)
     try:
         found: datetime = search.get_next(datetime, start_time=datetime.combine(day, time.min))
@@ -197,10 +197,10 @@ def _are_all(parsed: croniter) -> bool:
 
 
 def _alternatives(parsed: croniter) -> list[tuple[str, ...]]:
-    """Return day, month and day of the week, or two such groups for "or".
+    """Return the fields day, month and day of the week, or two such groups if either kind of days may match.
 
-    For crontab(5) both kinds of days are alternatives unless one starts with ``*``. croniter does the same, except for
-    ``#``, ``L5`` and ``W``, which must match as well.
+    By crontab(5) days of the month and of the week are alternatives unless one of the fields starts with ``*``.
+    croniter does the same, but its ``#``, ``L5`` and ``W`` must always match.
     """
     day, month, weekday = parsed.expressions[2:_PLAIN]
     is_either = not any(field.startswith(("*", "?")) for field in (day, weekday))

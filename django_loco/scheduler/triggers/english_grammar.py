@@ -29,11 +29,11 @@ _OF_MONTH = r"(?P<month>\sof\s(?:the|every|each|a)\smonth\b)?"
 
 
 class EnglishError(Exception):
-    """Says why an English text is not a schedule."""
+    """The reason why an English text is not a schedule."""
 
 
 class UnknownWord(EnglishError):
-    """Names a word that is no part of a schedule: it may be misspelled."""
+    """The text has a word that is not part of any phrase. It may be misspelled."""
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class ParsedText:
 
     @property
     def dated(self) -> bool:
-        """Whether it names days or months."""
+        """Whether the text names days or months."""
         return bool(self.days or self.weekdays or self.months)
 
 

@@ -1,7 +1,8 @@
 """Parses schedules in English: "every 15 seconds", "7pm every Thursday", "at midnight on the 1st of the month".
 
-A text is read from left to right, phrase by phrase. The result is a cron expression; or an interval if no expression
-has that rhythm ("every 7 minutes"), and what counts days or weeks on the wall clock ("every 2 weeks").
+A text is read from left to right, phrase by phrase. The result is a cron expression. If no cron expression has the
+rhythm, it is an interval ("every 7 minutes"), or a trigger that counts days or weeks on the wall clock ("every 2
+weeks").
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ EXAMPLES = (
 )
 
 _MONTHS = 12
-#: How many of a unit make the next larger one. A cron expression can only repeat at a divisor of that.
+#: How many of a unit make the next larger one. A cron expression can only repeat at a divisor of this number.
 _LENGTHS = {"second": 60, "minute": 60, "hour": 24}
 _MIDNIGHT = (0, 0, 0)
 
@@ -52,7 +53,7 @@ def parse_english(text: str, zone: tzinfo) -> str | Interval | EveryNth:
     try:
         return _compile(_parse(text), zone)
     except EnglishError as error:
-        # The other errors say by themselves what is wrong; an example that looks similar would mean something else.
+        # Other errors say what is wrong, and an example that looks similar would mean something else.
         guess = f" Did you mean {_nearest(text, zone)!r}?" if isinstance(error, UnknownWord) else ""
         raise LocoConfigurationError(
             f"the schedule {text!r} is not understood: {error}.{guess} "
@@ -99,17 +100,17 @@ def _compile(parsed: ParsedText, zone: tzinfo) -> str | Interval | EveryNth:
 def _every_nth(parsed: ParsedText, count: int, unit: str, cron: Callable[[str], Cron]) -> EveryNth:
     if parsed.days or parsed.months or (parsed.weekdays if unit == "day" else _of_month(parsed.weekdays)):
         raise EnglishError(f"every {count} {unit}s cannot be combined with other days or months")
-    _interval(count, unit)  # as long as an interval may be
+    _interval(count, unit)  # checks that it is not too long
     return EveryNth(cron(_dates(parsed, 1, unit)), count, unit)
 
 
 def _of_month(weekdays: list[str]) -> list[str]:
-    """Return those of ``weekdays`` that are one day of the month: the first monday, the last friday."""
+    """Return the items of ``weekdays`` that mean one day of the month, like the first monday or the last friday."""
     return [day for day in weekdays if "#" in day or "L" in day]
 
 
 def _refuse_mixed(weekdays: list[str]) -> None:
-    """Refuse a weekday of every week beside one of the month: croniter has no expression for both."""
+    """Refuse a mixture of weekdays of every week and weekdays of the month: croniter has no expression for it."""
     monthly = _of_month(weekdays)
     weekly = [day for day in weekdays if day not in monthly]
     if monthly and weekly:

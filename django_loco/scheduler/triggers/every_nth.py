@@ -47,7 +47,7 @@ class EveryNth:
         return self.words
 
     def _days_until(self, tick: datetime) -> int:
-        """Return the days from that of ``tick`` to the next one on which it fires: 0 if it is one."""
+        """Return the number of days from the day of ``tick`` to the next day on which it fires; 0 for the same day."""
         day = (tick.astimezone(self.zone).date() - FIRST_DAY).days
         length = DAYS[self.unit]
         periods = -(day // length) % self.count

@@ -83,7 +83,7 @@ def _interval_of_units(units: Mapping[object, object]) -> Interval:
 def moment_of(field: str, value: object, zone: tzinfo) -> datetime:
     """Return the moment ``value`` in UTC; without an offset it is on the wall clock of ``zone``.
 
-    Its year must be from ``FIRST_YEAR`` to ``LAST_YEAR``, because additions and time zones fail at the ends of the
+    The year must be from ``FIRST_YEAR`` to ``LAST_YEAR``, because additions and time zones fail at the ends of the
     calendar.
     """
     moment = value
@@ -100,7 +100,10 @@ def moment_of(field: str, value: object, zone: tzinfo) -> datetime:
 
 
 def _on_zoneinfo(moment: datetime) -> datetime:
-    """Return ``moment`` without a zone of pytz, whose first offset is that of the local mean time of its city."""
+    """Return ``moment`` with a zoneinfo zone instead of a pytz zone.
+
+    Unlocalized pytz zones have the offset of local mean time.
+    """
     zone = zone_of(moment.tzinfo)
     if zone is moment.tzinfo:
         return moment
@@ -116,13 +119,13 @@ def after_of(other: object) -> After:
 
 
 def zone_of(value: object) -> tzinfo:
-    """Return the time zone that ``value`` names; that of ``TIME_ZONE`` for ``None``."""
+    """Return the time zone that ``value`` names; for ``None``, the zone of ``TIME_ZONE``."""
     if value is None:
         return timezone.get_default_timezone()
     if isinstance(value, tzinfo):
         if not isinstance(name := getattr(value, "zone", None), str):
             return value
-        value = name  # one of pytz, which has no offset of its own before it is localized
+        value = name  # a pytz zone has no right offset before it is localized
     if isinstance(value, str):
         with suppress(KeyError, ValueError, OSError):  # unknown; not a path within the zones; a folder of zones
             return zoneinfo.ZoneInfo(value)

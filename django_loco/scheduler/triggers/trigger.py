@@ -42,7 +42,7 @@ class Trigger(Protocol):
 def last_tick(trigger: Trigger, after: datetime, until: datetime) -> datetime | None:
     """Return the last tick after ``after`` and not after ``until``; ``None`` if there is none.
 
-    It bisects the time, so that it takes a few dozen steps for any number of ticks.
+    It bisects the time, so it takes only a few dozen steps for any number of ticks.
     """
     last = trigger.next_after(after)
     if last is None or last > until:
@@ -70,8 +70,8 @@ def last_ticks(trigger: Trigger, after: datetime, until: datetime, count: int) -
 def first_tick(trigger: Trigger, start: datetime, grace: timedelta) -> datetime | None:
     """Return the first tick of a scheduler that starts at ``start``.
 
-    It is the next tick, or the last one if that is less than ``grace`` and no more than half a period ago, so that a
-    restart does not miss it.
+    It is the next tick. But if the last tick is less than ``grace`` and no more than half a period ago, it is the last
+    tick, so that a restart does not miss it.
     """
     tick = trigger.next_after(start - grace)
     if tick is None or tick > start:
@@ -131,7 +131,7 @@ class Interval(_InWords):
 
 @dataclass(frozen=True, slots=True)
 class Once(_InWords):
-    """One run, ``at`` a moment; shown on the wall clock of ``zone``."""
+    """One run, at the moment ``at``, which is shown on the wall clock of ``zone``."""
 
     at: datetime
     zone: tzinfo
@@ -168,7 +168,7 @@ class After:
 class Within:
     """The ticks of ``trigger`` that are not before ``start`` and not after ``end`` (``None``: no limit).
 
-    Raises ``LocoConfigurationError`` if there are none, as when ``end`` is before ``start``, or before a single run.
+    Raises ``LocoConfigurationError`` if there are no such ticks, for example if ``end`` is before ``start``.
     """
 
     trigger: Trigger
