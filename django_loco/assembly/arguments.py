@@ -1,4 +1,4 @@
-"""Command line arguments that several commands, or the variable ``LOCO_START``, have in common."""
+"""Command line arguments that several commands and the environment variable ``LOCO_START`` share."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ def address(text: str) -> tuple[str, int]:
 
 
 def add_start_arguments(parser: CommandParser) -> BaseCommand:
-    """Add the arguments of ``loco_start``, including those of the project's ``runserver``; return that command."""
+    """Add the arguments of ``loco_start``, with those of the project's ``runserver``.
+
+    Return the ``runserver`` command.
+    """
     runserver = project_runserver()
     runserver.add_arguments(parser)
     parser.add_argument("--server", action="store_true", help="Run the web server (the default).")

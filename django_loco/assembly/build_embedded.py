@@ -34,8 +34,9 @@ def build_runtime(
 ) -> EmbeddedRuntime:
     """Return the runtime that ``LOCO_START`` asks for, not started.
 
-    ``shows``: whether to show the start banner, with ``url`` and ``remark``. ``grace``: the name and value (seconds) of
-    the server's setting after which it kills the process. Raises ``CommandError`` for wrong settings.
+    ``shows``: whether to show the start banner, with ``url`` and ``remark``. ``grace``: the name of the server's
+    setting for the time after which it kills the process, and its value in seconds. Raises ``CommandError`` for wrong
+    settings.
     """
     try:
         run_options = parse_flags(os.environ.get(FLAGS_VARIABLE, ""))
@@ -57,16 +58,16 @@ def build_runtime(
 
 
 def _import_urls() -> None:
-    """Import what the checks of the commands import: hooks beside tasks must be there before the first request."""
+    """Import the URLs, as the commands' checks do: shutdown hooks in these modules must exist before a request."""
     try:
         if getattr(settings, "ROOT_URLCONF", None):
             get_resolver().urlconf_module  # noqa: B018 (it imports the module)
-    except Exception:  # the server shows it to whoever sends a request
+    except Exception:  # the server will show it to clients
         logger.exception("ROOT_URLCONF cannot be imported, so requests fail")
 
 
 class _Flags(BaseCommand):
-    """Creates a parser that raises ``CommandError`` and accepts Django's own options, too."""
+    """A command only for its parser, which raises ``CommandError`` and also accepts Django's own options."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_start_arguments(parser)
@@ -99,7 +100,7 @@ def _timeout(wanted: float, setting: str, grace: float, *, shows: bool) -> float
 
 
 def _show(run_options: RunOptions, url: str, remark: str) -> None:
-    """Show the banner if ``loco_start`` has started the server; else log one line."""
+    """Show the banner if ``loco_start`` has started the server; otherwise log one line."""
     try:
         rows = banner.rows(run_options, url, remark)
         if loco_settings().LOG_FORMAT == "text" and STARTED_VARIABLE in os.environ:

@@ -49,7 +49,7 @@ def process_of(
         shutdown.request(LIMIT_REACHED if is_limit_reached() else "no job is left to run now")
 
     def on_one_ended() -> None:
-        if is_limit_reached():  # the process ends, so that all its aliases are served again by the next one
+        if is_limit_reached():  # the process ends, so that the next process serves all its aliases again
             supervisor.retire()
 
     def retire() -> None:
@@ -77,7 +77,7 @@ def process_of(
 
 def _other_signals(run_options: RunOptions, supervisor: Supervisor) -> Mapping[signal.Signals, Callable[[], None]]:
     """Return the functions for further signals. With a web server, Ctrl-Z suspends the process as usual."""
-    calls = count()  # by the threads of two signals: Ctrl-Z reaches this process, and its parent passes it on
+    calls = count()  # two threads count: Ctrl-Z reaches this process directly, and its parent passes it on
 
     def quiet() -> None:
         if next(calls) == 0:

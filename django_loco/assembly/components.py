@@ -28,7 +28,7 @@ def component_specs(
     retire: Callable[[], None] = lambda: None,
     end_process: Callable[[], object] | None = None,
 ) -> list[ComponentSpec]:
-    """Return the components to supervise, in the order of the shutdown: those that enqueue jobs before the workers.
+    """Return the components to supervise, in shutdown order: components that enqueue jobs come before the workers.
 
     ``retire`` is called when the process uses more than ``--max-memory``, ``end_process`` when somebody stops a worker.
     """
@@ -61,7 +61,7 @@ def make_worker(
     try:
         if problem := missing_tables(alias):
             raise LocoConfigurationError(problem)
-        if alias not in run_options.backends:  # it runs only jobs that this process enqueues
+        if alias not in run_options.backends:  # only for jobs that this process enqueues
             return in_process.worker_for(alias)
         isolate = None
         if queue_for(alias).is_shared and not run_options.is_isolated:
@@ -86,7 +86,7 @@ def make_worker(
 
 
 def missing_tables(alias: str) -> str | None:
-    """Say which migrations are missing for the queue of ``alias``; ``None``: none, or the database is away for now."""
+    """Return which migrations the queue of ``alias`` lacks; ``None`` if it lacks none or does not answer."""
     database = queue_for(alias).database
     if database is None or not is_unmigrated(database):
         return None

@@ -21,7 +21,7 @@ from .run_options import RunOptions, mode_of
 Arguments = Mapping[str, Any]
 
 LAST_PORT = 2**16 - 1
-#: Flags of ``runserver`` that need a web server: how they are typed, and their defaults.
+#: Flags of ``runserver`` that need a web server: their names on the command line, and their defaults.
 _OF_SERVER = {
     "use_ipv6": ("--ipv6", False),
     "use_threading": ("--nothreading", True),
@@ -47,7 +47,7 @@ def start_options(arguments: Arguments) -> tuple[RunOptions, str | None]:
 
 
 def embedded_options(arguments: Arguments) -> RunOptions:
-    """Return the options for a server that its own command starts. Raises ``CommandError``."""
+    """Return the options for a server that is started by its own command. Raises ``CommandError``."""
     given = ["--http"] if arguments["http"] != "runserver" else []
     if given := [*given, *given_of_server(arguments, arguments["addrport"])]:
         raise CommandError(f"{given[0]} is for a server that loco_start starts itself. Leave it out.")
@@ -109,7 +109,10 @@ def _refuse_tags_in_memory(run_options: RunOptions) -> None:
 
 
 def worker_options(arguments: Arguments, identity: ProcessIdentity | None = None) -> RunOptions:
-    """Return the options for ``loco_worker``; ``identity``: that of one of several. Raises ``CommandError``."""
+    """Return the options for ``loco_worker``.
+
+    ``identity``: this process's, if it is one of several. Raises ``CommandError``.
+    """
     if identity and identity.is_isolated:
         queues = None if identity.queues is None else tuple(identity.queues)
         tags = None if identity.tags is None else tuple(identity.tags)
@@ -128,7 +131,8 @@ def worker_options(arguments: Arguments, identity: ProcessIdentity | None = None
     backends = known_queues(backends, queues)
     return RunOptions(
         worker=True,
-        # One process, and later its successor, runs the scheduler. The parent cannot: it opens no connection.
+        # Only one process, and later its successor, runs the scheduler. The parent cannot, because it opens no
+        # connection.
         scheduler=arguments["scheduler"] and (identity is None or identity.number == 1),
         backends=backends,
         queues=queues,

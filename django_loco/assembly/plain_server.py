@@ -1,10 +1,10 @@
 """Resumes jobs in memory under a server that does not know django-loco: plain ``runserver``, or gunicorn without hooks.
 
 1. Jobs that an earlier process kept are resumed when ``runserver`` has bound its port, and under any other server at
-   its first request; not when the apps are loaded, as every command loads them.
+   its first request. They are not resumed when the apps are loaded, because every command loads them.
 2. When such a process is stopped or reloaded, it does not finish its queue first, as a command does. The jobs are kept
    for the next process.
-3. With ``DEBUG``, plain ``runserver`` says which schedules and jobs it leaves to processes that do not run.
+3. With ``DEBUG``, plain ``runserver`` logs which schedules and jobs it leaves to other processes, if these do not run.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from ..log.safe import get_logger
 from ..shutdown import RELOAD_TIMEOUT_SECONDS
 from ..worker import in_process
 
-#: Seconds between two checks whether the server has bound its port.
+#: Seconds between two checks for whether the server has bound its port.
 POLL_SECONDS = 0.1
-#: How long workers and schedulers that start beside ``runserver`` have to show themselves.
+#: How long workers and schedulers that start at the same time as ``runserver`` have to register themselves.
 GRACE_SECONDS = 10
-#: The descriptors of this process.
+#: The folder with the file descriptors of this process.
 DESCRIPTORS = Path("/dev/fd")
 
 logger = get_logger("django_loco.runtime")
@@ -58,7 +58,10 @@ def _on_request(sender: Any, **kwargs: Any) -> None:
 
 
 def _on_reloader(**kwargs: Any) -> None:
-    """Resume for ``runserver`` only: other commands use Django's reloader, too, and ours have their own workers."""
+    """Resume for ``runserver`` only.
+
+    Other commands use Django's reloader, too, and ``loco_*`` commands have workers.
+    """
     if next((word for word in sys.argv[1:] if not word.startswith("-")), "") == "runserver":
         _note()
         DaemonThread(target=_resume_when_it_listens, name="loco-serving").start()
@@ -79,14 +82,14 @@ def warn_of_idle() -> None:
     try:
         for line in _idle():
             logger.warning("%s", line)
-    except Exception as error:  # noqa: BLE001 - a store that cannot be reached is reported where it is used
+    except Exception as error:  # noqa: BLE001 - code that uses the store will report it
         logger.debug("Could not find out what nobody runs: %s", one_line(error))
     finally:
         connections.close_all()
 
 
 def _idle() -> Iterator[str]:
-    from .. import jobs, scheduler  # noqa: PLC0415 - every process imports this module, and few are runserver
+    from .. import jobs, scheduler  # noqa: PLC0415 - every process imports this module, but few run runserver
 
     workers, schedulers = jobs.workers(), jobs.schedulers()
     schedules = [each for each in scheduler.upcoming() if not each.paused]
@@ -122,7 +125,7 @@ def _logged() -> Iterator[None]:
 
 
 def _listens(descriptor: int) -> bool:
-    with suppress(OSError):  # it is not a socket, or was closed just now
+    with suppress(OSError):  # it is not a socket, or was just closed
         opened = socket.socket(fileno=descriptor)
         try:
             return bool(opened.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))

@@ -1,4 +1,4 @@
-"""The project's own components, as ``LOCO["COMPONENTS"]`` names them."""
+"""The project's own components, from ``LOCO["COMPONENTS"]``."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Factory = Callable[[], Component]
 def registered() -> dict[str, Factory]:
     """Return the class or function that makes each component, by the component's name.
 
-    Raises ``LocoConfigurationError`` for a path that cannot be imported, or is not a component, and for a name that is
-    used twice.
+    Raises ``LocoConfigurationError`` for a path that cannot be imported or is not a component, and for a duplicate
+    name.
     """
     factories: dict[str, Factory] = {}
     for path in loco_settings().COMPONENTS:
@@ -38,7 +38,7 @@ def registered() -> dict[str, Factory]:
 def _import_factory(path: str) -> Factory:
     try:
         factory = import_string(path)
-    except Exception as error:  # a module may raise anything when it is imported
+    except Exception as error:  # importing a module may raise anything
         raise LocoConfigurationError(f"LOCO['COMPONENTS'] names {path!r}, which cannot be imported: {error}") from error
     if not callable(factory) or (isinstance(factory, type) and not issubclass(factory, Component)):
         raise LocoConfigurationError(

@@ -50,8 +50,8 @@ def known_queues(backends: tuple[str, ...], queues: tuple[str, ...] | None) -> t
 def other_queues(backends: tuple[str, ...], excluded: tuple[str, ...]) -> tuple[str, ...]:
     """Return the queues of ``backends`` except those ``excluded``.
 
-    Raises ``CommandError`` if none is left, for an unknown queue, and for a backend without a list of queues: a worker
-    asks for jobs by the names of its queues.
+    Raises ``CommandError`` if no queue is left, for an unknown queue, and for a backend without a list of queues,
+    because a worker has to name the queues that it takes jobs from.
     """
     known_queues(backends, excluded)
     for alias in backends:

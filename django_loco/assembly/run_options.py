@@ -54,7 +54,7 @@ class RunOptions:
 
     @property
     def component(self) -> str:
-        """The label of log lines that belong to no component."""
+        """The component's name in log lines that belong to no component."""
         if self.server:
             return "web"
         return "worker" if self.worker or not self.scheduler else "scheduler"
@@ -66,10 +66,10 @@ def mode_of(alias: str) -> str:
 
 
 def served_aliases(run_options: RunOptions) -> Iterator[str]:
-    """Yield the aliases for which the process has a worker.
+    """Yield the aliases that get a worker in this process.
 
-    A ``BackgroundAsync`` alias has one in every process that enqueues, under supervision here. An isolated worker is
-    alone in its process.
+    A ``BackgroundAsync`` alias has a worker in every process that enqueues; here the worker is supervised. An isolated
+    worker is alone in its process.
     """
     for alias in run_options.backends if run_options.is_isolated else aliases():
         mode = mode_of(alias)

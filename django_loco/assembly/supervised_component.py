@@ -1,4 +1,4 @@
-"""Keeps one component running: starts it, checks it, and starts it again when it has died."""
+"""Keeps one component running: starts it, checks it, and restarts it when it has died."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from ..log.labels import bind, unbind
 from ..log.safe import get_logger
 from ..process.health.probe import Probe
 
-#: Seconds between two checks whether a component is alive.
+#: Seconds between two checks for whether a component is alive.
 CHECK_SECONDS = 0.5
 #: Seconds between two starts of a component that keeps dying, at first and at most.
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 1.0, 30.0
-#: Seconds that a component has to live for its earlier deaths to be forgotten.
+#: A component that lives for this many seconds has *settled*: its earlier deaths no longer count.
 SETTLED_SECONDS = 60.0
-#: Seconds for a dead component to release its resources before its successor starts.
+#: Seconds that a dead component has to release its resources before its successor starts.
 CLEANUP_SECONDS = 5.0
-#: Deaths in a row after which a component counts as failed until it has settled, however often it starts.
+#: After this many deaths in a row, a component counts as failed until it has settled, even while it runs.
 FAILED_AFTER_DEATHS = 3
 #: Seconds that a component may take to return from ``quiet``, ``stop`` and ``health``.
 CALL_SECONDS = 1.0
@@ -48,7 +48,7 @@ class State(StrEnum):
     STOPPING = "stopping"
     STOPPED = "stopped"
     FAILED = "failed"
-    """It could not start or has died, and will be started again; or it has died several times and not settled yet."""
+    """It could not start or has died, and will be restarted; or it has not settled after several deaths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class ComponentSpec:
 
     name: str
     make: Callable[[], Component]
-    """Called for each start, as a component runs only once."""
+    """Called for each start, because a component runs only once."""
 
     may_end: bool = False
     """Whether it may end when its work is done (``--drain``); then it is not started again."""
@@ -67,9 +67,9 @@ class SupervisedComponent:
     """Keeps one component running, from its own thread.
 
     1. Makes and starts the component.
-    2. Checks every ``check_every`` seconds whether it is alive. If it has died or could not start, back to 1 after a
-       pause.
-    3. Ends when the component has stopped as it was told, or has ended and may do so.
+    2. Checks every ``check_every`` seconds whether it is alive. If it has died or could not start, goes back to 1 after
+       a pause.
+    3. Ends when the component was told to stop and has ended, or when it has ended by itself and ``may_end``.
 
     A component that raises, hangs or calls ``sys.exit`` affects only this thread.
     """
@@ -100,7 +100,7 @@ class SupervisedComponent:
 
     @property
     def deaths(self) -> int:
-        """How often it died in a row without settling in between."""
+        """How many times in a row it died without settling."""
         return self._backoff.failures
 
     @property
@@ -144,7 +144,7 @@ class SupervisedComponent:
         self._pass_on()
 
     def retire(self) -> None:
-        """Make a component that may end do so when what has begun has ended. It is not started again."""
+        """Make a component that ``may_end`` finish the work that has begun and then end. It is not restarted."""
         self._is_retired = True
         self._no_more_starts.set()
         self._pass_on()
@@ -165,7 +165,7 @@ class SupervisedComponent:
     def _run(self) -> None:
         while not self._no_more_starts.is_set():
             self._began = self._clock()
-            if Context().run(self._live):  # a successor gets no context variables of a component that died
+            if Context().run(self._live):  # a new context: a successor sees none of its variables
                 break
             if self._clock() - self._began > SETTLED_SECONDS:
                 self._backoff.succeeded()
@@ -195,12 +195,13 @@ class SupervisedComponent:
                 component.start()
             return component
         finally:
-            connections.close_all()  # one that breaks meanwhile would fail each later start
+            connections.close_all()  # a connection that breaks later would make each later start fail
             unbind(token)
 
     def _watch(self, component: Component) -> bool:
         while not self._stop_requested.wait(self._check_every):
-            # In this order: a component that is told to stop between the two checks, and so ends, has not died.
+            # The order matters: a component that is told to stop between the two checks, and therefore ends, has not
+            # died.
             if not component.is_alive and not self._stop_requested.is_set():
                 return self._ended_well(component)
         component.join()
@@ -215,7 +216,7 @@ class SupervisedComponent:
         return False
 
     def _note_death(self, how: str, error: BaseException | None) -> None:
-        """Log the death of a component and clean up. If that fails, the component is started again all the same."""
+        """Log the death of a component and clean up. Even if this fails, the component is restarted."""
         for step in (partial(self._log, how, error), self._clean_up):
             try:
                 step()

@@ -30,17 +30,17 @@ class Supervisor(Component):
         on_one_ended: Callable[[], object] = lambda: None,
         **options: Any,
     ) -> None:
-        """``specs``: in the order of the shutdown; ``options``: those of ``SupervisedComponent``.
+        """``specs``: in the order of the shutdown; ``options``: the options of ``SupervisedComponent``.
 
-        ``on_drained`` is called, in a thread, when all components that may end have ended, and ``on_one_ended``
-        when one has and others have not.
+        ``on_drained`` is called, in a thread, when all components that may end have ended, and ``on_one_ended`` when
+        one of them has ended and others have not.
         """
         self._on_drained, self._on_one_ended = on_drained, on_one_ended
         self._calls = BoundedCalls()
         self.supervised = [SupervisedComponent(spec, self._ended, **options) for spec in specs]
 
     def start(self) -> None:
-        """Start all components; one that cannot start is tried again later. ``/_health`` reports them from now on."""
+        """Start all components, and retry later if one cannot start. From now on ``/_health`` reports on them."""
         report_on(self)
         for each in self.supervised:
             each.start()
@@ -50,7 +50,7 @@ class Supervisor(Component):
         self._call_each("quiet")
 
     def retire(self) -> None:
-        """Make the components that may end do so when what has begun has ended."""
+        """Make the components that ``may_end`` finish the work that has begun and then end."""
         for each in self._that_may_end():
             each.retire()
 
@@ -97,7 +97,7 @@ class Supervisor(Component):
         return [each for each in self.supervised if each.spec.may_end]
 
     def _call_each(self, verb: str, *arguments: Any) -> None:
-        """Call a method of each in turn; one that takes too long does not delay the next for more than a moment."""
+        """Call a method of each component in turn. A slow call delays the next one only for a moment."""
         for each in self.supervised:
             what, until = f"The {verb}() of the {each.spec.name}", time.monotonic() + CALL_SECONDS
             call = self._calls.start(what, getattr(each, verb), *arguments)

@@ -1,11 +1,10 @@
 """The embedded runtime: components inside a process that another server owns (gunicorn, uvicorn, hypercorn).
 
-Responsibilities
-----------------
-The server has the main thread and decides when the process ends. The components have their own threads; another thread
-runs the shutdown. It gets signals first, through ``SignalRelay``. It runs the hooks, tells the components to take no
-more work, hands the signal on to the server, and waits for both. The server reports when its last request is answered,
-and may not end the process until the rest is done.
+Responsibilities ---------------- The server has the main thread and decides when the process ends. The components have
+their own threads; another thread runs the shutdown. This thread gets signals first, through ``SignalRelay``. It runs
+the hooks, tells the components to take no more work, hands the signal on to the server, and waits for the components
+and the server. The server reports when its last request is answered, and must not end the process until the shutdown is
+done.
 """
 
 from __future__ import annotations
@@ -30,15 +29,15 @@ from .exit import at_interpreters_end, end_within, enforce
 from .signals.escalation import EmbeddedEscalation, Level, handle_signal
 from .signals.relay import SignalRelay
 
-#: Seconds between two checks whether the server is ending its process without a signal.
+#: Seconds between two checks for whether the server is ending its process without a signal.
 POLL_SECONDS = 0.25
 #: Seconds between two heartbeats while a process waits for its jobs.
 BEAT_SECONDS = 0.25
-#: Seconds that a shutdown may take beyond its end.
+#: Seconds that a shutdown may take beyond its deadline.
 LATE_SHUTDOWN_SECONDS = 1.0
 #: The environment variable with flags of ``loco_start``, for servers with their own start command.
 FLAGS_VARIABLE = "LOCO_START"
-#: An environment variable that ``loco_start`` sets for a server that it starts.
+#: The environment variable that ``loco_start`` sets for a server that it starts.
 STARTED_VARIABLE = "DJANGO_LOCO_STARTED"
 SERVER_ENDS = "the server ends its process"
 
@@ -53,10 +52,10 @@ class HostServer:
     """Whether it is ending the process without a signal."""
 
     stop_signal: Signals | None = None
-    """The signal on which it answers its last requests; ``None``: the one that arrived."""
+    """The signal that makes it answer its last requests and stop; ``None``: the signal that arrived."""
 
     cut_signal: Signals | None = None
-    """The signal on which it drops its requests; ``None``: it has its own time limit."""
+    """The signal that makes it drop its requests; ``None``: it has its own time limit."""
 
     on_cut: Callable[[], object] = lambda: None
     """Called before requests are dropped, if a signal asked for the end."""
@@ -68,7 +67,10 @@ class HostServer:
     """Called every ``BEAT_SECONDS`` while the process waits for its jobs."""
 
     is_last: bool = False
-    """Whether nothing follows in the process; then it may be killed if it does not end in time."""
+    """Whether nothing else runs in the process afterwards.
+
+    Then the process may be killed if it does not end in time.
+    """
 
 
 class HostServerComponent(Component):
@@ -89,7 +91,7 @@ class HostServerComponent(Component):
         """Do nothing: a server takes requests until it stops."""
 
     def stop(self, deadline: float) -> None:
-        """Accept no more requests; when called again at the ``deadline``, drop those in flight."""
+        """Accept no more requests. When called again at the ``deadline``, drop the requests in flight."""
         if self.served.is_set():
             return
         was_stopped, self._was_stopped = self._was_stopped, True
@@ -104,7 +106,7 @@ class HostServerComponent(Component):
 
     @property
     def is_alive(self) -> bool:
-        """Whether it has requests to answer."""
+        """Whether the last request is still unanswered."""
         return not self.served.is_set()
 
     def health(self) -> dict[str, Any]:
@@ -115,8 +117,8 @@ class HostServerComponent(Component):
 class EmbeddedRuntime:
     """Runs components in the process of another server, and shuts both down in order.
 
-    1. ``start``, in the main thread once the server has its signal handlers, starts the components and a thread that
-       waits for a reason to end: a signal, or the decision of the server.
+    1. ``start``, in the main thread once the server has its signal handlers, starts the components, and a thread that
+       waits for a reason to end: a signal, or the server's own decision.
     2. That thread runs ``Shutdown.run``, which stops the server among the components.
     3. ``end``, in the main thread when the last request is answered, waits for that thread.
     """
@@ -130,9 +132,9 @@ class EmbeddedRuntime:
         *,
         announce: Callable[[], None] = lambda: None,
     ) -> None:
-        """``components`` starts them all, and then ``announce`` is called.
+        """``components`` starts all components, and then ``announce`` is called.
 
-        ``shut_down`` runs ``shutdown`` for them and the server it is given, and returns the exit code.
+        ``shut_down`` runs ``shutdown`` for the components and the given server, and returns the exit code.
         """
         self._host, self._components, self._announce = host, components, announce
         self._shutdown, self._shut_down = shutdown, shut_down
@@ -162,7 +164,7 @@ class EmbeddedRuntime:
     def end(self) -> int:
         """Report that the last request is answered, wait for the shutdown, and return the exit code."""
         if threading.current_thread() is threading.main_thread():
-            self._relay.install()  # asyncio removes handlers with its loop
+            self._relay.install()  # asyncio removes the handlers together with its loop
         self._server.served.set()
         self._shutdown.request(SERVER_ENDS)
         if self._shutdown.reason == SERVER_ENDS:
@@ -170,7 +172,7 @@ class EmbeddedRuntime:
         while self._thread.is_alive() and time.monotonic() < self._shutdown.end + LATE_SHUTDOWN_SECONDS:
             self._host.beat()
             self._thread.join(BEAT_SECONDS)
-        # uvicorn ends its process by the signal that it got, which runs no exit functions.
+        # uvicorn ends its process with the signal that it got, so no exit functions run.
         bounded.drain()
         streams.drain()
         return self._code if self._has_ended else FORCED
@@ -184,7 +186,7 @@ class EmbeddedRuntime:
         except BaseException:
             logger.exception("The shutdown has failed; the server ends without it")
             self._code = FORCED
-            self._has_ended = True  # the server gets all further signals
+            self._has_ended = True  # from here on the server gets all signals
             self._end_server()
         self._has_ended = True
         if self._host.cut_signal is None and self._escalation.level >= Level.FORCE:
@@ -197,7 +199,10 @@ class EmbeddedRuntime:
             self._server.stop(time.monotonic())
 
     def _on_interpreters_end(self) -> None:
-        """Wait for the shutdown if the server has not (ASGI), then limit the time for the interpreter's own exit."""
+        """Wait for the shutdown if the server has not done so (ASGI).
+
+        Then limit the time for the interpreter's exit.
+        """
         if self.pid != os.getpid():
             return
         if not self._has_ended:
@@ -244,7 +249,7 @@ _owner: int | None = None
 
 
 def take_ownership() -> bool:
-    """Note that the components of this process have an owner; return whether they had none before."""
+    """Record that the components of this process have an owner. Return whether they had none before."""
     global _owner
     before, _owner = _owner, os.getpid()
     return before != _owner

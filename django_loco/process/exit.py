@@ -1,6 +1,6 @@
 """Exits a process within a time limit, even if something hangs.
 
-These can hang at exit: a lock held by a thread that writes a log line; ``multiprocessing``, which waits for its
+At exit, any of these can hang: a lock held by a thread that writes a log line; ``multiprocessing``, which waits for its
 processes; other ``atexit`` functions; threads that are not daemons; output that nobody reads; a job inside a C function
 that does not release the interpreter.
 """
@@ -43,22 +43,22 @@ def leave(code: int) -> None:
 
 
 def enforce(seconds: float) -> None:
-    """Exit with code 1 in ``seconds`` from now, unless the process has ended by then. A later call replaces this one.
+    """Exit with code 1 after ``seconds``, unless the process has ended by then. A later call replaces an earlier one.
 
-    A thread of ``faulthandler`` does this, which needs neither the interpreter nor its lock. If none can be started,
-    nothing is enforced.
+    A thread of ``faulthandler`` does this. It needs neither the interpreter nor its lock. If the thread cannot be
+    started, nothing is enforced.
     """
     global _enforced_at
     _enforced_at = time.monotonic() + seconds
-    with suppress(RuntimeError):  # no thread can be started any more; the shutdown must go on all the same
+    with suppress(RuntimeError):  # no thread can be started any more; the shutdown goes on
         faulthandler.dump_traceback_later(max(seconds, LATE_EXIT_SECONDS), exit=True, file=_NOWHERE)
 
 
 def end_within(seconds: float, code: int) -> None:
     """Let the interpreter end normally, but exit with ``code`` if that takes longer than ``seconds``.
 
-    When the ``atexit`` functions have run, no thread of Python can exit with ``code`` any more. What follows takes
-    seconds on a busy machine, and may take what the shutdown has left of its time.
+    After the ``atexit`` functions, no Python thread can exit with ``code`` any more. The rest of the exit takes seconds
+    on a busy machine. It may take the time that the shutdown has left.
     """
     enforce(max(seconds, _enforced_at - time.monotonic()) + LATE_EXIT_SECONDS)
     timer = threading.Timer(seconds, exit_now, [code])
@@ -79,7 +79,7 @@ def exit_now(code: int) -> None:
 
 
 def at_interpreters_end(function: Callable[[], object]) -> None:
-    """Call ``function`` when the main thread has ended, before ``atexit`` functions and before threads are joined."""
+    """Call ``function`` after the main thread's end, before ``atexit`` functions and before threads are joined."""
     # Python has no public function for this moment.
     getattr(threading, "_register_atexit", atexit.register)(function)
 

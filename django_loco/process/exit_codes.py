@@ -1,4 +1,4 @@
-"""Exit codes of processes, beside ``CLEAN`` and ``FORCED`` of ``django_loco.shutdown``."""
+"""Exit codes of processes, in addition to ``CLEAN`` and ``FORCED`` in ``django_loco.shutdown``."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ KILLED = 128
 
 
 def shell_code(code: int) -> int:
-    """Return the exit code of a child as a shell would: 137 for ``-9``, which is Python's for a SIGKILL."""
+    """Return the exit code that a shell would report for a child: 137 for ``-9``, Python's code for a SIGKILL."""
     return code if code >= 0 else KILLED - code

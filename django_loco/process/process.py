@@ -1,4 +1,4 @@
-"""Runs a process that we own: its server and components, signals, code reloads, and the shutdown."""
+"""Runs a process that this package owns: its server and components, signals, code reloads, and the shutdown."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .systemd import SystemdNotifier
 from .watchdog import Watchdog
 
 CODE_CHANGED = "the code has changed"
-#: Seconds after its end at which a shutdown is abandoned. Waits of ``MIN_STEP_SECONDS`` seconds each may add up there.
+#: A shutdown is abandoned this many seconds after its deadline. Waits of ``MIN_STEP_SECONDS`` each may add up to that.
 LATE_SHUTDOWN_SECONDS = 2.0
 
 logger = get_bounded_logger("django_loco.servers")
@@ -53,16 +53,16 @@ class Process:
         announce: Callable[[str], None] = lambda _: None,
         reloads: bool = False,
         others: Mapping[signal.Signals, Callable[[], object]] = MappingProxyType({}),
-        systemd: SystemdNotifier = SystemdNotifier(),  # noqa: B008 - it does nothing
+        systemd: SystemdNotifier = SystemdNotifier(),  # noqa: B008 - the default does nothing
         keepalive_seconds: float = 0.0,
         is_well: Callable[[], bool] = lambda: True,
         is_last: bool = False,
     ) -> None:
-        """``components`` starts them all; ``shut_down`` runs ``shutdown`` for them and the server it is given.
+        """``components`` starts all components. ``shut_down`` runs ``shutdown`` for them and the given server.
 
         ``others`` maps further signals to functions. Every ``keepalive_seconds`` seconds (0: never) the process reports
-        its progress to its parent or systemd, if ``is_well()``. ``is_last``: nothing follows in this process, so it may
-        be killed if it does not end in time.
+        its progress to its parent or systemd, if ``is_well()``. ``is_last``: nothing else runs in this process
+        afterwards, so it may be killed if it does not end in time.
         """
         self._server, self._components, self._announce = server, components, announce
         self._shutdown, self._shut_down = shutdown, shut_down
@@ -77,7 +77,7 @@ class Process:
         server.on_ready, server.on_end = self._on_ready, self._on_server_end
 
     def run(self) -> int:
-        """Run until the end and return the exit code. Raises the error with which the server failed."""
+        """Run until the end and return the exit code. If the server failed, raise its error."""
         take_ownership()
         with SignalHandlers(self._on_signal, self._others, is_last=self._is_last):
             if self._channel:
@@ -116,7 +116,7 @@ class Process:
 
     def _send_keepalive(self) -> None:
         self._systemd.alive()
-        if self._channel and not self._code_watch:  # a ``Reloader`` does not read them
+        if self._channel and not self._code_watch:  # a ``Reloader`` does not read the reports
             self._channel.send(ALIVE)
 
     def _on_server_end(self, error: BaseException | None) -> None:
@@ -153,7 +153,7 @@ class Process:
 
     @property
     def _level(self) -> int:
-        """The number of signals. A Ctrl-C reaches this process and its parent, and counts once."""
+        """The number of signals. A Ctrl-C counts once, although it reaches this process and its parent."""
         return max(self._own_signals, self._parents_signals)
 
 

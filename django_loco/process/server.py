@@ -14,14 +14,14 @@ from ..core.threads import DaemonThread, use_script_prefix
 
 
 class PortError(CommandError):
-    """The port cannot be bound, which no change of the code would help."""
+    """The port cannot be bound. A change of the code would not help."""
 
 
 class Server(Component):
     """Serves requests in a thread until it is stopped.
 
     1. ``start`` starts the thread, which runs the checks, binds the port, and calls ``on_ready`` with the URL.
-    2. ``stop`` closes the port; requests in flight go on.
+    2. ``stop`` closes the port. Requests in flight go on.
     3. ``join`` waits for the requests in flight.
     4. When the thread ends, it calls ``on_end``, with the exception if there was one.
     """
@@ -32,7 +32,7 @@ class Server(Component):
         self.on_ready: Callable[[str], None] = lambda _: None
         self.on_end: Callable[[BaseException | None], None] = lambda _: None
         self.is_ready = False
-        # Django's reloader gives up waiting for the apps when the thread of this name is gone.
+        # Django's reloader waits for the apps until the thread with this name has ended.
         self.thread = DaemonThread(target=self._run, name="django-main-thread")
 
     def start(self) -> None:
@@ -59,7 +59,7 @@ class Server(Component):
 
     def _run(self) -> None:
         error: BaseException | None = None
-        use_script_prefix()  # before the checks read STATIC_URL, which Django keeps
+        use_script_prefix()  # before the checks read STATIC_URL, since Django caches its value
         try:
             autoreload.check_errors(self.serve)()  # tells Django's reloader which file could not be imported
         except BaseException as caught:  # noqa: BLE001 (the process reports it)

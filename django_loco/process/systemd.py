@@ -16,7 +16,7 @@ class SystemdNotifier:
     """Notifies systemd, or does nothing where systemd does not ask for it."""
 
     def __init__(self, address: str = "", watchdog: float = 0.0) -> None:
-        """``address``: of systemd's socket. ``watchdog``: seconds within which it wants ``alive``; 0: never."""
+        """``address``: systemd's socket. ``watchdog``: systemd expects ``alive`` within this many seconds; 0: never."""
         self.watchdog = watchdog
         self._is_ready = False
         self._address = f"\0{address[1:]}" if address.startswith("@") else address

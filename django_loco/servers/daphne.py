@@ -23,7 +23,7 @@ class GracefulDaphne:
     """Called with the port after that."""
 
     def __init__(self, application: Application, **options: Any) -> None:
-        # It runs in a thread, where Python allows no handlers for signals.
+        # The server runs in a thread, where Python allows no signal handlers.
         options["signal_handlers"] = False
         super().__init__(self.requests.wrapped(application), **options)  # type: ignore[call-arg]
         self.ports: list[Any] = []

@@ -12,7 +12,7 @@ BACKLOG = 2048
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens there. Raises ``PortError`` if the port cannot be bound."""
+    """Return a socket that listens on the port. Raises ``PortError`` if the port cannot be bound."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return closed_in_copies(socket.create_server((host, port), family=family, backlog=BACKLOG))

@@ -20,18 +20,18 @@ class RequestCounter:
         self._news = threading.Condition()
 
     def change(self, by: int) -> None:
-        """Count a request in (1) or out (-1)."""
+        """Count the beginning (1) or the end (-1) of a request."""
         with self._news:
             self.count += by
             self._news.notify_all()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait up to ``timeout`` seconds until there are none; return whether there are none."""
+        """Wait up to ``timeout`` seconds until no request is in flight. Return whether none is."""
         with self._news:
             return self._news.wait_for(lambda: self.count == 0, timeout)
 
     def wrapped(self, application: Application) -> Application:
-        """Return an ASGI application that counts the HTTP requests of this one."""
+        """Return ``application`` as an ASGI application whose HTTP requests are counted."""
 
         async def count(scope: Any, receive: Any, send: Any) -> None:
             is_request = scope["type"] == "http"

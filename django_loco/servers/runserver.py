@@ -36,7 +36,7 @@ logger = get_bounded_logger("django_loco.servers")
 
 
 def project_runserver() -> BaseCommand:
-    """Return the project's ``runserver``: Django's own, that of ``staticfiles``, or another app's."""
+    """Return the project's ``runserver``: Django's own, or that of ``staticfiles`` or another app."""
     app = get_commands()["runserver"]
     return app if isinstance(app, BaseCommand) else load_command_class(app, "runserver")
 
@@ -90,7 +90,7 @@ class GracefulServer:
         self.opened(self)
 
     def serve_forever(self, poll_interval: float = POLL_SECONDS) -> None:
-        """Accept requests until ``shutdown``; then refuse further ones instead of letting them wait."""
+        """Accept requests until ``shutdown``. After that refuse new requests instead of letting them wait."""
         try:
             super().serve_forever(poll_interval)  # type: ignore[misc]
         finally:
@@ -100,9 +100,9 @@ class GracefulServer:
 class DevServer(Server):
     """Runs the server of a ``runserver`` command.
 
-    The command keeps its flags, checks and handler. Three things are changed: ``server_cls``, to wait for requests in
-    flight, as Django's request threads die with the process; ``on_bind``, to call ``on_ready`` instead of printing a
-    greeting; and ``check_migrations``, to start while the database is away.
+    The command keeps its flags, checks and handler. Three things are changed. ``server_cls`` waits for requests in
+    flight, since Django's request threads die with the process. ``on_bind`` calls ``on_ready`` instead of printing a
+    greeting. ``check_migrations`` lets the server start while the database cannot be reached.
     """
 
     def __init__(self, runserver: Any, options: dict[str, Any]) -> None:
@@ -133,11 +133,12 @@ class DevServer(Server):
         self._requests.closing = True
         self._stopping.set()
         if self._socket_server:
-            # It blocks until the loop has ended: with --nothreading, until the current request is answered.
+            # In a thread, because it blocks until the loop has ended: with --nothreading, until the current request is
+            # answered.
             DaemonThread(target=self._socket_server.shutdown, name="loco-close-port").start()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait up to ``timeout`` seconds until no request is in flight; return whether that is so."""
+        """Wait up to ``timeout`` seconds until no request is in flight. Return whether none is."""
         if not self.is_ready:
             return True
         until = None if timeout is None else time.monotonic() + timeout
@@ -157,7 +158,7 @@ class DevServer(Server):
 
 
 def _check_migrations(check: Callable[[], None]) -> None:
-    """Call Django's check. A database that is away does not keep the site from starting."""
+    """Call Django's check. The site starts even if the database cannot be reached."""
     try:
         with store_timeout():
             apply_store_timeout(connections[DEFAULT_DB_ALIAS])

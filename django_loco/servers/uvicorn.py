@@ -1,4 +1,4 @@
-"""uvicorn, as ``loco_start --http uvicorn`` runs it: in a thread, so that we handle signals and the shutdown."""
+"""uvicorn, as ``loco_start --http uvicorn`` runs it: in a thread, so that this package handles signals and shutdown."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class UvicornServer(Server):
             raise CommandError("The ASGI application could not start; uvicorn's log lines above say why.")
 
     def stop(self, deadline: float) -> None:
-        """Close the port; requests in flight go on. When called again at the ``deadline``, drop them."""
+        """Close the port. Requests in flight go on; when called again at the ``deadline``, drop them."""
         again, self._is_stopping = self._is_stopping, True
         if self._uvicorn:
             self._uvicorn.should_exit = True
             self._uvicorn.force_exit = again and deadline <= time.monotonic()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait up to ``timeout`` seconds until no request is in flight; return whether that is so."""
+        """Wait up to ``timeout`` seconds until no request is in flight. Return whether none is."""
         if self.thread.ident is not None:
             self.thread.join(timeout)
         return not self.is_alive

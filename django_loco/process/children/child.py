@@ -20,10 +20,11 @@ from ..systemd import VARIABLES
 from .control_channel import CHANNEL_VARIABLE, LOADED, READY, pass_on
 from .identity import ProcessIdentity
 
-#: Signals that are blocked in a child until it has its own handlers: before that, Ctrl-C would only raise
-#: KeyboardInterrupt during its imports. Meanwhile other threads of this process get them.
+#: Signals that are blocked in a child until it has its own handlers. Otherwise Ctrl-C would only raise
+#: KeyboardInterrupt during the child's imports. While the child starts, other threads of this process get these
+#: signals.
 BLOCKED_SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTSTP)
-#: Ctrl-Z still suspends a site in its terminal, and closing the terminal still ends it.
+#: In a terminal only Ctrl-C is blocked: Ctrl-Z still suspends the site, and closing the terminal still ends it.
 BLOCKED_SIGNALS_IN_TERMINAL = (signal.SIGINT,)
 
 
@@ -33,7 +34,7 @@ class Child:
     def __init__(self, popen: subprocess.Popen[bytes], channel: socket.socket, key: str = "") -> None:
         """``key``: see ``ProcessIdentity``."""
         self.key = key
-        self.channel = closed_in_copies(channel)  # a child notices its parent's death when all copies are closed
+        self.channel = closed_in_copies(channel)  # a child notices its parent's death only when all copies are closed
         self.began = self.received_at = time.monotonic()
         """When it was started, and when it last reported progress (``time.monotonic()``, seconds)."""
         self.is_loaded = self.is_ready = self.is_silent = False
@@ -54,7 +55,7 @@ class Child:
         return self._popen.pid
 
     def receive(self) -> Self:
-        """Read what it has reported; return the child."""
+        """Read the child's reports. Return the child."""
         try:
             words = self.channel.recv(256, socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -82,7 +83,7 @@ class Child:
         return code
 
     def poll(self) -> int | None:
-        """Return its exit code, or ``None`` while it runs. Only for callers that do not use ``waitpid``."""
+        """Return its exit code; ``None`` while it runs. Only for callers that do not use ``waitpid``."""
         code = self._popen.poll()
         if code is not None:
             self.receive()
@@ -109,7 +110,7 @@ def start(
 ) -> Child:
     """Start ``command`` (by default: the command of this process) as a process with this identity.
 
-    It inherits the environment of this process without the variables named in ``without``, plus ``environment``.
+    It gets the environment of this process, without the variables named in ``without``, and with ``environment``.
     """
     inherited = {name: value for name, value in os.environ.items() if name not in (*VARIABLES, *without)}
     variables = {**inherited, **environment, **identity.variable}
@@ -146,7 +147,7 @@ def _start(
 
 
 def ended() -> Iterator[tuple[int, int]]:
-    """Yield the id and exit code of each child that has ended. PID 1 also gets processes that it did not start."""
+    """Yield the id and exit code of each child that has ended. As PID 1, also of processes that it did not start."""
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)

@@ -1,9 +1,9 @@
 """The control channel: a socket pair between a parent process and its child.
 
-The parent passes each signal on as a byte. The child counts its own signals and its parent's separately and obeys the
-higher count. So Ctrl-C, which reaches all processes of a terminal, counts once, and a signal to the parent alone
-reaches the child, too. The child reports how far it has started. If its parent dies, even by ``kill -9``, the channel
-closes and the child notices.
+The parent passes each signal on as a byte. The child counts the signals that it gets directly and those from its parent
+separately, and obeys the higher count. So Ctrl-C, which reaches all processes of a terminal, counts once. A signal to
+the parent alone reaches the child, too. The child reports how far it has started. If its parent dies, even by ``kill
+-9``, the channel closes and the child notices.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ...core.threads import DaemonThread
 
 #: The environment variable with the descriptor of the child's end.
 CHANNEL_VARIABLE = "DJANGO_LOCO_LINK"
-#: Reports of a child: its code is loaded, it is ready, and, if its parent wants this, it makes progress.
+#: Reports of a child: its code is loaded; it is ready; it makes progress (only if its parent asks for this).
 LOADED, READY, ALIVE = b"+", b"!", b"."
 
 
@@ -31,7 +31,7 @@ class ControlChannel:
 
     @classmethod
     def of_parent(cls) -> ControlChannel | None:
-        """Return the channel to this process's parent, if there is one. Its own children do not inherit it."""
+        """Return the channel to this process's parent, or ``None``. Its own children do not inherit the channel."""
         number = os.environ.pop(CHANNEL_VARIABLE, None)
         if number is None:
             return None
@@ -40,8 +40,8 @@ class ControlChannel:
         return cls(end)
 
     def send(self, word: bytes) -> None:
-        """Report something to the parent."""
-        with suppress(OSError):  # a parent that has died is noticed in ``_run``
+        """Report ``word`` to the parent."""
+        with suppress(OSError):  # ``_run`` notices that the parent has died
             self._end.send(word, socket.MSG_DONTWAIT)
 
     def listen(self, on_signal: Callable[[str], None], on_loss: Callable[[], object]) -> None:
@@ -63,5 +63,5 @@ class ControlChannel:
 
 def pass_on(channel: socket.socket, name: str) -> None:
     """Pass a signal on to the child at the other end of ``channel``."""
-    with suppress(OSError):  # the child has just ended, or does not read
+    with suppress(OSError):  # the child has just ended, or does not read its end
         channel.send(bytes([signal.Signals[name]]), socket.MSG_DONTWAIT)

@@ -21,7 +21,7 @@ class ProcessIdentity:
     """The number of its slot, from 1 on. A successor has the same number."""
 
     key: str
-    """A unique text at the end of its worker ids, by which the parent and its successors know its jobs.
+    """A unique text at the end of its worker ids. By it the parent and the successors recognise its jobs.
 
     A process id is not enough: it may be the same in two containers that share a queue.
     """
@@ -40,17 +40,17 @@ class ProcessIdentity:
     """For an isolated worker: which jobs it takes, as in ``Claim``."""
 
     python_path: str | None = None
-    """For an isolated worker: the ``PYTHONPATH`` of its jobs. The worker is started with a longer one."""
+    """For an isolated worker: the ``PYTHONPATH`` of its jobs. The worker itself is started with a longer one."""
 
     sign_seconds: float = 0.0
-    """How often it reports progress to its parent, in seconds; 0: never. Other releases read it by this name."""
+    """Seconds between its progress reports to its parent; 0: never. Other releases read it by this name."""
 
     @classmethod
     def of_process(cls) -> ProcessIdentity | None:
         """Return the identity of this process; ``None`` if its parent gave it none.
 
-        From then on the process ignores ``SIGHUP``. A terminal that closes sends it to the parent and to its children,
-        and the parent decides how to react.
+        From then on the process ignores ``SIGHUP``. A closing terminal sends the signal to the parent and to its
+        children, and the parent decides how to react.
         """
         text = os.environ.pop(IDENTITY_VARIABLE, None)
         if text is None:
@@ -58,7 +58,7 @@ class ProcessIdentity:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])  # blocked by ``child.start``
         values = json.loads(text)
-        # A reload starts children of a newer release, or of an older one, under the same parent.
+        # Unknown fields are ignored: after a reload, a child may be of a newer or older release than its parent.
         identity = cls(**{name: values[name] for name in cls.__slots__ if name in values})
         if identity.is_isolated:
             os.environ.pop("PYTHONPATH", None)

@@ -1,7 +1,7 @@
-"""Isolated workers: processes that run suspect jobs, one at a time, after workers have died with them.
+"""Isolated workers: processes that run suspects one at a time. A suspect is a job with which workers have died.
 
-Each is a ``loco_worker`` with a ``ProcessIdentity`` that makes it one. The control channel tells it of signals, and of
-the death of the process that started it. Then it hands its job back, which does not count as a death.
+Each is a ``loco_worker`` whose ``ProcessIdentity`` marks it as isolated. The control channel tells it about signals,
+and about the death of the process that started it. Then it hands its job back, which does not count as a death.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def isolation(alias: str, timeout: float, *, is_command: bool) -> Callable[[Clai
             tags=claim.tags,
             python_path=os.environ.get("PYTHONPATH"),
         )
-        # It searches the same folders for modules, and does not run under a reloader, as this process may.
+        # The new process searches the same folders for modules. Unlike this process, it never runs under a reloader.
         environment = {"DJANGO_SETTINGS_MODULE": module, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         child = start(identity, command, environment, without=[autoreload.DJANGO_AUTORELOAD_ENV])
         child.stop_seconds = timeout + 2 * AFTER_DEADLINE_SECONDS
@@ -54,7 +54,7 @@ def isolation(alias: str, timeout: float, *, is_command: bool) -> Callable[[Clai
 
 
 def _command_line(*, is_command: bool) -> Sequence[str]:
-    """Return the command line of a management command: that of this process, if it is one."""
+    """Return how to start a management command: as this process was started, if it is a command."""
     if is_command:
         arguments = autoreload.get_child_arguments()
         return arguments[: len(arguments) - len(sys.argv[1:])]

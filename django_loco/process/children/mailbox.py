@@ -14,7 +14,7 @@ from ...core.threads.wakeup import Wakeup
 
 
 class Mailbox:
-    """Calls, in order of arrival. Used as ``with Mailbox() as mailbox:``."""
+    """A queue of calls. Used as ``with Mailbox() as mailbox:``."""
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
@@ -27,12 +27,12 @@ class Mailbox:
         self._wakeup.close()
 
     def put(self, call: Callable[[], object]) -> None:
-        """Have the main thread make ``call``; from any thread."""
+        """Let the main thread make ``call``. May be called from any thread."""
         self._calls.put(call)
         self._wakeup.wake()
 
     def wait(self, timeout: float, channels: Iterable[socket.socket]) -> None:
-        """Wait up to ``timeout`` seconds for calls, and make them, or until one of ``channels`` can be read."""
+        """Wait up to ``timeout`` seconds for calls or for data in one of ``channels``. Make the calls."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._wakeup, selectors.EVENT_READ)
             for channel in channels:

@@ -9,18 +9,15 @@ Start
 The first child is started alone. If it ends before it is ready, the project has an error, and the parent exits with the
 same code. Once it is ready, the others are started.
 
-Replacement
------------
-A child that has ended is replaced: at once if it ended cleanly (after ``--max-jobs``), after a growing pause if it
-died. Its successor is given the key of the dead process and releases its jobs without waiting for their leases: the
-parent *knows* that the process is dead. (Each job is still released under the token of its lease.)
+Replacement ----------- A child that has ended is replaced: at once if it ended cleanly (after ``--max-jobs``), after a
+growing pause if it died. The successor is given the key of the dead process and releases the dead process's jobs
+without waiting for their leases, because the parent *knows* that the process is dead. (Each job is still released under
+the token of its lease.)
 
-``SIGHUP`` replaces all children, one slot after the other: a new child starts, and once it is ready the old one is
-told to stop. If the new one does not get ready, the old ones stay.
+``SIGHUP`` replaces all children, one slot after the other: a new child starts, and once it is ready the old one is told
+to stop. If the new child does not get ready, the old children stay.
 
-Signals
--------
-They are passed on through the control channel. A child whose parent has died shuts down.
+Signals ------- Signals are passed on through the control channel. A child whose parent has died shuts down.
 """
 
 from __future__ import annotations
@@ -47,7 +44,7 @@ from .identity import ProcessIdentity
 from .mailbox import Mailbox
 from .slot import STOP_SIGNAL, Slot
 
-#: Signals that the parent handles beside those that stop it.
+#: Signals that the parent handles in addition to the signals that stop it.
 OTHER_SIGNALS = (signal.SIGCHLD, signal.SIGTSTP, signal.SIGTTIN)
 
 logger = get_bounded_logger("django_loco.servers")
@@ -58,8 +55,8 @@ class Parent:
 
     1. ``run`` fills the first slot, then calls ``look`` after each signal, each message and each end of a child, and
        when a timeout has passed.
-    2. It returns once the exit code is known: a signal asked for the end, or all children have drained, and no child
-       is left; or the first child of all did not get ready.
+    2. It returns once the exit code is known. This is when a signal asked for the end or all children have drained, and
+       no child is left; or when the very first child did not get ready.
     """
 
     def __init__(
@@ -79,7 +76,7 @@ class Parent:
         """``timeout``: ``LOCO["SHUTDOWN_TIMEOUT"]``, in seconds. ``drain``: do not replace children that end cleanly.
 
         ``reloads``: replace all children when the code changes. ``keepalive_seconds``: how often each child reports its
-        progress, unless systemd wants to know more often; 0: never. ``options`` are those of ``Slot``.
+        progress, unless systemd asks for shorter intervals; 0: never. ``options`` are the options of ``Slot``.
         """
         self._systemd = systemd or SystemdNotifier.of_process()
         keepalive_seconds = self._systemd.watchdog / 3 or keepalive_seconds
@@ -88,7 +85,7 @@ class Parent:
             for number in range(1, count + 1)
         ]
         self.code: int | None = None
-        """The exit code, once it is known."""
+        """The exit code; ``None`` until it is known."""
         self._kill_after_seconds = timeout + 2 * AFTER_DEADLINE_SECONDS
         self._drain, self._reloads = drain, reloads
         self._ended, self._clock = ended, clock
@@ -139,7 +136,7 @@ class Parent:
         """Handle a signal."""
         match name:
             case "SIGCHLD":
-                pass  # It has already woken the parent up.
+                pass  # It has only woken the parent up.
             case "SIGTTIN":
                 log_stacks()
                 self._send_all(name)
@@ -153,7 +150,7 @@ class Parent:
                 self._send_all(name)
             case "SIGHUP" if not self._signals and _has_terminal() == self._had_terminal:
                 self._change_all("SIGHUP")
-            case _ if signals_after(name, self._signals) > self._signals:  # Also SIGHUP from a terminal that closes.
+            case _ if signals_after(name, self._signals) > self._signals:  # Also SIGHUP from a closed terminal.
                 self._end(name)
 
     def poll_children(self) -> None:
@@ -225,7 +222,10 @@ class Parent:
             self._change_all("the code has changed")
 
     def _change_all(self, reason: str) -> None:
-        """Replace all children. If that is already in progress, start over: the code may have changed again."""
+        """Replace all children.
+
+        If a replacement is in progress, start over, because the code may have changed again.
+        """
         logger.info("Replacing every process (%s)", reason)
         self._is_quiet, self._is_changing = False, True
         self._change_began = self._clock()
@@ -257,14 +257,14 @@ class Parent:
         for slot, child in self._pairs():
             self._receive(slot, child)  # its reports may not have been read yet
         for child in self.children:
-            if child.ends < self._signals:  # a child that is being replaced was told once already
+            if child.ends < self._signals:  # a child that is being replaced was already told once
                 self._tell_to_end(child, name)
 
     def _tell_to_end(self, child: Child, name: str) -> None:
         child.ends += 1
         if self._signals >= Level.KILL:
             self._kill(child)
-        elif not child.is_loaded:  # it has no work to lose
+        elif not child.is_loaded:  # so it has no work to lose
             child.is_expendable = True
             self._kill(child)
         else:

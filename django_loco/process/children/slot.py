@@ -1,4 +1,4 @@
-"""A slot of the parent: a number, the process that runs in it, and when to start the next one."""
+"""A slot of the parent: a number, the process that runs in it, and the time to start the next process."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .identity import ProcessIdentity
 
 #: Seconds between two starts while the processes of a slot keep dying, at first and at most.
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 1.0, 30.0
-#: Seconds that a process has to live for earlier deaths to be forgotten.
+#: A process that lives for this many seconds has *settled*: earlier deaths no longer count.
 SETTLED_SECONDS = 60.0
-#: Number of dead processes whose keys a successor is given.
+#: A successor is given the keys of this many dead processes at most.
 MAX_DEAD_KEYS = 5
 #: The signal that stops a process that is replaced.
 STOP_SIGNAL = "SIGTERM"
@@ -28,11 +28,11 @@ logger = get_bounded_logger("django_loco.servers")
 
 
 class Slot:
-    """One of the parent's processes: its number stays, the process is replaced when it ends.
+    """The place of one process of the parent. The number stays the same; the process is replaced when it ends.
 
     1. ``fill`` starts a process. When it has ended, ``note_end`` decides when to start the next one.
-    2. To replace it, ``renew`` starts an ``heir`` beside the ``present`` one; once that is ready, ``promote`` lets the
-       present one leave.
+    2. To replace it, ``renew`` starts an ``heir`` beside the ``present`` one; once the heir is ready, ``promote`` lets
+       the present one leave.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Slot:
 
     @property
     def deaths(self) -> int:
-        """How many died in a row without settling in between."""
+        """How many processes in a row died without settling."""
         return self._backoff.failures
 
     @property
@@ -94,7 +94,7 @@ class Slot:
             how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
             logger.error("Process %d (pid %d) %s", self.number, child.pid, how)
             self._dead = (*self._dead, child.key)[-MAX_DEAD_KEYS:]
-            if child is not self.leaving:  # its successor runs already
+            if child is not self.leaving:  # the successor of a leaving process runs already
                 if self._clock() - child.began > SETTLED_SECONDS:
                     self._backoff.succeeded()
                 pause = self._backoff.failed()

@@ -41,7 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815 (http.server's name)
 
     def do_POST(self) -> None:
-        """Refuse it, as the pages of the site do."""
+        """Refuse other methods, as the site's own health URLs do."""
         body = {"methods": ["GET", "HEAD"]}
         self._send(HTTPStatus.METHOD_NOT_ALLOWED, "application/json", json.dumps(body), allow="GET, HEAD")
 
@@ -60,14 +60,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (http.server's name)
-        """Log at debug level only: probes come every second."""
+        """Log requests at debug level only, because probes come every second."""
         logger.debug(format, *args)
 
 
 class HealthServer(ThreadingHTTPServer):
     """Serves ``/_ping``, ``/_health``, ``/_readiness`` and ``/metrics`` during its ``with`` block.
 
-    The constructor binds the port, so that nothing has started yet if it is in use.
+    The constructor binds the port, so that it fails before anything is started if the port is in use.
     """
 
     daemon_threads = True

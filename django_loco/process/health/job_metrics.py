@@ -1,7 +1,8 @@
-"""The metrics of all jobs, the same whichever process is asked: counters from the statistics, gauges from the queues.
+"""The metrics of all jobs, equal in every process: counters come from the statistics, gauges from the queues.
 
-The number of labels is bounded: each process counts under at most ``MAX_NAMES`` pairs of queue and task, and a page
-shows as many, and as many queues and limits; all others are ``(other)``. Queues that ``TASKS`` names are always shown.
+The number of labels is bounded. Each process counts under at most ``MAX_NAMES`` pairs of queue and task. A page shows
+at most ``MAX_NAMES`` pairs, queues and limits. All others are counted as ``(other)``. Queues that ``TASKS`` names are
+always shown.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ ALWAYS_SHOWN = (SUCCESS, FAILURE, LOST)
 
 
 def job_families() -> list[Family]:
-    """Return the metrics of all aliases. Those of a queue that is away are missing, and ``loco_queue_up`` says so."""
+    """Return the metrics of all aliases.
+
+    If a queue cannot be reached, its metrics are missing, as ``loco_queue_up`` shows.
+    """
     page = MetricsPage()
     for alias, found in snapshots().items():
         page.up.add(found is not None, backend=alias)
@@ -35,7 +39,7 @@ def job_families() -> list[Family]:
 
 
 class MetricsPage:
-    """The families, and what one alias adds to them."""
+    """The metric families of a page, filled alias by alias."""
 
     def __init__(self) -> None:
         self.families: list[Family] = []
@@ -58,7 +62,7 @@ class MetricsPage:
         self._wait = self._histogram("loco_job_wait_seconds", "How long jobs had been due when they began.")
 
     def add(self, alias: str, found: Snapshot) -> None:
-        """Add what is known of ``alias``."""
+        """Add the numbers of ``alias``."""
         self._add_queues(alias, found)
         for kind in get_args(JobKind):
             self._pauses.add(sum(pause.kind == kind for pause in found.pauses), backend=alias, kind=kind)

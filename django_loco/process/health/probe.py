@@ -19,8 +19,8 @@ Answer = TypeVar("Answer")
 class Probe(Generic[Answer]):
     """Asks one question in a daemon thread, and waits for the answer up to a time limit.
 
-    1. ``ask`` starts the thread, unless one is already waiting for the answer: a question that hangs costs one thread,
-       however often it is asked.
+    1. ``ask`` starts the thread, unless one is already waiting for the answer. So a question that hangs takes only one
+       thread, however often it is asked.
     2. All callers that ask meanwhile get the same answer, which stays valid for ``fresh`` seconds more.
     """
 
@@ -33,7 +33,7 @@ class Probe(Generic[Answer]):
         self._asked_at = self._answered_at = 0.0
 
     def begin(self) -> Future[Answer]:
-        """Return the answer to come. Ask, unless the question is being asked or the last answer is still valid."""
+        """Return a future for the answer. Ask, unless the question is being asked or the last answer is still valid."""
         with self._lock:
             if self._answer is None or (self._answer.done() and self._clock() >= self._answered_at + self._fresh):
                 self._asked_at = self._clock()
@@ -41,14 +41,14 @@ class Probe(Generic[Answer]):
                 thread = DaemonThread(target=self._ask, args=(self._answer,), name="loco-probe")
                 try:
                     thread.start()
-                except Exception as error:  # noqa: BLE001 - such as no more threads; the next caller asks again
+                except Exception as error:  # noqa: BLE001 - for example, no more threads; the next caller asks again
                     self._answer.set_exception(error.with_traceback(None))
             return self._answer
 
     def ask(self, timeout: float) -> Answer:
         """Return the answer, or raise the question's exception.
 
-        Raises ``TimeoutError`` if there is no answer ``timeout`` seconds after the question was asked, by any caller.
+        Raises ``TimeoutError`` if there is no answer within ``timeout`` seconds after the first caller asked.
         """
         answer = self.begin()
         try:

@@ -1,6 +1,6 @@
-"""The metrics of this process, for processes without a web server: from the answers of its health.
+"""The metrics of this process, made from its health. For processes without a web server.
 
-They read no queue, so they work while the queue is away.
+They read no queue, so they are available while a queue cannot be reached.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from . import report
 
 
 class Shown(NamedTuple):
-    """How a number in the health of a component is shown."""
+    """How a number from a component's health is shown."""
 
     name: str
     kind: Kind
@@ -56,7 +56,7 @@ def process_families() -> list[Family]:
         up.add(report.verdict(own) != report.FAILING, component=name)
         for key, shown in SHOWN.items():
             value = own.get(key)
-            if isinstance(value, int | float):  # an age is None until there was a first time
+            if isinstance(value, int | float):  # an age is None before the first event
                 family = families.setdefault(shown.name, Family(shown.name, shown.kind, shown.help))
                 family.add(value, component=name, **shown.labels)
     dropped = Family("loco_log_dropped_lines_total", "counter", "Log lines that could not be written.")
@@ -65,7 +65,7 @@ def process_families() -> list[Family]:
 
 
 def schedule_families() -> list[Family]:
-    """Return when each schedule of this process's scheduler has fired, and how often it should."""
+    """Return when each schedule of this process's scheduler last fired, and how often it should."""
     known = Family("loco_schedule_known_timestamp_seconds", "gauge", "When the process began to count its ticks.")
     fired = Family("loco_schedule_last_fired_timestamp_seconds", "gauge", "When it fired last, or was paused.")
     period = Family("loco_schedule_period_seconds", "gauge", "The longest time between its next ticks.")

@@ -1,7 +1,7 @@
 """The answers of ``/_ping``, ``/_health`` and ``/_readiness``, for any server.
 
 Each answer is about this process. Health means progress: a component whose threads exist but make no progress is
-unhealthy. No answer waits for something that may hang. No answer contains a secret: it names the class of an error,
+unhealthy. No answer waits for anything that may hang. No answer contains a secret: of an error it gives the class,
 never the text.
 """
 
@@ -46,7 +46,7 @@ _ENDING = ("quiet", "stopping", "stopped")
 
 _supervisor: HasHealth | None = None
 _probes: dict[str, Probe[float]] = {}
-#: Databases that have all migrations of the app; ``None`` for other stores. They are not checked again.
+#: Databases that have all migrations of the app; ``None`` stands for other stores. They are not checked again.
 _migrated: set[str | None] = set()
 
 
@@ -85,7 +85,10 @@ def health() -> Answer:
 
 
 def log_health() -> Body:
-    """Return the state of the log. Unwritable lines only degrade it: they are no reason to kill a process."""
+    """Return the state of the log.
+
+    If lines cannot be written, it is degraded, which is no reason to kill the process.
+    """
     own = streams.health()
     return {"status": DEGRADED if own["blocked"] else OK, **own}
 
@@ -143,14 +146,14 @@ def _started(worker: Component) -> Body:
 
 
 def _without_text(own: Body) -> Body:
-    """Return a replacement for the component's ``trouble`` that names the class of the error only."""
+    """Return the ``trouble`` of a component, if any, with the class of the error but not its text."""
     return {"trouble": str(own["trouble"]).partition(":")[0]} if own.get("trouble") else {}
 
 
 def _queues() -> dict[str, Body]:
     probes = {alias: (_queue(alias), _workers(alias)) for alias in aliases()}
     for probe in itertools.chain.from_iterable(probes.values()):
-        probe.begin()  # All at once, so that queues that hang are waited for together.
+        probe.begin()  # All are asked at once, so that queues that hang are waited for at the same time.
     return {alias: _queue_body(_answer_of(oldest), _answer_of(workers)) for alias, (oldest, workers) in probes.items()}
 
 
@@ -166,7 +169,7 @@ def _queue_body(oldest: float | None, workers: float | None) -> Body:
 
 
 def _answer_of(probe: Probe[float]) -> float | None:
-    """Return its answer; ``None`` if the queue does not answer."""
+    """Return the answer; ``None`` if the queue does not answer."""
     try:
         return probe.ask(ANSWER_SECONDS / 2)
     except Exception:  # noqa: BLE001 - readiness reports the error
@@ -221,7 +224,7 @@ def _seconds_waiting(alias: str) -> float:
         if queue.database is not None and queue.database not in _migrated and is_unmigrated(queue.database):
             raise MissingMigrations(f"{capfirst(what_is_missing(queue.database).remedy)}.")
         due = queue.oldest_due()
-        _migrated.add(queue.database)  # it answers, so the database was not just away
+        _migrated.add(queue.database)  # the store answers, so the check of its tables was valid
         return 0.0 if due is None else round(max(0.0, (utcnow() - due).total_seconds()), 3)
 
 

@@ -28,13 +28,13 @@ from .probe import Probe
 
 logger = get_logger("django_loco.metrics")
 
-#: For how long an answer is given again.
+#: How long an answer is reused.
 FRESH_SECONDS = 5.0
-#: For how long the number of schedules is given again. It is needed to alert people, minutes later.
+#: How long the number of schedules is reused. It is needed only for alerts, which come minutes later.
 SCHEDULES_SECONDS = 60.0
-#: How long the queues may take together. Prometheus waits for ten seconds by default.
+#: How long all queues together may take. Prometheus waits for ten seconds by default.
 ANSWER_SECONDS = 5.0
-#: The number up to which jobs are counted.
+#: Jobs are counted up to this number.
 MAX_COUNT = 100_000
 
 
@@ -45,17 +45,17 @@ class Snapshot(NamedTuple):
     workers: Sequence[jobs.AliasWorker]
     totals: Sequence[Minute]
     names: frozenset[str]
-    """The queues that ``TASKS`` names, which may be without jobs."""
+    """The queues that ``TASKS`` names. They may have no jobs."""
 
     size: int | None = None
-    """The bytes that the store takes up; ``None``: not known."""
+    """The size of the store in bytes; ``None``: not known."""
 
     pauses: frozenset[JobPause] = frozenset()
     """The tasks and tags that are paused."""
 
     limits: Sequence[jobs.LimitState] = ()
     schedulers: Sequence[jobs.AliasWorker] | None = None
-    """``None``: schedulers do not show themselves there."""
+    """``None``: schedulers cannot register themselves there."""
 
 
 _probes: dict[str, Probe[Snapshot]] = {}
@@ -63,11 +63,11 @@ _counting: dict[str, Probe[int]] = {}
 
 
 def snapshots() -> dict[str, Snapshot | None]:
-    """Return what is known of each alias; ``None`` for one whose queue does not answer."""
+    """Return a snapshot of each alias; ``None`` if its queue does not answer."""
     _counting_schedules().begin()
     probes = {alias: _probes.setdefault(alias, _probe_of(alias)) for alias in jobs.aliases()}
     for probe in probes.values():
-        probe.begin()  # all at once, so that queues that hang are waited for together
+        probe.begin()  # all are asked at once, so that hanging queues are waited for at the same time
     return {alias: _answer_of(alias, probe) for alias, probe in probes.items()}
 
 
@@ -112,7 +112,7 @@ def _read(alias: str) -> Snapshot:
 
 
 def forget() -> None:
-    """Read everything anew, in a fork or with other settings."""
+    """Drop all answers, after a fork or a change of settings."""
     _probes.clear()
     _counting.clear()
 

@@ -40,14 +40,14 @@ from ..signals.handlers import SignalHandlers
 from ..stack_dump import log_stacks
 from .code_folders import code_folders
 
-#: The environment variable of a child that replaces one that has served.
+#: The environment variable that is set for a child if an earlier child has served.
 RELOADED_VARIABLE = "DJANGO_LOCO_AGAIN"
 
 logger = get_bounded_logger("django_loco.servers")
 
 
 def is_child() -> bool:
-    """Whether this process runs the command; else it is the parent of that process."""
+    """Whether this process runs the command, and is not the parent of that process."""
     return os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true"
 
 
@@ -69,7 +69,7 @@ class CodeWatch:
         self._begin(lambda: self._reloader.run(main))
 
     def start_with_folders(self, since: float = math.inf) -> None:
-        """Watch the files of all modules, and those in the folders of the project and its apps.
+        """Watch the files of all modules, and the files in the folders of the project and its apps.
 
         A file that has changed after ``since`` (seconds since 1970) counts as well.
         """
@@ -115,8 +115,9 @@ class Reloader:
 
     1. ``run`` starts a child and waits for its end.
     2. After exit code ``REPLACE`` the next child is started. After a child that could not load its code, the next one
-       is started when a file changes. After any other exit code the parent ends, too, with the same code.
-    3. Signals are passed on to the child. A child that does not stop in time, or by the third signal, is killed.
+       is started when a file changes. After any other exit code the parent also ends, with the same code.
+    3. Signals are passed on to the child. A child that does not stop in time is killed, and so is a child at the third
+       signal.
     """
 
     def __init__(self, shutdown_timeout: float, *, others: Sequence[signal.Signals] = ()) -> None:
@@ -192,7 +193,7 @@ class Reloader:
         """Wait until a file changes or a signal arrives."""
         logger.error("The code could not be loaded. Waiting for a change.")
         watch = CodeWatch(self._news.set)
-        watch.start_with_folders(self._began)  # the correction may have been quicker than the end of the child
+        watch.start_with_folders(self._began)  # the file may have been corrected before the child ended
         self._news.wait()
         watch.stop()
         self._news.clear()

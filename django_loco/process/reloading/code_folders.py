@@ -1,7 +1,7 @@
-"""Finds the folders of the project's code, also of modules that this process has not imported.
+"""Finds the folders of the project's code, including those of modules that this process has not imported.
 
-A process that starts others does not import what they do: the parent of several workers loads no task, and the parent
-of a process whose code is broken does not know the module that broke it.
+A parent process does not import the modules that its children import. The parent of several workers loads no task. The
+parent of a process whose code is broken does not know which module is broken.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from ...tasks.loading import is_installed
 
 
 def code_folders() -> Iterator[Path]:
-    """Yield the folders in ``sys.path`` that do not belong to Python or to installed packages, and those within them.
+    """Yield the folders in ``sys.path`` that are not Python's or an installed package's, and their subfolders.
 
-    A folder within them counts if a module of it could be imported and it has Python files itself. So a folder of
-    uploads, ``node_modules``, a virtual environment or a hidden folder costs one look at most.
+    A subfolder counts if it has Python files and could be imported as a package. So uploads, ``node_modules``, virtual
+    environments and hidden folders are not searched: reading their list of files is all that they cost.
     """
     for folder in sys_path_directories():
         if not is_installed(folder):

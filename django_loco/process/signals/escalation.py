@@ -10,8 +10,8 @@ from enum import IntEnum
 
 from ...shutdown import FORCED, Shutdown
 
-#: Signals within this time count as one. ``timeout`` and some process managers signal a process and then its group;
-#: Ctrl-C reaches all processes of a terminal. No person presses a key that fast.
+#: Signals within this time count as one. ``timeout`` and some process managers signal a process and then its group, and
+#: Ctrl-C reaches all processes of a terminal. No person presses a key twice that fast.
 ONE_SIGNAL_SECONDS = 0.1
 
 
@@ -27,14 +27,14 @@ class Level(IntEnum):
 def signals_after(name: str, count: int) -> int:
     """Return how often the end was asked for, after ``count`` signals and the signal ``name``.
 
-    SIGHUP counts only if it is the first. When a terminal is closed, its shell sends one to each process and the kernel
-    one to all of them, at any time.
+    SIGHUP counts only if it is the first signal. When a terminal is closed, its shell sends a SIGHUP to each process,
+    and the kernel sends another one to all of them, at any time.
     """
     return count if name == "SIGHUP" and count else count + 1
 
 
 def handle_signal(shutdown: Shutdown, level: int, name: str) -> None:
-    """Do what the signal ``name`` asks for at this level."""
+    """Carry out the signal ``name`` at this level."""
     if level >= Level.KILL:
         os._exit(FORCED)
     elif level == Level.FORCE:
@@ -44,7 +44,10 @@ def handle_signal(shutdown: Shutdown, level: int, name: str) -> None:
 
 
 class Escalation:
-    """Counts signals in a process that we own: the same signal within ``ONE_SIGNAL_SECONDS`` counts once."""
+    """Counts signals in a process that this package owns.
+
+    A signal repeated within ``ONE_SIGNAL_SECONDS`` counts once.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.level = 0
@@ -64,9 +67,9 @@ class EmbeddedEscalation:
     """Counts signals in a process that another server owns.
 
     - All signals within ``ONE_SIGNAL_SECONDS`` count once: Ctrl-C reaches all processes of a terminal, and the server's
-      master may send its children SIGTERM. A process that gets both at once sees them in any order.
-    - SIGTERM counts only if it is the first: process managers send it more than once.
-    - People send SIGINT and SIGQUIT. gunicorn passes each SIGINT on as a SIGQUIT.
+      master may send its children SIGTERM. A process that gets both at once may see them in any order.
+    - SIGTERM counts only if it is the first signal, because process managers send it more than once.
+    - SIGINT and SIGQUIT are signals from people. gunicorn passes each SIGINT on as a SIGQUIT.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -1,4 +1,4 @@
-"""Handles the signals of a process that we own: calls a function, in a thread, for each signal."""
+"""Handles the signals of a process that this package owns: calls a function, in a thread, for each signal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .wakeup_fd import END, WakeupFd, forget_caught, note_caught
 #: Signals that stop a process: Ctrl-C, an operator or process manager, a closed terminal.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-#: Seconds to wait at the end for a function that a signal has called.
+#: Seconds to wait at the end for a function that was called for a signal.
 JOIN_SECONDS = 1.0
 
 logger = get_bounded_logger("django_loco.servers")
@@ -28,7 +28,7 @@ class SignalHandlers:
     """Calls ``on_signal`` in a thread, with the name of each signal that stops the process.
 
     ``others`` maps further signals to functions, which are called in that thread, too. The handlers that Python runs do
-    nothing; see ``wakeup_fd`` for how a signal gets to the thread.
+    nothing. ``wakeup_fd`` explains how a signal gets to the thread.
 
     Used as ``with SignalHandlers(...):``. Outside of the main thread, where Python allows no handlers, it does nothing.
     """
@@ -41,9 +41,11 @@ class SignalHandlers:
         is_last: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``is_last``: the process ends after this, so signals are ignored at the end instead of being restored.
+        """``is_last``: the process ends afterwards, so at the end signals are ignored.
 
-        Otherwise a repeated signal could kill a process that has just stopped cleanly.
+        Otherwise the handlers are restored.
+
+        With the handlers restored, a repeated signal could kill a process that has just stopped cleanly.
         """
         self._on_signal, self._others, self._is_last = on_signal, others, is_last
         self._escalation = Escalation(clock)

@@ -1,8 +1,8 @@
-"""Relays signals to a server that owns the process (gunicorn, uvicorn), after our own shutdown has begun.
+"""Relays signals to a server that owns the process (gunicorn, uvicorn), after the shutdown of components has begun.
 
-Such a server closes its port as soon as it gets SIGTERM. Our shutdown begins earlier, with hooks during which requests
-are still accepted; and Ctrl-C, on which gunicorn drops its requests, must shut down in the same order. So signals are
-held back from the server, and handed on when the shutdown reaches it.
+Such a server closes its port as soon as it gets SIGTERM. But a shutdown begins with hooks, during which requests are
+still accepted. Ctrl-C makes gunicorn drop its requests, but it must shut down in the same order. So signals are held
+back from the server, and handed on when the shutdown reaches the server.
 """
 
 from __future__ import annotations
@@ -25,40 +25,40 @@ logger = get_bounded_logger("django_loco.servers")
 class SignalRelay:
     """Calls ``on_signal`` in a thread, with the name of each signal, and keeps the signal from the server.
 
-    1. ``install``, in the main thread, replaces the handlers of the server. Other signals pass.
+    1. ``install``, in the main thread, replaces the handlers of the server for these signals only.
     2. ``hand_on`` gives a signal to the server after all: its handler is called in the main thread.
 
-    Servers get signals in two ways, and both are covered: by handlers, and by the bytes of the wakeup descriptor, which
-    wake a selector and make asyncio call its handlers. Our thread reads those bytes first, so it learns of a signal
-    even while the main thread is inside a long call.
+    Servers get signals in two ways, and both are covered. One way is a handler. The other is the wakeup descriptor: its
+    bytes wake a selector and make asyncio call its handlers. The relay's thread reads these bytes first, so it learns
+    about a signal even while the main thread is inside a long call.
     """
 
     def __init__(self, numbers: Sequence[signal.Signals], on_signal: Callable[[str], None]) -> None:
         self._numbers, self._on_signal = numbers, on_signal
         self._theirs: dict[int, Any] = {}
         self._their_wakeup = -1
-        #: Signals that were handed on and have not arrived yet: at the handlers, at the thread.
+        #: Signals that were handed on and have not arrived yet, at the handlers and at the thread.
         self._granted: deque[int] = deque()
         self._expected: Counter[int] = Counter()
         self._wakeup_fd = WakeupFd()
         self._thread = DaemonThread(target=self._run, name="loco-signal-relay")
 
     def install(self) -> None:
-        """Replace the server's handlers; again, if it has restored the previous ones."""
+        """Replace the server's handlers. Call it again if the server has restored them."""
         self._their_wakeup = self._wakeup_fd.install()
         for number in self._numbers:
             before = signal.signal(number, self._handle)
             if before != self._handle:
                 self._theirs[number] = before
             signal.siginterrupt(number, False)  # system calls of requests must not fail with EINTR
-        # Forks get the handlers with which Python starts: with the server's, they would survive a signal that should
-        # end them.
+        # Forks get Python's default handlers. With the server's handlers they would survive a signal that should end
+        # them.
         note_caught({n: signal.default_int_handler if n == signal.SIGINT else signal.SIG_DFL for n in self._numbers})
         if self._thread.ident is None:
             self._thread.start()
 
     def hand_on(self, number: signal.Signals) -> None:
-        """Give this signal to the server, unless it has restored its own handler and so received it."""
+        """Give this signal to the server, unless it has restored its own handler and got the signal already."""
         if signal.getsignal(number) != self._handle:
             return
         self._granted.append(number)
@@ -84,7 +84,7 @@ class SignalRelay:
     def wake(self, byte: bytes = b"\0") -> None:
         """Wake the server's selector."""
         if self._their_wakeup >= 0:
-            with suppress(OSError):  # full, so the server wakes up anyway; or closed, because it has ended
+            with suppress(OSError):  # full: the server wakes up anyway; or closed: it has ended
                 os.write(self._their_wakeup, byte)
 
     def _call_handler(self, name: str) -> None:

@@ -1,13 +1,14 @@
-"""Passes signals from the operating system to one of our threads, and to none of a fork.
+"""Passes signals from the operating system to a thread of this process, but not signals of a fork.
 
-Python runs a handler in the main thread, between any two instructions: perhaps while that thread holds the lock of the
-event that the handler would set. It also runs it only when that thread wakes up, which may not happen if the system
-gives the signal to another thread. So the handlers do nothing. A thread reads the bytes that Python writes to the
-wakeup descriptor (``signal.set_wakeup_fd``) as soon as a signal arrives.
+Python runs a signal handler in the main thread, between any two instructions. At that moment the main thread may hold
+the lock of the event that the handler would set. Python also runs it only when the main thread wakes up, which may not
+happen if the system gives the signal to another thread. So the handlers do nothing. A thread reads the bytes that
+Python writes to the wakeup descriptor (``signal.set_wakeup_fd``) as soon as a signal arrives.
 
-A fork does not have that thread, and its signals are not meant for this process: it must not write to our socket, and a
-signal must still end it. So it gets other handlers and closes the socket. Its signals are blocked until then, as
-``multiprocessing.Pool`` may terminate its processes a moment after it has started them.
+A fork does not have that thread, and its signals are not meant for the parent process. So a fork must not write to the
+parent's socket, and a signal must still end the fork. Therefore a fork gets other handlers and closes the socket. Until
+then its signals are blocked, because ``multiprocessing.Pool`` may terminate its processes a moment after it has started
+them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class WakeupFd(Wakeup):
     """Python's wakeup descriptor: Python writes to it the number of each signal that has a handler."""
 
     def install(self) -> int:
-        """Make Python write to it; return the previous wakeup descriptor, -1 if there was none."""
+        """Make Python write to it. Return the previous wakeup descriptor; -1 if there was none."""
         before = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
         return -1 if before == self._write.fileno() else before
 
@@ -37,7 +38,10 @@ class WakeupFd(Wakeup):
         return (self._read.recv(1) or [END])[0]
 
     def end(self) -> None:
-        """Let ``read`` return ``END``. Closing the socket would not: another process may have a copy of it."""
+        """Make ``read`` return ``END``.
+
+        Closing the socket would not do this, as another process may have a copy of it.
+        """
         self.wake(bytes([END]))
 
 
@@ -47,12 +51,12 @@ _mask = threading.local()
 
 
 def note_caught(handlers_of_copies: Mapping[int, Any]) -> None:
-    """Record which signals have our handlers, and which handlers a fork gets."""
+    """Record which signals have a handler of this package, and which handlers a fork gets."""
     _caught.update(handlers_of_copies)
 
 
 def forget_caught(*numbers: int) -> None:
-    """Record that these signals no longer have our handlers."""
+    """Record that these signals no longer have a handler of this package."""
     for number in numbers:
         _caught.pop(number, None)
 

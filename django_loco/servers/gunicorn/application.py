@@ -1,8 +1,8 @@
 """gunicorn as ``loco_start --http gunicorn`` runs it: ``python -m django_loco.servers.gunicorn.application``.
 
-gunicorn's options, environment and configuration files work as usual. This adds the hooks of
-``django_loco.servers.gunicorn``, after those of a configuration file; loads the application that the settings name; and
-formats log lines like all others.
+gunicorn's options, environment and configuration files work as usual. This module adds the hooks of
+``django_loco.servers.gunicorn`` after the hooks of a configuration file. It loads the application that the settings
+name, and formats gunicorn's log lines like all others.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _started() -> Mapping[str, Any]:
 
 
 class Log(Logger):  # type: ignore[misc]
-    """gunicorn's log, in the format of all other lines."""
+    """gunicorn's log, in the same format as all other log lines."""
 
     def setup(self, cfg: Any) -> None:
         """Set up the log, also after a reload."""
@@ -50,7 +50,7 @@ class Log(Logger):  # type: ignore[misc]
 
 
 class Gunicorn(WSGIApplication):  # type: ignore[misc]
-    """gunicorn's command with our defaults, and with our hooks beside the configured ones."""
+    """gunicorn's command with this package's defaults, and with its hooks in addition to the configured ones."""
 
     app_uri: str | None
 
@@ -91,7 +91,10 @@ def _both(first: Callable[..., object], second: Callable[..., object]) -> Callab
 
 
 def _restart_as_module(server: Any) -> None:
-    """Make USR2 start this module again; gunicorn would start the file by its path, outside of its package."""
+    """Make USR2 start this module again.
+
+    By default gunicorn would start the file by its path, outside of its package.
+    """
     server.START_CTX["args"] = [sys.executable, "-m", MODULE, *sys.argv[1:]]
 
 

@@ -4,22 +4,20 @@
 
     LOCO_START="--worker --scheduler" gunicorn -c python:django_loco.servers.gunicorn mysite.wsgi
 
-``LOCO_START`` contains flags of ``manage.py loco_start``; without it, only the shutdown hooks and the components that
-every process has run. Any option of gunicorn may follow. A configuration file of your own imports the names in
-``__all__``; if it defines one of these hooks itself, it calls ours from it.
+``LOCO_START`` contains flags of ``manage.py loco_start``. Without it, only the shutdown hooks run, and the components
+that every process has. Any option of gunicorn may follow. A configuration file of your own imports the names in
+``__all__``. If it defines one of these hooks itself, its function has to call the imported hook.
 
-Processes
----------
-gunicorn's first process, the master, does not load Django unless ``preload_app`` is set. The worker processes that it
-forks load the site and then start the runtime: no thread, connection or lock from before the fork is used after
-it. Each shuts down in the order that ``shutdown`` describes. gunicorn kills a process ``graceful_timeout`` seconds
-after the signal, so the deadline is never later than that.
+Processes --------- gunicorn's first process, the master, does not load Django unless ``preload_app`` is set. The worker
+processes that it forks load the site and then start the runtime. So no thread, connection or lock from before the fork
+is used after the fork. Each shuts down in the order that ``shutdown`` describes. gunicorn kills a process
+``graceful_timeout`` seconds after the signal, so the deadline is never later than that.
 
-After ``max_requests`` requests gunicorn starts the next process only when this one has ended. So jobs are handed back a
-second after the last request; the process does not wait for them.
+After ``max_requests`` requests gunicorn starts the next process only when this one has ended. So the process does not
+wait for its jobs: they are handed back a second after the last request.
 """
 
-# gunicorn reads the namespace of this module: a name here that is one of its settings sets it.
+# gunicorn reads the namespace of this module: a name here that equals one of gunicorn's settings sets it.
 
 from __future__ import annotations
 
@@ -44,11 +42,11 @@ __all__ = ["child_exit", "on_exit", "on_starting", "post_worker_init", "pre_fork
 
 #: The modules that have uvicorn's worker class.
 _UVICORN = ("uvicorn.workers", "uvicorn_worker")
-#: The size of ``_alive``: the number of processes at a time.
+#: The size of ``_alive``: the most processes at a time.
 MAX_PROCESSES = 4096
-#: Shared by all processes: whether one of them had to hand something back when gunicorn stopped.
+#: Shared by all processes: whether one of them had to drop requests or hand back jobs when gunicorn stopped.
 _forced = mmap.mmap(-1, 1)
-#: Also shared: for each process, by its age, whether it has started and has not ended normally.
+#: Also shared: for each process (indexed by gunicorn's ``age``) whether it has started and not ended normally.
 _alive = mmap.mmap(-1, MAX_PROCESSES)
 _runtime: EmbeddedRuntime | None = None
 _is_ending = False
@@ -72,7 +70,7 @@ def on_starting(server: Any) -> None:
 
 
 def pre_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 (gunicorn's signature)
-    """Close the database connections of a preloaded site: its forks must not share them."""
+    """Close the database connections of a preloaded site, because its forks must not share them."""
     if apps.ready:
         connections.close_all()
 
@@ -81,7 +79,7 @@ def post_worker_init(worker: Any) -> None:
     """Start the runtime, in a process that has loaded the site."""
     global _runtime
     if worker.cfg.reload and worker.app.callable is None:
-        return  # a syntax error: gunicorn answers requests with it, and starts the next process when it is corrected
+        return  # a syntax error: gunicorn answers requests with it, and starts a new process once it is corrected
     if _runtime is None:  # a configuration file may call this, too
         _runtime = make_gunicorn_runtime(worker, _note_force)
         _alive[worker.age % MAX_PROCESSES] = 1
@@ -95,7 +93,7 @@ def worker_abort(worker: Any) -> None:
 
 
 def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
-    """Wait for the shutdown. gunicorn calls this in the master, too, for a process that has ended."""
+    """Wait for the shutdown. gunicorn also calls this in the master, for a process that has ended."""
     if runtime := _runtime_of(worker):
         code = runtime.end()
         _alive[worker.age % MAX_PROCESSES] = 0
@@ -105,7 +103,7 @@ def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
 
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
-    """Forget a process that has ended and is replaced; in the master."""
+    """Clear the mark of a process that has ended and is replaced. Called in the master."""
     if not _is_ending:
         _alive[worker.age % MAX_PROCESSES] = 0
 
@@ -116,17 +114,17 @@ def on_exit(server: Any) -> None:  # noqa: ARG001
     for what, close, cut_off in closers():
         if not calls.wait(calls.start(what, close), until=partial(float, time.monotonic() + CLOSE_SECONDS)):
             cut_off()
-    if _forced[0] or _alive.find(b"\1", 0) >= 0:  # a killed process could not report its abandoned jobs
+    if _forced[0] or _alive.find(b"\1", 0) >= 0:  # a killed process could not report the jobs that it abandoned
         sys.exit(FORCED)
 
 
 def _runtime_of(worker: Any) -> EmbeddedRuntime | None:
-    """Return the runtime if this is the process of ``worker``, rather than the master or a fork by a job."""
+    """Return the runtime if this is the process of ``worker``; ``None`` in the master and in a fork made by a job."""
     return _runtime if _runtime and _runtime.pid == os.getpid() == int(worker.pid) else None
 
 
 def _note_force() -> None:
-    """Note that requests are dropped, while there is time: gunicorn kills its processes after a second Ctrl-C."""
+    """Record early that requests are dropped, because gunicorn kills its processes after a second Ctrl-C."""
     _forced[0] = 1
 
 

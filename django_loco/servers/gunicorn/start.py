@@ -1,7 +1,7 @@
 """Starts gunicorn for ``loco_start --http gunicorn``.
 
-This imports no part of gunicorn, which takes a while, and fails in a directory that was deleted: all starts of
-``loco_start`` would pay for it.
+This module imports no part of gunicorn. The import takes a while, and fails in a directory that was deleted. Every
+start of ``loco_start`` would pay for it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ GRACEFUL_TIMEOUT_SECONDS = 30
 def become(arguments: Sequence[str], flags: Sequence[str], *, colour: bool) -> NoReturn:
     """Replace this process by gunicorn.
 
-    ``arguments`` are gunicorn's; ``flags`` are those of ``loco_start`` for each of its worker processes.
+    ``arguments`` are gunicorn's. ``flags`` are the flags of ``loco_start`` for each of gunicorn's worker processes.
     """
     loco = loco_settings()
     needed_seconds = math.ceil(loco.SHUTDOWN_TIMEOUT + AFTER_DEADLINE_SECONDS + SPARE_SECONDS)

@@ -15,20 +15,21 @@ from django.core.management.base import CommandError
 from ...core.lifecycle.fork import closed_in_copies
 from ...process.embedded import EmbeddedRuntime, HostServer, make_runtime, take_ownership
 
-#: How long jobs may run after the last request when gunicorn recycles a process (``max_requests``): until the process
-#: has ended, gunicorn starts no other, and there is one less to answer requests.
+#: How long jobs may run after the last request when gunicorn recycles a process (``max_requests``). It is short because
+#: gunicorn starts the next process only when this one has ended, and meanwhile has one process less.
 RECYCLE_SECONDS = 1.0
-#: The exit code of a worker process that cannot start, after which gunicorn gives up.
+#: The exit code of a worker process that cannot start. It makes gunicorn give up.
 BOOT_ERROR = 3
 
 
 def make_gunicorn_runtime(worker: Any, on_cut: Callable[[], object]) -> EmbeddedRuntime:
-    """Return the runtime of this process. Gunicorn has loaded the site and installed its signal handlers before.
+    """Return the runtime of this process. gunicorn must have loaded the site and installed its signal handlers.
 
-    ``on_cut`` is called when requests are dropped because a signal asked for the end. On a wrong setting, exit so that
+    ``on_cut`` is called when requests are dropped because a signal asked for the end. Exits on a wrong setting, so that
     gunicorn gives up.
     """
-    # gunicorn closes its own descriptor before ``end``, and kills a process that does not touch this file.
+    # A copy, because gunicorn closes its own descriptor before ``end``, and kills a process that does not touch this
+    # file.
     heartbeat_file = os.dup(worker.tmp.fileno())
 
     def beat() -> None:
