@@ -1,1 +1,1 @@
-"""The management commands: each parses its arguments, builds a process, and runs it."""
+"""The management commands. Each parses its arguments, builds a process, and runs it."""

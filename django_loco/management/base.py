@@ -31,7 +31,7 @@ from .output import OutputCommand
 
 logger = get_logger("django_loco.servers")
 
-#: Django's error for a database that has no JSON, or whose disk is full, or that another process has locked.
+#: Django's error for a database without JSON. Django also reports it if the disk is full or the database is locked.
 NO_JSON = "fields.E180"
 #: The remark of the banner for a process that restarts when the code changes.
 RELOADS = "when code changes; not with --noreload"
@@ -40,17 +40,20 @@ RELOADS = "when code changes; not with --noreload"
 class LocoCommand(OutputCommand):
     """A command that runs until it is stopped.
 
-    Called by ``call_command``, from a script or a test, it leaves the process as it was: it does not change logging,
-    and returns at its end.
+    If a script or a test calls it by ``call_command``, it leaves the process as it was: it does not change logging, and
+    returns at its end.
     """
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """Run the command of a command line."""
+        """Run the command from a command line."""
         name_script_by_its_path()
         super().run_from_argv(argv)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Run the command. Raises ``CommandError`` for a wrong setting, also for one that it would read later."""
+        """Run the command.
+
+        Raises ``CommandError`` for a wrong setting, even if the setting would be read only later.
+        """
         if self.owns_process:  # a blocked terminal must not stop the checks
             style, self.stderr = self.stderr.style_func, OutputWrapper(nonblocking(sys.stderr))
             self.stderr.style_func = style
@@ -63,9 +66,9 @@ class LocoCommand(OutputCommand):
     def check(self, *args: Any, **options: Any) -> None:
         """Run the checks.
 
-        A wrong schedule does not stop the command; it is logged, and the others run. An unreachable database does not
-        stop it either, although some of Django's checks connect to it; one of them takes a full disk or a locked file
-        of SQLite for a lack of JSON.
+        A wrong schedule does not stop the command: it is logged, and the others run. An unreachable database does not
+        stop the command either, although some of Django's checks connect to it. One of these checks reports that SQLite
+        lacks JSON if in fact its disk is full or its file is locked.
         """
         try:
             self._check(*args, **options)
@@ -104,7 +107,7 @@ class LocoCommand(OutputCommand):
         """Run this command in a child process that is replaced whenever the code changes, and end with it.
 
         ``others``: signals to pass on, beside those that stop the process. Raises ``LocoConfigurationError`` for a
-        health port that is in use, as no change of the code would help.
+        health port that is in use, because a change of the code would not help.
         """
         refuse_taken_port(options)
         self.end(Reloader(loco_settings().SHUTDOWN_TIMEOUT, others=others).run())
@@ -118,13 +121,13 @@ class LocoCommand(OutputCommand):
         *,
         reloads: bool,
     ) -> None:
-        """Run ``server`` and the selected components to their end, with health checks if they are asked for."""
+        """Run ``server`` and the selected components to their end, with health checks if an option asks for them."""
         with health_served(options):
             code = process_of(run_options, server, announce, reloads=reloads, is_last=self.owns_process).run()
         self.end(code)
 
     def greeter(self, run_options: RunOptions, options: Mapping[str, Any], remark: str = "") -> Callable[[str], None]:
-        """Return a function that shows the banner, given the URL: on stdout, or as one log line in JSON."""
+        """Return a function that takes the URL and shows the banner: on stdout, or as one log line in JSON."""
 
         def greet(url: str) -> None:
             # A project's wsgi.py calls django.setup(), which replaces all log handlers.
@@ -142,7 +145,7 @@ class LocoCommand(OutputCommand):
         return greet
 
     def end(self, code: int) -> None:
-        """Exit with a code, or end only the command."""
+        """Exit with ``code``. In a process of somebody else, only end the command."""
         if self.owns_process:
             leave(code)
             return
@@ -162,7 +165,7 @@ def add_noreload(parser: CommandParser) -> None:
 
 
 def _use(databases: Iterable[str]) -> None:
-    """Begin a transaction in each database. Raises the error of the first that fails."""
+    """Begin a transaction in each database. Raises the first error."""
     for name in databases:
         with transaction.atomic(name), connections[name].cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -176,7 +179,7 @@ def colour_wish(options: Mapping[str, Any]) -> bool | None:
 def name_script_by_its_path() -> None:
     """Let ``sys.argv`` name the script by its full path.
 
-    Other processes are started by that command line, and the script may have changed the working directory.
+    Other processes are started with the same command line, and the script may have changed the working directory.
     """
     main = sys.modules["__main__"]
     if getattr(main, "__spec__", None) is None and (script := getattr(main, "__file__", None)):

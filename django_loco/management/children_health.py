@@ -1,4 +1,4 @@
-"""Health of the processes of ``loco_worker --processes``, as their parent reports it."""
+"""The health of the processes of ``loco_worker --processes``, as their parent reports it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..process.children.slot import Slot
 
 #: How often each process reports progress, in seconds.
 KEEPALIVE_SECONDS = 1.0
-#: Seconds without a report after which a process is stuck. It does not report while one of its components is stuck.
+#: A process without a report for this many seconds is stuck. It does not report while one of its components is stuck.
 SILENT_SECONDS = 10.0
 #: Seconds that a process may take to start.
 START_SECONDS = 60.0

@@ -10,13 +10,15 @@ from typing import Any
 from ..process.health.http_server import HealthServer
 from ..process.health.report import HasHealth, report_on
 
-#: Seconds until the components have to be started; a process that takes longer is stuck.
+#: A process that has not started its components after this many seconds is stuck.
 STUCK_AFTER_SECONDS = 60.0
 
 
 @contextmanager
 def health_served(options: Mapping[str, Any], of: HasHealth | None = None) -> Iterator[None]:
-    """Serve health checks during the ``with`` block, if the option is given: of ``of``, else of the supervisor.
+    """Serve health checks during the ``with`` block if the option is given.
+
+    They report on ``of``, or on the supervisor.
 
     Raises ``LocoConfigurationError`` for a port that is in use.
     """
@@ -35,7 +37,7 @@ def refuse_taken_port(options: Mapping[str, Any]) -> None:
 
 
 class Starting:
-    """A substitute until the supervisor exists: reports a process that never gets that far as stuck."""
+    """A substitute until the supervisor exists. It reports the process as stuck if that takes too long."""
 
     def __init__(self) -> None:
         self._since = time.monotonic()

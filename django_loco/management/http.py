@@ -28,7 +28,7 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def refuse_contradictions(options: Options, server_options: Sequence[str]) -> None:
-    """Raise ``CommandError`` for options of one server with another."""
+    """Raise ``CommandError`` for options that belong to another server."""
     http = options["http"]
     if http != "gunicorn" and (server_options or options["http_workers"]):
         what = "Options after -- are" if server_options else "--http-workers is"
@@ -48,7 +48,7 @@ _REMEDIES = {
 
 
 def address_of(options: Options) -> tuple[str, int] | None:
-    """Return the host and port as typed; ``None``: neither. Raises ``CommandError`` for a wrong address."""
+    """Return the host and port that were typed, or ``None``. Raises ``CommandError`` for a wrong address."""
     default = "::1" if options["use_ipv6"] else "127.0.0.1"
     if not (typed := options["addrport"]):
         return (default, DEFAULT_PORT) if options["use_ipv6"] else None
@@ -65,7 +65,7 @@ def gunicorn_arguments(options: Options, server_options: Sequence[str]) -> list[
     arguments = []
     if address := address_of(options):
         host, port = address
-        listen(host, port).close()  # gunicorn would retry for seconds
+        listen(host, port).close()  # gunicorn itself would retry for seconds
         arguments += ["--bind", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
     if options["http_workers"]:
         arguments += ["--workers", str(options["http_workers"])]
@@ -73,7 +73,7 @@ def gunicorn_arguments(options: Options, server_options: Sequence[str]) -> list[
 
 
 def flags_of(run_options: RunOptions) -> list[str]:
-    """Return the flags with which each gunicorn worker runs the same components."""
+    """Return the flags that make each gunicorn worker run the same components."""
     worker = "--worker" if run_options.tags is None else f"--worker={','.join(run_options.tags)}"
     flags = [(run_options.worker, worker), (run_options.scheduler, "--scheduler")]
     return [flag for is_set, flag in flags if is_set] + [f"--component={name}" for name in run_options.components]

@@ -1,4 +1,4 @@
-"""The base class of all commands, which write to readers that go away, and to disks that are full."""
+"""The base class of all commands. It handles readers that go away, and disks that are full."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..jobs.stores import backend_of, queue_of, searched
 from ..log.console import open_standard_streams
 from ..process.exit_codes import shell_code
 
-#: Flags of commands of other systems, and ours.
+#: Flags of other systems' commands, and the flags to use here instead.
 _FLAGS = {
     "-c": "--concurrency",
     "--threads": "--concurrency",
@@ -30,14 +30,14 @@ _FLAGS = {
     "--burst": "--drain",
     "--max-tasks-per-child": "--max-jobs",
 }
-#: Those that set what is logged.
+#: Flags of other systems that set the level of the log, and the remedy here.
 _LEVELS, _LEVEL = ("-l", "--loglevel", "--log-level"), "the level of a logger in LOGGING"
 
 
 class OutputCommand(BaseCommand):
     """A command. A wrong setting ends it with a message instead of a traceback.
 
-    If the process was started for it, what is wrong with stdout does not show a traceback either.
+    If the process was started for the command, errors of stdout show no traceback either.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -50,21 +50,21 @@ class OutputCommand(BaseCommand):
         return getattr(self, "_called_from_command_line", False)
 
     def create_parser(self, *args: Any, **options: Any) -> CommandParser:
-        """Return a parser whose error about the flag of another system says what to write."""
+        """Return a parser. If a flag of another system is used, its error says which flag to use here."""
         parser = super().create_parser(*args, **options)
         error, usage = parser.error, parser.format_usage()
         parser.error = lambda message: error(message + _hint(message, usage))  # type: ignore[method-assign]
         return parser
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """Run the command of a command line. What stdout cannot encode is written with backslashes."""
+        """Run the command from a command line. Characters that stdout cannot encode are written with backslashes."""
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
         self.stdout = OwnOutput(sys.stdout)
         super().run_from_argv(argv)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Run the command. Raises ``CommandError`` for a wrong setting, and in its own process after Ctrl-C."""
+        """Run the command. Raises ``CommandError`` for a wrong setting, and after Ctrl-C if it owns the process."""
         if self.owns_process and not (options.get("no_color") or options.get("force_color")):
             options["no_color"] = bool(os.environ.get("NO_COLOR"))
             options["force_color"] = bool(os.environ.get("FORCE_COLOR")) and not options["no_color"]
@@ -78,7 +78,7 @@ class OutputCommand(BaseCommand):
             raise CommandError("Interrupted.", returncode=shell_code(-SIGINT)) from None
         finally:
             if self.owns_process:
-                self.stdout.flush()  # at its exit the interpreter would show a traceback
+                self.stdout.flush()  # flushed here, since at its exit the interpreter would show a traceback
 
     def show(self, lines: Iterable[str]) -> None:
         """Write ``lines`` to stdout."""
@@ -88,7 +88,7 @@ class OutputCommand(BaseCommand):
 
 
 def _hint(message: str, usage: str) -> str:
-    """Return what to write in place of the flags that ``message`` calls unrecognized, as far as it is in ``usage``."""
+    """Return which flags of ``usage`` to use instead of the flags that ``message`` calls unrecognized."""
     flags = [word.partition("=")[0] for word in message.split() if word.startswith("-")]
     known = {**{flag: ours for flag, ours in _FLAGS.items() if f"[{ours}" in usage}, **dict.fromkeys(_LEVELS, _LEVEL)}
     if "[--http-workers" in usage:
@@ -127,7 +127,7 @@ def _or_end() -> Iterator[None]:
 
 
 def warning_of_memory(backend: str | None) -> str:
-    """Return what is to be said of jobs of ``backend``, or of all aliases, that this process cannot know, if any."""
+    """Return a warning about jobs in memory, which this process cannot see; empty if ``backend`` has none."""
     own = [alias for alias in searched(backend) if not queue_of(alias).is_shared]
     waiting = [f"TASKS[{alias!r}]" for alias in own if backend_of(alias).runs_stored_jobs]
     run = [f"TASKS[{alias!r}]" for alias in own if not backend_of(alias).runs_stored_jobs]
@@ -146,5 +146,5 @@ def warning_of_memory(backend: str | None) -> str:
 
 
 def _drop_the_rest() -> None:
-    """Let the interpreter flush the rest at its exit to where that succeeds."""
+    """Send the rest of the output to the null device, so that the interpreter can flush it at its exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

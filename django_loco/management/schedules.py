@@ -79,7 +79,7 @@ def as_preview(period: timedelta, tags: Sequence[str], form: str) -> Iterator[st
 
 
 def _json_list(rows: Iterable[Mapping[str, str]]) -> Iterator[str]:
-    """Yield the lines of a JSON list. There may be a run each second for years: they are not collected first."""
+    """Yield the lines of a JSON list one by one: there may be a run each second for years, too many to collect."""
     before = "["
     for row in rows:
         yield f"{before} {json.dumps(row)}"
@@ -105,7 +105,7 @@ def clock(moment: datetime) -> str:
 
 
 def table(rows: Iterable[Sequence[str | Sequence[str]]]) -> Iterator[str]:
-    """Yield the lines of ``rows``; a cell may have several."""
+    """Yield the lines of ``rows``. A cell may have several lines."""
     lines = [line for row in rows for line in _lines(row)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:

@@ -23,11 +23,11 @@ from .loco_jobs.limits import LIMIT_HEADINGS, limit_row
 from .loco_jobs.listing import STATS_HEADINGS, Rates, rates_of, stats_row
 from .schedules import clock, table
 
-#: The time for which failures are shown, and the number of failed jobs among which they are looked for.
+#: How old the failures may be that are shown, and how many of the newest failed jobs are searched for them.
 RECENT, NEWEST = timedelta(hours=1), 1_000
 #: The highest ``max_waiting``. A probe should not count more jobs than this.
 MOST_WAITING = 1_000_000
-#: The number of schedules that are shown, those that are due next.
+#: This many schedules are shown: those that are due next.
 SCHEDULES = 10
 LOCK_HEADINGS = ("NAME", "ALIAS", "HOLDER", "JOB", "SINCE", "TOKEN", "WAITING")
 PAUSE_HEADINGS = ("ALIAS", "KIND", "NAME")
@@ -40,10 +40,10 @@ class Thresholds:
     """The thresholds that count as wrong; ``None`` or ``False``: no threshold."""
 
     max_age: float | None = None
-    """The most seconds for which the oldest due job of a queue may wait. Paused queues do not count."""
+    """The longest time in seconds that the oldest due job of a queue may wait. Paused queues do not count."""
 
     max_waiting: int | None = None
-    """The most jobs that may be ready in a queue, deferred ones too; at most ``MOST_WAITING``."""
+    """The most ready jobs, including deferred ones, that a queue may have; at most ``MOST_WAITING``."""
 
     require_worker: bool = False
     """Whether each alias needs a worker that is alive."""
@@ -59,7 +59,7 @@ class Failure:
     error: str
     count: int
     newest: str
-    """The id of the newest one."""
+    """The id of the newest job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class Status:
     limits: Sequence[jobs.LimitState] = ()
     schedulers: Sequence[jobs.AliasWorker] = ()
     schedules: Sequence[scheduler.Upcoming] = ()
-    """Those that are due next, each with its next run."""
+    """The schedules that are due next, each with its next run."""
 
     def as_json(self) -> dict[str, Any]:
         """Return it as values for JSON. Ages are in seconds."""
@@ -155,7 +155,7 @@ class HeldLocks:
 
 
 def fitting(lines: Sequence[str], size: os.terminal_size) -> list[str]:
-    """Return ``lines`` cut to a terminal of ``size``, whose last row is the cursor's; the last line counts the rest."""
+    """Return ``lines`` cut to a terminal of ``size``. The last line counts the rest. One row is left for the cursor."""
     height = max(1, size.lines - 1)
     if len(lines) > height:
         rest = counted(len(lines) - height + 1, "more line", "more lines")
@@ -164,7 +164,7 @@ def fitting(lines: Sequence[str], size: os.terminal_size) -> list[str]:
 
 
 def _cut(line: str, width: int) -> str:
-    """Return the start of ``line`` that takes at most ``width`` columns; some characters of East Asia take two."""
+    """Return the start of ``line`` that fits into ``width`` columns. Some East Asian characters take two columns."""
     ends = accumulate(2 if east_asian_width(character) in "WF" else 1 for character in line)
     return line[: sum(end <= width for end in ends)]
 
@@ -199,7 +199,7 @@ def _schedules() -> list[scheduler.Upcoming]:
 
 
 def _queues(thresholds: Thresholds, backend: str | None) -> list[jobs.QueueStats]:
-    """Return the numbers of jobs, which are counted further than usual only if a threshold asks for it."""
+    """Return the numbers of jobs. Jobs are counted beyond the usual cap only if a threshold needs it."""
     queues = jobs.stats(backend=backend, limit=jobs.COUNTED)
     most = (thresholds.max_waiting or 0) + 1
     if most > jobs.COUNTED and any(queue.ready.is_capped for queue in queues):

@@ -17,7 +17,7 @@ from ..doctor.finding import Level
 from ..doctor.report import Styles
 from ..output import OutputCommand
 
-#: The levels that fail the command with each ``--fail-level``, and the exit code for each of them.
+#: The levels that fail the command with each ``--fail-level``, and their exit codes.
 FAILING: dict[str, tuple[Level, ...]] = {
     "ERROR": ("error",),
     "WARNING": ("error", "warning"),
@@ -43,7 +43,7 @@ class Command(OutputCommand):
         "Says what is wrong with the settings, stores, jobs, workers and schedules, and what to do about it. Writes "
         "nothing. Ends with code 2 after an error, and with 1 after warnings or infos that --fail-level makes failures."
     )
-    requires_system_checks = ()  # it makes them itself, and has to work when something is wrong
+    requires_system_checks = ()  # it runs them itself, and has to work when something is wrong
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -96,7 +96,7 @@ class Command(OutputCommand):
             raise CommandError(str(error)) from error
         self.show(self.lines(report, options))
         if level := doctor.worst(report, FAILING[options["fail_level"]]):
-            if self.owns_process:  # the report has said it all
+            if self.owns_process:  # the report has said everything
                 sys.exit(CODES[level])
             raise CommandError(report.summary, returncode=CODES[level])
 

@@ -72,7 +72,10 @@ class Command(OutputCommand):
         )
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Run the command. Checks of Django connect to the database as well."""
+        """Run the command.
+
+        The errors of Django's checks, which connect to the database as well, are turned into messages.
+        """
         try:
             return super().execute(*args, **options)
         except DatabaseError as error:

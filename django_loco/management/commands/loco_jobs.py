@@ -213,7 +213,7 @@ class Command(OutputCommand):
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Raise ``CommandError`` for the errors that are the caller's, or the store's, and after Ctrl-C."""
+    """Raise ``CommandError`` for mistakes of the user, for errors of the store, and after Ctrl-C."""
     try:
         yield
     except KeyboardInterrupt:

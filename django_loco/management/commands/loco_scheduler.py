@@ -56,7 +56,7 @@ class Command(LocoCommand):
         add_health_port(parser)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Run the command. Schedules are read by its checks, before ``handle``."""
+        """Run the command. Its checks read the schedules before ``handle``."""
         lists_problems = options["list"] or options["preview"] or options["check"]
         default.logs_problems = not lists_problems
         try:
@@ -148,5 +148,5 @@ class Command(LocoCommand):
 
 
 def said(text: str, form: str, **values: object) -> str:
-    """Return ``text``, or ``values`` as JSON."""
+    """Return ``text``; for the form JSON, return ``values`` as JSON."""
     return json.dumps(values) if form == "json" else text

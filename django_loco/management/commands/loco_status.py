@@ -21,9 +21,9 @@ from .. import status
 from ..loco_jobs.arguments import positive
 from ..output import OutputCommand, warning_of_memory
 
-#: Clears a terminal and begins at its top.
+#: Clears a terminal and moves the cursor to its top.
 CLEAR = "\x1b[H\x1b[2J"
-#: The size of what is not a terminal. In a terminal longer text would scroll the top away.
+#: The size of an output that is not a terminal. On a terminal longer text would scroll the top away.
 UNLIMITED = os.terminal_size((sys.maxsize, sys.maxsize))
 #: The time between two screens of ``--watch``.
 WATCH_SECONDS = 2.0
@@ -32,7 +32,7 @@ THRESHOLDS = ("max_age", "max_waiting", "require_worker", "require_scheduler")
 
 
 def countable(text: str) -> int:
-    """Parse a number of jobs up to which a probe may count them."""
+    """Parse a number of jobs that a probe may count up to."""
     if (number := positive(text)) > status.MOST_WAITING:
         raise ArgumentTypeError(
             f"{text} is more than {status.MOST_WAITING:,}, up to which jobs are counted. Use a lower number."
@@ -97,9 +97,9 @@ class Command(OutputCommand):
             raise CommandError(str(error)) from error
 
     def watch(self, options: Mapping[str, Any], warning: str) -> None:
-        """Show the status again and again. A queue that is away for a while does not end it."""
+        """Show the status again and again, even while a queue cannot be reached."""
         while True:
-            size = shutil.get_terminal_size() if self.stdout.isatty() else UNLIMITED  # it may have changed
+            size = shutil.get_terminal_size() if self.stdout.isatty() else UNLIMITED  # the size may have changed
             try:
                 lines = [*wrap(warning, size.columns), *self.read(options).screen()]
             except CommandError as error:
@@ -108,7 +108,7 @@ class Command(OutputCommand):
             time.sleep(WATCH_SECONDS)
 
     def print_objects(self, options: Mapping[str, Any]) -> None:
-        """Print the status again and again, as one JSON object a line; an ``error`` if it cannot be read."""
+        """Print the status again and again as one JSON object a line, with an ``error`` if it cannot be read."""
         while True:
             try:
                 values = self.read(options).as_json()
@@ -119,7 +119,7 @@ class Command(OutputCommand):
 
 
 def refuse_contradictions(options: Mapping[str, Any]) -> None:
-    """Raise ``CommandError`` for thresholds where nothing is compared with them, or nothing can fail."""
+    """Raise ``CommandError`` for thresholds with options that would never compare them, or never fail."""
     for flag in ("locks", "watch"):
         for name in THRESHOLDS:
             if options[flag] and options[name]:

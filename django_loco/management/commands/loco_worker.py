@@ -78,7 +78,7 @@ class Command(LocoCommand):
         return {"tags": set()} if is_checked else super().get_check_kwargs(options)
 
     def check(self, *args: Any, **options: Any) -> None:
-        """Run the checks; of several processes, the first one shows their warnings."""
+        """Run the checks. If there are several processes, only the first one shows the warnings."""
         shown = self.stderr
         if self.identity is not None and self.identity.number > 1:
             self.stderr = OutputWrapper(StringIO())

@@ -1,6 +1,6 @@
 """Says what is wrong with a project and its stores, and what to do about it: ``manage.py loco_doctor``.
 
-Each module of a subject registers its checks when it is imported; they are made and shown in this order.
+Each module covers one subject and registers its checks when it is imported. They are run and shown in this order.
 """
 
 from . import schedules, servers, settings_checks, stored_jobs, stores, workers

@@ -11,17 +11,17 @@ from django.core import checks
 from django.core.checks import CheckMessage
 
 Level = Literal["error", "warning", "info", "ok"]
-#: The levels, the worst first.
+#: The levels. The worst level comes first.
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong, worth to know, or well."""
+    """One thing that is wrong, worth knowing, or in order."""
 
     level: Level
     id: str
-    """The same in each release: ``"jobs.stuck"``. The findings of Django's system checks keep the ids of these."""
+    """An id that stays the same in each release, like ``"jobs.stuck"``. Messages of system checks keep their ids."""
 
     text: str
     """A sentence."""
@@ -36,17 +36,17 @@ class Finding:
 
 
 def error(id: str, text: str, remedy: str) -> Finding:  # noqa: A002 - as in Django's checks
-    """Return something that does not work."""
+    """Return the finding that something does not work."""
     return Finding(level="error", id=id, text=text, remedy=remedy)
 
 
 def warning(id: str, text: str, remedy: str) -> Finding:  # noqa: A002
-    """Return something that may do harm."""
+    """Return the finding that something may do harm."""
     return Finding(level="warning", id=id, text=text, remedy=remedy)
 
 
 def info(id: str, text: str, remedy: str = "") -> Finding:  # noqa: A002
-    """Return something that is worth to know."""
+    """Return a finding that is worth knowing."""
     return Finding(level="info", id=id, text=text, remedy=remedy)
 
 

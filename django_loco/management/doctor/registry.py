@@ -10,7 +10,7 @@ from .finding import Finding
 from .site import Site, Store
 
 Subject = TypeVar("Subject")
-#: Yields what is wrong; nothing if all is well.
+#: Yields a finding for each problem; nothing if all is well.
 Examine = Callable[[Subject], Iterable[Finding]]
 
 
@@ -22,14 +22,14 @@ class Check(Generic[Subject]):
     """The id of its findings, unless the function chooses another."""
 
     good: str
-    """The sentence that is shown if it finds nothing; empty: none."""
+    """The sentence that is shown if the check finds nothing; empty: no sentence."""
 
     section: str
-    """The heading below which its findings are shown; that of a store is the store."""
+    """The heading above its findings. Checks of a store are shown below the store's heading instead."""
 
     examine: Examine[Subject]
     when: Callable[[Subject], object]
-    """Whether there is anything to look at. If not, nothing is shown."""
+    """Whether there is anything to check. If not, nothing is shown."""
 
 
 def always(subject: object) -> bool:  # noqa: ARG001
@@ -37,7 +37,8 @@ def always(subject: object) -> bool:  # noqa: ARG001
     return True
 
 
-#: The checks of the project, once each, and those of each store that can be reached, in the order of the report.
+#: The checks that run once for the project, and the checks that run for each store that can be reached, both in the
+#: order of the report.
 PROJECT_CHECKS: list[Check[Site]] = []
 STORE_CHECKS: list[Check[Store]] = []
 
@@ -49,7 +50,7 @@ def project_check(
     good: str,
     when: Callable[[Site], object] = always,
 ) -> Callable[[Examine[Site]], Examine[Site]]:
-    """Register a check that is done once. ``section`` is the title under which the report has it."""
+    """Register a check that runs once. ``section`` is the heading above it in the report."""
     return lambda examine: _registered(PROJECT_CHECKS, Check(id, good, section, examine, when))
 
 
@@ -59,7 +60,7 @@ def store_check(
     good: str,
     when: Callable[[Store], object] = always,
 ) -> Callable[[Examine[Store]], Examine[Store]]:
-    """Register a check that is done for each alias of ``TASKS`` whose store answers."""
+    """Register a check that runs for each alias of ``TASKS`` whose store answers."""
     return lambda examine: _registered(STORE_CHECKS, Check(id, good, "", examine, when))
 
 

@@ -1,4 +1,4 @@
-"""Makes all checks, and shows what they have found."""
+"""Runs all checks, and shows their findings."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .finding import LEVELS, Finding, Level, error, info
 from .registry import PROJECT_CHECKS, STORE_CHECKS, Check
 from .site import Site, Store, said_by
 
-#: The headings of the checks of the project: those before the stores, and those after them.
+#: The headings of the project's checks before the stores, and of those after the stores.
 FIRST, LAST = ("Settings",), ("Schedules", "Servers")
-#: The remedy for an error of a check.
+#: The remedy if a check itself raises an error.
 MEND = "Fix what the error names, and run this again."
-#: The columns of the level, and of a line.
+#: The width of the column with the level, and the indentation of lines.
 LEVEL_WIDTH, INDENT = 9, "  "
 #: The space between a number and its unit.
 UNIT, NO_BREAK = re.compile(r"(?<=\d) (?=(?:d|h|min|s|MiB)\b)"), "\N{NO-BREAK SPACE}"
@@ -36,7 +36,7 @@ class Section:
 
     title: str
     alias: str | None
-    """The alias in ``TASKS`` that it is about; ``None``: the project."""
+    """The alias in ``TASKS`` that the section is about; ``None``: the project."""
 
     findings: Sequence[Finding]
 
@@ -73,7 +73,7 @@ class Report:
 
 
 def examine(site: Site) -> Report:
-    """Make all checks of ``site``."""
+    """Run all checks of ``site``."""
     with store_timeout(site.options.seconds):
         sections = [
             *(_of_project(title, site) for title in FIRST),
@@ -100,7 +100,7 @@ def _of_store(store: Store) -> list[Finding]:
 
 
 def _found(check: Check[Any], subject: Any) -> list[Finding]:
-    """Return what a check finds. One that raises an error is a finding itself, beside what it had found by then."""
+    """Return the findings of a check. If the check raises an error, the error is added as a finding."""
     found: list[Finding] = []
     try:
         if not check.when(subject):
@@ -110,7 +110,7 @@ def _found(check: Check[Any], subject: Any) -> list[Finding]:
         found.append(info("doctor.skipped", f"{check.id} was not looked at: {said_by(failure)}"))
     except QueueUnavailable as failure:
         found.append(error("store.gone", f"The store did not answer {check.id}: {said_by(failure)}", MEND))
-    except (Exception, SystemExit) as failure:  # noqa: BLE001 - a wrong check must not hide the findings of others
+    except (Exception, SystemExit) as failure:  # noqa: BLE001 - a broken check must not hide the findings of others
         text = f"The check {check.id} failed: {type(failure).__name__}: {said_by(failure)}"
         found.append(error("doctor.failed", text, MEND))
     if not found and check.good:
@@ -152,7 +152,7 @@ def _lines_of(finding: Finding, styles: Styles, width: int) -> Iterator[str]:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Return the lines of ``text``, which end neither within a word nor between a number and its unit."""
+    """Return ``text`` as lines. No line ends within a word, or between a number and its unit."""
     joined = UNIT.sub(NO_BREAK, text)
     lines = textwrap.wrap(joined, max(1, width), break_long_words=False, break_on_hyphens=False) or [""]
     return [line.replace(NO_BREAK, " ") for line in lines]

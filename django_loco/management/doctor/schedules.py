@@ -1,4 +1,4 @@
-"""Schedules: whether a process fires them, and fired those that were due."""
+"""Schedules: whether a process fires them, and whether it has fired the ticks that were due."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from .finding import Finding, error, info, warning
 from .registry import project_check
 from .site import Site, remedy_of
 
-#: How long a tick may take to be fired, and by how much it is late if it is worth to say so.
+#: A tick that is fired later than this, or not fired within this time, is reported.
 LATE = timedelta(seconds=60)
 #: How far to look back. Before that, jobs of ticks may have been pruned.
 LOOK_BACK = timedelta(days=1)
-#: The numbers of schedules whose ticks are computed, whose jobs are asked for, and that are named.
+#: How many schedules have their ticks computed, how many have their jobs looked up, and how many are named.
 COMPUTED, ASKED, NAMED = 2_000, 25, 5
 START = "Start loco_scheduler, loco_worker --scheduler, or loco_start --scheduler."
-#: The number of jobs of a schedule among which that of a tick is looked for.
+#: The job of a tick is looked for among this many jobs of its schedule.
 JOBS_READ = 20
-#: The source of a call that declares a schedule.
+#: Matches the source of a call that declares a schedule.
 DECLARES = re.compile(r"^@?scheduler\.\w+\(", re.MULTILINE)
 
 
 class Due(NamedTuple):
-    """A schedule, and the last of its ticks that must have been fired by now."""
+    """A schedule, and its last tick that must have been fired by now."""
 
     tick: datetime
     entry: ScheduleEntry
@@ -55,7 +55,7 @@ class Due(NamedTuple):
     when=lambda site: not site.lacks_tables(site.schedules_database),
 )
 def reachable(site: Site) -> Iterator[Finding]:
-    """Find that the schedules in the database cannot be read."""
+    """Report schedules in the database that cannot be read."""
     if trouble := site.schedules_trouble:
         setting = f"DATABASES[{site.schedules_database!r}]"
         text = f"The schedules and pauses in {setting} cannot be read: {trouble}"
@@ -63,7 +63,7 @@ def reachable(site: Site) -> Iterator[Finding]:
 
 
 def _any_store_answers(site: Site) -> bool:
-    """Return whether the jobs of any schedule can be seen. Otherwise nobody knows what has fired."""
+    """Return whether the jobs of any schedule can be seen. Otherwise it is not known which ticks have fired."""
     return any(store.trouble is None for store in site.stores)
 
 
@@ -83,7 +83,7 @@ def _number(site: Site) -> int:
     when=lambda site: _any_store_answers(site) if _number(site) else not site.schedules_trouble,
 )
 def scheduler_alive(site: Site) -> Iterator[Finding]:
-    """Find that there are schedules and no scheduler that would fire them."""
+    """Report that there are schedules, but no scheduler that would fire them."""
     if (number := _number(site)) and not _alive(site):
         text = f"No scheduler is alive, and {counted(number, 'schedule waits', 'schedules wait')} for one."
         yield warning("schedules.scheduler", text, START)
@@ -96,7 +96,7 @@ def scheduler_alive(site: Site) -> Iterator[Finding]:
     when=lambda site: site.stores and _number(site) and all(store.is_in_memory for store in site.stores),
 )
 def scheduler_unseen(site: Site) -> Iterator[Finding]:  # noqa: ARG001
-    """Say that schedulers do not show that they live, because no store could tell others."""
+    """Say that it is not known whether a scheduler is alive, because no store is shared by processes."""
     yield info(
         "schedules.memory",
         "There are schedules. It cannot be known from here whether a scheduler is alive: jobs wait in memory.",
@@ -106,7 +106,7 @@ def scheduler_unseen(site: Site) -> Iterator[Finding]:  # noqa: ARG001
 
 @project_check("Schedules", "schedules.undiscovered", good="")
 def undiscovered(site: Site) -> Iterator[Finding]:  # noqa: ARG001
-    """Find schedules in the package of the settings that no scheduler looks into, because it is no installed app."""
+    """Find schedules in the package of the settings if no scheduler reads it, because it is no installed app."""
     package = str(getattr(settings, "ROOT_URLCONF", "")).rpartition(".")[0]
     if not package or any(app.name == package for app in apps.get_app_configs()):
         return
@@ -153,7 +153,7 @@ def fired(site: Site) -> Iterator[Finding]:
 
 
 def _due(site: Site, known: Current) -> Iterator[Due]:
-    """Yield the schedules that were due, the latest first. Those whose jobs cannot be seen are left out."""
+    """Yield the schedules that were due, the latest first. Schedules whose jobs cannot be seen are left out."""
     seen = {store.alias for store in site.stores if store.trouble is None}
     now = utcnow()
     start = now - min(LOOK_BACK, timedelta(seconds=0.9 * loco_settings().RESULT_TTL))
@@ -164,7 +164,7 @@ def _due(site: Site, known: Current) -> Iterator[Due]:
     for entry in islice(known.registry.entries(), COMPUTED):
         if entry.task.backend in seen and not entry.after and not known.is_paused(entry.name):
             pause = known.pauses.get(entry.name)
-            begin = max(start, min(entry.changed_at or start, now))  # before a row was changed it had other ticks
+            begin = max(start, min(entry.changed_at or start, now))  # before its last change, a row had other ticks
             tick = last_tick(entry.trigger, begin, now - LATE - entry.jitter)
             if tick is not None and (pause is None or not pause.covers(tick)):
                 found.append(Due(tick, entry))

@@ -1,4 +1,4 @@
-"""Servers: whether they give jobs and requests the time to end that ``SHUTDOWN_TIMEOUT`` promises."""
+"""Servers: whether they give jobs and requests as much time to end as ``SHUTDOWN_TIMEOUT`` promises."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .site import Site
 #: gunicorn's default.
 GRACEFUL_SECONDS = 30.0
 CONFIG = "gunicorn.conf.py"
-#: The size of a configuration that is read, in bytes.
+#: Larger configuration files (in bytes) are not read.
 MAX_CONFIG = 1 << 20
 
 
@@ -52,7 +52,7 @@ def gunicorn(site: Site) -> Iterator[Finding]:
 
 @project_check("Servers", "servers.stop", good="")
 def stop_time(site: Site) -> Iterator[Finding]:
-    """Remind of the limits that cannot be seen from here."""
+    """Remind the user of time limits that cannot be checked from here."""
     if site.options.production:
         wanted = loco_settings().SHUTDOWN_TIMEOUT
         yield info(
@@ -82,13 +82,13 @@ def _of_environment() -> float | None:
 
 
 def _of_file(file: Path | None) -> float | None:
-    """Return ``graceful_timeout`` of a configuration, if there is one.
+    """Return ``graceful_timeout`` from a configuration file, if it sets it.
 
-    Raises ``OSError``, ``SyntaxError``, and ``ValueError`` for a value that is computed.
+    Raises ``OSError``, ``SyntaxError``, and ``ValueError`` if the value is computed.
     """
     if file is None:
         return None
-    if not file.is_file() or file.stat().st_size > MAX_CONFIG:  # a device may have no end
+    if not file.is_file() or file.stat().st_size > MAX_CONFIG:  # a device may be endless
         raise OSError(f"{file} is no file of {MAX_CONFIG:,} bytes at most")
     for node in ast.parse(file.read_text()).body:
         if isinstance(node, ast.Assign) and any(ast.unparse(target) == "graceful_timeout" for target in node.targets):

@@ -1,4 +1,4 @@
-"""Settings: Django's system checks, of django-loco or, for production, of everything."""
+"""Settings: runs the system checks of django-loco, or with ``--production`` those of all apps."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ OURS = "loco"
 
 @project_check("Settings", "settings", good="Django's system checks find nothing wrong.")
 def system_checks(site: Site) -> Iterator[Finding]:
-    """Make the checks of ``manage.py check``, each by itself, so that one that raises an error hides no other."""
+    """Run the checks of ``manage.py check`` one by one, so that a check that raises an error hides no other."""
     databases = site.databases
     for check in registry.get_checks(include_deployment_checks=site.options.production):
         tags = getattr(check, "tags", ())
         if OURS in tags or site.options.production:
-            # The stores are asked by the checks of stores.
+            # Not the stores: other checks of this command ask them.
             options = {"asks_stores": False} if OURS in tags else {}
             yield from _made(check, databases, options)
 

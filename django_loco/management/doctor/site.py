@@ -1,4 +1,6 @@
-"""The subjects of ``loco_doctor``: the project, and the store of each alias. Each answer is asked for once.
+"""The subjects of ``loco_doctor``: the project, and the store of each alias.
+
+Each of them is asked a question only once.
 
 Nothing here writes to a store, and each store has a time limit to answer.
 """
@@ -40,11 +42,12 @@ from .finding import Finding, error, info
 
 logger = get_logger("django_loco.operations")
 
-#: The trouble of an SQLite file that does not exist.
+#: The text for an SQLite file that does not exist.
 NO_FILE = "there is no such file."
-#: The remedy at the end of an error of a store that is down. The finding has a remedy of its own.
+#: The beginning of the remedy in the error of a store that is down. It is cut off, since the finding has its own
+#: remedy.
 REMEDY_OF_REFUSAL = " Start it, or correct "
-#: The number of the newest waiting jobs that are read, and the states of these.
+#: The number of newest waiting jobs that are read, and the states that count as waiting.
 SAMPLED, WAITING = 2_000, ("waiting", "scheduled", "retrying")
 #: The number of the newest failed jobs that are read.
 FAILURES_READ = 1_000
@@ -55,19 +58,19 @@ class Options:
     """The options of ``loco_doctor``."""
 
     production: bool = False
-    """Whether to make Django's deployment checks as well."""
+    """Whether to run Django's deployment checks as well."""
 
     backend: str | None = None
-    """The only alias of ``TASKS`` to look at; ``None``: all of django-loco."""
+    """The only alias of ``TASKS`` to check; ``None``: all aliases of django-loco."""
 
     seconds: float = 5.0
     """The time that a store has to answer."""
 
     max_age: float = 600.0
-    """The number of seconds for which a due job may wait."""
+    """The longest time in seconds that a due job may wait."""
 
     gunicorn_config: Path | None = None
-    """gunicorn's configuration file; ``None``: the one that gunicorn would find."""
+    """gunicorn's configuration file; ``None``: the file that gunicorn would find."""
 
 
 class Store:
@@ -94,7 +97,7 @@ class Store:
         return [*self.examiner.messages(wanted or loco_settings().NUM_WORKERS + EXTRA_CONNECTIONS)]
 
     def remedy(self, text: str) -> str:
-        """Return the remedy ``text``, or another one first while workers cannot work with the store."""
+        """Return the remedy ``text``. If the store has errors, say first that these must be fixed."""
         has_errors = any(message.is_serious(checks.ERROR) for message in self.messages)
         return f"Mend the store first (see its errors). Then: {text}" if has_errors else text
 
@@ -109,7 +112,7 @@ class Store:
 
     @cached_property
     def trouble(self) -> Finding | None:
-        """Why nothing else can be found out about the store; ``None`` if it answers. Does not raise."""
+        """Why the store cannot be examined; ``None`` if it answers. Does not raise."""
         try:
             return self._away() if self.queue.is_shared else self._in_memory()
         except LocoConfigurationError:
@@ -123,12 +126,12 @@ class Store:
 
     @property
     def is_in_memory(self) -> bool:
-        """Whether its jobs are in the memory of processes, where they cannot be seen."""
+        """Whether its jobs are in the memory of other processes, where this process cannot see them."""
         return self.trouble is not None and self.trouble.id in ("store.foreground", "store.memory")
 
     @cached_property
     def stats(self) -> Sequence[jobs.QueueStats]:
-        """The numbers of jobs of each queue, up to a cap."""
+        """The number of jobs in each queue, up to a cap."""
         return jobs.stats(backend=self.alias)
 
     @cached_property
@@ -152,7 +155,7 @@ class Store:
 
     @cached_property
     def waiting(self) -> Sequence[Job]:
-        """The newest jobs that wait."""
+        """The newest waiting jobs."""
         return [*jobs.filter(status=WAITING, backend=self.alias, window=SAMPLED)]
 
     def _in_memory(self) -> Finding:
@@ -165,7 +168,7 @@ class Store:
         )
 
     def _away(self) -> Finding | None:
-        """Return why the store cannot be used, if it cannot."""
+        """Return why the store cannot be used; ``None`` if it can."""
         database = self.queue.database
         if database is None:
             trouble = self._unanswered()
@@ -183,7 +186,7 @@ class Store:
         return error("store.unreachable", text, remedy_of(trouble, setting))
 
     def _unanswered(self) -> str:
-        """Ask in a thread of its own: who knows how long the client of a queue waits."""
+        """Ask the store in a thread, with a time limit, since a queue's client may wait for any length of time."""
         found: list[str] = []
         calls, end = BoundedCalls(), time.monotonic() + self.site.options.seconds
         call = calls.start(f"doctor {self.alias}", lambda: found.append(self._refused()))
@@ -192,7 +195,7 @@ class Store:
         return f"no answer within {self.site.options.seconds:g} s."
 
     def _refused(self) -> str:
-        """Return the error of a small read; an empty text if there is none."""
+        """Return the error of a small read; an empty text if it succeeds."""
         try:
             self.queue.paused()
         except Exception as failure:  # noqa: BLE001 - a queue of a project may raise anything
@@ -217,7 +220,7 @@ class Site:
         return self._troubles[database]
 
     def lacks_tables(self, database: str | None) -> bool:
-        """Return whether the tables of a queue are missing in a database, which is reported once."""
+        """Return whether the tables of a queue are missing in a database. Another check reports that."""
         troubles = [
             store.trouble for store in self.stores if _is_configured(store) and store.queue.database == database
         ]
@@ -225,7 +228,7 @@ class Site:
 
     @property
     def databases(self) -> list[str]:
-        """The databases that may have jobs or schedules, can be reached, and do not lack the tables of a queue."""
+        """The databases that may have jobs or schedules, answer, and have the tables of their queues."""
         stores = {store.queue.database: store.trouble for store in self.stores if _is_configured(store)}
         names = dict.fromkeys(filter(None, ("default", self.schedules_database, *stores)))
         return [
@@ -239,17 +242,20 @@ class Site:
 
     @property
     def schedules(self) -> Current:
-        """The schedules; without those of a database that cannot be read."""
+        """The schedules. If the database cannot be read, its schedules are left out."""
         return self._read_schedules[0]
 
     @property
     def schedules_trouble(self) -> str:
-        """Why the schedules of the database cannot be read; an empty text if they can, or there is none."""
+        """Why the schedules of the database cannot be read; an empty text if they can, or without a database."""
         return self._read_schedules[1]
 
     @cached_property
     def _read_schedules(self) -> tuple[Current, str]:
-        """Read them, as a connection says little: SQLite opens the file when it is first read."""
+        """Read the schedules.
+
+        A successful connection would prove little: SQLite opens the file only at the first read.
+        """
         name = self.schedules_database
         trouble = self.trouble_of(name) if name else ""
         if name and not trouble:
@@ -260,9 +266,9 @@ class Site:
         return Current(default, {}), trouble
 
     def _connected(self, database: str) -> str:
-        known: Any = connections[database]  # SQLite's has a method that its base class has not
+        known: Any = connections[database]  # SQLite's connection has a method that the base class lacks
         if known.vendor == "sqlite" and not known.is_in_memory_db() and not file_of(known).exists():
-            return NO_FILE  # to connect would make it
+            return NO_FILE  # connecting would create it
         try:
             apply_store_timeout(known)
             if known.connection is not None and not known.in_atomic_block and not known.is_usable():
@@ -274,7 +280,7 @@ class Site:
 
 
 def remedy_of(trouble: str, setting: str) -> str:
-    """Return what to do about a store that cannot be reached; ``setting`` has its address."""
+    """Return the remedy for a store that cannot be reached; ``setting`` names the setting with its address."""
     if "psycopg[pool]" in trouble:
         return 'Run pip install "psycopg[pool]".'
     what = "Run manage.py migrate, which makes it" if trouble == NO_FILE else "Start or repair it"
@@ -282,7 +288,7 @@ def remedy_of(trouble: str, setting: str) -> str:
 
 
 def said_by(failure: BaseException) -> str:
-    """Return what an error says, on one line. The queues begin with where the jobs are, which is left out."""
+    """Return the text of an error on one line, without the place of the jobs that queues put before it."""
     text = " ".join(str(failure).split()) or type(failure).__name__
     _, cut, rest = text.partition("which cannot be used now: ")
     return rest if cut else text

@@ -22,9 +22,9 @@ from .finding import Finding, error, info, warning
 from .registry import store_check
 from .site import FAILURES_READ, SAMPLED, Store
 
-#: The number of stuck jobs that are counted, and of findings of one kind that are shown.
+#: Stuck jobs are counted up to the first number. Of one kind, the second number of findings is shown.
 STUCK_COUNTED, SHOWN = 1_000, 5
-#: The time within which a worker that runs nothing has fetched a due job for sure.
+#: Within this time a worker that runs nothing has certainly fetched a due job.
 IDLE_SECONDS = 30.0
 
 
@@ -46,7 +46,7 @@ def stuck(store: Store) -> Iterator[Finding]:
 
 @store_check("jobs.lost", good="No job has killed its workers.")
 def lost(store: Store) -> Iterator[Finding]:
-    """Find jobs with which workers have died: suspects, and those that have failed."""
+    """Find jobs with which workers have died: suspects, and jobs that have failed as lost."""
     asked = Claim(worker_id="", lease=0, threads=1, coroutines=1)
     if suspects := store.queue.suspects(asked):
         yield warning(
@@ -85,7 +85,7 @@ def _problem_of(path: str) -> str:
         load_task(path)
     except UnknownTask as failure:
         return str(failure.__cause__ or failure)
-    except Exception as failure:  # noqa: BLE001 - a module may raise anything when it is imported
+    except Exception as failure:  # noqa: BLE001 - importing a module may raise anything
         return f"{type(failure).__name__}: {failure}"
     return ""
 
@@ -108,7 +108,7 @@ def paused(store: Store) -> Iterator[Finding]:
 
 @store_check("jobs.unserved", good="Living workers take the jobs of each queue.", when=lambda store: store.alive)
 def unserved(store: Store) -> Iterator[Finding]:
-    """Find waiting jobs that no living worker takes. That none is alive at all is found by ``workers.none``."""
+    """Find waiting jobs that no living worker takes. If no worker is alive, ``workers.none`` reports it instead."""
     left = [queue for queue in store.stats if queue.ready and not queue.is_paused and not is_served(store, queue)]
     for queue in left:
         name = one_line(queue.queue)
@@ -168,7 +168,7 @@ def waiting(store: Store) -> Iterator[Finding]:
 
 
 def _idle(store: Store) -> list[jobs.AliasWorker]:
-    """Return the living workers that take any job of their queues, and run none."""
+    """Return the living workers that accept any job of their queues and run nothing."""
     return [worker for worker in store.alive if not worker.busy and worker.tags is None]
 
 

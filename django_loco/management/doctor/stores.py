@@ -14,7 +14,7 @@ from .finding import Finding, info, of_messages, warning
 from .registry import store_check
 from .site import Store, said_by
 
-#: The difference of two clocks, in seconds, from which on jobs are noticeably early or late.
+#: If two clocks differ by more than this many seconds, jobs are noticeably early or late.
 SKEW_SECONDS = 2.0
 
 
@@ -26,7 +26,7 @@ def configuration(store: Store) -> Iterator[Finding]:
 
 @store_check("store.clock", good="Its clock agrees with that of this machine.")
 def clock(store: Store) -> Iterator[Finding]:
-    """Compare the clock that judges leases and due times with the one that makes them."""
+    """Compare the store's clock, which decides when leases and due times pass, with the clock of this machine."""
     ahead = store.examiner.skew()
     if abs(ahead) > SKEW_SECONDS:
         yield warning(
@@ -48,7 +48,7 @@ def redis_caches() -> dict[str, Any]:
     when=lambda store: redis_caches(),  # noqa: ARG005
 )
 def elsewhere(store: Store) -> Iterator[Finding]:
-    """Find jobs that were enqueued before the alias moved. Those left in a database are found by ``loco.W011``."""
+    """Find jobs that were enqueued before the alias moved. ``loco.W011`` finds jobs that were left in a database."""
     here = store.examiner.address
     for cache in redis_caches():
         options = {"queue": "redis", "mode": "BackgroundQueue", "cache": cache}
@@ -56,7 +56,7 @@ def elsewhere(store: Store) -> Iterator[Finding]:
         try:
             queue = build(store.alias, options)
             number = sum(count for (_, status), count in queue.counts(1_000).items() if status in ("READY", "RUNNING"))
-            if queue.examiner(queue).address == here:  # which with Sentinel is known after the first answer
+            if queue.examiner(queue).address == here:  # with Sentinel the address is known only after an answer
                 continue
         except LocoConfigurationError:
             continue  # a cache of another package, which cannot store jobs

@@ -1,4 +1,4 @@
-"""The workers of an alias: whether any is alive, whether all show it in time, and which version they run."""
+"""The workers of an alias: whether any is alive, whether their heartbeats are in time, and which version they run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ START = "Start loco_worker, or loco_start --worker."
 
 @store_check("workers.none", good="A worker is alive.")
 def none_alive(store: Store) -> Iterator[Finding]:
-    """Find that no worker is alive: an error if a job is due."""
+    """Report that no worker is alive. It is an error if a job is due."""
     if store.alive:
         return
     ages = [queue.oldest_due_age for queue in store.stats if queue.oldest_due_age is not None and not queue.is_paused]

@@ -1,7 +1,7 @@
-"""Turns the schedules of other systems into rows of our own: ``manage.py loco_import``.
+"""Turns the schedules of other systems into rows of django-loco: ``manage.py loco_import``.
 
-A module for each system reads its schedules as ``ForeignSchedule``; ``rows`` stores them. Nothing is changed in the
-other system, and its package need not be installed.
+Each system has a module that reads its schedules as ``ForeignSchedule``. ``rows`` stores them. Nothing is changed in
+the other system, and its package need not be installed.
 """
 
 from .celery_beat import read_celery_beat

@@ -10,7 +10,7 @@ from typing import Any
 from .foreign_schedules import ForeignSchedule, Unconvertible, attempted, every, given, moment, rows_of
 
 TABLE = "django_celery_beat_{}"
-#: The kinds of schedules, and the tables of these.
+#: The kinds of schedules, and their tables.
 KINDS = {
     "interval": "intervalschedule",
     "crontab": "crontabschedule",
@@ -20,7 +20,7 @@ KINDS = {
 #: Tasks of Celery itself.
 OWN = "celery."
 FROM_MIDNIGHT = "It counted from its last run; now it fires at midnight."
-#: The fields that have no equivalent here, and what is lost.
+#: The fields that have no equivalent here, with a sentence about the difference.
 LOST = {
     "exchange": "Its exchange is left out.",
     "routing_key": "Its routing key is left out.",

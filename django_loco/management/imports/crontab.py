@@ -15,28 +15,28 @@ from .foreign_schedules import ForeignSchedule, Unconvertible, given
 _VARIABLE = re.compile(r"\s*(\w+)\s*=\s*(.*)")
 #: The characters of the shell's operators, and the operators for the output of a command.
 OPERATORS, REDIRECTS = "();<>|&", (">", ">>", ">&", "&>", "&>>", ">|")
-#: The number in front of such an operator, as in ``2> FILE``.
+#: The number in front of a redirect, as in ``2> FILE``.
 _DESCRIPTOR = re.compile(rf"(?<![^\s{OPERATORS}])\d+(?=>)")
-#: What is quoted. Within double quotes the shell still replaces variables and commands.
+#: Matches quoted text. Within double quotes the shell still replaces variables and commands.
 _QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\])*\"""")
-#: What stands for special characters that are quoted: characters for private use.
+#: Replacements for special characters that are quoted: characters for private use.
 _MASKS = {ord(each): 0xE000 + ord(each) for each in f"{OPERATORS}*?[{{~#!$`"}
 _MASKS_IN_DOUBLE_QUOTES = {code: mask for code, mask in _MASKS.items() if chr(code) not in "$`"}
 _UNMASKED = {mask: code for code, mask in _MASKS.items()}
-#: Words with which the shell does more, and arguments that it replaces.
+#: Words that the shell interprets, and arguments in which it replaces something.
 _NOT_PLAIN = re.compile(rf"[{OPERATORS}]+|!|#.*|.*[$`].*")
 _EXPANDED = re.compile(r"[*?\[{]|(?:^|[=:])~")
 _MORE = "the shell does more than to run one management command."
-#: Options of every management command that choose the project, which is this one.
+#: Options of management commands that choose the project. They are dropped, as it is always this project.
 PROJECT_OPTIONS = ("--settings", "--pythonpath")
 FIELDS = 5
-#: Commands that prepare the environment, each with one argument and what joins it to the next command.
+#: Commands that prepare the environment, and the number of their words: the command, one argument, and an operator.
 PREPARATIONS, WORDS_OF_PREPARATION = ("cd", ".", "source"), 3
 TASK_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
 def read_crontab(file: Path, *, has_user: bool = False) -> Iterator[ForeignSchedule]:
-    """Yield the lines of a crontab. ``has_user``: a line names a user before the command, as in ``/etc/crontab``.
+    """Yield the lines of a crontab. ``has_user``: the lines name a user before the command, as in ``/etc/crontab``.
 
     Raises ``OSError``.
     """
@@ -62,7 +62,7 @@ def read_crontab(file: Path, *, has_user: bool = False) -> Iterator[ForeignSched
 
 
 def _notes_of_zone(variables: Mapping[str, str]) -> Iterator[str]:
-    """Yield a note if the commands have another time zone than the schedules, which cron does not take from ``TZ``."""
+    """Yield a note if ``TZ`` gives the commands another time zone: cron does not use ``TZ`` for the schedules."""
     zone = variables.get("TZ", "")
     if zone and zone != (variables.get("CRON_TZ") or settings.TIME_ZONE):
         yield f"TZ={zone} is not its time zone: cron gives TZ to the command, and runs it by CRON_TZ."
@@ -100,12 +100,12 @@ def _run_of(command: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _line(words: Sequence[str]) -> str:
-    """Return words, whose quoted characters are masked, as a command."""
+    """Return the words, which have masked characters, as a command."""
     return shlex.join(word.translate(_UNMASKED) for word in words)
 
 
 def _split_at_manage(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return what comes before the interpreter, and what comes after ``manage.py``; of a task its path."""
+    """Return the words before the interpreter and those after ``manage.py``; for a task, none and its path."""
     for place, word in enumerate(words):
         is_module = [*words[place : place + 2]] == ["-m", "django"]
         if word.endswith("manage.py") or Path(word).name == "django-admin" or is_module:
@@ -123,7 +123,7 @@ def _split_at_manage(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _words(command: str) -> list[str]:
-    """Return the words and operators. Special characters that are quoted are masked."""
+    """Return the words and operators. Quoted special characters are masked."""
     masked = _DESCRIPTOR.sub("", _QUOTED.sub(_masked, command))
     lexer = shlex.shlex(masked, posix=True, punctuation_chars=OPERATORS)
     lexer.whitespace_split = True
@@ -139,7 +139,7 @@ def _masked(quoted: re.Match[str]) -> str:
 
 
 def _without_output(words: Sequence[str]) -> tuple[list[str], bool]:
-    """Return the words without what happens to the output, and whether something does: ``>> FILE 2>&1``."""
+    """Return the words without redirects of the output (``>> FILE 2>&1``), and whether there were any."""
     kept: list[str] = []
     place = 0
     while place < len(words):

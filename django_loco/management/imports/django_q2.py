@@ -13,7 +13,7 @@ from django.utils import timezone
 from .foreign_schedules import ForeignSchedule, Unconvertible, attempted, every, given, moment, rows_of
 
 TABLE = "django_q_schedule"
-#: In months with fewer days Django Q2 runs earlier.
+#: The last day that each month has. For later days Django Q2 runs earlier in months that lack the day.
 LAST_SURE_DAY = 28
 #: The months between two runs of each type.
 MONTHS = {"M": 1, "BM": 2, "Q": 3, "Y": 12}
@@ -63,7 +63,7 @@ def _args(text: str | None) -> list[Any]:
 
 
 def _kwargs(text: str | None) -> dict[str, Any]:
-    """Return keyword arguments, which are written as a dict or as ``a=1, b=2``."""
+    """Return the keyword arguments. They are written as a dict or as ``a=1, b=2``."""
     if not text:
         return {}
     try:
@@ -76,7 +76,7 @@ def _kwargs(text: str | None) -> dict[str, Any]:
 
 
 def _when(row: Row, due: datetime) -> dict[str, Any]:
-    """Return the fields that say when it runs."""
+    """Return the fields that say when the schedule runs."""
     match row["schedule_type"]:
         case "O":
             return {"at": due}
@@ -89,7 +89,7 @@ def _when(row: Row, due: datetime) -> dict[str, Any]:
 
 
 def _expression(kind: str, local: datetime) -> str:
-    """Return the cron expression of a type, by the next run on the clock of the site."""
+    """Return the cron expression of a schedule type. ``local`` is the next run on the clock of the site."""
     time = f"{local.minute} {local.hour}"
     if kind in MONTHS:
         return f"{time} {_in_months(MONTHS[kind], local)}"
@@ -102,7 +102,7 @@ def _expression(kind: str, local: datetime) -> str:
 
 
 def _in_months(step: int, due: datetime) -> str:
-    """Return the rest of the expression for the day of ``due`` in every ``step``-th month."""
+    """Return the last part of the expression, for the day of ``due`` in every ``step``-th month."""
     if due.day > LAST_SURE_DAY:
         raise Unconvertible(f"it runs on day {due.day}, or on the last one of a shorter month, which cron cannot say.")
     months = "*" if step == 1 else ",".join(str(month) for month in range(1, 13) if (month - due.month) % step == 0)

@@ -1,4 +1,4 @@
-"""A schedule of another system in our words, and the rows of a table that it keeps them in."""
+"""A schedule of another system in django-loco's terms, and helpers to read such schedules from a table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ...queues.database.availability import unusable
 
 
 class Unconvertible(ValueError):
-    """Why a schedule has no equal here."""
+    """The reason why a schedule has no equivalent here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class ForeignSchedule:
 
 
 def attempted(name: str, convert: Callable[[], ForeignSchedule]) -> ForeignSchedule:
-    """Return what ``convert`` returns, or the reason why it cannot: a wrong row must not hide the others."""
+    """Return the result of ``convert``, or the reason why it failed: a wrong row must not hide the others."""
     try:
         return convert()
     except Unconvertible as reason:
@@ -48,9 +48,9 @@ def attempted(name: str, convert: Callable[[], ForeignSchedule]) -> ForeignSched
 
 
 def rows_of(database: str, table: str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a table by their columns, in the order of their ids.
+    """Yield the rows of a table as dictionaries, in the order of their ids.
 
-    The columns are those that the installed version has. Raises ``LocoConfigurationError`` if there is no such
+    The columns depend on the version of the other system. Raises ``LocoConfigurationError`` if there is no such
     database or table, ``QueueUnavailable`` if the database cannot be used.
     """
     if database not in connections:
@@ -68,7 +68,7 @@ def _rows_of(connection: BaseDatabaseWrapper, table: str) -> Iterator[dict[str, 
             f"DATABASES[{connection.alias!r}] has no table {table}. Name the database that has it with --database."
         )
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)} ORDER BY id")  # noqa: S608 - names of ours
+        cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)} ORDER BY id")  # noqa: S608 - our own names
         columns = [column[0] for column in cursor.description]
         rows = cursor.fetchall()
     for row in rows:
@@ -76,9 +76,10 @@ def _rows_of(connection: BaseDatabaseWrapper, table: str) -> Iterator[dict[str, 
 
 
 def moment(value: Any) -> datetime | None:
-    """Return a stored time as an aware one.
+    """Return a stored time as an aware datetime.
 
-    Without a zone it is in UTC, as Django stores it in SQLite; without ``USE_TZ`` it is on the clock of ``TIME_ZONE``.
+    A time without a zone is in UTC, as Django stores it in SQLite. Without ``USE_TZ`` it is on the clock of
+    ``TIME_ZONE``.
     """
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
@@ -93,5 +94,5 @@ def every(count: int, unit: str) -> str:
 
 
 def given(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``values`` without those that are empty."""
+    """Return ``values`` without empty ones."""
     return {name: value for name, value in values.items() if value not in (None, "", [], {})}

@@ -1,4 +1,4 @@
-"""Stores the schedules of other systems as rows, each if our own checks accept it."""
+"""Stores the schedules of other systems as rows, if they pass the checks of rows."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ...scheduler.sources.database import model, writable_alias
 from .foreign_schedules import ForeignSchedule
 
 State = Literal["imported", "replaced", "unchanged", "left out"]
-#: How ``by`` begins, which tells the pauses of imports from those of people.
+#: The beginning of ``by``. It distinguishes pauses by imports from pauses by people.
 PAUSED_BY = "loco_import"
-#: Fields whose value is left out if it is refused here, and what is said then.
+#: Fields whose value is left out if it is invalid here, and the note for this case.
 OPTIONAL = {"queue": "The queue {!r} is not in QUEUES of TASKS: its jobs are in the queue of their task."}
 
 
@@ -34,7 +34,7 @@ class Imported:
     is_paused: bool = False
     notes: tuple[str, ...] = ()
     reason: str = ""
-    """Why it was left out."""
+    """Why the schedule was left out."""
 
 
 def import_schedules(
@@ -45,11 +45,12 @@ def import_schedules(
     paths: Mapping[str, str] | None = None,
     by: str = PAUSED_BY,
 ) -> Iterator[Imported]:
-    """Store each schedule and yield what has become of it. Errors of the database are raised.
+    """Store each schedule and yield the result. Errors of the database are raised.
 
-    A row of its name is left alone, unless ``replaces``. Then a pause of an import ends if the schedule is on there;
-    one of somebody else stays. ``paths`` are the paths of tasks here, by those there. ``by`` is who has paused a
-    schedule that is off there. With ``dry_run`` nothing is stored.
+    An existing row with the same name is not changed, unless ``replaces``. If ``replaces``, and the schedule is on in
+    the other system, a pause by an earlier import ends; a pause by somebody else stays. ``paths`` maps the paths of
+    tasks there to paths here. A schedule that is off there is paused, and ``by`` says by whom. With ``dry_run`` nothing
+    is stored.
     """
     seen: set[str] = set()
     for each in found:
@@ -84,7 +85,7 @@ def _imported(each: ForeignSchedule, *, replaces: bool, dry_run: bool, by: str) 
             reason = "a row with this name exists, and is another one. --replace overwrites it."
             return Imported(name=each.name, state="left out", reason=reason)
     is_paused = paused_by is not None
-    if state != "unchanged":  # a row that is there stays as it is, paused or not
+    if state != "unchanged":  # an unchanged row keeps its pause, too
         if not dry_run:
             _save(row, each, paused_by, by)
         is_paused ^= _changes_pause(each, paused_by)
@@ -95,7 +96,7 @@ def _imported(each: ForeignSchedule, *, replaces: bool, dry_run: bool, by: str) 
 
 
 def _row_of(before: Any | None, each: ForeignSchedule, notes: list[str]) -> tuple[Any, dict[str, Any]]:
-    """Return the row and its errors. A value of ``OPTIONAL`` that is refused is left out, and noted."""
+    """Return the row and its errors. An invalid value of an ``OPTIONAL`` field is left out, with a note."""
     values = dict(each.values)
     row, refused = _checked(before, each.name, values)
     if dropped := OPTIONAL.keys() & refused.keys() & values.keys():
@@ -105,10 +106,10 @@ def _row_of(before: Any | None, each: ForeignSchedule, notes: list[str]) -> tupl
 
 
 def _checked(before: Any | None, name: str, values: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Return the row, in place of ``before``, and its errors by field, as the admin would show them."""
+    """Return the row that replaces ``before``, and its errors by field, as the admin would show them."""
     stored = {field: _stored(value) for field, value in values.items()}
     row = model("Schedule")(pk=before.pk if before else None, name=name, **stored)
-    row._state.adding = before is None  # noqa: SLF001 - Django documents it; else its name would seem taken
+    row._state.adding = before is None  # noqa: SLF001 - documented by Django; otherwise its name would seem taken
     try:
         row.full_clean()
     except ValidationError as error:
@@ -117,7 +118,7 @@ def _checked(before: Any | None, name: str, values: Mapping[str, Any]) -> tuple[
 
 
 def _stored(value: Any) -> Any:
-    """Return a moment as the database stores it: without ``USE_TZ`` it has no zone."""
+    """Return a value as the database stores it: without ``USE_TZ`` a moment has no zone."""
     if settings.USE_TZ or not isinstance(value, datetime):
         return value
     return timezone.make_naive(value, timezone.get_default_timezone())
@@ -136,14 +137,14 @@ def _paused_by(name: str) -> str | None:
 
 
 def _changes_pause(each: ForeignSchedule, paused_by: str | None) -> bool:
-    """Return whether to pause the schedule, or to end a pause of an import. A pause of somebody else stays."""
+    """Return whether to pause the schedule, or to end a pause by an import. A pause by somebody else stays."""
     if each.is_paused:
         return paused_by is None
     return paused_by is not None and paused_by.startswith(PAUSED_BY)
 
 
 def _save(row: Any, each: ForeignSchedule, paused_by: str | None, by: str) -> None:
-    """Store a row with its pause: no scheduler sees it in between."""
+    """Store a row and its pause together, so that no scheduler sees the row without its pause."""
     with transaction.atomic(using=writable_alias()):
         row.save(using=writable_alias())
         if _changes_pause(each, paused_by):

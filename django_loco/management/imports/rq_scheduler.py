@@ -1,7 +1,7 @@
 """Reads the schedules of rq-scheduler from its Redis.
 
-Their arguments are pickled, and unpickling may run code that somebody has put there. So only plain values are read:
-numbers, texts, lists, dicts and the like, which is all that a job of ours can take.
+The arguments of these schedules are pickled, and unpickling may run code that somebody has put there. So only plain
+values are read: numbers, texts, lists, dicts and the like. Jobs of django-loco cannot take anything else.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ANSWER_SECONDS = 5.0
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Refuses whatever is not a plain value."""
+    """Refuses everything but plain values."""
 
     def find_class(self, module: str, name: str) -> Any:
         raise Unconvertible(f"its arguments have a {module}.{name}, which is not JSON.")
@@ -93,7 +93,7 @@ def _unpickled(data: bytes) -> Any:
 
 
 def _seconds(text: bytes | None) -> float | None:
-    """Return a time limit; ``None`` for none, which rq writes as -1."""
+    """Return a time limit; ``None`` for no limit, which rq stores as -1."""
     try:
         seconds = float(text or b"")
     except ValueError:
@@ -102,7 +102,7 @@ def _seconds(text: bytes | None) -> float | None:
 
 
 def _name(job_id: str, path: str) -> str:
-    """Return the id if somebody has chosen it, else the function with a part of the id."""
+    """Return the id if somebody has chosen it; otherwise the function's name with a part of the id."""
     try:
         return f"{path} {UUID(job_id).hex[:8]}"
     except ValueError:

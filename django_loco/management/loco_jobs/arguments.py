@@ -1,4 +1,4 @@
-"""Parses the arguments of ``loco_jobs``. A function that parses raises ``ArgumentTypeError`` with what to write."""
+"""Parses the arguments of ``loco_jobs``. The parsers raise ``ArgumentTypeError``, which says what to write."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..schedules import length
 
 
 def add_flags_of_django(verb: ArgumentParser) -> None:
-    """Let ``--settings`` and Django's other flags stand after the name of a ``verb``, too, where people write them."""
+    """Accept ``--settings`` and Django's other flags also after the name of a ``verb``, where people write them."""
     for flag in ("--settings", "--pythonpath"):
         verb.add_argument(flag, default=SUPPRESS, help=SUPPRESS)
     for flag in ("--traceback", "--no-color", "--force-color"):
@@ -21,7 +21,7 @@ def add_flags_of_django(verb: ArgumentParser) -> None:
 
 
 def positive(text: str) -> int:
-    """Parse a whole number above 0; one that is higher than any place in a list is the last place."""
+    """Parse a whole number above 0. A number beyond the longest possible list is cut to its length."""
     if not text.isdecimal() or int(text) == 0:
         raise ArgumentTypeError(f"{text!r} is not a whole number above 0.")
     return min(int(text), sys.maxsize)
@@ -63,6 +63,6 @@ def _json(text: str, kind: type[Any], words: str) -> Any:
     try:
         if isinstance(value := json.loads(text), kind):
             return value
-    except (ValueError, RecursionError):  # the last for one that is nested too deeply
+    except (ValueError, RecursionError):  # RecursionError if it is nested too deeply
         pass
     raise ArgumentTypeError(f"{text!r} is not a JSON {words}.")

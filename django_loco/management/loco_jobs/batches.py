@@ -22,7 +22,7 @@ from .confirmation import jobs_in_words, may
 from .ids import batch_id_of
 
 HEADINGS = ("ID", "NAME", "STATE", "MADE", "JOBS", "DONE", "FAILED", "CANCELLED", "LEFT")
-#: The options that change something, and what is said then.
+#: The options that change something, and the word that is printed afterwards.
 OPERATIONS: Mapping[str, str] = {"cancel": "Cancelled", "retry": "Retried"}
 
 
@@ -41,7 +41,7 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def lines_of(options: Mapping[str, Any], stdout: OutputWrapper) -> Iterator[str]:
-    """Return the lines of the command. Raises ``CommandError``, and what ``Batch`` raises."""
+    """Return the lines of the command. Raises ``CommandError``, and the errors of ``Batch``."""
     action = next((name for name in OPERATIONS if options[name]), "")
     if options["id"] is None:
         if action:
@@ -52,7 +52,7 @@ def lines_of(options: Mapping[str, Any], stdout: OutputWrapper) -> Iterator[str]
 
 
 def _operated(action: str, batch: Batch, options: Mapping[str, Any], stdout: OutputWrapper) -> Iterator[str]:
-    """Cancel or retry a batch, after a question; yield what was done."""
+    """Ask, and cancel or retry a batch. Yield a line about the result."""
     counts = batch.counts
     number = counts.left if action == "cancel" else counts.failed + counts.cancelled
     if may(stdout, action.capitalize(), f"up to {jobs_in_words(number)}", yes=options["yes"]):
@@ -73,7 +73,7 @@ def _batch(options: Mapping[str, Any]) -> Batch:
 
 
 def _all(options: Mapping[str, Any]) -> list[Batch]:
-    """Return the newest batches, with their counts as they are now."""
+    """Return the newest batches with their present counts."""
     found = [*islice(Batch.all(backend=options["backend"]), options["limit"])]
     for batch in found:
         if batch.finished_at is None:

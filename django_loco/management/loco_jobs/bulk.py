@@ -1,4 +1,4 @@
-"""Does something with all jobs that match, for ``loco_jobs``: how many it would be, a question, and what was done."""
+"""Changes all jobs that match a filter, for ``loco_jobs``: counts the jobs, asks, and reports the result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...exceptions import FilterError
 from .confirmation import jobs_in_words, may
 from .ids import ids_of
 
-#: The verbs that do the same with all jobs that match: what they are called, and their help.
+#: The verbs that change all matching jobs: their names and their help.
 BULK = {
     "retry": "Run failed and cancelled jobs again.",
     "cancel": "Cancel jobs that wait or run. They fail with JobCancelled, and are not retried.",
@@ -24,7 +24,7 @@ BULK = {
     "move": "Move jobs to another queue, or to another store.",
     "update": "Change jobs that wait, or have failed.",
 }
-#: Which jobs ``update --run-after`` leaves alone if it takes several.
+#: A description of the jobs that ``update --run-after`` skips if it changes several.
 WAITING_FOR_MORE = (
     "waiting for a signal, for the end of a sleep, or for other jobs. To update one of them, give its id alone"
 )
@@ -33,10 +33,10 @@ FINISHED: Sequence[jobs.State] = ("done", "failed", "cancelled")
 
 
 class BulkOperation:
-    """One operation with the jobs whose ids are given, or that match a filter."""
+    """One operation on the jobs with the given ids, or on the jobs that match a filter."""
 
     def __init__(self, verb: str, options: Mapping[str, Any], stdout: OutputWrapper) -> None:
-        """``options`` are those of the command. Raises ``CommandError`` for options that do not fit together."""
+        """``options`` are the command's. Raises ``CommandError`` for options that do not fit together."""
         require_chosen(verb, options)
         self._verb, self._stdout = verb, stdout
         self._options = options
@@ -45,11 +45,11 @@ class BulkOperation:
         self._ids = ids_of(options["filter"], options["backend"])
 
     def run(self) -> None:
-        """Do it, after a question if it is with several jobs. Raises what ``jobs`` raises."""
+        """Do it; ask first if it concerns several jobs. Raises the errors of ``jobs``."""
         for job_id in self._ids:
             job = jobs.get(job_id, backend=self._options["backend"])
             if len(self._ids) == 1 and self._verb != "purge" and not self._options["dry_run"]:
-                self._say(self._do(job))  # if it is not possible, the error says why
+                self._say(self._do(job))  # raises an error if it is not possible
                 return
         self._run_over(searched(self._options).filter(status=self._states))
 
@@ -76,9 +76,9 @@ class BulkOperation:
 
 
 def require_chosen(verb: str, options: Mapping[str, Any]) -> None:
-    """Raise ``CommandError`` unless ``options`` name jobs, or say that all are meant.
+    """Raise ``CommandError`` unless ``options`` name jobs, or explicitly say that all jobs are meant.
 
-    Empty words name none: they come from a variable that is not set, and would match all jobs.
+    Empty words name no jobs: they come from a shell variable that is not set, and would match all jobs.
     """
     if options["filter"] and options["all"]:
         raise CommandError("Give a filter or --all, not both.")
@@ -133,8 +133,8 @@ def _operation(verb: str, options: Mapping[str, Any]) -> Callable[[Any], int]:
 
 
 def by_user() -> str:
-    """Return who does something, for the errors of cancelled jobs."""
+    """Return the name of the user, for the errors of cancelled jobs."""
     try:
         return f"{getuser()} with loco_jobs"
-    except (KeyError, OSError, ImportError):  # a container whose user has no name
+    except (KeyError, OSError, ImportError):  # in a container the user may have no name
         return "somebody with loco_jobs"

@@ -1,4 +1,4 @@
-"""Asks before something is done with several jobs."""
+"""Asks before several jobs are changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...process.exit_codes import shell_code
 
 
 def may(stdout: OutputWrapper, title: str, what: str, *, yes: bool) -> bool:
-    """Ask on a terminal whether to do it; return the answer. Without a terminal it takes ``--yes``.
+    """Ask on a terminal whether to do it, and return the answer. Without a terminal, ``--yes`` is required.
 
     ``title`` is the verb, ``what`` are the jobs. Raises ``CommandError`` if nobody can be asked.
     """

@@ -21,9 +21,9 @@ from .progress import Progress
 def dump(
     options: Mapping[str, Any], stdout: OutputWrapper, stderr: OutputWrapper, show: Callable[[Iterable[str]], None]
 ) -> None:
-    """Write the dump, with ``show`` if it goes to ``stdout``.
+    """Write the dump. If it goes to ``stdout``, ``show`` writes it.
 
-    Raises ``CommandError`` if the file cannot be written, or if jobs are missing in the dump.
+    Raises ``CommandError`` if the file cannot be written, or if the dump lacks jobs.
     """
     made = Dump(searched_aliases(options["backend"]), searched(options))
     with Progress(stderr, "Dumping") as progress:
@@ -56,9 +56,9 @@ def _write_file(path: Path, lines: Iterator[str]) -> None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[str]]:
-    """Open a file that replaces ``path`` when it is complete and on the disk; after an error ``path`` is as before.
+    """Open a file that replaces ``path`` when it is complete and on the disk. After an error ``path`` is unchanged.
 
-    Only this user may read it: arguments of jobs may be private. Raises ``OSError``.
+    Only this user may read the file, because arguments of jobs may be private. Raises ``OSError``.
     """
     path = path.resolve()
     if path.exists() and not path.is_file():

@@ -1,4 +1,4 @@
-"""Finds jobs and batches by what the command line names: an id, or as in the log, ``send#9f3a01bc/2``."""
+"""Finds jobs and batches by an id, or by the label that the log shows, ``send#9f3a01bc/2``."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from django.core.management.base import CommandError
 from ... import jobs
 from ...jobs.operations.batches.batch import Batch
 
-#: The end of an id, with or without what stands around it in the log.
+#: Matches the end of an id, alone or within the label that the log shows.
 _LABEL = re.compile(r"(?:[^\s#:]*#)?([0-9a-f]{8,31})(?:/\d+)?", re.IGNORECASE)
-#: The number of jobs, the newest ones, among which the end of an id is looked up.
+#: The end of an id is looked up among this many of the newest jobs.
 WINDOW = 100_000
 
 
 def ids_of(words: Sequence[str], backend: str | None = None) -> list[str]:
-    """Return the ids that ``words`` name if each of them names a job; an empty list if they are a filter.
+    """Return the ids if each of ``words`` names a job; an empty list if the words are a filter.
 
     Raises ``CommandError`` if no job, or more than one, has an id with such an end.
     """
@@ -38,7 +38,7 @@ def id_of(word: str, backend: str | None = None) -> str:
 
 
 def batch_id_of(word: str, backend: str | None = None) -> str:
-    """Return the id of a batch or workflow that ``word`` names, by its end too; ``word`` itself if it is no id.
+    """Return the id of the batch or workflow whose id ends with ``word``; ``word`` itself if it is no id.
 
     Raises ``CommandError`` if none, or more than one, has an id with such an end.
     """

@@ -1,4 +1,4 @@
-"""``loco_jobs import``: looks at a dump, asks, and stores its jobs."""
+"""``loco_jobs import``: checks a dump, asks, and stores its jobs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ...jobs.transfer.importing import Import, ImportReport
 from .confirmation import interrupted, jobs_in_words, may
 from .progress import Progress
 
-#: The name of a file that stands for stdin.
+#: The file name that means stdin.
 STDIN = "-"
 
 
 def import_dump(options: Mapping[str, Any], stdout: OutputWrapper, stderr: OutputWrapper) -> None:
-    """Import the dump. Raises ``CommandError`` if the file cannot be read, and what ``Import`` raises."""
+    """Import the dump. Raises ``CommandError`` if the file cannot be read, and the errors of ``Import``."""
     with _opened(options["file"]) as file:
         wanted = Import(
             file=file,
@@ -98,7 +98,7 @@ def _opened(name: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _copied(pipe: BinaryIO) -> Iterator[BinaryIO]:
-    """Copy what comes through a pipe to a file, because it is read twice. Raises ``CommandError`` if that fails."""
+    """Copy the content of a pipe to a file, because it is read twice. Raises ``CommandError`` if copying fails."""
     with ExitStack() as stack:
         try:
             copy = stack.enter_context(tempfile.TemporaryFile())

@@ -19,7 +19,7 @@ LIMIT_HEADINGS = ("BACKEND", "LIMIT", "CONCURRENCY", "RATE", "BURST", "RUNNING",
 
 
 def add_arguments(verb: Callable[..., CommandParser]) -> None:
-    """Add the arguments of both."""
+    """Add the arguments of both commands."""
     verb("limits", "List the limits, and how they are used.")
     parser = verb("set-limit", "Change a limit while workers run, or reset it to the settings.", ())
     parser.add_argument("name", help="The name of a limit in LOCO['LIMITS'].")
@@ -34,7 +34,7 @@ def add_arguments(verb: Callable[..., CommandParser]) -> None:
 
 
 def lines(verb: str, options: Mapping[str, Any]) -> Iterator[str]:
-    """Return the lines of one of them. Raises ``CommandError``."""
+    """Return the lines of one of the commands. Raises ``CommandError``."""
     if verb == "limits":
         return _listed(jobs.limits(backend=options["backend"]), options["format"])
     return _set_limit(options)

@@ -1,4 +1,4 @@
-"""Prints stored jobs for ``loco_jobs``: lists as a table, JSON lines or CSV, one job in full, and the numbers."""
+"""Prints stored jobs for ``loco_jobs``: lists as a table, JSON lines or CSV; one job in full; and the counts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STATS_HEADINGS = (
     *("BACKEND", "QUEUE", "READY", "RUNNING", "FAILED", "DONE"),
     *("IN/MIN", "OUT/MIN", "FAILED 1 H", "OLDEST DUE", ""),
 )
-#: The fields of a job in a row of CSV. Those that are not text are JSON.
+#: The fields of a job in a row of CSV. Fields that are not text are JSON.
 CSV_FIELDS = (
     "id",
     "state",
@@ -51,7 +51,7 @@ STATS_FIELDS = (
 )
 #: The rates of queues, by alias and name.
 Rates: TypeAlias = Mapping[tuple[str, str], jobs.QueueRates]
-#: The parts of a job that ``show`` prints below the others.
+#: The parts of a job that ``show`` prints below all others.
 _BELOW = ("errors",)
 
 

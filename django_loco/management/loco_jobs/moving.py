@@ -15,7 +15,7 @@ from .progress import Progress
 
 
 def move_between(options: Mapping[str, Any], stdout: OutputWrapper, stderr: OutputWrapper) -> None:
-    """Move the jobs. Raises ``CommandError`` for options that do not fit, or if jobs stay; and what ``Move`` raises."""
+    """Move the jobs. Raises ``CommandError`` for wrong options or if jobs stay, and the errors of ``Move``."""
     source, target = _ends(options)
     move = Move(source, target)
     found = searched({**options, "backend": source}).filter(status=UNFINISHED)

@@ -8,16 +8,16 @@ from typing import Self
 
 from django.core.management.base import OutputWrapper
 
-#: Seconds between two numbers.
+#: Seconds between two updates of the number.
 PAUSE_SECONDS = 0.2
 #: Goes to the beginning of the line, and deletes it.
 _CLEAR = "\r\x1b[K"
 
 
 class Progress:
-    """A line of stderr with a number, which is replaced by the next one. Shows nothing if stderr is no terminal.
+    """A line on stderr with a number that is updated in place. Shows nothing if stderr is no terminal.
 
-    ``with`` it the line is deleted in the end.
+    The line is deleted at the end of the ``with`` block.
     """
 
     def __init__(self, stderr: OutputWrapper, verb: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,7 +36,7 @@ class Progress:
             self._write("")
 
     def show(self, number: int) -> None:
-        """Show a number, if it is time for it."""
+        """Show a number, unless the last one was shown just before."""
         if self._stderr.isatty() and self._clock() >= self._next:
             self._next = self._clock() + PAUSE_SECONDS
             self._is_shown = True

@@ -1,4 +1,4 @@
-"""Workflows for ``loco_jobs workflows``: a table or JSON lines of all, or of the nodes of one."""
+"""``loco_jobs workflows``: a table or JSON lines of all workflows, or of the nodes of one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .ids import batch_id_of
 
 HEADINGS = ("ID", "NAME", "STATE", "NODES", "DONE", "FAILED", "CANCELLED", "LEFT", "MADE")
 NODE_HEADINGS = ("NODE", "STATE", "JOB", "AFTER", "IF ONE FAILS")
-#: The number of names in a cell.
+#: The most names in a cell.
 NAMES = 5
 
 
@@ -48,8 +48,8 @@ def add_arguments(parser: CommandParser) -> None:
 def lines(options: Mapping[str, Any], stdout: OutputWrapper) -> Iterator[str]:
     """Return the lines of the command.
 
-    Raises ``ValueError`` if an id is missing, or is that of a batch; ``BatchDoesNotExist``; ``CommandError`` if nobody
-    can be asked.
+    Raises ``ValueError`` if an id is missing or belongs to a batch, ``BatchDoesNotExist``, and ``CommandError`` if
+    nobody can be asked.
     """
     workflow_id, backend, form = options["id"], options["backend"], options["format"]
     if workflow_id is not None:
@@ -64,7 +64,7 @@ def lines(options: Mapping[str, Any], stdout: OutputWrapper) -> Iterator[str]:
 
 
 def _operated(flow: Workflow, options: Mapping[str, Any], stdout: OutputWrapper) -> Iterator[str]:
-    """Cancel or retry a workflow, after a question; yield what was done."""
+    """Ask, and cancel or retry a workflow. Yield a line about the result."""
     counts, retries = flow.counts, options["retry"]
     number = counts.failed + counts.cancelled if retries else counts.left
     if may(stdout, "Retry" if retries else "Cancel", f"up to {_nodes_in_words(number)}", yes=options["yes"]):

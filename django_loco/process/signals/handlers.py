@@ -43,9 +43,8 @@ class SignalHandlers:
     ) -> None:
         """``is_last``: the process ends afterwards, so at the end signals are ignored.
 
-        Otherwise the handlers are restored.
-
-        With the handlers restored, a repeated signal could kill a process that has just stopped cleanly.
+        Otherwise the handlers are restored. If they were restored in a process that ends, a repeated signal could kill
+        it just after it has stopped cleanly.
         """
         self._on_signal, self._others, self._is_last = on_signal, others, is_last
         self._escalation = Escalation(clock)
