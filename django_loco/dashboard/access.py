@@ -1,6 +1,7 @@
-"""Who may see a page: staff with its permissions, which are those of the admin's pages.
+"""Who may see a page: staff with the permissions of the page. They are the same as for the admin's pages.
 
-A page that cannot be narrowed to a part of the jobs is closed to users who see a part only (``jobs.page_parts.scope``).
+Some users may see only a part of the jobs (``jobs.page_parts.scope``). They cannot open a page that cannot be narrowed
+to this part.
 """
 
 from __future__ import annotations
@@ -30,10 +31,12 @@ View: TypeAlias = Callable[..., HttpResponseBase]
 
 
 def for_staff(*permissions: str, words: Collection[str] | None = None, instead: str = "") -> Callable[[View], View]:
-    """Make a view for staff with all of ``permissions``; others are led to the login, or told what they lack.
+    """Make a view for staff with all of ``permissions``.
 
-    ``words`` are those of filters by which the page can be narrowed; ``None``: any. Users whose view is narrowed
-    otherwise are led to the page that is named ``instead``, or told so.
+    Others are led to the login, or told which permission they lack.
+
+    ``words`` are the filter words by which the page can be narrowed; ``None``: any. Users whose part of the jobs is
+    defined by other words are led to the page named ``instead``, or get a message.
     """
 
     def decorator(view: View) -> View:
@@ -48,11 +51,11 @@ def for_staff(*permissions: str, words: Collection[str] | None = None, instead: 
 
 
 def refusal(request: HttpRequest, *permissions: str) -> HttpResponseBase | None:
-    """Return the answer to a user who is no staff or lacks one of ``permissions``; ``None`` to others.
+    """Return the answer for a user who is no staff or lacks one of ``permissions``; ``None`` if the user has access.
 
-    A script is never led to the login, whose page it could not use: it gets 401.
+    A script gets 401 instead of being led to the login, because it could not use the login page.
     """
-    user = getattr(request, "user", None)  # a site need not have users
+    user = getattr(request, "user", None)  # a site may have no users
     if user is None:
         return refused(_("The dashboard needs django.contrib.auth: it is for staff only."))
     if not user.is_authenticated:
@@ -69,7 +72,7 @@ def refusal(request: HttpRequest, *permissions: str) -> HttpResponseBase | None:
 
 
 def scope_refusal(request: HttpRequest, words: Collection[str] | None, instead: str = "") -> HttpResponseBase | None:
-    """Return the answer to a user who sees a part of the jobs that a page cannot be narrowed to; ``None`` to others."""
+    """Return the answer for a user whose part of the jobs a page cannot be narrowed to; ``None`` for others."""
     try:
         scope = scope_of(request)
     except LocoConfigurationError:
@@ -84,7 +87,7 @@ def scope_refusal(request: HttpRequest, words: Collection[str] | None, instead: 
 
 
 def is_for_script(request: HttpRequest) -> bool:
-    """Return whether the script of a page asks, for the parts of it or for events."""
+    """Return whether the request comes from a page's script, for parts of the page or for events."""
     return request.headers.get("Accept") in ("application/json", "text/event-stream")
 
 
@@ -94,7 +97,7 @@ def refused(text: str, status: int = HTTPStatus.FORBIDDEN) -> HttpResponse:
 
 
 def unlogged(response: HttpResponse) -> HttpResponse:
-    """Return ``response``. Otherwise Django logs a 503 as an error and mails it to the admins, every two seconds."""
+    """Keep Django from logging ``response``: it would mail each 503 to the admins, every two seconds."""
     if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
         response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
     return response

@@ -1,4 +1,4 @@
-"""The frame of each page: the navigation, and answers that are a sentence."""
+"""The frame of each page with its navigation, and pages that show only a sentence."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class Entry:
     """A page in the navigation."""
 
     name: str
-    """The name of its address."""
+    """The name of its URL."""
 
     label: Promise
     permissions: tuple[str, ...]
-    """Who lacks one of them does not see the entry."""
+    """The permissions that a user needs to see the entry."""
 
     words: tuple[str, ...] | None = None
-    """The words of filters by which the page can be narrowed; ``None``: any. See ``access.for_staff``."""
+    """The filter words by which the page can be narrowed; ``None``: any. See ``access.for_staff``."""
 
 
-#: A page that has no address is left out.
+#: A page without an address is left out.
 ENTRIES = (
     Entry(name="overview", label=_("Overview"), permissions=(VIEW_JOB, VIEW_WORKER), words=BY_TASK),
     Entry(name="jobs", label=_("Jobs"), permissions=(VIEW_JOB,)),
@@ -53,7 +53,7 @@ ENTRIES = (
 def framed(
     request: HttpRequest, template: str, context: Mapping[str, Any], *, entry: str, status: int = HTTPStatus.OK
 ) -> HttpResponse:
-    """Return the page of a template that extends ``base.html``; ``entry`` names the entry of the navigation it is."""
+    """Return a page from a template that extends ``base.html``. ``entry`` names its entry in the navigation."""
     frame = {"navigation": [*_navigation(request, entry)], "entry": entry}
     response = render(request, f"django_loco/dashboard/{template}", {**frame, **context}, status=status)
     return unlogged(response)
@@ -61,9 +61,9 @@ def framed(
 
 @contextmanager
 def zone_of(request: HttpRequest) -> Iterator[None]:
-    """Show times in the zone of the reader, which the script of a page tells by a cookie.
+    """Show times in the time zone of the reader. The page's script sends the zone in a cookie.
 
-    A site that has chosen a zone for the request itself keeps it.
+    If the site itself has chosen a zone for the request, that zone is used.
     """
     name = request.COOKIES.get("loco_zone", "")
     if not name or timezone.get_current_timezone() != timezone.get_default_timezone():
@@ -71,7 +71,7 @@ def zone_of(request: HttpRequest) -> Iterator[None]:
         return
     try:
         zone = ZoneInfo(name)
-    except (ValueError, LookupError, OSError):  # anybody can send anything
+    except (ValueError, LookupError, OSError):  # a cookie may contain anything
         yield
         return
     with timezone.override(zone):
@@ -79,12 +79,12 @@ def zone_of(request: HttpRequest) -> Iterator[None]:
 
 
 def is_elsewhere(moment: datetime) -> bool:
-    """Return whether the clocks of the zone of ``moment`` show another time than those of the reader."""
+    """Return whether the zone of ``moment`` has another time of day than the reader's zone."""
     return moment.utcoffset() != timezone.localtime(moment).utcoffset()
 
 
 def sentence(request: HttpRequest, text: str, *, entry: str, status: int, back: str = "") -> HttpResponse:
-    """Return a page with nothing but a sentence, and a link to the address ``back``."""
+    """Return a page with only a sentence, and a link to the address ``back``."""
     return framed(request, "sentence.html", {"sentence": text, "back": back}, entry=entry, status=status)
 
 

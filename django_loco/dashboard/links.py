@@ -1,4 +1,4 @@
-"""Addresses of the pages, and of those of the admin, where the site has one."""
+"""Addresses of the pages, and of admin pages if the site has an admin."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ def page_url(name: str, *args: str) -> str:
 
 
 def jobs_url(text: str = "") -> str:
-    """Return the address of the jobs that match the filter ``text``, unless that is too long for an address."""
+    """Return the address of the jobs that match the filter ``text``. A filter too long for an address is left out."""
     return f"{page_url('jobs')}{words_query(text)}"
 
 
 def list_url(*words: tuple[str, str]) -> str:
-    """Return the address of the jobs that match all words of a filter, each a name and a value."""
+    """Return the address of the jobs that match all conditions in ``words``: pairs of a filter word and a value."""
     return jobs_url(" ".join(word(name, value) for name, value in words))
 
 
 def job_url(job_id: str) -> str:
-    """Return the address of the page of a job; empty if a job in an edited store has no id of a job."""
+    """Return the address of a job's page; empty if the store was edited and ``job_id`` is not an id."""
     return page_url("job", job_id)
 
 
 def limit_url(alias: str, name: str) -> str:
-    """Return the address of what the page of limits says of one; empty without that page."""
+    """Return the address of a limit on the page of limits; empty if the site does not have that page."""
     address = page_url("limits")
     return address and f"{address}#{quote(limit_id(alias, name))}"
 
 
 def limit_id(alias: str, name: str) -> str:
-    """Return the id of the element of a limit on the page of limits."""
+    """Return the id of the HTML element of a limit on the page of limits."""
     return f"limit-{alias}-{name}"
 
 
@@ -48,17 +48,17 @@ def batch_url(batch_id: str) -> str:
 
 
 def links_for(request: HttpRequest) -> JobLinks:
-    """Return the links of pages of jobs for the user of ``request``, who may see all limits and workflows or none."""
+    """Return the links for the user of ``request``. Limits and workflows have links only if the user may see them."""
     return ALL_LINKS if scope_of(request).is_made_of(BY_ALIAS) else LINKS
 
 
 def schedule_url(pk: int) -> str:
-    """Return the address of the admin's page that edits a schedule of the database; empty without admin."""
+    """Return the address of the admin page that edits a schedule of the database; empty without the admin."""
     return _address("admin:django_loco_schedule_change", str(pk))
 
 
 def login_url() -> str | None:
-    """Return the address of the admin's login; ``None``: that of the settings."""
+    """Return the address of the admin's login; ``None``: the login of the settings is used."""
     return _address("admin:login") or None
 
 
@@ -70,5 +70,5 @@ def _address(name: str, *args: str) -> str:
 
 
 LINKS = JobLinks(jobs_url, job_url)
-#: With the pages of limits and workflows.
+#: The links with the pages of limits and workflows.
 ALL_LINKS = JobLinks(jobs_url, job_url, limit_url, batch_url)

@@ -1,4 +1,4 @@
-"""Pauses of queues, tasks and tags on pages: what a form names, the view that pauses, and the list of pauses."""
+"""Pauses of queues, tasks and tags on pages: the value in a form, the view that pauses, and the list of pauses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .links import list_url
 from .live import STORE_SECONDS
 from .posted import back, log, posted
 
-#: The pauses that a page lists.
+#: The most pauses that a page lists.
 MOST = 50
 
 
@@ -39,10 +39,10 @@ class Pausing:
 
     @classmethod
     def of(cls, form: Mapping[str, Any], field: str) -> Self:
-        """Return what the field of a form names. Raises ``ValueError`` or ``TypeError`` for something else.
+        """Return what a form field names. Raises ``ValueError`` or ``TypeError`` for an invalid value.
 
-        It is the JSON of an alias and the name of a queue; or an object with ``task`` or ``tag``, and perhaps
-        ``backend``. If it is one of these two words, the name is in the field ``name``.
+        The field is JSON: a list of an alias and the name of a queue, or an object with ``task`` or ``tag``, and
+        perhaps ``backend``. If it is just the word ``task`` or ``tag``, the name is in the field ``name``.
         """
         text = str(form.get(field, ""))
         given: Any = {text: str(form.get("name", "")).strip()} if text in KINDS else json.loads(text)
@@ -67,7 +67,7 @@ class Pausing:
         return {self.kind: self.name, "backend": self.backend}
 
     def is_within(self, scope: Scope) -> bool:
-        """Return whether ``scope`` has all jobs that it is about."""
+        """Return whether ``scope`` includes all jobs that the pause concerns."""
         if self.kind == "queue":
             return self.backend is not None and scope.sees_queue(self.backend, self.name)
         if self.kind == "tag":
@@ -75,16 +75,16 @@ class Pausing:
         return scope.is_made_of(("task",)) and scope.sees_task("", "", self.name)
 
     def __str__(self) -> str:
-        """Return it for the log."""
+        """Return the text for the log."""
         name = self.name if self.kind == "queue" else f"{self.kind} {self.name}"
         return name if self.backend is None else f"{self.backend}: {name}"
 
 
 @posted("tasks", VIEW_JOB, PAUSE, words=BY_TASK)
 def pause(request: HttpRequest) -> HttpResponseBase:
-    """Pause or resume a queue, a task or a tag: ``Pausing.of`` reads the field ``pause`` or ``resume``.
+    """Pause or resume a queue, a task or a tag, as ``Pausing.of`` reads it from the field ``pause`` or ``resume``.
 
-    It takes the permissions of the page that shows it: queues are shown to those who may also see workers.
+    It requires the permissions of the page with the button. Queues are shown to users who may also see workers.
     """
     name = "pause" if "pause" in request.POST else "resume"
     try:
@@ -95,7 +95,7 @@ def pause(request: HttpRequest) -> HttpResponseBase:
             return refused(_("You do not see all of these jobs."))
         with store_timeout(STORE_SECONDS):
             (jobs.pause if name == "pause" else jobs.resume)(**pausing.keywords)
-    except (ValueError, TypeError, RecursionError) as error:  # the last for JSON that is nested too deeply
+    except (ValueError, TypeError, RecursionError) as error:  # RecursionError: JSON is nested too deeply
         return sentence(request, str(error), entry="queues", status=HTTPStatus.BAD_REQUEST, back=back(request))
     except UNAVAILABLE as error:
         return unlogged(refused(str(error), HTTPStatus.SERVICE_UNAVAILABLE))
@@ -104,7 +104,7 @@ def pause(request: HttpRequest) -> HttpResponseBase:
 
 
 def pauses_for(scope: Scope) -> Sequence[AliasPause]:
-    """Return the tasks and tags that are paused, to those who see all jobs. Raises ``QueueUnavailable``."""
+    """Return the paused tasks and tags; nothing for users who may not see all jobs. Raises ``QueueUnavailable``."""
     return paused_jobs() if scope == EVERYTHING else ()
 
 

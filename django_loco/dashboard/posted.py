@@ -1,4 +1,4 @@
-"""What the views share that take the forms of pages: who may send a form, the way back, and the admin's log."""
+"""What all views for forms share: who may send a form, the way back, and the admin's log."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from .links import page_url
 
 
 def posted(page: str, *permissions: str, words: Collection[str] | None = None) -> Callable[[View], View]:
-    """Make a view of a form for those whom ``access.for_staff`` lets in. It is called for a ``POST`` only.
+    """Make a view for a form, with the access rules of ``access.for_staff``. The view is called only for a ``POST``.
 
-    If the session ends before the form is sent, the login leads to the address of the view without the form, as an
-    address that somebody has typed does. Then the page named ``page``, with the same names in its address, says that
+    If the session ends before the form is sent, the login leads to the view's address without the form. The same
+    happens if somebody types the address. Then the page named ``page``, with the same names in its address, says that
     nothing was done.
     """
 
     def decorator(view: View) -> View:
         @non_atomic_requests
-        # Without no-store: a browser that goes back to a question has kept it, and shows an error otherwise.
+        # Without no-store, so that a browser can keep a question and go back to it. Otherwise it would show an error.
         @cache_control(private=True, no_cache=True)
         @for_staff(*permissions, words=words)
         @csrf_protect
@@ -52,13 +52,13 @@ def posted(page: str, *permissions: str, words: Collection[str] | None = None) -
 def not_done(request: HttpRequest, text: str, status: int, *, entry: str, address: str = "") -> HttpResponseBase:
     """Return a page that says why nothing was done, with a link back: see ``back``.
 
-    Without one of the form it leads to ``address``, or to the page of ``entry``.
+    If the form names no address, the link leads to ``address``, or to the page of ``entry``.
     """
     return sentence(request, text, entry=entry, status=status, back=back(request, address or page_url(entry)))
 
 
 def back(request: HttpRequest, otherwise: str | None = None) -> str:
-    """Return the address in the form's field ``back`` if it is one of this site; or ``otherwise``, or the overview."""
+    """Return the address in the form's field ``back`` if it is on this site; else ``otherwise``, or the overview."""
     address = request.POST.get("back", "")
     is_ours = address.startswith("/") and url_has_allowed_host_and_scheme(address, allowed_hosts=None)
     if is_ours:
@@ -67,8 +67,8 @@ def back(request: HttpRequest, otherwise: str | None = None) -> str:
 
 
 def log(request: HttpRequest, changed: Model, text: str) -> None:
-    """Note a change where the admin's own pages note it."""
+    """Add a change to the log that the admin's own pages use."""
     if apps.is_installed("django.contrib.admin"):
         entry: Any = apps.get_model("admin", "LogEntry")
-        change = 2  # the admin's CHANGE; its module cannot be imported where it is not installed
+        change = 2  # the admin's CHANGE; its module cannot be imported if the admin is not installed
         entry.objects.log_actions(request.user.pk, [changed], change, text, single_object=True)

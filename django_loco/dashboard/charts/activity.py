@@ -1,4 +1,4 @@
-"""Adds up the statistics of minutes: the bars of the chart, the lines of the queues, and percentiles."""
+"""Adds up the statistics of minutes to the bars of the chart, the lines of the queues, and percentiles."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PERCENTILES = (50, 95, 99)
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A time for which the chart is drawn."""
+    """A period that the chart can show."""
 
     name: str
     bars: int
@@ -30,20 +30,20 @@ class Range:
     """The minutes of one bar."""
 
     kept_seconds: float
-    """How long the sums are kept in a process: statistics are written once a minute, and a day has many."""
+    """How long a process keeps the sums. A long range has many rows to read, and they change once a minute."""
 
     @property
     def is_of_days(self) -> bool:
-        """Whether it is longer than a day, so that its times need a date."""
+        """Whether the period is longer than a day, so that its times need a date."""
         return self.bars * self.minutes > DAY_MINUTES
 
     @property
     def is_by_hours(self) -> bool:
-        """Whether each bar is of whole hours, so that the sums of hours are enough."""
+        """Whether each bar covers whole hours, so that the hourly sums are enough."""
         return self.minutes % HOUR == 0
 
     def first(self, now: int) -> int:
-        """Return the first minute of the chart, if ``now`` is the present one (minutes since 1970)."""
+        """Return the first minute of the chart if ``now`` is the present minute (minutes since 1970)."""
         return (now // self.minutes - self.bars + 1) * self.minutes
 
 
@@ -63,7 +63,7 @@ DEFAULT = "1h"
 
 
 def range_of(request: HttpRequest) -> Range:
-    """Return the range that an address asks for; the hour for one that there is not."""
+    """Return the range that an address asks for, or the hour if there is no such range."""
     return RANGES.get(request.GET.get("range", DEFAULT), RANGES[DEFAULT])
 
 
@@ -100,15 +100,15 @@ class Activity:
 
     bars: Sequence[Bar]
     lines: Mapping[tuple[str, str], Sequence[int]]
-    """The jobs that were enqueued in the minutes of each bar, by alias and name of the queue."""
+    """The numbers of jobs enqueued in the time of each bar, by alias and name of the queue."""
 
     percentiles: Sequence[Percentile]
 
 
 def minutes_in(chosen: Range, aliases: Sequence[str], now: int, scope: Scope) -> dict[str, Sequence[Minute]]:
-    """Return the statistics of each alias in a range that ends with the minute ``now``, those of hours if they do.
+    """Return the statistics of each alias in a range that ends with the minute ``now``, by hours if that is enough.
 
-    They are those of the jobs of ``scope``.
+    Only jobs of ``scope`` count.
 
     Raises ``QueueError``.
     """
@@ -125,12 +125,12 @@ def minutes_in(chosen: Range, aliases: Sequence[str], now: int, scope: Scope) ->
 
 
 def minutes_since(first: int, aliases: Sequence[str], scope: Scope) -> dict[str, Sequence[Minute]]:
-    """Return the statistics of each alias from the minute ``first`` on, of the jobs of ``scope``."""
+    """Return the statistics of each alias from the minute ``first`` on. Only jobs of ``scope`` count."""
     return {alias: scope.minutes(alias, queue_of(alias).minutes(first)) for alias in aliases}
 
 
 def releases(workers: Iterable[WorkerInfo]) -> list[tuple[datetime, str]]:
-    """Return when each release began that ``workers`` run, with its name: when the first of them started."""
+    """Return the releases that ``workers`` run, each with the time when its first worker started."""
     first: dict[str, datetime] = {}
     for each in workers:
         if each.release:
@@ -139,7 +139,7 @@ def releases(workers: Iterable[WorkerInfo]) -> list[tuple[datetime, str]]:
 
 
 def activity_of(minutes: Mapping[str, Sequence[Minute]], chosen: Range, now: int) -> Activity:
-    """Return the sums of ``minutes``, which are those of each alias, up to the minute ``now``."""
+    """Return the sums of ``minutes``, the statistics of each alias, up to the minute ``now``."""
     of_all = [each for of_alias in minutes.values() for each in of_alias if each.labels.minute >= chosen.first(now)]
     lines = {
         (alias, name): line
@@ -150,7 +150,7 @@ def activity_of(minutes: Mapping[str, Sequence[Minute]], chosen: Range, now: int
 
 
 def bars_of(minutes: Sequence[Minute], chosen: Range, now: int) -> list[Bar]:
-    """Return the bars of the chart, the oldest first, also those without a run."""
+    """Return the bars of the chart, the oldest first, including bars without a run."""
     first = chosen.first(now)
     bars = [Bar(datetime.fromtimestamp((first + place * chosen.minutes) * 60, UTC)) for place in range(chosen.bars)]
     for each in minutes:
@@ -167,7 +167,7 @@ def bars_of(minutes: Sequence[Minute], chosen: Range, now: int) -> list[Bar]:
 
 
 def enqueued_by_queue(minutes: Sequence[Minute], chosen: Range, now: int) -> dict[str, list[int]]:
-    """Return for each queue how many jobs were enqueued in the minutes of each bar."""
+    """Return for each queue how many jobs were enqueued in the time of each bar."""
     first = chosen.first(now)
     found: dict[str, list[int]] = defaultdict(lambda: [0] * chosen.bars)
     for each in minutes:
@@ -178,16 +178,17 @@ def enqueued_by_queue(minutes: Sequence[Minute], chosen: Range, now: int) -> dic
 
 
 def percentiles_of(minutes: Sequence[Minute]) -> list[Percentile]:
-    """Return about how long jobs waited and ran."""
+    """Return percentiles of how long jobs waited and ran."""
     runs = [each for each in minutes if each.labels.outcome != ENQUEUED]
     waits, durations = _total([each.waits for each in runs]), _total([each.durations for each in runs])
     return [Percentile(percent, quantile(waits, percent), quantile(durations, percent)) for percent in PERCENTILES]
 
 
 def quantile(up_to: Sequence[int], percent: int) -> float | None:
-    """Return a percentile in seconds, estimated: the runs of a bucket are taken as spread evenly over it.
+    """Return the estimate of a percentile in seconds. The runs in a bucket are assumed to be spread evenly over it.
 
-    ``up_to`` counts the runs up to each of ``BOUNDS``, and all. Above the last bound it returns that bound.
+    ``up_to`` has the number of runs up to each of ``BOUNDS``, and then of all runs. If the percentile is above the last
+    bound, this bound is returned.
     """
     if not up_to or not up_to[-1]:
         return None

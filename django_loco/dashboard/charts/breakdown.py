@@ -18,7 +18,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 @dataclass(slots=True)
 class Sums:
-    """The numbers of what happened to some jobs in a range of time."""
+    """What happened to a group of jobs in a range of time, in numbers."""
 
     bars: int
     """How many bars a chart of the range has."""
@@ -32,7 +32,7 @@ class Sums:
     """Retried, interrupted, cancelled and other runs."""
 
     ended_by_bar: list[int] = field(default_factory=list)
-    """The runs of each bar, those that failed among them."""
+    """The runs that ended in the time of each bar, including failed ones."""
 
     failed_by_bar: list[int] = field(default_factory=list)
     _waits: list[int] = field(default_factory=lambda: [0] * BUCKETS)
@@ -48,20 +48,20 @@ class Sums:
 
     @property
     def failure_rate(self) -> float | None:
-        """The share of failed runs among those that ended a job, from 0 to 1; ``None``: none did."""
+        """The share of failed runs among the runs that ended a job, from 0 to 1; ``None`` if no job ended."""
         ended = self.succeeded + self.failed
         return self.failed / ended if ended else None
 
     def wait(self, percent: int) -> float | None:
-        """Return a percentile of the seconds for which jobs waited, estimated; ``None``: there are no runs."""
+        """Return an estimated percentile of the seconds that jobs waited; ``None`` without runs."""
         return quantile([*accumulate(self._waits)], percent)
 
     def duration(self, percent: int) -> float | None:
-        """Return a percentile of the seconds that runs took, estimated."""
+        """Return an estimated percentile of the seconds that runs took."""
         return quantile([*accumulate(self._durations)], percent)
 
     def count(self, minute: Minute, bar: int) -> None:
-        """Add a row of the statistics, which belongs to the bar at the place ``bar``."""
+        """Add a row of the statistics, which belongs to the bar with the index ``bar``."""
         outcome = minute.labels.outcome
         if outcome == ENQUEUED:
             self.enqueued += minute.runs
@@ -78,7 +78,7 @@ class Sums:
             self.other += minute.runs
 
     def plus(self, other: Sums) -> Sums:
-        """Return the sums of both, which are of the same range."""
+        """Return the sums of both. They must be of the same range."""
         lists = (
             [*map(add, mine, others)]
             for mine, others in (
@@ -102,9 +102,9 @@ class Sums:
 def by_key(
     minutes: Mapping[str, Iterable[Minute]], chosen: Range, now: int, key: Callable[[str, Labels], Key]
 ) -> dict[Key, Sums]:
-    """Return the sums of ``minutes``, which are those of each alias, by what ``key`` makes of an alias and labels.
+    """Return the sums of ``minutes``, the statistics of each alias. ``key`` groups them by alias and labels.
 
-    Those outside of the range, which ends with the minute ``now``, are left out.
+    Minutes outside of the range, which ends with the minute ``now``, are left out.
     """
     first = chosen.first(now)
     found: dict[Key, Sums] = {}
@@ -121,5 +121,5 @@ def by_key(
 
 
 def most(found: Mapping[Key, Sums], wanted: Callable[[Sums], float], number: int) -> Sequence[tuple[Key, Sums]]:
-    """Return up to ``number`` entries, those of which ``wanted`` is highest."""
+    """Return the ``number`` entries with the highest ``wanted``, the highest first."""
     return sorted(found.items(), key=lambda each: -wanted(each[1]))[:number]

@@ -1,4 +1,4 @@
-"""Draws SVG with presentation attributes and classes only: a strict Content Security Policy refuses styles."""
+"""Draws SVG with presentation attributes and classes only, because a strict Content Security Policy forbids styles."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from ...jobs.presentation.numbers import number_text
 from .activity import Bar
 
 WIDTH, HEIGHT = 720.0, 160.0
-#: The least height of a part that is not 0: one failure among a million runs is seen.
+#: The least height of a part that is not 0, so that one failure among a million runs is visible.
 LEAST = 2.5
-#: How many bars there must be to know the time of one.
+#: The number of bars that are needed to compute the time of one bar.
 MIN_BARS = 2
 SPARK_WIDTH, SPARK_HEIGHT = 120.0, 24.0
 
 
 def top_of(bars: Sequence[Bar]) -> int:
-    """Return the value at the upper edge of the chart: the highest bar, rounded up to one digit and a half."""
+    """Return the value at the upper edge of the chart: that of the highest bar, rounded up to one digit and a half."""
     highest = max((bar.runs for bar in bars), default=0)
     step = max(1, int(10 ** (len(str(highest)) - 1)) // 2)
     return max(4, -(-highest // step) * step)
 
 
 def clock_of(at: datetime, *, of_days: bool) -> str:
-    """Return a time in the viewer's zone, with its day if the chart is ``of_days``."""
+    """Return a time in the viewer's zone, with its date if the chart is ``of_days``."""
     return date_format(timezone.localtime(at), "D j H:i" if of_days else "H:i")
 
 
 def chart(bars: Sequence[Bar], *, of_days: bool = False, marks: Sequence[tuple[datetime, str]] = ()) -> SafeString:
-    """Return stacked bars: failed runs at the bottom, where they are compared with each other.
+    """Return stacked bars. Failed runs are at the bottom, where their heights are easy to compare.
 
-    ``of_days``: its times need a date. ``marks``: moments at which a line is drawn, and what to say of each.
+    ``of_days``: the times need a date. ``marks``: moments at which a line is drawn, each with its text.
     """
     slot = WIDTH / max(1, len(bars))
     top = top_of(bars)
@@ -66,7 +66,7 @@ def chart(bars: Sequence[Bar], *, of_days: bool = False, marks: Sequence[tuple[d
 
 
 def _placed(bars: Sequence[Bar], marks: Sequence[tuple[datetime, str]]) -> Iterator[tuple[float, str]]:
-    """Yield from left to right where each mark is that is in the time of the bars, and its text."""
+    """Yield the position and the text of each mark within the time of the bars, from left to right."""
     if len(bars) < MIN_BARS:
         return
     seconds = (bars[1].at - bars[0].at).total_seconds() * len(bars)
@@ -77,7 +77,7 @@ def _placed(bars: Sequence[Bar], marks: Sequence[tuple[datetime, str]]) -> Itera
 
 
 def _column(bar: Bar, left: float, slot: float, top: int) -> SafeString:
-    # The first rectangle takes the mouse over the whole height, so that the title of a low bar is found.
+    # The first rectangle reacts to the mouse over the whole height, so that the title of a low bar is easy to find.
     rectangles = [("hit", left, 0.0, slot, HEIGHT)]
     rectangles += [(kind, left + slot * 0.1, y, slot * 0.8, height) for kind, y, height in _stack(bar, top)]
     return format_html_join(
@@ -106,9 +106,9 @@ def _title(bar: Bar, *, of_days: bool) -> str:
 
 
 def small_chart(ended: Sequence[int], failed: Sequence[int]) -> SafeString:
-    """Return narrow bars of the runs that ended, the failed ones at the bottom. For the eye only, as ``sparkline``.
+    """Return narrow bars of ended runs, with failed ones at the bottom. It is decoration, like ``sparkline``.
 
-    It is one path for each colour, since a page has many of these.
+    There is one path for each colour, because a page has many such charts.
     """
     top, step = max([*ended, 1]), SPARK_WIDTH / max(1, len(ended))
     heights = [(_least(number, top), _least(bad, top)) for number, bad in zip(ended, failed, strict=True)]
@@ -139,7 +139,7 @@ def _drawn(heights: Sequence[tuple[float, float]]) -> Iterator[tuple[int, tuple[
 
 
 def sparkline(values: Sequence[int]) -> SafeString:
-    """Return a small line of ``values``, for the eye only: the numbers stand beside it."""
+    """Return a small line of ``values``. It is decoration, since the numbers are shown beside it."""
     top = max([*values, 1])
     step = SPARK_WIDTH / max(1, len(values) - 1)
     points = " ".join(

@@ -6,18 +6,18 @@ from django.utils.translation import gettext as _
 
 from ...jobs.presentation.age import age, in_milliseconds, in_seconds
 
-#: The seconds from which a duration is shown in minutes.
+#: From this many seconds on, a duration is shown in minutes.
 MINUTE = 60
 
 
 def coarse(seconds: float) -> str:
-    """Return a duration whose text changes seldom, so that the page changes seldom: ``10 s``, ``3 h 5 min``."""
+    """Return a rough duration: ``10 s``, ``3 h 5 min``. It changes seldom, and so does the page that shows it."""
     step = 5 if seconds < MINUTE else 60
     return age(seconds // step * step)
 
 
 def oldest(seconds: float | None, *, is_read: bool) -> str:
-    """Return for how long the oldest due job of a queue has waited; ``-`` if there is none."""
+    """Return how long the oldest due job of a queue has waited; ``-`` if there is none."""
     if not is_read:
         return _("not read")
     return "-" if seconds is None else coarse(seconds)

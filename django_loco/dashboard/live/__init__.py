@@ -1,4 +1,4 @@
-"""Pages that keep up with what they show."""
+"""Pages that update themselves."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Server-sent events that say when a page should ask for its parts. They hold no data.
+"""Server-sent events that tell a page when to request its parts. They contain no data.
 
-A page asks by a request of its own, which checks the session and the rights of the user as any other. A stream is ended
-after ``LIFE_SECONDS``, and the browser connects again, with the last mark it has seen: whoever has no session or no
-right any more gets no other. It is offered only by a server that runs on ASGI and whose shutdown django-loco manages:
-another server would wait for it without end.
+The page then makes an ordinary request, which checks the user's session and permissions. A stream ends after
+``LIFE_SECONDS``, and the browser connects again, with the last mark that it has seen. A user without a session or
+permission gets no new stream. Streams are offered only on ASGI and if django-loco manages the server's shutdown: other
+servers would wait forever for a stream to end.
 """
 
 from __future__ import annotations
@@ -27,22 +27,23 @@ from ..access import VIEW_JOB, VIEW_SCHEDULE, VIEW_WORKER, for_staff, refused
 from ..links import page_url
 from .streams import streams
 
-#: After how many seconds a stream ends, at least and at most: those that began together must not return together.
+#: The least and the greatest lifetime of a stream. It is random, so that streams that began together do not all
+#: reconnect at the same time.
 LIFE_SECONDS = (20.0, 30.0)
-#: The seconds after which a client that has vanished is noticed at the latest, once its network gives it up.
+#: A heartbeat is sent this often. It shows that a client has vanished, once the network has given it up.
 HEARTBEAT_SECONDS = 5.0
 #: Milliseconds after which a browser connects again.
 RETRY_MS = 500
 HEADERS = {
-    "X-Accel-Buffering": "no",  # nginx would hold events back
-    "Content-Encoding": "identity",  # Django's GZipMiddleware as well
+    "X-Accel-Buffering": "no",  # otherwise nginx would hold events back
+    "Content-Encoding": "identity",  # otherwise Django's GZipMiddleware would, too
 }
 
 
 def offered(request: HttpRequest) -> str:
-    """Return the address of the stream for the pages of ``request``; empty if they should ask every two seconds.
+    """Return the address of the stream for the pages of ``request``; empty if they should poll every two seconds.
 
-    Users who see a part of the jobs get none: they would see when something changes that is not theirs.
+    Users who may see only a part of the jobs get no stream, because it would show them when other jobs change.
     """
     is_possible = isinstance(request, ASGIRequest) and is_owned() and loco_settings().DASHBOARD_STREAM
     return page_url("changes") if is_possible and not scope_of(request).is_narrowed else ""
@@ -53,7 +54,7 @@ def offered(request: HttpRequest) -> str:
 @require_GET
 @for_staff()
 def changes(request: HttpRequest) -> HttpResponseBase:
-    """Return a stream of events; 204 if there is none, after which a browser does not ask again by itself."""
+    """Return a stream of events, or 204 if there is none: then the browser does not reconnect by itself."""
     if not any(map(request.user.has_perm, (VIEW_JOB, VIEW_WORKER, VIEW_SCHEDULE))):
         return refused(_("You lack %(permissions)s. An administrator can grant it.") % {"permissions": VIEW_JOB})
     if not offered(request) or streams.is_full:
@@ -73,7 +74,7 @@ async def _events(known: str) -> AsyncIterator[bytes]:
 
 
 def _close_connections() -> None:
-    """Close those of the request's thread, which would be idle as long as the stream lasts."""
+    """Close the connections of the request's thread. They would be idle for as long as the stream lasts."""
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
             connection.close()

@@ -1,7 +1,7 @@
-"""The change mark: a text that differs after each change of a store, at the cost of one small read for each.
+"""The change mark: a text that changes with each change of a store. Computing it takes one small read for each store.
 
-As long as the mark of a page is that of its last answer, there is nothing to read. It differs every ``SLOT_SECONDS``
-as well, because some things change with time alone: a job has waited for too long, a worker is silent.
+While the mark is the same as in a page's last answer, there is nothing new to read. The mark also changes every
+``SLOT_SECONDS``, because some things change with time alone: a job has waited too long, a worker is silent.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ AWAY = "away"
 
 
 def change_mark() -> str:
-    """Return the mark; empty if a store cannot tell whether it has changed, ``AWAY`` if one does not answer.
+    """Return the mark; empty if a store cannot tell whether it has changed, ``AWAY`` if a store does not answer.
 
-    It is a keyed digest, so that nobody can read from it how much a store does.
+    The mark is a keyed digest, so that it does not reveal how busy a store is.
     """
     try:
         tokens = [*_tokens()]
@@ -43,7 +43,7 @@ def change_mark() -> str:
 
 
 def _tokens() -> Iterator[str | None]:
-    """Yield a token for each store, each database once. That of the schedules may be one that cannot tell."""
+    """Yield a token for each store, and for each database once. If the schedules' database has none, it is empty."""
     databases: set[str | None] = set()
     for alias in aliases():
         queue = queue_of(alias)

@@ -1,13 +1,14 @@
-"""A page that keeps up with what it shows: its parts, which the script asks for every two seconds.
+"""A page that updates itself: a script requests its parts every two seconds.
 
 1. ``GET`` returns the whole page, with its parts in it.
-2. The script asks the same address for ``application/json`` and gets the HTML of each part by its name, or 304 if all
-   are those of its ``If-None-Match``. It replaces what has changed.
-3. The ``ETag`` is the change mark of the stores before they were read, and a digest of the parts. If the mark is still
-   the same, nothing is read. Parts that many people look at are read at most once in ``SHARED_SECONDS`` for all.
-4. If a store does not answer, both say 503, and the page shows what was last known.
+2. The script requests ``application/json`` from the same address. It gets the HTML of each part by name, or 304 if all
+   parts are as in its ``If-None-Match``. It replaces the parts that have changed.
+3. The ``ETag`` consists of the change mark of the stores before they were read, and a digest of the parts. If the mark
+   is still the same, nothing is read. All viewers share one read in ``SHARED_SECONDS``.
+4. If a store does not answer, both requests get 503, and the page shows the last known values.
 
-A part must not hold a ``{% csrf_token %}``, which differs each time: its buttons name a form of the page by ``form=``.
+A part must not contain a ``{% csrf_token %}``, because the token differs each time. Buttons in parts name a form of the
+page by ``form=``.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from .mark import AWAY, change_mark
 
 #: How long PostgreSQL may take to answer one call, in seconds. SQLite and Redis have limits of their own.
 STORE_SECONDS = 2.0
-#: For how long what was read for somebody is good enough for others who look at the same.
+#: A read for one viewer is reused for other viewers of the same page for this long.
 SHARED_SECONDS = 1.0
 Read = TypeVar("Read")
 
@@ -52,14 +53,14 @@ class Known(Generic[Read]):
 
     read: Read
     mark: str
-    """The change mark before; empty if it is not known."""
+    """The change mark before the reading; empty if it is not known."""
 
     at: float
-    """``time.monotonic()`` in seconds."""
+    """The time of the reading (``time.monotonic()``, seconds)."""
 
 
 class LivePage(ABC, Generic[Read]):
-    """A page with parts. A subclass says what it reads, and which parts it makes of that."""
+    """A page with parts. A subclass defines what is read, and the parts that are made of it."""
 
     entry: str
     """The name of its entry in the navigation."""
@@ -67,32 +68,35 @@ class LivePage(ABC, Generic[Read]):
     template: str
     permissions: tuple[str, ...]
     words: Collection[str] | None = None
-    """The words of filters by which it can be narrowed; ``None``: any. See ``access.for_staff``."""
+    """The filter words by which the page can be narrowed; ``None``: any. See ``access.for_staff``."""
 
     instead: str = ""
-    """The page to which users are led whose view is narrowed otherwise."""
+    """The page for users whose part of the jobs is defined by other words."""
 
     def __init__(self) -> None:
         self._known: dict[Hashable, Known[Read]] = {}
 
     @abstractmethod
     def read(self, request: HttpRequest, **names: str) -> Read:
-        """Return what the page shows; ``names`` are those in its address.
+        """Return the values that the page shows. ``names`` are the names in its address.
 
-        Raises one of ``UNAVAILABLE`` if a store is away, ``ValueError`` if the address means nothing, and
+        Raises one of ``UNAVAILABLE`` if a store cannot be reached, ``ValueError`` for a meaningless address, and
         ``TaskResultDoesNotExist``.
         """
 
     @abstractmethod
     def parts(self, request: HttpRequest, read: Read) -> Mapping[str, Mapping[str, Any]]:
-        """Return the context of each part by its name. Its template is the one of that name, beside the page's."""
+        """Return the context of each part by name.
+
+        The part's template has this name, in the folder of the page's name.
+        """
 
     def key(self, request: HttpRequest) -> Hashable | None:  # noqa: ARG002
-        """Return under which key to keep what was read, for the time when a store is away; ``None``: do not."""
+        """Return the key for keeping a reading, in case a store becomes unreachable; ``None``: do not keep it."""
         return None
 
     def context(self, request: HttpRequest, read: Read) -> Mapping[str, Any]:  # noqa: ARG002
-        """Return what the page shows outside its parts."""
+        """Return the context of the page outside of its parts."""
         return {}
 
     def status(self, read: Read) -> int:  # noqa: ARG002
@@ -113,7 +117,7 @@ class LivePage(ABC, Generic[Read]):
         return show
 
     def forget(self) -> None:
-        """Forget what was read."""
+        """Drop everything that was read."""
         self._known.clear()
 
     def _answer(self, request: HttpRequest, names: Mapping[str, str]) -> HttpResponseBase:
@@ -136,7 +140,7 @@ class LivePage(ABC, Generic[Read]):
             return self._page(request, known.read if known else None, problem)
 
     def _mark(self, request: HttpRequest) -> str:
-        """Return the change mark. Who sees a part of the jobs gets none: it tells when other jobs change."""
+        """Return the change mark; none for users who may see a part of the jobs: it would reveal changes of others."""
         if scope_of(request).is_narrowed:
             return ""
         with store_timeout(STORE_SECONDS):
@@ -144,7 +148,7 @@ class LivePage(ABC, Generic[Read]):
         return "" if mark == AWAY else mark
 
     def _read(self, request: HttpRequest, names: Mapping[str, str], mark: str) -> Known[Read]:
-        """Return what the page shows. A script may get what was just read for somebody else."""
+        """Return a reading. A script may get a reading that was just made for somebody else."""
         key = self._key(request)
         known = self._known.get(key)
         if known and is_for_script(request) and time.monotonic() - known.at < SHARED_SECONDS:
@@ -155,7 +159,7 @@ class LivePage(ABC, Generic[Read]):
         return found
 
     def _key(self, request: HttpRequest) -> Hashable | None:
-        """Return the key of a reading; ``None`` for users who see a part of the jobs: there may be many parts."""
+        """Return the key of a reading; ``None`` for users who may see a part of the jobs: there may be many parts."""
         return None if scope_of(request).is_narrowed else self.key(request)
 
     def _page(self, request: HttpRequest, read: Read | None, problem: str) -> HttpResponse:
@@ -194,12 +198,12 @@ class LivePage(ABC, Generic[Read]):
 
 
 def _etags(request: HttpRequest) -> list[str]:
-    """Return those that the browser knows. Middleware that compresses makes them weak ones, which are the same here."""
+    """Return the ETags that the browser knows. Weak ones, made by compressing middleware, count as the same."""
     return [each.removeprefix("W/") for each in parse_etags(request.headers.get("If-None-Match", ""))]
 
 
 def _etag_with(request: HttpRequest, mark: str) -> str:
-    """Return the one of the browser that has ``mark``; empty if there is none."""
+    """Return the browser's ETag that has ``mark``; empty if there is none."""
     return next((each for each in _etags(request) if each.startswith(f'"{mark}.')), "")
 
 

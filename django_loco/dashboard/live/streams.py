@@ -1,10 +1,10 @@
-"""The streams of a process: who holds one, and the look for changes that all of them share.
+"""The streams of a process, and the thread that looks for changes on behalf of all of them.
 
-1. ``listen`` gives out at most ``LIMIT`` streams. The first one starts a thread.
-2. The thread asks for the change mark every ``LOOK_SECONDS``, with a connection of its own to each database. When the
-   mark differs, it wakes the streams, each in its event loop.
-3. At the first signal of a shutdown all streams end, and no more are given out. The server waits for its requests, and
-   must not wait for them.
+1. ``listen`` gives out at most ``LIMIT`` streams. The first stream starts a thread.
+2. The thread computes the change mark every ``LOOK_SECONDS``, with its own connection to each database. When the mark
+   has changed, it wakes the streams, each in its event loop.
+3. At the first signal of a shutdown all streams end, and no more are given out. The server waits for its requests, but
+   must not wait for streams.
 4. The thread ends with the last stream, and closes its connections.
 """
 
@@ -23,19 +23,19 @@ from ...core.threads import DaemonThread
 from ...queues.timeouts import store_timeout
 from .mark import AWAY, change_mark
 
-#: How many streams a process has at most.
+#: The most streams of a process.
 LIMIT = 20
 LOOK_SECONDS = 0.5
-#: How often a stream says that something may have changed, if a store cannot tell.
+#: How often a stream tells its page to update if a store cannot tell whether it has changed.
 UNKNOWN_SECONDS = 2.0
-#: How long a store may take to answer a look.
+#: How long a store may take to answer the thread.
 STORE_SECONDS = 2.0
-#: The ``order`` of the hook that ends the streams: before all others, which may take their time.
+#: The ``order`` of the hook that ends the streams: before all other hooks, which may take long.
 FIRST = -1_000_000
 
 
 class Stream:
-    """One stream, in the event loop that has made it."""
+    """One stream, in the event loop that created it."""
 
     def __init__(self) -> None:
         self.mark = ""
@@ -44,8 +44,8 @@ class Stream:
         self._loop, self._news = asyncio.get_running_loop(), asyncio.Event()
 
     def wake(self, mark: str = "") -> None:
-        """Tell it a new mark, or without one that it should end. From any thread."""
-        with suppress(RuntimeError):  # its loop has ended, and the stream with it
+        """Tell it a new mark; without a mark, tell it to end. May be called from any thread."""
+        with suppress(RuntimeError):  # its loop, and so the stream, has ended
             self._loop.call_soon_threadsafe(self._note, mark)
 
     def _note(self, mark: str) -> None:
@@ -53,9 +53,9 @@ class Stream:
         self._news.set()
 
     async def marks(self, known: str, life: float, heartbeat: float) -> AsyncIterator[str]:
-        """Yield each mark that differs from the one before, ``known`` at first; ends after ``life`` seconds.
+        """Yield each mark that differs from the previous one (at first ``known``), for ``life`` seconds.
 
-        Yields an empty text after each ``heartbeat`` seconds without one.
+        Yields an empty text after each ``heartbeat`` seconds without a mark.
         """
         end = self._loop.time() + life
         while not shutdown.stopping() and (rest := end - self._loop.time()) > 0:
@@ -71,7 +71,7 @@ class Stream:
 
 
 class Streams:
-    """All streams of a process, and the thread that looks for them."""
+    """All streams of a process, and the thread that looks for changes."""
 
     def __init__(self, look: Callable[[], str] = change_mark) -> None:
         """``look`` returns the change mark."""
@@ -82,12 +82,12 @@ class Streams:
         self._mark = ""
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return how many streams there are."""
         return len(self._streams)
 
     @property
     def is_full(self) -> bool:
-        """Whether there is no room for one more: there are ``LIMIT``, or the process shuts down."""
+        """Whether no stream can be added: there are ``LIMIT`` streams, or the process shuts down."""
         return len(self) >= LIMIT or shutdown.stopping()
 
     @contextmanager
@@ -98,7 +98,7 @@ class Streams:
             if self.is_full:
                 found = None
             else:
-                self._ensure_thread()  # which looks at the streams when this block has ended
+                self._ensure_thread()  # the thread reads the streams only after this block
                 found = stream
                 self._streams.add(stream)
                 stream.mark = self._mark
@@ -127,7 +127,7 @@ class Streams:
             with store_timeout(STORE_SECONDS):
                 while self._is_wanted():
                     mark = self._look()
-                    if mark == AWAY:  # Django would keep a connection that is lost
+                    if mark == AWAY:  # Django would keep using a lost connection
                         connections.close_all()
                     self._tell(mark or f"unknown-{int(time.monotonic() / UNKNOWN_SECONDS)}")
         finally:
@@ -145,7 +145,10 @@ class Streams:
         return not self._streams or shutdown.stopping()
 
     def _is_wanted(self) -> bool:
-        """Return whether there are streams. If not, the next one starts another thread, and knows no mark before."""
+        """Return whether there are streams.
+
+        If not, the thread ends, and the next stream starts a new one without a mark.
+        """
         with self._news:
             if self._is_over():
                 self._thread, self._mark = None, ""

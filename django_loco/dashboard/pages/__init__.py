@@ -1,1 +1,1 @@
-"""The pages, each in a folder of its own: what it reads, the parts that it makes of it, and its view."""
+"""The pages. Each has a folder with what it reads, its parts, and its view."""

@@ -1,1 +1,1 @@
-"""Failed jobs by what went wrong: one row for each kind of error, however many jobs have it."""
+"""Failed jobs grouped by error: one row for each kind of error, however many jobs have it."""

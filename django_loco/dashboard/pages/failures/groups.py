@@ -1,4 +1,4 @@
-"""Failed jobs in groups of the same error, those that failed in a period."""
+"""The jobs that failed in a period, in groups with the same error."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ....jobs.presentation.shown import message_of
 from ...recent import Recent
 from .messages import normalized
 
-#: The failed jobs that are read, the newest first.
+#: This many of the newest failed jobs are read.
 WINDOW = 1_000
-#: Many viewers cost a store no more than one: the groups are read once in so many seconds.
+#: The groups are read once in this many seconds, so that many viewers cost a store no more than one.
 SECONDS = 10.0
-#: The number of points of the line of a group.
+#: The number of points in the line of a group.
 POINTS = 24
 PERIODS = {
     "1h": timedelta(hours=1),
@@ -33,7 +33,7 @@ DEFAULT = "1d"
 
 @dataclass(slots=True, kw_only=True)
 class FailureGroup:
-    """Failed jobs with the same class of error, and the same message but for what differs from job to job."""
+    """Failed jobs with the same class of error and, apart from the varying parts, the same message."""
 
     kind: str
     """The path of the class of the error; empty if a job has none."""
@@ -43,7 +43,7 @@ class FailureGroup:
     ids: list[str] = field(default_factory=list)
     tasks: Counter[str] = field(default_factory=Counter)
     times: list[datetime] = field(default_factory=list)
-    """When they failed."""
+    """When the jobs failed."""
 
     @property
     def key(self) -> str:
@@ -65,14 +65,14 @@ class Failures:
     start: datetime
     end: datetime
     reached_window: bool
-    """Whether there are more failed jobs, which were not read."""
+    """Whether there are more failed jobs that were not read."""
 
 
 _recent: Recent[Failures] = Recent(of_jobs=True)
 
 
 def failures_in(period: str, scope: Scope) -> Failures:
-    """Return the groups of the jobs of ``scope`` that failed in ``period``, read at most ``SECONDS`` ago.
+    """Return the groups of ``scope``'s jobs that failed in ``period``, as they were up to ``SECONDS`` ago.
 
     Raises ``QueueUnavailable`` and ``LocoConfigurationError``.
     """
@@ -81,10 +81,10 @@ def failures_in(period: str, scope: Scope) -> Failures:
 
 
 def read(period: str, scope: Scope) -> Failures:
-    """Return the groups as they are now; errors as of ``failures_in``."""
+    """Return the present groups. Raises the same errors as ``failures_in``."""
     end = utcnow()
     start = end - PERIODS[period]
-    # Those of others are looked at as well, unless the store leaves them out.
+    # Jobs outside of the scope count towards the window, unless the store leaves them out.
     window = WINDOW * 10 if scope.is_narrowed else WINDOW
     page = scope.filter("status:failed", window=window).page(WINDOW)
     return Failures(
@@ -97,12 +97,12 @@ def read(period: str, scope: Scope) -> Failures:
 
 
 def forget() -> None:
-    """Read everything anew the next time."""
+    """Make the next call read everything anew."""
     _recent.clear()
 
 
 def grouped(failed: Iterable[Job], start: datetime) -> list[FailureGroup]:
-    """Return the groups of those of ``failed``, the newest first, that failed after ``start``; the largest first."""
+    """Return groups of the jobs that failed after ``start``, the largest first. ``failed`` has the newest first."""
     groups: dict[tuple[str, str], FailureGroup] = {}
     for job in failed:
         if job.finished_at is None or job.finished_at < start:

@@ -1,10 +1,10 @@
-"""The message of an error without what differs from job to job."""
+"""The message of an error without the parts that differ from job to job."""
 
 from __future__ import annotations
 
 import re
 
-#: The parts of a message that differ from job to job, each with its replacement. The first that matches is taken.
+#: Matches the parts of a message that differ from job to job. The first alternative that matches is used.
 _VARYING = re.compile(
     r"(?P<uuid>\b[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b)"
     r"|(?P<double>\"[^\"]*\")"

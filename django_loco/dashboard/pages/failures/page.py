@@ -25,7 +25,7 @@ from ...posted import back, posted
 from ..jobs.operate import DashboardOperatePage
 from .groups import DEFAULT, PERIODS, WINDOW, FailureGroup, Failures, failures_in, read
 
-#: The number of groups that are shown, and of the tasks of one.
+#: The most groups that are shown, and the most tasks of one group.
 MOST, TASKS = 50, 3
 #: The operations on a group.
 NAMES = ("retry", "discard")
@@ -96,7 +96,7 @@ def _address(period: str) -> str:
 
 @posted("failures", VIEW_JOB)
 def operate_group(request: HttpRequest) -> HttpResponseBase:
-    """Ask whether to do something with a group: the field ``do`` has the operation, a colon and the group's key."""
+    """Ask whether to operate on a group. The field ``do`` has the operation, a colon and the group's key."""
     name, _colon, key = request.POST.get("do", "").partition(":")
     here = back(request, page_url("failures"))
     if name not in NAMES:

@@ -1,1 +1,1 @@
-"""One job: its life, why it does not run, its data, attempts, errors and log, and what can be done with it."""
+"""One job: its life, why it does not run, its data, attempts, errors and log, and the operations on it."""

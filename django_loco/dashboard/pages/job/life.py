@@ -1,4 +1,4 @@
-"""The life of a job as steps with times, of which those ahead are told apart."""
+"""The life of a job as steps with times. Future steps are marked."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Step:
     """A moment in the life of a job."""
 
     kind: str
-    """The name of a colour: ``"past"``, ``"now"``, ``"ahead"``, or the state in which it has ended."""
+    """The name of a colour: ``"past"``, ``"now"``, ``"ahead"``, or the state in which the job has ended."""
 
     label: Promise
     at: datetime | None
-    """``None``: nobody knows."""
+    """When it happens or happened; ``None``: not known."""
 
     since: str
-    """The time since the step before it."""
+    """The time since the previous step."""
 
 
 def life_of(job: Job) -> list[Step]:

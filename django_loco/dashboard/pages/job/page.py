@@ -37,11 +37,11 @@ class DetailsPage(LivePage[Details]):
     permissions = (VIEW_JOB,)
 
     def read(self, request: HttpRequest, **names: str) -> Details:
-        """Return all that there is to say of the job."""
+        """Return everything that is known about the job."""
         return details_of(scope_of(request).get(names["job_id"]), links_for(request))
 
     def parts(self, request: HttpRequest, read: Details) -> Mapping[str, Mapping[str, Any]]:
-        """Return the parts, with buttons for what the user may do with the job as it is now."""
+        """Return the parts, with buttons for the operations that the user may do on the job in its present state."""
         job = read.row.job
         may_run_again = request.user.has_perm(RUN_AGAIN) and job.is_readable and not job.is_moving
         trace = job.options.get(TRACE)
@@ -74,7 +74,7 @@ class DetailsPage(LivePage[Details]):
 
 
 def _most_attempts(job: Job) -> int:
-    """Return how many attempts ``job`` has at most; 0 if its task cannot be loaded, or it has had more by retries."""
+    """Return the most attempts of ``job``; 0 if its task cannot be loaded, or if manual retries have exceeded them."""
     try:
         most = policy_of(load_task(job.task_path), job).max_attempts
     except Exception as error:  # noqa: BLE001 - importing its module runs any code

@@ -11,12 +11,15 @@ from ....jobs.page_parts.stored_json import Verbatim, arguments_of
 from ....jobs.presentation.shown import BROKEN
 from ....log.redaction import MARK
 
-#: The number of characters of a call. A longer one is not written out.
+#: A call with more characters than this is not written out.
 MOST = 4_000
 
 
 def python_of(job: Job) -> str:
-    """Return lines of Python that enqueue a job like ``job``; with its id only if its arguments are long or hidden."""
+    """Return lines of Python that enqueue a job like ``job``.
+
+    If the arguments are long or hidden, the lines name the job by its id.
+    """
     again = f'from django_loco import jobs\n\njobs.run_again("{job.id}")'
     module, _, name = job.task_path.rpartition(".")
     if not (name and all(part.isidentifier() and not keyword.iskeyword(part) for part in job.task_path.split("."))):
@@ -34,7 +37,7 @@ def python_of(job: Job) -> str:
 
 
 def _options(job: Job) -> dict[str, Any]:
-    """Return the options of a job that the task itself may have with other values."""
+    """Return the job's options, which may differ from its task's."""
     has_aliases = len([*task_backends]) > 1
     backend = {"backend": job.backend} if has_aliases or job.backend != DEFAULT_TASK_BACKEND_ALIAS else {}
     return {**backend, "queue_name": job.queue_name, "priority": job.priority}
@@ -49,7 +52,7 @@ def _call(args: list[Any], kwargs: dict[str, Any]) -> str:
 
 
 def literal(value: Any) -> str:
-    """Return a decoded JSON value as a Python literal; its numbers as they are stored."""
+    """Return a decoded JSON value as a Python literal, with its numbers as they are stored."""
     match value:
         case Verbatim():
             return str(value)

@@ -1,4 +1,4 @@
-"""Why a job does not run, or how it ended, as its page says it: with the page's buttons in place of commands."""
+"""Why a job does not run, or how it ended. The job's page shows its own buttons in place of commands."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from ...access import PAUSE
 from ...frame import open_pages
 from ...links import links_for
 
-#: The page on which each kind of pause is ended.
+#: The page on which each kind of pause can be ended.
 _PAUSES = {"paused": "queues", "task paused": "tasks", "tag paused": "tasks"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownReason:
-    """A reason with the time in it by itself, so that the page shows it in the zone of the reader."""
+    """A reason whose time is a separate value, so that the page can show it in the reader's time zone."""
 
     before: str
     at: datetime | None
     after: str
     remedy: str
     url: str
-    """The address of the page that says more, or has the remedy; empty if there is none."""
+    """The address of a page with details or with the remedy; empty if there is none."""
 
     more: str
     """The text of the link."""
@@ -43,7 +43,7 @@ def shown_reason(reason: Reason, request: HttpRequest, job: Job, operations: Seq
         before, _time, after = reason.text.partition(time_text(reason.at))
     url, more = _elsewhere(reason.code, request, job)
     labels = {each.name: each.label for each in operations}
-    remedy = "" if url and reason.code in ("limited", *_PAUSES) else reason.remedy  # it is a button there
+    remedy = "" if url and reason.code in ("limited", *_PAUSES) else reason.remedy  # the page has a button for it
     if reason.operation in labels:
         remedy = remedy.replace(reason.command, labels[reason.operation])
     return ShownReason(before=before, at=reason.at, after=after, remedy=remedy, url=url, more=more)

@@ -1,13 +1,13 @@
-"""The text of a traceback in pieces: the frames of the project, and those of libraries, which a page folds."""
+"""Splits a traceback into pieces: frames of the project, and frames of libraries, which the page folds."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-#: The line of a frame; in an exception group it comes after a margin.
+#: Matches the line of a frame. In an exception group it comes after a margin.
 _FRAME = re.compile(r'^[ |+]*File "(?P<path>[^"]*)", line \d+')
-#: The path of a library, of Python itself, or of django-loco.
+#: Matches the path of a library, of Python itself, or of django-loco.
 _LIBRARY = re.compile(
     r"[/\\](site-packages|dist-packages|django_loco)[/\\]|[/\\]lib(64)?[/\\]python[\d.]+[/\\]|^<frozen "
 )
@@ -23,14 +23,14 @@ class Piece:
 
 
 def pieces_of(traceback: str) -> list[Piece]:
-    """Return the pieces of ``traceback``, whose texts together are the whole."""
+    """Return the pieces of ``traceback``. Their texts joined are the whole."""
     pieces: list[Piece] = []
     margin, is_library = -1, False
     for line in traceback.splitlines(keepends=True):
         frame = _FRAME.match(line)
         if frame:
             margin, is_library = line.index("File"), bool(_LIBRARY.search(frame["path"]))
-        elif margin < 0 or _is_left_of(line, margin):  # a message, or the head of another traceback
+        elif margin < 0 or _is_left_of(line, margin):  # a message, or the first line of another traceback
             margin, is_library = -1, False
         if not pieces or pieces[-1].is_library != is_library:
             pieces.append(Piece(is_library, 0, ""))
@@ -40,5 +40,5 @@ def pieces_of(traceback: str) -> list[Piece]:
 
 
 def _is_left_of(line: str, margin: int) -> bool:
-    """Return whether ``line`` has text where frames have none: code is indented, and so is "Previous line repeated"."""
+    """Return whether ``line`` is indented less than a frame, unlike code and "Previous line repeated"."""
     return bool(line[:margin].strip(" |+\n"))

@@ -1,1 +1,1 @@
-"""The jobs that match a filter, by state, and what can be done with many of them."""
+"""The jobs that match a filter, by state, and operations on many of them."""

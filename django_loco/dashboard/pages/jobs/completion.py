@@ -1,4 +1,4 @@
-"""Conditions that the filter can be completed to."""
+"""The conditions that the filter field proposes as completions."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ....queues.records.minutes import minute_of
 from ...charts.activity import minutes_since
 from ...recent import Recent
 
-#: The number of names of each kind, and of characters of one: the page has to stay small with 50,000 queues.
+#: The most names of each kind, and the most characters of a name, so that the page stays small with 50,000 queues.
 MOST, LONGEST = 100, 200
-#: The tasks are those that ran in the last hour, read once in five minutes.
+#: Tasks that ran in the last hour are proposed. They are read once in five minutes.
 TASK_MINUTES, TASK_SECONDS = 60, 300.0
 TIMES = ("5m", "1h", "1d", "7d")
 _tasks: Recent[Sequence[str]] = Recent()
 
 
 def conditions(stats: Sequence[jobs.QueueStats], scope: Scope) -> list[str]:
-    """Return conditions for jobs of ``scope``, such as ``status:failed``, and words that need a value: ``tag:``.
+    """Return conditions such as ``status:failed`` for jobs of ``scope``, and words that need a value, such as ``tag:``.
 
     Raises ``QueueUnavailable``.
     """
@@ -41,7 +41,7 @@ def conditions(stats: Sequence[jobs.QueueStats], scope: Scope) -> list[str]:
 
 
 def forget() -> None:
-    """Read the tasks anew the next time."""
+    """Make the next call read the tasks anew."""
     _tasks.clear()
 
 

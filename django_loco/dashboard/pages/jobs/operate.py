@@ -1,4 +1,4 @@
-"""Does something with jobs, after a question where there are many."""
+"""Does an operation on jobs, and asks first if there are many."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ...links import LINKS, page_url
 from ...posted import back, log, posted
 from ...recent import forget_jobs
 
-#: The number of characters of a message: a cookie has little room.
+#: The most characters of a message, because a cookie has little room.
 MOST_TEXT = 600
 
 
@@ -30,7 +30,7 @@ class DashboardOperatePage(OperatePage):
     """The answer to a form that has chosen an operation and jobs. The user has its permission."""
 
     def answer(self) -> HttpResponse:
-        """Ask, or do it and go back to pages that are read anew; see ``OperatePage``."""
+        """Ask, or do it and go back to a page with new values; see ``OperatePage``."""
         try:
             return super().answer()
         finally:
@@ -38,20 +38,20 @@ class DashboardOperatePage(OperatePage):
 
     @property
     def links(self) -> JobLinks:
-        """Where the pages of the dashboard are."""
+        """The addresses of the dashboard's pages."""
         return LINKS
 
     @property
     def place(self) -> str:
-        """Where somebody does it."""
+        """The name of the place where the operation is done."""
         return "on the dashboard"
 
     def question(self, context: Mapping[str, Any]) -> HttpResponse:
-        """Return the page that asks."""
+        """Return the page that asks for confirmation."""
         return framed(self.request, "confirm.html", {**context, "came_from": back(self.request, "")}, entry="jobs")
 
     def back(self) -> str:
-        """Return where to go: to the page that the form names, or as in the admin."""
+        """Return the address to go back to: the page that the form names, or the same page as in the admin."""
         return back(self.request, super().back())
 
     def say(self, text: str, level: int) -> None:
@@ -61,13 +61,13 @@ class DashboardOperatePage(OperatePage):
         messages.add_message(self.request, level, shown, fail_silently=True)
 
     def log(self, changed: LocoJob, text: str) -> None:
-        """Note a change in the admin's log."""
+        """Add a change to the admin's log."""
         log(self.request, changed, text)
 
 
 @posted("jobs", VIEW_JOB)
 def operate(request: HttpRequest) -> HttpResponseBase:
-    """Do an operation with the jobs that a form has chosen, or ask whether to do it."""
+    """Do an operation on the jobs that a form has chosen, or ask whether to do it."""
     operation = OPERATIONS.get(request.POST.get("operation", ""))
     if operation is None:
         text = _("Choose an action first. Nothing was changed.")

@@ -21,7 +21,7 @@ from ...live import LivePage
 from .completion import conditions
 from .tabs import Tab, tabs_of
 
-#: A page that has looked at more jobs is not read again every two seconds.
+#: If a page had to look at more jobs than this, it is not read again every two seconds.
 MOST_LIVE = 1_000
 
 
@@ -32,7 +32,7 @@ class JobsRead:
     listing: Listing
     tabs: Sequence[Tab]
     conditions: Sequence[str]
-    """Those that the filter can be completed to; not for the script of a page."""
+    """The completions of the filter; empty in answers to the page's script."""
 
 
 class JobsPage(LivePage[JobsRead]):
@@ -43,7 +43,7 @@ class JobsPage(LivePage[JobsRead]):
     permissions = (VIEW_JOB,)
 
     def read(self, request: HttpRequest, **_names: str) -> JobsRead:
-        """Return the jobs that match ``q``, and the numbers of jobs in each state, unless a store of others is away."""
+        """Return the jobs that match ``q``, and the number of jobs in each state if all stores answer."""
         scope, is_script = scope_of(request), is_for_script(request)
         listing = listing_of(request.GET, LINKS, scope)
         if listing.is_unavailable:

@@ -20,11 +20,11 @@ from ....jobs.search import total
 from ...links import jobs_url
 from ...recent import Recent
 
-#: A store counts waiting, scheduled and retrying jobs as one, and failed and cancelled ones. This many of the newest
-#: are read to tell them apart: one page of a store.
+#: A store counts waiting, scheduled and retrying jobs together, and also failed and cancelled jobs. To separate the
+#: states, this many of the newest jobs are read: one page of a store.
 TOLD_APART = 100
-#: Of more jobs the script of the page gets better numbers, read by one request of a process in so many seconds. It
-#: looks at this many jobs of each kind, and for so many seconds.
+#: If there are more jobs, the page's script gets better numbers. In COUNT_SECONDS one request of a process reads up to
+#: MOST jobs for each of these groups, for up to READ_SECONDS.
 MOST, COUNT_SECONDS, READ_SECONDS = COUNTED_ON_PAGES, 30.0, 1.0
 LABELS: dict[jobs.State, Promise] = {
     "waiting": _("Waiting"),
@@ -50,13 +50,13 @@ class Tab:
     url: str
     is_selected: bool
     count: str
-    """Empty if it is not known."""
+    """The number of jobs; empty if it is not known."""
 
 
 def tabs_of(text: str, stats: Sequence[jobs.QueueStats], scope: Scope, *, may_read: bool = False) -> list[Tab]:
-    """Return the tabs for the filter ``text`` of jobs of ``scope``: its other conditions stay.
+    """Return the tabs for the filter ``text`` and jobs of ``scope``. The filter's other conditions are kept.
 
-    ``may_read``: whether this may take time to count many jobs. Others get what was counted recently.
+    ``may_read``: whether the call may spend time on counting many jobs. Otherwise it uses recent numbers, if any.
     Raises ``QueueUnavailable``.
     """
     others = replaced(text, ["status"], [])
@@ -72,7 +72,7 @@ def tabs_of(text: str, stats: Sequence[jobs.QueueStats], scope: Scope, *, may_re
 
 
 def _counts(text: str, stats: Sequence[jobs.QueueStats], scope: Scope, *, may_read: bool) -> dict[str, str]:
-    """Return the number of jobs in each state that match ``text``; nothing unless the stores know it by themselves."""
+    """Return the numbers of jobs by state that match ``text``; nothing if the stores' own counts do not tell."""
     try:
         search = scope.filter(text)
     except FilterError:
@@ -99,14 +99,14 @@ def _counts(text: str, stats: Sequence[jobs.QueueStats], scope: Scope, *, may_re
 
 
 def forget() -> None:
-    """Count anew the next time."""
+    """Make the next call count anew."""
     _counted.clear()
 
 
 def _told_apart(
     search: jobs.Search, states: Sequence[jobs.State], numbers: Sequence[tuple[str, jobs.Count]], *, may_read: bool
 ) -> Mapping[jobs.State, jobs.Count]:
-    """Return the number of jobs in each of ``states``, of which each alias has so many together."""
+    """Return the number of jobs in each of ``states``, which the stores count together."""
     aliases = sorted({alias for alias, number in numbers if number})
     if not aliases:
         return {}
@@ -123,7 +123,7 @@ def _told_apart(
 
 
 def _read(search: jobs.Search, most: int) -> Mapping[jobs.State, jobs.Count]:
-    """Return the number of jobs in each state among the ``most`` newest, or those that can be read in time."""
+    """Return the number of jobs in each state among the ``most`` newest jobs, or among those read in time."""
     now, end = utcnow(), time.monotonic() + READ_SECONDS
     numbers: Counter[jobs.State] = Counter()
     is_capped = False

@@ -1,1 +1,1 @@
-"""The limits: how each is used, which keys hold it, who waits, and a change while workers run."""
+"""The limits: how much of each is used, by which keys, which jobs wait, and a form to change it while workers run."""

@@ -26,13 +26,13 @@ from ...posted import log, not_done, posted
 from .facts import forget
 from .parts import changes_text, fields_of, values_text
 
-#: The digits of a number that is read; a longer text is refused as it is.
+#: The most digits of a number. A longer text is refused without being parsed.
 DIGITS = 9
 
 
 @posted("limits", VIEW_JOB, CHANGE_LIMIT, words=BY_ALIAS)
 def change_limit(request: HttpRequest) -> HttpResponseBase:
-    """Change a limit, or let it be as declared: the field ``change`` or ``reset`` is the JSON of its alias and name."""
+    """Change a limit or reset it to its declaration. The field ``change`` or ``reset`` is JSON: its alias and name."""
     button = "change" if "change" in request.POST else "reset"
     try:
         value = request.POST.get(button, "")
@@ -47,7 +47,7 @@ def change_limit(request: HttpRequest) -> HttpResponseBase:
     except jobs.InvalidState as error:
         forget()
         return not_done(request, str(error), HTTPStatus.CONFLICT, entry="limits")
-    except (ValueError, TypeError, RecursionError) as error:  # the last for JSON that is nested too deeply
+    except (ValueError, TypeError, RecursionError) as error:  # RecursionError: JSON is nested too deeply
         return not_done(request, str(error), HTTPStatus.BAD_REQUEST, entry="limits")
     except UNAVAILABLE as error:
         return not_done(request, str(error), HTTPStatus.SERVICE_UNAVAILABLE, entry="limits")
@@ -58,7 +58,7 @@ def change_limit(request: HttpRequest) -> HttpResponseBase:
 
 
 def given_in(form: Mapping[str, Any], value: str) -> dict[str, Any]:
-    """Return what the fields of a form say of the limit that ``value`` names; ``None`` for an empty one."""
+    """Return the values in a form for the limit that ``value`` names; ``None`` for an empty field."""
     texts = {each: str(form.get(field, "")).strip() for each, field in fields_of(value).items()}
     return {each: _number(text) if each != "rate" else text or None for each, text in texts.items()}
 
@@ -77,13 +77,13 @@ def _named(value: str) -> tuple[str, str]:
 
 
 def _change(alias: str, name: str, given: dict[str, Any], shown: str) -> str:
-    """Change a limit. Raises ``InvalidState`` if it is no longer what the page has ``shown``; empty: it has not."""
+    """Change a limit. Raises ``InvalidState`` if it is no longer as the page has ``shown`` it (empty: not checked)."""
     limit = limits_in(queue_of(alias)).get(name)
     if limit is not None and shown not in ("", present := values_text(limit)):
         text = _("Somebody has changed this limit in the meantime: %(limit)s. Nothing was changed.")
         raise jobs.InvalidState(text % {"limit": present})
     if limit is not None and given["rate"] is None and given["burst"] == limit.burst:
-        del given["burst"]  # the page has filled it in
+        del given["burst"]  # the page had only filled it in
     jobs.set_limit(name, **given, backend=alias)
     return f"Changed to {changes_text(given)}."
 

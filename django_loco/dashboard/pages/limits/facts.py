@@ -12,9 +12,9 @@ from ....core.job.limits import keys_of
 from ....jobs.page_parts.scope import Scope
 from ...recent import Recent
 
-#: The keys of a limit that are shown, the running jobs that are read, and the jobs of a key that are named.
+#: The most keys of a limit that are shown, running jobs that are read, and jobs of a key that are named.
 KEYS, MOST_RUNNING, NAMED = 20, 500, 3
-#: Many viewers cost a store no more than one: limits are read once in so many seconds.
+#: Limits are read once in this many seconds, so that many viewers cost a store no more than one.
 SECONDS = 2.0
 
 
@@ -24,10 +24,10 @@ class LimitsRead:
 
     states: Sequence[jobs.LimitState]
     holders: Mapping[tuple[str, str], Sequence[Job]]
-    """The jobs that run, by their alias and each of their keys: those among the newest running ones."""
+    """Running jobs by their alias and each of their keys. Only the newest running jobs are searched."""
 
     are_declared: bool
-    """Whether ``LOCO["LIMITS"]`` declares any."""
+    """Whether ``LOCO["LIMITS"]`` declares a limit."""
 
 
 _recent: Recent[LimitsRead] = Recent(of_jobs=True)
@@ -39,7 +39,7 @@ def read(scope: Scope) -> LimitsRead:
 
 
 def forget() -> None:
-    """Read the limits anew the next time."""
+    """Make the next call read the limits anew."""
     _recent.clear()
 
 

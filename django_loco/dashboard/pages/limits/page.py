@@ -23,7 +23,7 @@ class LimitsPage(LivePage[LimitsRead]):
     words = BY_ALIAS
 
     def key(self, request: HttpRequest) -> Hashable:  # noqa: ARG002
-        """Keep what was read for all."""
+        """Return one key for all users."""
         return ""
 
     def read(self, request: HttpRequest, **_names: str) -> LimitsRead:

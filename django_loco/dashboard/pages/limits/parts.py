@@ -19,7 +19,7 @@ from .facts import NAMED, LimitsRead
 
 
 def parts_of(read: LimitsRead, *, may_change: bool) -> dict[str, dict[str, Any]]:
-    """Return the context of the one part."""
+    """Return the context of the only part."""
     return {
         "list": {
             "rows": [_row(each, read, utcnow()) for each in read.states],
@@ -31,9 +31,9 @@ def parts_of(read: LimitsRead, *, may_change: bool) -> dict[str, dict[str, Any]]
 
 
 def fields_of(value: str) -> dict[str, str]:
-    """Return the names of the fields of a form that change the limit that ``value`` names.
+    """Return the names of the form fields that change the limit named by ``value``.
 
-    In another one, ``shown`` and the value, is the limit as the page has shown it.
+    Another field, ``shown`` followed by ``value``, has the limit as the page has shown it.
     """
     return {each: f"{each} {value}" for each in ("concurrency", "rate", "burst")}
 
@@ -45,7 +45,7 @@ def values_text(limit: Limit | jobs.LimitState) -> str:
 
 
 def changes_text(values: Mapping[str, Any]) -> str:
-    """Return values of a limit by their names in words, without those that are ``None``."""
+    """Return the values of a limit in words, without values that are ``None``."""
     return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None)
 
 
@@ -80,7 +80,7 @@ def _row(state: jobs.LimitState, read: LimitsRead, now: datetime) -> dict[str, A
 
 
 def _kind(state: jobs.LimitState) -> str:
-    """Return how the limit stands, in a word for the template."""
+    """Return the state of the limit as a word for the template."""
     if any(each.throttled_until for each in state.keys):
         return "throttled"
     if not state.closed:

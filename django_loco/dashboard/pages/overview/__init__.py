@@ -1,1 +1,1 @@
-"""How all jobs fare, on one screen."""
+"""The state of all jobs on one screen."""

@@ -1,4 +1,4 @@
-"""Reads what the page shows, in a bounded number of calls to the stores."""
+"""Reads the values of the page, in a bounded number of calls to the stores."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from ...charts.activity import Activity, Range, activity_of, minutes_in, minutes
 from ...pausing import pauses_for
 from ...recent import Recent
 
-#: The queues whose oldest due job is looked up each by itself, those with the most jobs. So many others share one look:
-#: with tens of thousands of names it would take a store minutes.
+#: The oldest due job is looked up separately for the AGES queues with the most jobs. SHARED_AGES other queues share one
+#: look-up: with tens of thousands of names it would take a store minutes.
 AGES, SHARED_AGES = 3, 200
-#: The failed jobs that are read, and the jobs among which they are looked for.
+#: The most failed jobs that are returned, and the number of jobs that are searched for them.
 FAILURES, WINDOW = 50, 500
 SCHEDULES = 8
-#: Schedulers read pauses and changes as often.
+#: How long the schedules are kept. Schedulers notice pauses and changes within the same time.
 SCHEDULES_SECONDS = 5.0
 
 Rates: TypeAlias = Mapping[tuple[str, str], jobs.QueueRates]
@@ -37,13 +37,13 @@ class ScheduleFacts(NamedTuple):
     """The schedules of the project."""
 
     upcoming: Sequence[scheduler.Upcoming] = ()
-    """Those that are due next."""
+    """The schedules that are due next."""
 
     off: Sequence[scheduler.Problem] = ()
-    """Those that cannot be read."""
+    """The schedules that are off because of an error."""
 
     waiting: int = 0
-    """How many have a next run and are not paused, so that they wait for a scheduler."""
+    """How many schedules wait for a scheduler: they have a next run and are not paused."""
 
 
 _activities: Recent[tuple[Activity, Rates]] = Recent()
@@ -57,10 +57,10 @@ class Facts:
     at: datetime
     queues: Sequence[jobs.QueueStats]
     ages: Mapping[tuple[str, str], float]
-    """Seconds for which the oldest due job of a queue waits, by alias and name."""
+    """The seconds that the oldest due job of a queue has waited, by alias and name."""
 
     unread: frozenset[tuple[str, str]]
-    """The queues that may have a due job, of which it is not known how long that waits."""
+    """The queues that may have a due job, but whose oldest due job was not looked up."""
 
     workers: Sequence[jobs.AliasWorker]
     workerless: Sequence[str]
@@ -77,7 +77,7 @@ class Facts:
     """The tasks and tags that are paused."""
 
     scope: Scope = EVERYTHING
-    """The jobs that these are about. If it is narrowed, there are no workers and no schedules."""
+    """The jobs that the facts are about. If the scope is narrowed, workers and schedules are left out."""
 
 
 def read(chosen: Range, scope: Scope) -> Facts:
@@ -111,7 +111,7 @@ def read(chosen: Range, scope: Scope) -> Facts:
 
 
 def forget() -> None:
-    """Read everything anew the next time."""
+    """Make the next call read everything anew."""
     _activities.clear()
     _schedules.clear()
 
@@ -137,7 +137,7 @@ def _read_schedules() -> ScheduleFacts:
 def _ages(
     queues: Sequence[jobs.QueueStats], now: datetime
 ) -> tuple[dict[tuple[str, str], float], frozenset[tuple[str, str]]]:
-    """Return the ages of the oldest due jobs by alias and queue, and the queues of which they were not read."""
+    """Return the ages of the oldest due jobs by alias and queue, and the queues whose ages were not read."""
     waiting = sorted((each for each in queues if each.ready), key=lambda each: (each.is_paused, -each.ready))
     found = {}
     unread = {(each.backend, each.queue) for each in waiting[AGES:]}

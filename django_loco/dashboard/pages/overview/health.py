@@ -1,4 +1,4 @@
-"""Says in one word and one colour whether jobs fare well, and all that is wrong."""
+"""Sums up the state of all jobs as one word and one colour, with a list of all problems."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from ...charts.durations import coarse
 from ...links import list_url
 from .facts import FAILURES, Facts
 
-#: The names of queues, tasks and tags that a sentence has.
+#: The most names of queues, tasks and tags in a sentence.
 NAMES = 3
-#: The seconds after which a due job has waited for long, and for too long.
+#: The seconds after which a due job has waited long, and too long.
 LONG, TOO_LONG = 60, 300
 
 
 @dataclass(frozen=True, slots=True)
 class HealthMessage:
-    """Something that is wrong."""
+    """One problem."""
 
     sentence: str
     page: str
@@ -40,23 +40,23 @@ class HealthMessage:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How jobs fare."""
+    """The state of all jobs."""
 
     level: str
     """``"good"``, ``"warning"`` or ``"bad"``: the name of a colour."""
 
     word: str
     messages: Sequence[HealthMessage]
-    """The worst first. If all is well, the only one says so."""
+    """The worst problem comes first. If all is well, the only message says so."""
 
     @property
     def sentence(self) -> str:
-        """All sentences."""
+        """All sentences as one text."""
         return " ".join(each.sentence for each in self.messages)
 
 
 def health_of(facts: Facts, pages: Mapping[str, str]) -> Health:
-    """Return all that is wrong; ``pages`` are the addresses of those that the user may see, by their names."""
+    """Return the state of all jobs. ``pages`` has the addresses, by name, of the pages that the user may see."""
     found = sorted(_messages(facts, pages), key=lambda each: not each.is_bad)
     if not found:
         return Health("good", _("Healthy"), [HealthMessage(_all_is_well(facts), "", "")])
@@ -68,7 +68,7 @@ def health_of(facts: Facts, pages: Mapping[str, str]) -> Health:
 def _messages(facts: Facts, pages: Mapping[str, str]) -> Iterator[HealthMessage]:
     for of_kind in (_no_worker, _no_scheduler, _wait, _failures, _off, _dead, _paused, _paused_jobs):
         for each in of_kind(facts):
-            if each.page != "schedules" or each.page in pages:  # these have a permission of their own
+            if each.page != "schedules" or each.page in pages:  # schedules have a separate permission
                 yield replace(each, url=each.url or pages.get(each.page, ""))
 
 
@@ -111,7 +111,7 @@ def _no_scheduler(facts: Facts) -> Iterator[HealthMessage]:
 
 
 def _wait(facts: Facts) -> Iterator[HealthMessage]:
-    """Yield the longest wait in a queue that is not paused and has workers: the others wait for another reason."""
+    """Yield the longest wait in a queue that is not paused and has workers. Other queues wait for other reasons."""
     queues = {(each.backend, each.queue): each.is_paused for each in facts.queues}
     ages = [
         (seconds, key) for key, seconds in facts.ages.items() if not queues.get(key) and key[0] not in facts.workerless
@@ -131,7 +131,7 @@ def _wait(facts: Facts) -> Iterator[HealthMessage]:
 
 
 def _failures(facts: Facts) -> Iterator[HealthMessage]:
-    """Yield how many failed: those of the statistics, which are late by two minutes, or of the newest failed jobs."""
+    """Yield how many jobs failed: by the statistics, which lag by up to two minutes, or by the newest failed jobs."""
     since = facts.at - timedelta(minutes=FAILED_MINUTES)
     newest = sum(job.finished_at is not None and job.finished_at >= since for job in facts.failures)
     counted = sum(each.failed_last_hour for each in facts.rates.values())

@@ -17,7 +17,7 @@ from .parts import parts_of
 
 
 class Overview(LivePage[Facts]):
-    """How all jobs fare."""
+    """The state of all jobs."""
 
     entry = "overview"
     template = "overview.html"

@@ -24,18 +24,18 @@ from .facts import Facts
 from .health import health_of
 
 PARTS = ("health", "activity", "queues", "paused", "workers", "schedules", "failures")
-#: Those that users do not get whose view is narrowed.
+#: The parts that are left out for users who may see only a part of the jobs.
 ABOUT_ALL = ("paused", "workers", "schedules")
-#: The failures and groups of failures that are shown, and the characters of an error's text.
+#: The most failures and groups of failures that are shown, and the most characters of an error's text.
 NEWEST, GROUPS, MOST_TEXT = 6, 6, 200
-#: The workers that are shown. The page of workers has more.
+#: The most workers that are shown. The page of workers has more.
 WORKERS = 20
-#: The queues that are shown: a page of 50,000 would have 50 MB.
+#: The most queues that are shown: a page with 50,000 queues would have 50 MB.
 QUEUES = 30
 
 
 def parts_of(facts: Facts, chosen: Range, pages: Mapping[str, str], *, may_pause: bool) -> dict[str, dict[str, Any]]:
-    """Return the context of each part by its name; ``pages`` as of ``health_of``."""
+    """Return the context of each part by its name. For ``pages`` see ``health_of``."""
     context = {
         "has_aliases": len(jobs.aliases()) > 1,
         "may_pause": may_pause,
@@ -88,7 +88,7 @@ def _activity(facts: Facts, chosen: Range) -> dict[str, Any]:
 
 
 def _largest(queues: Sequence[jobs.QueueStats]) -> list[jobs.QueueStats]:
-    """Return the queues with the most jobs that have not ended well, in their order."""
+    """Return, in their original order, the queues with the most jobs that have not succeeded."""
     largest = sorted(queues, key=lambda each: -(each.ready + each.running + each.failed))[:QUEUES]
     return sorted(largest, key=lambda each: (each.backend, each.queue))
 

@@ -1,1 +1,1 @@
-"""The queues: how many jobs each has, what comes and goes, and which of its tasks are slow or fail."""
+"""The queues: how many jobs each has, how many come and go, and which of its tasks are slow or fail."""

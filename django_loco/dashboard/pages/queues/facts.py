@@ -22,7 +22,7 @@ from ...recent import Recent
 
 #: How many tasks of one queue are shown.
 TASKS = 8
-#: The queues whose oldest due job is looked up, those with the most jobs.
+#: The oldest due job is looked up for this many queues: those with the most jobs.
 AGES = 5
 
 QueueKey: TypeAlias = tuple[str, str]
@@ -36,7 +36,7 @@ class QueueSums:
     """By alias and name."""
 
     tasks: Mapping[QueueKey, Sequence[tuple[str, Sums]]]
-    """The tasks of each queue with their paths: those that failed most, then those that took longest."""
+    """The tasks of each queue with their paths. The most failures come first, then the longest runs."""
 
     rates: Mapping[QueueKey, jobs.QueueRates]
 
@@ -47,7 +47,7 @@ class QueuesRead:
 
     shown: ShownQueues
     unserved: frozenset[QueueKey]
-    """Those with jobs that no worker takes."""
+    """The queues with jobs that no worker takes."""
 
     sums: QueueSums
     pauses: Sequence[AliasPause] = ()
@@ -76,7 +76,7 @@ def read(chosen: Range, scope: Scope) -> QueuesRead:
 
 
 def forget() -> None:
-    """Read the statistics anew the next time."""
+    """Make the next call read the statistics anew."""
     _sums.clear()
 
 
@@ -101,5 +101,5 @@ def _read_sums(aliases: Sequence[str], chosen: Range, minute: int, scope: Scope)
 
 
 def _trouble(sums: Sums) -> float:
-    # No run takes as long as one failure weighs: the highest bound of the buckets is below an hour.
+    # One failure outweighs any duration, because the highest bound of the buckets is below an hour.
     return sums.failed * 3600.0 + (sums.duration(95) or 0.0)

@@ -32,7 +32,7 @@ class Queues(LivePage[QueuesRead]):
         return read(range_of(request), scope_of(request))
 
     def context(self, request: HttpRequest, read: QueuesRead) -> Mapping[str, Any]:  # noqa: ARG002
-        """Return where a button leads back to."""
+        """Return the address to which a button leads back."""
         return {"here": request.get_full_path()}
 
     def parts(self, request: HttpRequest, read: QueuesRead) -> Mapping[str, Mapping[str, Any]]:

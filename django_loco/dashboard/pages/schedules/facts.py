@@ -20,9 +20,9 @@ from ....scheduler.sources.database import Pause, has_database
 
 logger = get_logger("django_loco.dashboard")
 
-#: The schedules of one page, the last jobs of each that are read, and its next runs that are drawn.
+#: The number of schedules on a page, of last jobs that are read for each, and of next runs that are drawn.
 PAGE, TICKS, RUNS = 25, 12, 60
-#: A tick without a job counts as late after this time: schedulers look every second, and start within some.
+#: A tick without a job counts as late after this time. Schedulers check every second, and start within a few seconds.
 LATE = timedelta(minutes=1)
 #: The statuses of jobs that have not ended.
 WAITING = (str(READY), str(RUNNING))
@@ -30,11 +30,11 @@ WAITING = (str(READY), str(RUNNING))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleRead:
-    """One schedule. One that is off has a ``problem``, and most else is missing."""
+    """One schedule. A schedule that is off has a ``problem``, and most other values are missing."""
 
     name: str
     depth: int = 0
-    """How many schedules it runs after, one after the other."""
+    """How many schedules run before it in its chain of ``after`` options."""
 
     problem: Problem | None = None
     entry: ScheduleEntry | None = None
@@ -44,10 +44,10 @@ class ScheduleRead:
 
     pause: Pause | None = None
     late_since: datetime | None = None
-    """The oldest tick that is due and has no job."""
+    """The oldest due tick without a job."""
 
     pk: int | None = None
-    """The primary key of a schedule of the database."""
+    """The primary key, for a schedule of the database."""
 
     @property
     def is_paused(self) -> bool:
@@ -68,7 +68,7 @@ class SchedulesRead:
     schedules: Sequence[ScheduleRead]
     total: int
     number: int
-    """The number of the page, from 1 on."""
+    """The number of the page, starting at 1."""
 
     has_more: bool
     is_scheduler_missing: bool
@@ -78,7 +78,7 @@ class SchedulesRead:
 def read(words: str = "", number: int = 1) -> SchedulesRead:
     """Return a page of the schedules whose names contain ``words``. Raises ``LocoConfigurationError``.
 
-    A schedule that runs after another one follows it.
+    A schedule that runs after another one is listed below it.
     """
     now, found = utcnow(), current()
     items: list[ScheduleEntry | Problem] = [*found.registry.entries(), *found.registry.problems()]
@@ -106,7 +106,7 @@ def read(words: str = "", number: int = 1) -> SchedulesRead:
 
 
 def in_order(items: Iterable[ScheduleEntry | Problem]) -> Iterator[tuple[ScheduleEntry | Problem, int]]:
-    """Yield schedules by name, each with its depth, and after it those that run after it."""
+    """Yield the schedules by name, each with its depth. A schedule is followed by the schedules that run after it."""
     by_name = sorted(items, key=name_of)
     known = {item.name for item in by_name if isinstance(item, ScheduleEntry)}
     then: dict[str, list[ScheduleEntry]] = {}
@@ -126,9 +126,9 @@ def in_order(items: Iterable[ScheduleEntry | Problem]) -> Iterator[tuple[Schedul
 def late_since(entry: ScheduleEntry, ticks: Sequence[Tick], pause: Pause | None, now: datetime) -> datetime | None:
     """Return the first tick that should have a job by now and has none; ``None`` if all is well.
 
-    Nothing is known of a schedule without jobs, nor of the time before the last change of a row. While
-    a job of one that does not overlap waits or runs, its ticks are skipped or postponed; those that were skipped get no
-    job when it has ended.
+    Nothing is known about a schedule without jobs, or about the time before the last change of a row. If a schedule
+    does not overlap, its ticks are skipped or postponed while one of its jobs waits or runs. Skipped ticks get no job
+    later.
     """
     last = max((tick.due for tick in ticks if tick.due is not None), default=None)
     if last is None or entry.after or (entry.overlap != "allow" and any(tick.status in WAITING for tick in ticks)):
@@ -150,7 +150,7 @@ def next_runs(upcoming: Upcoming | None, until: datetime) -> list[datetime]:
 
 
 def _of_entry(entry: ScheduleEntry, now: datetime, ticks: Sequence[Tick], pause: Pause | None) -> ScheduleRead:
-    """Return a schedule. One that cannot be computed must not hide the others: it has a problem."""
+    """Return a schedule. If its ticks cannot be computed, it gets a problem, so that it does not hide the others."""
     try:
         return ScheduleRead(
             name=entry.name,

@@ -23,7 +23,7 @@ from .facts import SchedulesRead, read
 from .parts import parts_of
 from .timeline import DEFAULT_SPAN, SPANS, Span
 
-#: The characters of a search that are used.
+#: The most characters of a search that are used.
 MOST_WORDS = 200
 
 
@@ -36,7 +36,7 @@ class Schedules(LivePage[SchedulesRead]):
     words = ()
 
     def key(self, request: HttpRequest) -> Hashable:
-        """Keep the first page only: addresses have any words."""
+        """Keep only the first page without a search, because a search may have any words."""
         return None if _words(request) or _number(request) > 1 else ""
 
     def read(self, request: HttpRequest, **_names: str) -> SchedulesRead:
@@ -47,7 +47,7 @@ class Schedules(LivePage[SchedulesRead]):
             raise QueueUnavailable(f"The schedules cannot be read: {error}") from error
 
     def context(self, request: HttpRequest, read: SchedulesRead) -> Mapping[str, Any]:  # noqa: ARG002
-        """Return what is searched for, and where a button leads back to."""
+        """Return the words of the search, and the address to which a button leads back."""
         return {"words": _words(request), "span": _span(request), "here": request.get_full_path()}
 
     def parts(self, request: HttpRequest, read: SchedulesRead) -> Mapping[str, Mapping[str, Any]]:
@@ -74,7 +74,7 @@ schedules = Schedules()
 
 @posted("schedules", VIEW_SCHEDULE, CHANGE_SCHEDULE, words=())
 def act(request: HttpRequest) -> HttpResponseBase:
-    """Run, pause or resume a schedule: a field of ``ACTIONS`` is its name."""
+    """Run, pause or resume a schedule. The form has a field of ``ACTIONS`` with the schedule's name."""
     word = next((word for word in ACTIONS if word in request.POST), "")
     if not word:
         return not_done(
@@ -98,5 +98,5 @@ def act(request: HttpRequest) -> HttpResponseBase:
 
 
 def _say(request: HttpRequest, text: str) -> None:
-    """Show a sentence on the next page, where the site has messages."""
+    """Show a sentence on the next page, if the site has messages."""
     messages.success(request, text, fail_silently=True)

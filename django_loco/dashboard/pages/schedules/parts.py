@@ -24,7 +24,7 @@ from ...links import job_url, list_url, schedule_url
 from .facts import RUNS, ScheduleRead, SchedulesRead, next_runs
 from .timeline import SPANS, Span, timeline
 
-#: The class of the dot of a job, by its status; others wait.
+#: The CSS class of a job's dot, by the job's status. All other jobs wait.
 DOTS = {str(SUCCESSFUL): "succeeded", str(FAILED): "failed", str(RUNNING): "running"}
 #: A job that was enqueued later than this many seconds after its tick is marked.
 LATE_SECONDS = 60.0
@@ -67,7 +67,7 @@ def _row(read: ScheduleRead, span: Span, now: datetime, *, may_change: bool) -> 
     if read.problem is not None:
         return row | {"problem": one_line(f"{read.problem.message} {read.problem.hint}")}
     entry, upcoming = read.entry, read.upcoming
-    if entry is None or upcoming is None:  # there is nothing to show
+    if entry is None or upcoming is None:  # nothing else can be shown
         return row
     next_run = upcoming.next_runs[0] if upcoming.next_runs and not read.is_paused else None
     runs = [] if read.is_paused else next_runs(upcoming, now + span.length)
@@ -97,14 +97,14 @@ def _label(number: int, span: Span) -> str:
 
 
 def _kind(tick: Tick) -> tuple[str, str]:
-    """Return the class of a job's dot, and the word for it."""
+    """Return the CSS class of a job's dot, and the word for it."""
     words = {"succeeded": _("succeeded"), "failed": _("failed"), "running": _("running"), "waiting": _("waits")}
     kind = DOTS.get(tick.status, "waiting")
     return kind, words[kind]
 
 
 def _dot(tick: Tick) -> SafeString:
-    # Not a template, which would take most of the time of the page: there are hundreds of dots.
+    # Not a template, because there are hundreds of dots, and a template would take most of the page's time.
     kind, word = _kind(tick)
     text, url = f"{word}, {_clock(tick.due or tick.fired)}", job_url(tick.job)
     if not url:
@@ -128,7 +128,7 @@ def _tick(tick: Tick) -> dict[str, Any]:
 
 
 def _without_time(member: str) -> str:
-    """Return what made a job that has no tick: a person, or a release."""
+    """Return what caused a job that has no tick: a person, or a release."""
     return _("run by hand") if member.startswith("run ") else one_line(member)
 
 

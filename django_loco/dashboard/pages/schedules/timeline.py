@@ -10,18 +10,18 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 WIDTH, HEIGHT = 300.0, 24.0
-#: From this number of runs on they are so close that a band is drawn.
+#: From this number of runs on a band is drawn, since single marks would be too close.
 BAND = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """How far into the future the time line goes."""
+    """The length of the time line, from now into the future."""
 
     name: str
     length: timedelta
     marks: int
-    """In how many parts it is divided."""
+    """The number of parts that it is divided into."""
 
 
 SPANS = {
@@ -52,7 +52,7 @@ def timeline(runs: Sequence[datetime], span: Span, now: datetime, label: str) ->
             f"{max(2.0, (WIDTH if len(runs) == len(places) else places[-1]) - places[0]):.1f}",
         )
     else:
-        # Each place is rounded, so that the part is seldom a different one.
+        # The positions are rounded, so that the part seldom changes.
         drawn = format_html_join("", '<path class="run" d="M{} 7V21"/>', ((f"{place:.0f}",) for place in places))
     return format_html(
         '<svg class="timeline" viewBox="-2 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}{}</svg>',

@@ -1,1 +1,1 @@
-"""The tasks: how often each runs and fails, and how long it waits and takes."""
+"""The tasks: how often each runs and fails, and how long its jobs wait and run."""

@@ -15,9 +15,9 @@ from ...charts.activity import Range, minutes_in
 from ...charts.breakdown import Sums, by_key
 from ...recent import Recent
 
-#: The number of tasks that are shown.
+#: The most tasks that are shown.
 TASKS = 200
-#: The orders in which tasks can be listed, by name in the address; those of numbers begin with the highest.
+#: The orders in which tasks can be listed, by their name in the address. Numbers begin with the highest.
 ORDERS: Mapping[str, Callable[[Sums], float]] = {
     "runs": lambda sums: sums.runs or sums.enqueued / 1e9,
     "failed": lambda sums: sums.failed,
@@ -34,7 +34,7 @@ class TasksRead:
 
     tasks: Sequence[tuple[str, Sums]]
     more: int
-    """How many are left out."""
+    """How many tasks are left out."""
 
     scope: Scope
     pauses: Sequence[AliasPause] = ()
@@ -45,7 +45,7 @@ _sums: Recent[Mapping[str, Sums]] = Recent()
 
 
 def read(chosen: Range, order: str, scope: Scope) -> TasksRead:
-    """Return the tasks of the jobs of ``scope`` in the last two weeks, in an order of ``ORDERS``.
+    """Return the tasks that jobs of ``scope`` had in the last two weeks, in an order of ``ORDERS``.
 
     Raises ``QueueError``.
     """
@@ -62,12 +62,12 @@ def read(chosen: Range, order: str, scope: Scope) -> TasksRead:
 
 
 def forget() -> None:
-    """Read the statistics anew the next time."""
+    """Make the next call read the statistics anew."""
     _sums.clear()
 
 
 def _read_sums(aliases: Sequence[str], chosen: Range, minute: int, scope: Scope) -> Mapping[str, Sums]:
-    # The totals name also the tasks without a run in this range.
+    # The totals also have tasks without a run in this range.
     totals = [each for alias in aliases for each in scope.minutes(alias, queue_of(alias).totals())]
     known = {each.labels.task_path for each in totals}
     found = by_key(minutes_in(chosen, aliases, minute, scope), chosen, minute, lambda _, labels: labels.task_path)

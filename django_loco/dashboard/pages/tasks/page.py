@@ -36,7 +36,7 @@ class Tasks(LivePage[TasksRead]):
         return parts_of(read, range_of(request), _order(request), may_pause=request.user.has_perm(PAUSE))
 
     def context(self, request: HttpRequest, read: TasksRead) -> Mapping[str, Any]:
-        """Return where a button leads back to, and whether there is a form for tags."""
+        """Return the address to which a button leads back, and whether there is a form for tags."""
         may_pause = request.user.has_perm(PAUSE)
         return {"here": request.get_full_path(), "may_pause_tags": may_pause and not read.scope.is_narrowed}
 

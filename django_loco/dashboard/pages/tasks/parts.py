@@ -54,16 +54,16 @@ def _row(path: str, sums: Sums) -> dict[str, Any]:
 
 
 def _pausing(path: str, paused: Container[str], read: TasksRead, *, may_pause: bool) -> dict[str, Any]:
-    """Return whether the task is paused, and what its button says; none for the sum of several tasks."""
+    """Return whether the task is paused, and the text of its button; nothing for the sum of several tasks."""
     pausing = Pausing("task", path)
     has_button = may_pause and len(path) < MAX_LENGTH and path != OTHER and pausing.is_within(read.scope)
     return {"is_paused": path in paused, "value": pausing.value if has_button else ""}
 
 
 def _percent(share: float) -> str:
-    """Return a share of 1 in percent; one that is not 0 does not look like 0."""
+    """Return a share (0 to 1) in percent. A share above 0 is never shown as 0."""
     percent = share * 100
-    if 0 < percent < 0.1:  # noqa: PLR2004 - the least that is shown
+    if 0 < percent < 0.1:  # noqa: PLR2004 - the smallest number that is shown
         return "< 0.1 %"
     rounded = round(percent, 1)
     return f"{number_text(rounded, None if rounded % 1 else 0)} %"

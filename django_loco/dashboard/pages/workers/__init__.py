@@ -1,1 +1,1 @@
-"""The workers: what they do, and buttons to quiet and stop them; and the schedulers."""
+"""The workers, with their jobs and buttons to quiet and stop them, and the schedulers."""

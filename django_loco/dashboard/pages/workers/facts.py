@@ -1,4 +1,4 @@
-"""Reads the workers, what they run, the queues that none of them takes jobs from, and the schedulers."""
+"""Reads the workers, their running jobs, the queues that no worker takes jobs from, and the schedulers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class WorkersRead:
     at: datetime
     workers: Sequence[jobs.AliasWorker]
     running: Mapping[str, Sequence[Job]]
-    """The jobs that each runs, by its id: those among the newest running ones."""
+    """The running jobs of each worker, by the worker's id. Only the newest running jobs are searched."""
 
     unserved: Sequence[jobs.QueueStats]
     """Queues with jobs that no worker takes, of aliases that need one."""

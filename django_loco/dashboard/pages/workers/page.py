@@ -33,7 +33,7 @@ BUTTONS: Mapping[str, tuple[Callable[..., None], Promise]] = {
 
 
 class Workers(LivePage[WorkersRead]):
-    """The workers, and what they run."""
+    """The workers, and the jobs that they run."""
 
     entry = "workers"
     template = "workers.html"
@@ -41,7 +41,7 @@ class Workers(LivePage[WorkersRead]):
     words = ()
 
     def key(self, request: HttpRequest) -> Hashable:  # noqa: ARG002
-        """Keep what was read for all."""
+        """Return one key for all users."""
         return ""
 
     def read(self, request: HttpRequest, **_names: str) -> WorkersRead:  # noqa: ARG002
@@ -58,7 +58,7 @@ workers = Workers()
 
 @posted("workers", VIEW_WORKER, CONTROL, words=())
 def tell(request: HttpRequest) -> HttpResponseBase:
-    """Tell a worker what its button says: a field of ``BUTTONS`` is the JSON of its alias and its id."""
+    """Send a worker the command of a button. The form has a field of ``BUTTONS``: JSON with the alias and worker id."""
     name = next((name for name in BUTTONS if name in request.POST), "")
     try:
         action, text = BUTTONS[name]
@@ -71,7 +71,7 @@ def tell(request: HttpRequest) -> HttpResponseBase:
         )
     except jobs.InvalidState as error:
         return not_done(request, str(error), HTTPStatus.CONFLICT, entry="workers")
-    except (ValueError, TypeError, RecursionError) as error:  # the last for JSON that is nested too deeply
+    except (ValueError, TypeError, RecursionError) as error:  # RecursionError: JSON is nested too deeply
         return not_done(request, str(error), HTTPStatus.BAD_REQUEST, entry="workers")
     except UNAVAILABLE as error:
         return not_done(request, str(error), HTTPStatus.SERVICE_UNAVAILABLE, entry="workers")

@@ -18,9 +18,9 @@ from ...charts.durations import coarse
 from ...links import job_url, list_url
 from .facts import WorkersRead
 
-#: The running jobs of one worker that are shown.
+#: The most running jobs that are shown of one worker.
 SHOWN = 5
-#: The queues without a worker that are named.
+#: The most queues without a worker that are named.
 UNSERVED = 10
 MEGABYTE = 1024 * 1024
 
@@ -88,13 +88,13 @@ def _scheduler(scheduler: jobs.AliasWorker, now: datetime) -> dict[str, Any]:
     return {
         **_process(scheduler),
         "id": f"scheduler-{scheduler.worker_id}",
-        # In whole seconds, so that the part changes with each heartbeat, not whenever it is read.
+        # In whole seconds, so that the part changes with each heartbeat, but not with each reading.
         "heartbeat_at": heartbeat_at.replace(microsecond=0),
     }
 
 
 def _process(worker: jobs.AliasWorker) -> dict[str, Any]:
-    """Return what is said of workers and schedulers alike."""
+    """Return the values that workers and schedulers have in common."""
     return {
         "worker": worker,
         "name": one_line(worker.worker_id),
@@ -108,7 +108,7 @@ def _process(worker: jobs.AliasWorker) -> dict[str, Any]:
 
 
 def _state(worker: jobs.AliasWorker) -> str:
-    """Return one of four words."""
+    """Return the worker's state as one of four words."""
     if not worker.is_alive:
         return "dead"
     known = (WorkerState.QUIET, WorkerState.STOPPING)
@@ -116,7 +116,7 @@ def _state(worker: jobs.AliasWorker) -> str:
 
 
 def _buttons(worker: jobs.AliasWorker, may_control: bool) -> dict[str, bool]:
-    """Return which buttons there are: those that the worker would obey."""
+    """Return which buttons to show: only commands that the worker would obey."""
     can = may_control and worker.is_alive and worker.role in (Role.WORKER, Role.SHARED)
     return {
         "may_quiet": can and worker.state == WorkerState.RUNNING,

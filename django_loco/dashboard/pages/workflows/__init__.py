@@ -1,1 +1,1 @@
-"""Workflows and batches: a list of the newest, and a page of each with its graph, its jobs, and what follows."""
+"""Workflows and batches: a list of the newest, and a page for each with its graph, its jobs and its callbacks."""

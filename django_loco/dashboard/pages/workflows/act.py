@@ -1,4 +1,4 @@
-"""Cancels a workflow or batch, or retries the part of it that has failed."""
+"""Cancels a workflow or batch, or retries its failed part."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NAMES = ("cancel", "retry")
 
 @posted("workflow", VIEW_JOB, words=BY_ALIAS)
 def act_on_workflow(request: HttpRequest, batch_id: str) -> HttpResponseBase:
-    """Do what the field ``do`` says: ``cancel`` or ``retry``."""
+    """Do the operation in the field ``do``: ``cancel`` or ``retry``."""
     name = request.POST.get("do", "")
     if name not in NAMES:
         text = _("Choose an action first. Nothing was changed.")
@@ -41,7 +41,7 @@ def act_on_workflow(request: HttpRequest, batch_id: str) -> HttpResponseBase:
         return answer
     try:
         return _operated(request, name, record_of(batch_id, scope_of(request)))
-    except (TaskResultDoesNotExist, BatchDoesNotExist) as error:  # pruned while somebody looked at it
+    except (TaskResultDoesNotExist, BatchDoesNotExist) as error:  # deleted since the page was shown
         text, status = str(error), HTTPStatus.NOT_FOUND
     except UNAVAILABLE as error:
         text, status = str(error), HTTPStatus.SERVICE_UNAVAILABLE
@@ -52,7 +52,7 @@ def act_on_workflow(request: HttpRequest, batch_id: str) -> HttpResponseBase:
 
 
 def _operated(request: HttpRequest, name: str, record: BatchRecord) -> HttpResponseBase:
-    """Do it, and note it in the admin's log. Raises what ``jobs`` raises."""
+    """Do the operation, and add it to the admin's log. Raises the errors of ``jobs``."""
     _require_few(record, name)
     try:
         number = _do(name, record, f"{request.user.get_username()} on the dashboard")
@@ -72,7 +72,7 @@ def _log(request: HttpRequest, name: str, record: BatchRecord, number: int) -> N
 
 
 def _require_few(record: BatchRecord, name: str) -> None:
-    """Raise ``InvalidState`` if these are more jobs than a request changes."""
+    """Raise ``InvalidState`` if there are more jobs than one request may change."""
     counts = record.counts
     number = counts.left if name == "cancel" else counts.failed + counts.cancelled
     if number <= MOST:
@@ -83,7 +83,7 @@ def _require_few(record: BatchRecord, name: str) -> None:
 
 
 def _do(name: str, record: BatchRecord, by: str) -> int:
-    """Cancel or retry it; return how many jobs were changed. The nodes of a workflow run again in their order."""
+    """Cancel or retry it. Return how many jobs were changed. Retried nodes of a workflow run in their order."""
     kind = Workflow if record.kind == WORKFLOW else Batch
     found = kind.get(record.id, backend=record.backend)
     return found.cancel(by=by) if name == "cancel" else found.retry()

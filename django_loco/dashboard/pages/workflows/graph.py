@@ -10,9 +10,9 @@ from django.utils.safestring import SafeString
 
 from .layout import Slot, columns_of
 
-#: The size of a box and the distance between two, in pixels.
+#: The size of a box, and the distances between two boxes, in pixels.
 WIDTH, HEIGHT, ACROSS, DOWN = 184, 46, 52, 14
-#: The characters of a name that fit into a box.
+#: The most characters of a name that fit into a box.
 MOST = 20
 
 
@@ -23,18 +23,21 @@ class Box:
     id: str
     name: str
     state: str
-    """Its class."""
+    """The state, used as its CSS class."""
 
     state_text: str
-    """Its state in the language of the reader."""
+    """The state in the reader's language."""
 
     url: str
     after: Sequence[str]
-    """The ids of the nodes that it waits for."""
+    """The ids of the nodes that this node waits for."""
 
 
 def graph(boxes: Sequence[Box], label: str) -> SafeString:
-    """Return boxes that link to jobs, and arrows to each from those that it waits for. ``label`` says what it shows."""
+    """Return a graph.
+
+    Boxes link to jobs. Arrows lead to a box from the boxes that it waits for. ``label`` is its text.
+    """
     columns = columns_of({box.id: box.after for box in boxes})
     corners = _corners(columns)
     width = max(0, len(columns) * (WIDTH + ACROSS) - ACROSS) + 4
@@ -52,7 +55,7 @@ def _height(column: Sequence[Slot]) -> int:
 
 
 def _corners(columns: Sequence[Sequence[Slot]]) -> dict[Slot, tuple[int, int]]:
-    """Return the upper left corner of each slot. Each column is in the middle of the height."""
+    """Return the upper left corner of each slot. Columns are centred vertically."""
     most = max(map(_height, columns), default=0)
     corners: dict[Slot, tuple[int, int]] = {}
     for at, column in enumerate(columns):
@@ -86,7 +89,7 @@ def _arrows(boxes: Sequence[Box], corners: Mapping[Slot, tuple[int, int]]) -> It
 
 
 def _line(before: str, node: str, corners: Mapping[Slot, tuple[int, int]]) -> str:
-    """Return the line from one node to another one, through the places where it passes between others."""
+    """Return the line from one node to another, through the slots where it passes between other nodes."""
     x, y = corners[before][0] + WIDTH, corners[before][1] + HEIGHT // 2
     line = f"M{x} {y}"
     passed = sorted(slot for slot in corners if isinstance(slot, tuple) and slot[:2] == (before, node))

@@ -1,19 +1,19 @@
-"""Places the nodes of a graph: each in the column after those of all nodes that it waits for. No I/O."""
+"""Places the nodes of a graph. Each node is in a column to the right of all nodes that it waits for. No I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-#: A node; or the place in a column at which the arrow from a node to another one passes, with the column's number.
+#: A node; or the place where an arrow between two nodes passes a column, with the column's number.
 Slot: TypeAlias = "str | tuple[str, str, int]"
 
 
 def columns_of(after: Mapping[str, Sequence[str]]) -> list[list[Slot]]:
-    """Return the nodes in columns, each ordered so that arrows cross little, and the places at which arrows pass.
+    """Return the columns with their nodes and passing arrows, ordered so that few arrows cross.
 
-    ``after`` has for each node those that it waits for. Those that are not among its keys are left out. Nodes that wait
-    for each other, which only an edited store has, are in the first column.
+    ``after`` has for each node the nodes that it waits for. Nodes that are not among its keys are left out. Nodes that
+    wait for each other, which is possible only in an edited store, are in the first column.
     """
     known = {node: [each for each in before if each in after] for node, before in after.items()}
     depths = _depths(known)
@@ -37,7 +37,7 @@ def columns_of(after: Mapping[str, Sequence[str]]) -> list[list[Slot]]:
 
 
 def _depths(known: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Return the column of each node: the number of arrows on the longest way to it."""
+    """Return the column of each node: the number of arrows on the longest path to it."""
     then: dict[str, list[str]] = {node: [] for node in known}
     left = {node: len({*before}) for node, before in known.items()}
     for node, before in known.items():
@@ -55,6 +55,6 @@ def _depths(known: Mapping[str, Sequence[str]]) -> dict[str, int]:
 
 
 def _middle(before: Sequence[Slot], places: Mapping[Slot, float]) -> float:
-    """Return where the slots before one are on average, from 0 to 1."""
+    """Return the average position, from 0 to 1, of the slots that lead to a slot."""
     found = [places[each] for each in before if each in places]
     return sum(found) / len(found) if found else 0.5

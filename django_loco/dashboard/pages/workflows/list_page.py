@@ -21,7 +21,7 @@ from ...live import LivePage
 from ...recent import Recent
 from .parts import row_of, window_text
 
-#: Many viewers cost a store no more than one: the list is read once in so many seconds.
+#: The list is read once in this many seconds, so that many viewers cost a store no more than one.
 SECONDS = 2.0
 LABELS: Mapping[BatchOutcome, Promise] = {
     "running": _("Running"),
@@ -44,7 +44,7 @@ class Wanted:
 
     @classmethod
     def of(cls, form: Mapping[str, Any]) -> Wanted:
-        """Return what the ``GET`` parameters of a request ask for; what means nothing is left out."""
+        """Return the choices in the ``GET`` parameters of a request. Meaningless ones are left out."""
         state, kind = str(form.get("state", "")), str(form.get("kind", ""))
         try:
             before = id_of(str(form.get("before", "")))
@@ -54,7 +54,7 @@ class Wanted:
         return cls(outcome, kind if kind in KINDS else None, before)
 
     def url(self, **changed: str | None) -> str:
-        """Return the address with other values; without ``before`` that of the first page."""
+        """Return the address with other values. Without ``before`` it is the address of the first page."""
         values = {"state": self.outcome, "kind": self.kind, **changed}
         return page_url("workflows") + query_of(**{name: value for name, value in values.items() if value})
 
@@ -112,7 +112,7 @@ class WorkflowList(LivePage[BatchPage]):
 
 
 def forget() -> None:
-    """Read the list anew the next time."""
+    """Make the next call read the list anew."""
     _recent.clear()
 
 

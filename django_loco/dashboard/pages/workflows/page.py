@@ -31,7 +31,7 @@ from ...live import LivePage
 from .graph import Box, graph
 from .parts import followers, job_rows, row_of, state_links
 
-#: The most nodes that are drawn; and the jobs that a table has of a larger workflow, or of a batch.
+#: The most nodes that are drawn, and the number of jobs in the table of a batch or of a larger workflow.
 DRAWN, LISTED = 60, 25
 
 
@@ -41,7 +41,7 @@ class WorkflowRead:
 
     record: BatchRecord
     jobs: Sequence[Job]
-    """All that are stored, the first to be added first; or some, those that have failed first."""
+    """All stored jobs in the order of adding; or, if there are many, a part, beginning with failed jobs."""
 
     @property
     def is_workflow(self) -> bool:
@@ -73,14 +73,14 @@ class WorkflowPage(LivePage[WorkflowRead]):
     words = BY_ALIAS
 
     def read(self, request: HttpRequest, **names: str) -> WorkflowRead:
-        """Return it with its jobs, or some of them."""
+        """Return the workflow or batch with its jobs, or with some of them."""
         record = record_of(names["batch_id"], scope_of(request))
         is_small = record.kind == WORKFLOW and record.counts.total <= DRAWN
         jobs = some_members(record, DRAWN if is_small else LISTED)
         return WorkflowRead(record=record, jobs=sorted(jobs, key=attrgetter("enqueued_at")) if is_small else jobs)
 
     def parts(self, request: HttpRequest, read: WorkflowRead) -> Mapping[str, Mapping[str, Any]]:
-        """Return the parts, with buttons for what the user may do with it as it is now."""
+        """Return the parts, with buttons for the operations that the user may do in the present state."""
         record, counts = read.record, read.record.counts
         may = {each.name for each in permitted(request)}
         return {
@@ -97,7 +97,7 @@ class WorkflowPage(LivePage[WorkflowRead]):
         }
 
     def context(self, request: HttpRequest, read: WorkflowRead) -> Mapping[str, Any]:  # noqa: ARG002
-        """Return what it is called, and where its buttons lead."""
+        """Return its name, and the addresses of its buttons."""
         kind = _("Workflow") if read.is_workflow else _("Batch")
         address = page_url("act_on_workflow", read.record.id)
         return {"name": one_line(read.record.name) or kind, "kind": kind, "record": read.record, "address": address}

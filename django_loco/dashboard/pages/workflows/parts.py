@@ -21,11 +21,11 @@ from ....queues.records.batches import WORKFLOW, BatchRecord
 from ...links import LINKS, batch_url, jobs_url, list_url
 from .progress_bar import progress_bar
 
-#: The characters of a result in a table, and of the longest that is read for that.
+#: The most characters of a result that a table shows. A result with more than the second number is not read.
 MOST_SHOWN, MOST_READ = 160, 10_000
-#: The names in a cell.
+#: The most names in a cell.
 NAMES = 5
-#: The names of the events on which jobs follow.
+#: The names of the events after which callbacks are enqueued.
 EVENTS: Mapping[str, Any] = {
     "success": _("When all have succeeded"),
     "failure": _("When one has not succeeded"),
@@ -34,7 +34,7 @@ EVENTS: Mapping[str, Any] = {
 
 
 def window_text() -> str:
-    """Return how many batches a page looks at."""
+    """Return how many batches a page looks at, as a text."""
     return number_text(WINDOW)
 
 
@@ -59,7 +59,7 @@ def row_of(record: BatchRecord) -> dict[str, Any]:
 
 
 def state_links(record: BatchRecord) -> Mapping[str, str]:
-    """Return the addresses of the lists of its jobs by what has become of them."""
+    """Return the addresses of the lists of its jobs, by state."""
     here = word("workflow" if record.kind == WORKFLOW else "batch", record.id)
     states = {"succeeded": "done", "failed": "failed", "cancelled": "cancelled", "running": "running"}
     return {name: jobs_url(f"{here} status:{state}") for name, state in states.items()} | {
@@ -69,7 +69,7 @@ def state_links(record: BatchRecord) -> Mapping[str, str]:
 
 
 def followers(record: BatchRecord) -> list[tuple[str, str, str]]:
-    """Return for each job that follows when it is enqueued, the path of its task, and the list of that task's jobs."""
+    """Return for each callback its event, the path of its task, and the address of the list of that task's jobs."""
     return [
         (str(EVENTS.get(event, one_line(event))), one_line(path), list_url(("task", path)) if path else "")
         for event, path in followers_of(record).items()
@@ -96,7 +96,7 @@ def _job_row(job: Job, now: datetime) -> dict[str, Any]:
 
 
 def _result(job: Job) -> str:
-    """Return the value that a job has returned, as far as it fits."""
+    """Return the return value of a job, cut to what fits."""
     text = job.return_value
     if not text or text == "null":
         return ""

@@ -1,4 +1,4 @@
-"""Draws how far a batch is, as SVG without styles."""
+"""Draws the progress of a batch as SVG without styles."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from django.utils.safestring import SafeString
 from ....queues.records.batches import BatchCounts
 
 WIDTH = 100.0
-#: The least width of a part that is not 0: one failure among a million jobs is seen.
+#: The least width of a part that is not 0, so that one failure among a million jobs is visible.
 LEAST = 2.0
 
 
 def progress_bar(counts: BatchCounts) -> SafeString:
-    """Return a bar of what has failed, was cancelled and has succeeded. For the eye only: numbers stand beside it."""
+    """Return a bar of failed, cancelled and succeeded jobs. It is decoration, since numbers are shown beside it."""
     x, rectangles = 0.0, []
     for kind, number in (("failed", counts.failed), ("other", counts.cancelled), ("succeeded", counts.succeeded)):
         if number:
