@@ -1,9 +1,9 @@
 """The pages of django-loco in Django's admin.
 
-Django's ``autodiscover`` imports this package in every process of a project with the admin, also in one that only
-migrates. So the classes that are registered say what the admin has to know of them when it starts: permissions,
-addresses, columns and actions. What a page needs, the scheduler, the filters, the forms, is in modules of their own,
-and the method that answers for the page imports them when it is called.
+Django's ``autodiscover`` imports this package in every process of a project with the admin, even in a process that only
+migrates. So the registered classes contain only what the admin needs at its start: permissions, URLs, columns and
+actions. The scheduler, the filters and the forms are needed only by pages. They are in other modules, which the methods
+for the pages import when they are called.
 """
 
 from .jobs import JobAdmin, WorkerAdmin

@@ -19,16 +19,16 @@ from ..queues.database.sqlite.file_path import file_of
 from ..queues.memory.spool import folder_for
 from ..tasks.tasks_setting import KEYS
 
-#: Connections that a worker process holds beside one per job thread, and outside of Django's pool: fetcher, heartbeat,
-#: housekeeping, listener, isolation, and the scheduler that may run beside it. Async jobs that use the database take as
-#: many lanes on top; most projects have none.
+#: Connections of a worker process in addition to one per job thread, and outside of Django's pool: fetcher, heartbeat,
+#: housekeeping, listener, isolation, and perhaps a scheduler. Async jobs that use the database need a connection for
+#: each lane in addition; most projects have no such jobs.
 EXTRA_CONNECTIONS = 6
 
 
 def check_queues(*, asks_stores: bool = True, **kwargs: Any) -> list[CheckMessage]:
     """Find aliases of ``TASKS`` whose queue cannot work, or would work badly.
 
-    Without ``asks_stores`` it leaves out ``Queue.check``, for a caller that asks the queues itself.
+    ``asks_stores=False`` leaves out ``Queue.check``, for callers that ask the queues themselves.
     """
     aliases = jobs.aliases()
     if not aliases:
@@ -88,18 +88,18 @@ def _check_keys(alias: str, given: Mapping[str, Any]) -> Iterator[CheckMessage]:
 
 
 def _check_database(alias: str, database: str) -> Iterator[CheckMessage]:
-    connection: Any = connections[database]  # SQLite's has methods that its base class has not
+    connection: Any = connections[database]  # SQLite's connection has methods that the base class lacks
     if connection.vendor == "postgresql":
         yield from _check_pool(alias, database, connection.settings_dict)
     elif connection.vendor == "sqlite" and not connection.is_in_memory_db():
         yield from _check_requests(alias, database, connection.settings_dict)
         if not file_of(connection).exists():
-            return  # to connect would make it
+            return  # connecting would create it
         try:
             with connection.cursor() as cursor:
                 mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
         except DatabaseError:
-            return  # The file cannot be opened, or is another one: the checks of the database report that.
+            return  # The file cannot be opened or is no database. The checks of the database report that.
         if mode.lower() != "wal":
             yield checks.Warning(
                 f"The SQLite database {database!r}, where the jobs of TASKS[{alias!r}] wait, is in journal mode "

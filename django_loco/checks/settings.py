@@ -31,7 +31,7 @@ MANY_THREADS = 500
 
 
 def if_settings_are_valid(check: Callable[..., Iterator[CheckMessage]]) -> Callable[..., list[CheckMessage]]:
-    """Let a check find nothing while ``LOCO`` is wrong: ``check_settings`` reports that."""
+    """Make a check find nothing while ``LOCO`` is invalid, since ``check_settings`` reports that."""
 
     @wraps(check)
     def checked(**kwargs: Any) -> list[CheckMessage]:
@@ -47,7 +47,10 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
 
 @if_settings_are_valid
 def check_settings_beside_loco(**kwargs: Any) -> Iterator[CheckMessage]:
-    """Find settings that only ``LOCO`` may have, where ``WORKER_MODE`` stands: nothing reads them there."""
+    """Find settings that belong into ``LOCO`` but stand beside it, as ``WORKER_MODE`` does.
+
+    Nothing reads them there.
+    """
     for name in ("NUM_WORKERS", "ASYNC_WORKERS"):
         if hasattr(settings, name):
             yield checks.Warning(
@@ -77,8 +80,8 @@ def check_task_options(**kwargs: Any) -> Iterator[CheckMessage]:
     for path in loco_settings().TASKS:
         try:
             load_task(path)
-        except Exception as error:  # noqa: BLE001 - a module may raise anything when it is imported
-            reason = error.__cause__ or error  # without what UnknownTask says of stored jobs
+        except Exception as error:  # noqa: BLE001 - importing a module may raise anything
+            reason = error.__cause__ or error  # without the text of UnknownTask, which is about stored jobs
             yield checks.Warning(
                 f"LOCO['TASKS'] has options for {path!r}, which is not a task: {reason}",
                 hint="Write the path of a function with @task, such as 'shop.tasks.send', or take the entry out.",
@@ -90,8 +93,8 @@ def check_task_options(**kwargs: Any) -> Iterator[CheckMessage]:
 def check_schedules(**kwargs: Any) -> Iterator[CheckMessage]:
     """Find wrong schedules in code and settings. Each is disabled, the others run.
 
-    Where ``TASKS`` has only backends of others no schedule can run, which ``check_queues`` reports. Test settings often
-    name a backend of Django's.
+    If ``TASKS`` has no backend of django-loco, no schedule can run. ``check_queues`` reports that, and nothing is
+    reported here, since test settings often use a backend of Django's.
     """
     if not aliases():
         return
@@ -104,9 +107,9 @@ def check_schedules(**kwargs: Any) -> Iterator[CheckMessage]:
 
 @if_settings_are_valid
 def check_stored_schedules(databases: Collection[str] | None = None, **kwargs: Any) -> Iterator[CheckMessage]:
-    """Find wrong schedules in the database; only with ``--database``, like all of Django's checks that query one.
+    """Find wrong schedules in the database. Runs only with ``--database``, like Django's own checks of databases.
 
-    They are warnings, as ``migrate`` runs these checks, too, and a wrong row must not stop it.
+    The messages are warnings: ``migrate`` runs this check, too, and a wrong row must not stop it.
     """
     if database_alias() not in (databases or ()):
         return
@@ -127,7 +130,7 @@ def check_components(**kwargs: Any) -> Iterator[CheckMessage]:
 
 @if_settings_are_valid
 def check_carriers(**kwargs: Any) -> Iterator[CheckMessage]:
-    """Find paths in ``LOCO["CARRY"]`` that lead to nothing that can carry context."""
+    """Find paths in ``LOCO["CARRY"]`` that do not lead to something that can carry context."""
     try:
         carriers()
     except LocoConfigurationError as error:
@@ -136,7 +139,7 @@ def check_carriers(**kwargs: Any) -> Iterator[CheckMessage]:
 
 @if_settings_are_valid
 def check_dashboard(**kwargs: Any) -> Iterator[CheckMessage]:
-    """Find a path in ``LOCO["DASHBOARD"]`` that leads to nothing that can be called."""
+    """Find a path in ``LOCO["DASHBOARD"]`` that does not lead to something that can be called."""
     try:
         scope_function()
     except LocoConfigurationError as error:

@@ -1,4 +1,4 @@
-"""Checks of what is stored: tables, jobs that no worker takes, jobs without any worker."""
+"""Checks of the stores: missing tables, jobs that no worker takes, jobs without any worker."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .settings import if_settings_are_valid
 
 @if_settings_are_valid
 def check_migrations(databases: Collection[str] | None = None, **kwargs: Any) -> Iterator[CheckMessage]:
-    """Find databases that lack migrations of the app: with ``--database``, but not if the command is ``migrate``."""
+    """Find databases that lack migrations of the app. Runs with ``--database``, but not in the command ``migrate``."""
     is_migrating = next((word for word in sys.argv[1:] if not word.startswith("-")), "") == "migrate"
     used = [] if is_migrating else [database_alias(), *_databases_of_queues()]
     for name in databases or ():
@@ -43,7 +43,7 @@ def check_migrations(databases: Collection[str] | None = None, **kwargs: Any) ->
 
 @if_settings_are_valid
 def check_waiting_jobs(databases: Collection[str] | None = None, **kwargs: Any) -> Iterator[CheckMessage]:
-    """Find jobs that no worker of this project takes, in databases that store or stored jobs; with ``--database``."""
+    """Find jobs that no worker of this project takes, in databases that store jobs or did. Runs with ``--database``."""
     keeping = ["default", *_databases_of_queues()]
     for name in databases or ():
         if name in keeping:
@@ -93,7 +93,7 @@ def _why_unserved(database: str, alias: str, queue_name: str) -> tuple[str, str]
 
 @if_settings_are_valid
 def check_deployment(*, asks_stores: bool = True, **kwargs: Any) -> Iterator[CheckMessage]:
-    """Find settings that suit development but not production, and, with ``asks_stores``, jobs without a worker."""
+    """Find settings that are for development only and, with ``asks_stores``, jobs without a worker."""
     for alias in aliases():
         if not mistakes(alias, task_backends[alias].options):
             yield from _check_workers(alias, asks_stores)

@@ -1,4 +1,7 @@
-"""The admin pages of jobs, workers and queues, on every store, which go through ``django_loco.jobs`` for all."""
+"""The admin pages of jobs, workers and queues.
+
+They work with every store, because they use ``django_loco.jobs`` only.
+"""
 
 from .job_admin import JobAdmin
 from .worker_admin import WorkerAdmin

@@ -16,7 +16,7 @@ RUN_AGAIN = "django_loco.run_again_job"
 
 @admin.register(LocoJob)
 class JobAdmin(StorePages):
-    """The list of jobs, the page of each, and what can be done with them."""
+    """The list of jobs, the page of each job, and the operations on jobs."""
 
     view_permission = "django_loco.view_job"
 
@@ -38,14 +38,14 @@ class JobAdmin(StorePages):
         return show_list(self, request, extra_context or {})
 
     def job_view(self, request: HttpRequest, job_id: str) -> HttpResponse:
-        """Show a job, or the list with a message if there is no such job (any more)."""
+        """Show a job. If it does not exist (any more), show the list with a message."""
         from .job_page import show_job  # noqa: PLC0415 - see django_loco.admin
 
         self.require(request, self.view_permission)
         return show_job(self, request, job_id, may_run_again=request.user.has_perm(RUN_AGAIN))
 
     def operate_view(self, request: HttpRequest) -> HttpResponse:
-        """Do an operation with the jobs that a form has chosen, after a question on a page of its own."""
+        """Do an operation on the jobs that a form has chosen, after asking on a separate page."""
         from .operate_page import operate  # noqa: PLC0415 - see django_loco.admin
 
         self.require(request, self.view_permission)

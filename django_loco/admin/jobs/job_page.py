@@ -20,7 +20,7 @@ from .store_pages import StorePages
 
 
 def show_job(pages: StorePages, request: HttpRequest, job_id: str, *, may_run_again: bool) -> HttpResponse:
-    """Return the page of a job, or of the list with a message if there is no such job (any more)."""
+    """Return the page of a job. If it does not exist (any more), lead to the list with a message."""
     try:
         shown = details_of(scope_of(request).get(unquote(job_id)), links_of(pages.site_name))
         context = {"shown": shown, "notes": notes(), "is_below": True}
@@ -65,7 +65,7 @@ def run_again(pages: StorePages, request: HttpRequest, job_id: str) -> HttpRespo
 
 
 def _without_job(pages: StorePages, request: HttpRequest, error: Exception) -> HttpResponse:
-    """Say that a job does not exist, or that the store is away."""
+    """Say that a job does not exist, or that the store cannot be reached."""
     if isinstance(error, UNAVAILABLE):
         return pages.page(request, "unavailable.html", {"problem": str(error)}, title=_("Job"), status=503)
     pages.say(request, str(error), messages.WARNING)

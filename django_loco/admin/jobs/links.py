@@ -11,7 +11,7 @@ from ...jobs.page_parts.addresses import JobLinks, words_query
 def links_of(site: str) -> JobLinks:
     """Return the links of the admin site with the name ``site``; they are empty if it has no pages of jobs.
 
-    A job has none either if it has no id, because somebody has edited the store.
+    A job has no link either if it has no id because somebody has edited the store.
     """
 
     def list_url(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The list of jobs: a page of those that match a filter, and links to the states and queues there are."""
+"""The list of jobs: a page of the jobs that match a filter, and links to filter by state and queue."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ...log.plain_text import one_line
 from .links import links_of
 from .store_pages import StorePages
 
-#: The number of queues in the column of filters.
+#: The most queues in the column of filters.
 MOST_QUEUES = 40
 
 
@@ -37,7 +37,7 @@ class Link:
     is_selected: bool
     count: str = ""
     is_inner: bool = False
-    """Whether it is a part of the link above it."""
+    """Whether it is shown as a part of the link above it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,7 +75,7 @@ def list_page(query: Mapping[str, Any], links: JobLinks, scope: Scope) -> ListPa
 
 
 def _states(text: str, links: JobLinks, stats: Sequence[jobs.QueueStats] | None) -> Iterator[Link]:
-    """Yield the links to the states. States that a store keeps under one status share a number, if it is known."""
+    """Yield the links to the states. States that a store counts together share a number, if it is known."""
     yield Link(
         label=_("All"), url=links.list_url(_all_states(text)), is_selected=_all_states(text) == replaced(text, [], [])
     )

@@ -1,4 +1,4 @@
-"""Operations with jobs in the frame of the admin."""
+"""Operations on jobs in the frame of the admin."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class AdminOperatePage(OperatePage):
 
     @property
     def links(self) -> JobLinks:
-        """Where the pages of its site are."""
+        """The addresses of the pages on its admin site."""
         return links_of(self.admin.site_name)
 
     @property
     def place(self) -> str:
-        """Where somebody does it."""
+        """The name of the place where the operation is done."""
         return "in the admin"
 
     def question(self, context: Mapping[str, Any]) -> HttpResponse:
-        """Return the page that asks."""
+        """Return the page that asks for confirmation."""
         title = str(self.operation.phrases.title)
         return self.admin.page(self.request, "confirm.html", {**context, "is_below": True}, title=title)
 
@@ -45,12 +45,12 @@ class AdminOperatePage(OperatePage):
         self.admin.say(self.request, text, level)
 
     def log(self, changed: LocoJob, text: str) -> None:
-        """Note a change in the admin's log."""
+        """Add a change to the admin's log."""
         self.admin.log_change(self.request, changed, text)
 
 
 def operate(pages: StorePages, request: HttpRequest) -> HttpResponse:
-    """Do an operation with the jobs that a form has chosen, after a question. Raises ``PermissionDenied``."""
+    """Do an operation on the jobs that a form has chosen, after asking. Raises ``PermissionDenied``."""
     chosen = ChosenJobs.of(request.POST, scope_of(request))
     operation = OPERATIONS.get(request.POST.get("operation", ""))
     if operation is None:

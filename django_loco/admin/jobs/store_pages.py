@@ -21,24 +21,24 @@ from ...log.safe import get_logger
 
 logger = get_logger("django_loco.admin")
 
-#: The number of characters of a message.
+#: The most characters of a message.
 MOST_TEXT = 600
 
 
 class StorePages(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Pages that show what is in the queues. They read no rows of a table, so Django's own views are not used."""
+    """Pages that show the contents of queues. They read no rows of a model, so they do not use Django's own views."""
 
     view_permission = ""
-    """The permission, with the label of the app, without which no page is shown."""
+    """The permission that every page requires, with the label of the app."""
 
     @property
     def site_name(self) -> str:
-        """The name of their site of the admin."""
+        """The name of the admin site that the pages belong to."""
         return self.admin_site.name
 
     @property
     def media(self) -> Media:
-        """Their styles, and a script that selects all jobs of a page; not the scripts of Django's own forms."""
+        """The styles, and a script that selects all jobs of a page. The scripts of Django's own forms are left out."""
         return Media(css={"all": ["django_loco/jobs.css"]}, js=["django_loco/jobs.js"])
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
@@ -46,21 +46,24 @@ class StorePages(admin.ModelAdmin):  # type: ignore[type-arg]
         return request.user.has_perm(self.view_permission)
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
-        """Return that nobody may add a row: jobs are enqueued, and workers started."""
+        """Return ``False``: nobody may add a row, because jobs are enqueued, and workers are started."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        """Return that nobody may edit a row; what may be done has permissions of its own."""
+        """Return ``False``: nobody may edit a row. Operations have their own permissions."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        """Return that nobody may delete a row."""
+        """Return ``False``: nobody may delete a row."""
         return False
 
     def wrapped(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-        """Return ``view`` for staff. It is not called if ``LOCO["DASHBOARD"]`` does not say what the user may see.
+        """Return ``view`` for staff.
 
-        It begins no transaction by ``ATOMIC_REQUESTS``: what a store refuses would break it for all that comes after.
+        It is not called if ``LOCO["DASHBOARD"]`` fails to say which jobs the user may see.
+
+        The view begins no transaction by ``ATOMIC_REQUESTS``: an error of a store would break the transaction for all
+        later queries.
         """
 
         @wraps(view)
@@ -83,7 +86,10 @@ class StorePages(admin.ModelAdmin):  # type: ignore[type-arg]
             raise PermissionDenied
 
     def say(self, request: HttpRequest, text: str, level: int) -> None:
-        """Show a message on the next page, shortened: errors quote what was sent, and a cookie has little room."""
+        """Show a message on the next page.
+
+        It is shortened, as errors quote long values and a cookie has little room.
+        """
         shown = one_line(text)
         self.message_user(request, shown if len(shown) <= MOST_TEXT else f"{shown[:MOST_TEXT]}…", level)
 

@@ -23,7 +23,7 @@ class WorkerAdmin(StorePages):
         return [path("", self.wrapped(self.changelist_view), name="django_loco_locoworker_changelist")]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show workers, schedulers and queues; a ``POST`` pauses or resumes what it names."""
+        """Show workers, schedulers and queues. A ``POST`` pauses or resumes a queue, task or tag."""
         from .worker_page import show_workers  # noqa: PLC0415 - see django_loco.admin
 
         self.require(request, self.view_permission)

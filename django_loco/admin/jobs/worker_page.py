@@ -34,7 +34,7 @@ from ...models import LocoWorker
 from .links import links_of
 from .store_pages import StorePages
 
-#: The running jobs of one worker that are shown, and the queues whose oldest due job is looked up.
+#: The number of running jobs that are shown of one worker, and the number of queues whose oldest due job is looked up.
 MOST_OF_WORKER, AGES = 10, 20
 PAUSE = "django_loco.pause_queue"
 #: The messages after something was paused, and after it was resumed.
@@ -56,7 +56,7 @@ _DONE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerRow:
-    """A worker, and what it runs."""
+    """A worker, and the jobs that it runs."""
 
     worker: jobs.AliasWorker
     name: str
@@ -69,7 +69,7 @@ class WorkerRow:
     """The name and the address of each job that it runs."""
 
     url: str
-    """The list of all of them."""
+    """The address of the list of all these jobs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ class QueueRow:
 
 
 def show_workers(pages: StorePages, request: HttpRequest, extra_context: Mapping[str, Any]) -> HttpResponse:
-    """Return the page, which is about those of all: it is for nobody who sees a part of the jobs only.
+    """Return the page. It is about all jobs, so users who may see only a part of the jobs are refused.
 
     Raises ``PermissionDenied``.
     """
@@ -119,7 +119,10 @@ def show_workers(pages: StorePages, request: HttpRequest, extra_context: Mapping
 
 
 def _read(links: JobLinks, *, shows_all: bool) -> dict[str, Any]:
-    """Return the context of the page, of many rows a part unless ``shows_all``. Raises ``QueueUnavailable``."""
+    """Return the context of the page.
+
+    If there are many rows, it has a part of them, unless ``shows_all``. Raises ``QueueUnavailable``.
+    """
     found, schedulers = workers_and_schedulers()
     workers = sorted(found, key=lambda worker: (worker.backend, worker.host, worker.worker_id))
     queues = shown_queues(EVERYTHING.stats(), ages=AGES, most=None if shows_all else SHOWN_QUEUES)
@@ -155,7 +158,7 @@ def _pause_or_resume(pages: StorePages, request: HttpRequest) -> None:
 
 
 def pause_rows(links: JobLinks) -> list[tuple[AliasPause, str, str]]:
-    """Return the tasks and tags that are paused, each with its name and the address of its jobs that wait."""
+    """Return the paused tasks and tags, each with its name and the address of its waiting jobs."""
     return [
         (each, one_line(each.name), links.list_url(f"status:ready {word(each.kind, each.name)}"))
         for each in paused_jobs()
@@ -163,7 +166,7 @@ def pause_rows(links: JobLinks) -> list[tuple[AliasPause, str, str]]:
 
 
 def worker_rows(workers: Sequence[jobs.AliasWorker], links: JobLinks) -> list[WorkerRow]:
-    """Return workers with what they run. Raises ``QueueUnavailable``."""
+    """Return the workers with the jobs that they run. Raises ``QueueUnavailable``."""
     running = EVERYTHING.running_by_worker() if workers else {}
     return [_worker_row(worker, running.get(worker.worker_id, ()), links) for worker in workers]
 

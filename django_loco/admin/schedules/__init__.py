@@ -1,4 +1,4 @@
-"""The admin pages of schedules: those of the database can be edited, all can be paused and run."""
+"""The admin pages of schedules. Schedules of the database can be edited; all schedules can be paused and run."""
 
 from .schedule_admin import ScheduleAdmin
 

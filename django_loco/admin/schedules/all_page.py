@@ -1,4 +1,4 @@
-"""The admin page of all schedules: those of code, settings, file and database."""
+"""The admin page of all schedules: from code, settings, file and database."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class RunField(forms.MultiValueField):
         super().__init__((forms.CharField(), forms.CharField(required=False)), require_all_fields=False, **options)
 
     def compress(self, data_list: Sequence[str]) -> str:
-        """Return both parts as they are stored."""
+        """Return both parts joined, as they are stored."""
         return " ".join(part for part in data_list if part)
 
 
@@ -71,7 +71,7 @@ class BoundedJSONField(forms.JSONField):
     """JSON that every database can store and a form can show."""
 
     def to_python(self, value: Any) -> Any:
-        """Return the parsed text. Raises ``ValidationError``, also where Python's parser raises other errors."""
+        """Return the parsed text. Raises ``ValidationError``, even if Python's parser raises another error."""
         try:
             found = super().to_python(value)
         except (RecursionError, ValueError) as error:  # nested too deeply; a number with thousands of digits
@@ -119,9 +119,9 @@ def offered(chosen: str) -> Choices:
 
 
 class ZonedForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A form whose moments are on the wall clock of its time zone, if it names one; else on that of the site.
+    """A form whose moments are on the wall clock of its own time zone or, if it names none, of the site's time zone.
 
-    A moment that nobody changes stays as it is stored. A new one that this clock skips, or shows twice, is an error of
+    A moment that nobody changes stays as it is stored. A new moment that this clock skips or shows twice is an error of
     its field.
     """
 
@@ -138,22 +138,24 @@ class ZonedForm(forms.ModelForm):  # type: ignore[type-arg]
             super()._clean_fields()  # type: ignore[misc]
         for name in self.fields.keys() & {*MOMENTS}:
             if zone == self._shown_in and not self.fields[name].has_changed(self[name].initial, self[name].data):
-                # The form does not show microseconds, nor which of two: another moment would be another run.
+                # The form shows neither microseconds nor which of two equal clock times is meant, and another moment
+                # would be another run.
                 self.errors.pop(name, None)
                 self.cleaned_data[name] = getattr(self.instance, name)
             elif not settings.USE_TZ and (moment := self.cleaned_data.get(name)):
                 try:
                     self.cleaned_data[name] = _on_clock_of_site(moment, zone)
                 except OverflowError:
-                    continue  # an end of the calendar, which is refused with the row
+                    continue  # beyond the calendar's end; the check of the row refuses it
                 except ValidationError as error:
                     self.add_error(name, error)
 
 
 def _on_clock_of_site(moment: datetime, zone: tzinfo) -> datetime:
-    """Return a moment of the wall clock of ``zone`` as the database stores it without ``USE_TZ``.
+    """Convert a moment on the wall clock of ``zone`` to the form in which the database stores it without ``USE_TZ``.
 
-    Raises ``ValidationError`` if it is not one moment on that clock. The row is checked against the clock of the site.
+    Raises ``ValidationError`` if that clock skips the moment or shows it twice. For the site's clock, the check of the
+    row does this.
     """
     site = timezone.get_default_timezone()
     if is_unclear(moment, zone):
@@ -162,9 +164,9 @@ def _on_clock_of_site(moment: datetime, zone: tzinfo) -> datetime:
 
 
 def clock_of(name: Any) -> tzinfo:
-    """Return the time zone that a row names; that of the site if it names none.
+    """Return the time zone that a row names, or the site's time zone if it names none.
 
-    One that does not exist is an error of its own field.
+    An unknown time zone also gives the site's. It is reported as an error of its own field.
     """
     try:
         return zone_of(str(name or "").strip() or None)
@@ -201,7 +203,7 @@ class ScheduleForm(ZonedForm):
             self.fields["run"].help_text = NOTHING_EXPOSED
 
     def _update_errors(self, errors: Any) -> None:
-        """Add the errors of the row, but for those of fields that have an error already."""
+        """Add the errors of the row, except for fields that have an error already."""
         if hasattr(errors, "error_dict"):
             errors = ValidationError(
                 {name: told for name, told in errors.error_dict.items() if name not in self.errors}
@@ -220,6 +222,6 @@ class WhenForm(ZonedForm):
         field_classes = dict.fromkeys(("at", "start", "end"), forms.SplitDateTimeField)
 
     def _post_clean(self) -> None:
-        """Do not validate the row: the rules need fields that this form lacks."""
+        """Do not validate the row, because the rules need fields that this form lacks."""
         for name, value in self.cleaned_data.items():
             setattr(self.instance, name, value)

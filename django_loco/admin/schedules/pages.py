@@ -1,4 +1,4 @@
-"""The contents of the admin pages of schedules, and what their buttons do."""
+"""The contents of the admin pages of schedules, and the actions of their buttons."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def readable_and_shown(stored: QuerySet[Schedule]) -> list[Schedule]:
 
 
 def _joined(names: list[str]) -> Registry:
-    """Return the schedules of the code, those called ``names``, and those that they run after."""
+    """Return the code's schedules, the database's schedules with ``names``, and the schedules that these run after."""
     rows = ScheduleReader(default.allow_list).filter(name__in=names)
     if any(isinstance(item, ScheduleEntry) and item.after for item in rows):
         return current().registry
@@ -62,7 +62,7 @@ def _joined(names: list[str]) -> Registry:
 
 
 def shown_row(row: Schedule) -> ScheduleRow:
-    """Return the values that the columns show; those of a form know its pause only."""
+    """Return the values that the columns show. In a form only the pause is known."""
     shown: ScheduleRow | None = getattr(row, "shown", None)
     return shown or ScheduleRow(row.name, "", pause=pauses().get(row.name))
 
@@ -86,7 +86,7 @@ def answer_preview(query: Mapping[str, Any]) -> HttpResponse:
     form = WhenForm(query)
     if not form.is_valid():
         return JsonResponse({"error": " ".join(str(text) for texts in form.errors.values() for text in texts)})
-    form.instance.name = query.get("name", "")  # on which the delay by ``jitter`` depends
+    form.instance.name = query.get("name", "")  # the delay by ``jitter`` depends on the name
     return JsonResponse(_preview(form.instance))
 
 
@@ -102,7 +102,7 @@ def _preview(row: Schedule) -> dict[str, Any]:
 
 
 def show_all(pages: ModelAdmin[Schedule], request: HttpRequest, *, may_change: bool) -> HttpResponse:
-    """Return the page of all schedules; a ``POST`` pauses, resumes or runs one. Raises ``PermissionDenied``."""
+    """Return the page of all schedules. A ``POST`` pauses, resumes or runs one. Raises ``PermissionDenied``."""
     if request.method == "POST":
         if not may_change:
             raise PermissionDenied
@@ -121,7 +121,7 @@ def show_all(pages: ModelAdmin[Schedule], request: HttpRequest, *, may_change: b
 
 
 def act(pages: ModelAdmin[Schedule], request: HttpRequest, word: str, names: list[str]) -> None:
-    """Pause, resume or run schedules, as ``word`` says, with a message for each."""
+    """Pause, resume or run schedules (``word``), with a message for each."""
     for name in names:
         try:
             note = operate(word, name, user=request.user.get_username())

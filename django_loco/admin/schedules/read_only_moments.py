@@ -1,4 +1,4 @@
-"""Shows the moments of a row to those who may not change it: on the wall clock of the schedule, as the form does."""
+"""Shows the moments of a row read-only: on the wall clock of the schedule, as the form does."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _read_only(name: str) -> Callable[[Schedule], str]:
         zone = clock_of(row.timezone)
         return f"{format_moment(aware(moment).astimezone(zone))} {zone}"
 
-    shown.__name__ = name  # the class of its line on the page
+    shown.__name__ = name  # used as the CSS class of its line on the page
     return shown
 
 
@@ -40,10 +40,10 @@ _SHOWN = {name: _read_only(name) for name in MOMENTS}
 
 
 def with_read_only_moments(fieldsets: _FieldsetSpec) -> _FieldsetSpec:
-    """Return ``fieldsets`` with functions in place of the names of moments: Django shows them in the user's zone."""
+    """Return ``fieldsets`` with functions in place of the names of moments, as Django would show the user's zone."""
     return [(title, {**options, "fields": _shown(options["fields"])}) for title, options in fieldsets]
 
 
 def _shown(fields: Any) -> Any:
-    """Return fields, or lines of them."""
+    """Return the fields, or lines of fields, with functions in place of moments."""
     return [_SHOWN.get(each, each) if isinstance(each, str) else _shown(each) for each in fields]

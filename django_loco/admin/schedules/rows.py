@@ -26,7 +26,7 @@ logger = get_logger("django_loco.scheduler")
 #: The number of next runs that are shown for a schedule.
 RUNS = 5
 NOTHING = "-"
-#: The statuses of jobs in a word.
+#: A word for each status of a job.
 STATUS_TEXTS: Mapping[str, Promise] = {
     "READY": gettext_lazy("ready"),
     "RUNNING": gettext_lazy("running"),
@@ -36,7 +36,7 @@ STATUS_TEXTS: Mapping[str, Promise] = {
 
 
 class ScheduleRow(NamedTuple):
-    """A schedule in a list. One that is off has a ``problem`` instead of most other values."""
+    """A schedule in a list. A schedule that is off has a ``problem`` instead of most other values."""
 
     name: str
     source: str
@@ -55,7 +55,7 @@ class ScheduleRow(NamedTuple):
 
     @property
     def when(self) -> str:
-        """The schedule in words, and below as it is written."""
+        """The schedule in words, and below the text as it is written."""
         if self.upcoming is None:
             return NOTHING
         written = [self.upcoming.schedule] if self.upcoming.schedule != self.upcoming.words else []
@@ -106,7 +106,7 @@ def rows_of(found: Iterable[ScheduleEntry | Problem], paused: Mapping[str, Pause
 def _row_or_problem(
     item: ScheduleEntry | Problem, last: Mapping[str, LastRun], paused: Mapping[str, Pause]
 ) -> ScheduleRow:
-    """Return the row of ``item``; an error of one must not hide the others."""
+    """Return the row of ``item``, or a row with the error: it must not hide the others."""
     try:
         row = _row(item, last, paused)
         for text in (row.when, row.next_run, row.last_run, row.state, row.runs):

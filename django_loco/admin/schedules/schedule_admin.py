@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .rows import ScheduleRow
 
-#: The class of sections that are folded unless they have an error.
+#: The CSS class of sections that are folded unless they have an error.
 FOLDED = ("collapse",)
 
 
@@ -44,7 +44,7 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         js = ["django_loco/schedule.js"]
 
     @classproperty
-    def form(cls) -> type[ModelForm[Any]]:  # noqa: N805 - the class has it, too
+    def form(cls) -> type[ModelForm[Any]]:  # noqa: N805 - also used on the class
         """Their form."""
         from .forms import ScheduleForm  # noqa: PLC0415 - see django_loco.admin
 
@@ -52,7 +52,7 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @classproperty
     def fieldsets(cls) -> _FieldsetSpec:  # type: ignore[override]  # noqa: N805 - never None
-        """The fields of the form in sections, which are those of the options."""
+        """The fields of the form in the sections of ``scheduler.options``."""
         from ...scheduler.options import SECTIONS  # noqa: PLC0415 - see django_loco.admin
 
         return (
@@ -64,7 +64,7 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         )
 
     def get_fieldsets(self, request: HttpRequest, obj: Schedule | None = None) -> _FieldsetSpec:
-        """Show moments on the wall clock of the schedule also to those who may not change them."""
+        """Show moments on the schedule's wall clock, too, to users who may not change them."""
         from .read_only_moments import with_read_only_moments  # noqa: PLC0415 - see django_loco.admin
 
         fieldsets = super().get_fieldsets(request, obj)
@@ -98,7 +98,7 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return row
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Look up the values of all rows of the page at once."""
+        """Look up the shown values of all rows of the page at once."""
         from .pages import readable_and_shown  # noqa: PLC0415 - see django_loco.admin
 
         changes = super().get_changelist_instance(request)

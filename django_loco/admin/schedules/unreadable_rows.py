@@ -1,4 +1,4 @@
-"""Shows rows that were written by SQL and hold invalid values, as far as possible."""
+"""Shows rows with invalid values, which only SQL can write, as far as possible."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _readable(pk: int) -> Schedule:
 
 
 def load_fields(row: Schedule) -> list[str]:
-    """Load all fields of ``row``; leave those blank that cannot be shown, and return their names."""
+    """Load all fields of ``row``. Leave fields blank if they cannot be shown, and return their names."""
     bad = [] if _load(row, FIELDS) else [name for name in FIELDS if not _load(row, [name])]
     bad += [name for name in FIELDS if name not in bad and not _can_be_shown(name, getattr(row, name))]
     for name in bad:
