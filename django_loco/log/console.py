@@ -38,15 +38,15 @@ def set_up_console(
     2. Lines of django-loco, of Django's tasks and of uvicorn's requests are shown from ``INFO`` on, once each, even if
        ``LOGGING`` would not show them: Django's default shows them only with ``DEBUG``. A level that is set for one of
        these loggers is respected.
-    3. A job that ends well has one line, and with ``shows_starts`` one at its start, unless a handler of the project
-       shows Django's records about it. ``limit``: see ``ConsoleJobLines``.
+    3. A job that ends well has one line at its end, and with ``shows_starts`` another at its start. These lines are
+       left out if a handler of the project shows Django's records about jobs. ``limit``: see ``ConsoleJobLines``.
     4. Lines of jobs are shown from ``INFO`` on for all loggers, unless the project has handlers on the root logger.
     5. With ``form="json"`` Python's warnings, and exceptions that end a thread, are logged too.
     6. Handlers of the project that may block are called in threads of their own, see ``bounded.HandlerThread``.
     7. No line blocks, and lines that follow each other closely are written together; see ``streams``. ``print`` flushes
        after each line, because handlers no longer flush for it.
 
-    ``component`` is the label of lines whose component is not known otherwise. A second call changes nothing.
+    ``component`` is the label of lines from no known component. A second call changes nothing.
     """
     names = ["django_loco", TASKS_LOGGER, "uvicorn.access"]
     if form == "json":
@@ -79,7 +79,7 @@ def set_up_console(
 
 
 def _spare_djangos_handlers() -> None:
-    """Keep Django's records about jobs from handlers that nobody has asked for: those of its default ``LOGGING``."""
+    """Keep Django's records about jobs from the handlers of its default ``LOGGING``, which no project has chosen."""
     logging_setting: Mapping[str, Any] = settings.LOGGING
     if "django" not in logging_setting.get("loggers", {}):
         for handler in logging.getLogger("django").handlers:  # noqa: TID251 - to set it up
@@ -117,10 +117,13 @@ def _label(handler: logging.StreamHandler[Any], component: str, form: str, *, co
 
 
 def open_standard_streams() -> None:
-    """Open ``/dev/null`` for a closed stdin, stdout or stderr; else other files take its number, and Django fails."""
+    """Open ``/dev/null`` for a closed stdin, stdout or stderr.
+
+    Otherwise another file gets its number, and Django fails.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            number = os.open(os.devnull, os.O_RDWR)  # the lowest free number is that of the stream
+            number = os.open(os.devnull, os.O_RDWR)  # a new file gets the lowest free number: the stream's
             os.set_inheritable(number, True)
             setattr(sys, name, os.fdopen(number, mode))
 
@@ -128,8 +131,8 @@ def open_standard_streams() -> None:
 def wants_colour(stream: Any, wish: bool | None = None) -> bool:
     """Return whether to write in colour to ``stream``.
 
-    The option of the command line, ``wish``, decides first, then ``NO_COLOR``, then ``FORCE_COLOR``; empty ones are
-    ignored. Without any of them a terminal gets colours.
+    The command line option ``wish`` decides first, then ``NO_COLOR``, then ``FORCE_COLOR``. Empty variables are
+    ignored. Without any of these, a terminal gets colours.
     """
     if wish is not None:
         return wish
@@ -162,7 +165,10 @@ def _show_jobs(component: str, form: str, *, colour: bool | None) -> None:
 
 
 class _LastResort(logging.StreamHandler[Any]):
-    """Shows lines without any handler, as Python's last resort does, whose stream cannot be replaced."""
+    """Shows lines that no handler takes.
+
+    It replaces Python's last resort, because that one's stream cannot be changed.
+    """
 
     def __init__(self) -> None:
         super().__init__(nonblocking(sys.stderr))

@@ -1,7 +1,8 @@
-"""Who gets the records that Django's Tasks framework logs about a job: ``Task id=... path=... state=...``.
+"""Decides who gets the records that Django's Tasks framework logs about a job: ``Task id=... path=... state=...``.
 
-On the console, the lines of ``job_lines`` take their place. They are still made for handlers that the project has set
-up, and for tools that listen to all of ``logging``, such as Sentry. Without any of them they cost nothing.
+On the console, the lines of ``job_lines`` replace these records. The records are still made for handlers that the
+project has set up, and for tools that listen to all of ``logging``, such as Sentry. Without any of these they cost
+nothing.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from ..core.compat import TASKS_LOGGER
 from .filters import passes_ends
 from .output.streams import is_standard
 
-#: Filters without a state, which may be asked at any time.
+#: Filters without a state. They can be asked at any time.
 _STATELESS = (logging.Filter, RequireDebugFalse, RequireDebugTrue)
 
-_logger = logging.getLogger(TASKS_LOGGER)  # noqa: TID251 - it is Django's
+_logger = logging.getLogger(TASKS_LOGGER)  # noqa: TID251 - Django's own logger
 _record = logging.LogRecord(
     TASKS_LOGGER, logging.INFO, __file__, 0, "Task id=%s path=%s state=%s", ("", "", "SUCCESSFUL"), None
 )
@@ -28,7 +29,7 @@ _is_forced = False
 
 
 class OwnHandler(logging.StreamHandler):  # type: ignore[type-arg]
-    """A handler of the console that django-loco has added to those of the project."""
+    """A console handler that django-loco has added to the project's handlers."""
 
 
 _NOT_MEANT = (OwnHandler, logging.NullHandler)
@@ -37,7 +38,7 @@ _was_watched = any(getattr(one, "__globals__", None) is not vars(logging) for on
 
 
 def force_level(logger: logging.Logger) -> None:
-    """Let ``INFO`` pass ``logger`` if the project has not set a level for it. The project's handlers keep theirs."""
+    """Let ``INFO`` pass ``logger`` if the project has not set its level. The project's handlers keep their levels."""
     global _is_forced
     if logger.level == logging.NOTSET and not logger.isEnabledFor(logging.INFO):
         logger.setLevel(logging.INFO)
@@ -50,12 +51,12 @@ def refuse_tasks(record: logging.LogRecord) -> bool:
 
 
 def is_silenced() -> bool:
-    """Whether the project has set a level for Django's records that leaves out jobs that begin or end well."""
+    """Whether the project has set a level for Django's records that hides jobs that begin or end well."""
     return _logger.level > logging.INFO
 
 
 def hears_tasks() -> bool:
-    """Whether anybody but the console of django-loco wants Django's records about jobs that begin or end well."""
+    """Whether anything but django-loco's console wants Django's records about jobs that begin or end well."""
     return _logger.isEnabledFor(logging.INFO) and (_is_watched() or bool(_listeners()))
 
 
@@ -74,7 +75,7 @@ def is_on_console(handler: logging.Handler) -> bool:
 
 
 def _called_by(handler: logging.Handler) -> Iterator[logging.Handler]:
-    """Yield the handlers to which ``handler`` gives its records, as far as that is known."""
+    """Yield the handlers that get the records of ``handler``, as far as this is known."""
     listener: Any = getattr(handler, "listener", None)  # of a QueueHandler, from Python 3.12 on
     for each in (*getattr(listener, "handlers", ()), getattr(handler, "target", None)):
         if isinstance(each, logging.Handler):
@@ -96,7 +97,7 @@ def _is_watched() -> bool:
 
 
 def _listeners() -> list[logging.Handler]:
-    """Return the handlers of the project that take these records, with the level that the project has set."""
+    """Return the project's handlers that take these records at the level that the project has set."""
     if _is_forced:
         return []
     found = [each for each in handlers_of(_logger) if each.level <= logging.INFO and not isinstance(each, _NOT_MEANT)]
@@ -104,10 +105,13 @@ def _listeners() -> list[logging.Handler]:
 
 
 def _refuses(each: Any) -> bool:
-    """Whether a filter certainly refuses these records. Only those without a state are asked: there is no record."""
+    """Whether a filter certainly refuses these records.
+
+    Only stateless filters are asked, as no real record exists yet.
+    """
     return each is refuse_tasks or (type(each) in _STATELESS and not each.filter(_record))
 
 
 def _shows_ends(handler: logging.Handler) -> bool:
-    """Whether ``handler`` is on the console, and its filters have passed the last such record of a job, if any."""
+    """Whether ``handler`` is on the console, and its filters passed the last such record, if there was one."""
     return is_on_console(handler) and passes_ends(handler)

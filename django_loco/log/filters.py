@@ -1,7 +1,7 @@
-"""Asks the filters of a handler whether it will show a record, before ``logging`` does.
+"""Asks the filters of a handler whether they pass a record, before ``logging`` asks them.
 
-A filter of the project may count, or pass each message once. So it has to see each record once, and no record that was
-never logged: its answer is kept until the turn of its handler has come.
+A filter of the project may count records, or pass each message only once. So it has to see each record exactly once,
+and only records that are really logged. Its answer is kept until ``logging`` asks the handler.
 """
 
 from __future__ import annotations
@@ -15,27 +15,30 @@ from .output.bounded import HandlerThread
 
 
 class FilteredOnce:
-    """Takes the place of the method ``filter`` of a handler."""
+    """Replaces the method ``filter`` of a handler."""
 
     def __init__(self, handler: logging.Handler) -> None:
         self._handler = handler
         self._filter = handler.filter
         self._answers: WeakKeyDictionary[logging.LogRecord, Any] = WeakKeyDictionary()
         self.passes_ends = True
-        """Whether the last of Django's records about a job that has ended well has passed."""
+        """Whether the filters passed Django's last record about a job that ended well."""
 
     def __call__(self, record: logging.LogRecord) -> Any:
-        """Return what ``logging`` expects of the method: whether the record passes, or another record in its place."""
+        """Return, as ``logging`` expects, whether the record passes, or another record in its place."""
         answer = self.answer(record)
         taken = answer if isinstance(answer, logging.LogRecord) else record
         threads = [each for each in self._handler.filters if isinstance(each, HandlerThread)]
         return answer and all(thread.filter(taken) for thread in threads) and answer
 
     def answer(self, record: logging.LogRecord) -> Any:
-        """Return the answer of the filters, which are asked once. Does not give the record to the handler's thread."""
+        """Return the answer of the filters, which are asked only once.
+
+        Does not give the record to the handler's thread.
+        """
         if record not in self._answers:
             answer = self._ask(record)
-            # From Python 3.12 on the answer may be the record itself, which must not be kept by its own entry.
+            # From Python 3.12 on the answer may be the record itself. Its entry must not keep it alive.
             self._answers[record] = True if answer is record else answer
             if record.name == TASKS_LOGGER and record.levelno == logging.INFO and _is_end(record.args):
                 self.passes_ends = bool(answer)
@@ -62,12 +65,12 @@ def filter_once(handler: logging.Handler) -> FilteredOnce:
 
 
 def passes(handler: logging.Handler, record: logging.LogRecord) -> bool:
-    """Whether the filters of ``handler`` take ``record``, of which they may hear later."""
+    """Whether the filters of ``handler`` pass ``record``, which may be logged later."""
     return not has_filters(handler) or bool(filter_once(handler).answer(record))
 
 
 def passes_ends(handler: logging.Handler) -> bool:
-    """Whether the filters of ``handler`` have passed the last of Django's records about a job that has ended well."""
+    """Whether the filters of ``handler`` passed Django's last record about a job that ended well."""
     found: Any = handler.filter
     return found.passes_ends if isinstance(found, FilteredOnce) else True
 

@@ -1,4 +1,4 @@
-"""Formats of log lines: labelled in columns, like those of Django's development server, and in JSON."""
+"""Formats of log lines: with labels in columns, like the lines of Django's development server, and JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _set_labels = LabelFilter().filter
 class LabelFormatter(logging.Formatter):
     """Wraps a formatter and puts the label in front of its output, in columns.
 
-    Only the first line of a record is not indented. Control characters in messages and tracebacks are escaped. So no
+    All lines of a record but the first are indented. Control characters in messages and tracebacks are escaped. So no
     text from elsewhere can pass for a line of the log.
     """
 
@@ -72,15 +72,15 @@ class LabelFormatter(logging.Formatter):
 
 
 class CuttingFormatter(logging.Formatter):
-    """Cuts a traceback that is longer than a stored one may be: a chain of errors or their texts have no limit."""
+    """Cuts a traceback to the longest that may be stored, since chains of errors and their texts have no limit."""
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 (logging's name)
-        """Return the traceback, without secrets: a part of one would not be found later."""
+        """Return the traceback without secrets. They are removed before it is cut: half a secret would not be found."""
         try:
             text = super().formatException(ei)
         except RAISED_INTO_JOBS:
             raise
-        except BaseException:  # noqa: BLE001 - a broken exception may raise anything when it is formatted
+        except BaseException:  # noqa: BLE001 - formatting a broken exception may raise anything
             text = "There is no traceback, because the exception cannot be formatted."
         return _cut(scrubbed(text, secrets) if (secrets := hidden_here()) else text)
 
@@ -104,7 +104,7 @@ class PlainFormatter(CuttingFormatter):
         super().__init__("[%(asctime)s] %(message)s", "%d/%b/%Y %H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line. Leaves the cached traceback of the record alone, which other handlers use."""
+        """Return the line. Does not change the cached traceback of the record, because other handlers use it."""
         cached, record.exc_text = record.exc_text, None
         try:
             return super().format(record)
@@ -129,7 +129,7 @@ class PlainFormatter(CuttingFormatter):
 
 
 def _state(record: logging.LogRecord) -> str:
-    """Return the state and duration in Django's ``Task id=... path=... state=...``: the label says the rest."""
+    """Return state and duration in place of Django's ``Task id=... path=... state=...``. The label has the rest."""
     if record.name == TASKS_LOGGER and str(record.msg).endswith("state=%s") and isinstance(record.args, tuple):
         duration = record.__dict__[RECORD_FIELDS]["duration"]
         after = f" after {duration_text(duration)}" if isinstance(duration, float) else ""
@@ -179,7 +179,7 @@ class JSONFormatter(CuttingFormatter):
 
 
 def _message(record: logging.LogRecord) -> str:
-    """Return the message. If its arguments do not fit, say so, so that the line is still JSON."""
+    """Return the message, or a text about the error if its arguments do not fit, so that the line is still JSON."""
     try:
         return record.getMessage()
     except RAISED_INTO_JOBS:

@@ -1,8 +1,8 @@
 """The lines about jobs that end well, on the console: ``send#9f3a01bc/1 done in 12 ms, waited 3 ms``.
 
-A busy worker ends thousands of jobs a second. So these lines are no records of ``logging``: the thread of a job only
-leaves its job and two times, and the thread that writes the stream makes the text, once. Records for the handlers of
-the project are Django's, see ``django_records``.
+A busy worker ends thousands of jobs a second. So these lines are no records of ``logging``. The thread of a job only
+passes on its job and two times, and the thread that writes the stream makes the text. The project's handlers get
+Django's records instead, see ``django_records``.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from .labels import bound, component_label, job_label, placed
 from .output.streams import Entry
 from .plain_text import duration_text
 
-#: The logger whose level decides whether there are such lines.
+#: The logger whose level decides whether these lines are shown.
 LOGGER = "django_loco.jobs"
 
-#: After a second, the time for threads to count their jobs.
+#: The time after each second in which threads may still count their jobs.
 _LATE_SECONDS = 0.05
 
 _logger = logging.getLogger(LOGGER)  # noqa: TID251 - only its level is read
@@ -67,18 +67,18 @@ class DirectStream:
                 self._stream.write(entry if isinstance(entry, str) else entry())
         except RAISED_INTO_JOBS:
             raise
-        except Exception:  # noqa: BLE001 - such as a closed stream: there is no other place to show the error
+        except Exception:  # noqa: BLE001 - for example, a closed stream; the error cannot be shown anywhere else
             return
 
     def schedule_line(self, at: float, entry: Entry) -> None:
-        """Do nothing: the line comes before that of the next job."""
+        """Do nothing: the line is written before the line of the next job."""
 
 
 class ConsoleJobLines:
-    """Writes them to a stream, as text or as JSON.
+    """Writes the lines to a stream, as text or as JSON.
 
-    Of more than ``limit`` jobs that end within one second, only the first ones get a line, and then one says how many
-    more there were.
+    If more than ``limit`` jobs end within one second, only the first ones get a line, and one more line says how many
+    others there were.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class ConsoleJobLines:
         self._second = self._count = self._left_out = 0
         self._component = ""
         self._full_second = -1
-        # A count that many threads raise without a lock; to look at it raises it, too.
+        # A counter that many threads increase without a lock. Reading it increases it, too.
         self._skipped, self._looks, self._skipped_told = itertools.count(), 0, 0
 
     def started(self, job: Job) -> None:
@@ -115,14 +115,14 @@ class ConsoleJobLines:
             else:
                 self._stream.add(partial(self._done, job, bound("component"), now, seconds))
 
-    # The rest is called by the thread that writes the stream, one line after the other.
+    # The thread that writes the stream calls the rest, for one line after the other.
 
     def _started(self, job: Job, component: str, at: float) -> str:
         waited = _waited(job, at)
         return self._form(at, component, f"started, waited {duration_text(waited)}", job, waited=waited)
 
     def _done(self, job: Job, component: str, at: float, seconds: float) -> str:
-        is_next = at >= self._second + 1 or at < self._second - 1  # the clock may be set back
+        is_next = at >= self._second + 1 or at < self._second - 1  # the clock may have been set back
         more = self._next_second(int(at)) if is_next else ""
         self._count += 1
         if self._count > self._limit:
@@ -151,7 +151,7 @@ class ConsoleJobLines:
         self._skipped_told = skipped
         if not count:
             return ""
-        self._schedule_line(1.0)  # a thread may be late to count its job
+        self._schedule_line(1.0)  # a thread may be late in counting its job
         return self._form(self._second + 1.0, self._component, f"{count:,} more in the last second")
 
     def _schedule_line(self, seconds: float) -> None:
@@ -159,12 +159,12 @@ class ConsoleJobLines:
 
 
 def _is_shown() -> bool:
-    """Whether the project wants these lines, and shows no others in their place."""
+    """Whether the project wants these lines, and shows no other records in their place."""
     return _logger.isEnabledFor(logging.INFO) and not django_records.is_silenced() and not django_records.sees_tasks()
 
 
 def _waited(job: Job, begun: float) -> float:
-    """Return the seconds from when the job was due until ``begun``. The clocks of two machines may disagree."""
+    """Return the seconds from the job's due time until ``begun``; at least 0, as clocks of machines may differ."""
     return max(0.0, begun - job.due_at.timestamp())
 
 
@@ -207,7 +207,7 @@ def _clock(second: int) -> str:
 
 
 class _NoJobLines:
-    """For processes whose console was not set up."""
+    """Shows nothing, for processes without a console."""
 
     def started(self, job: Job) -> None:
         """Do nothing."""
@@ -220,7 +220,7 @@ _lines: JobLines = _NoJobLines()
 
 
 def show_job_lines(lines: JobLines | None) -> None:
-    """Show lines about the jobs of this process; ``None``: nowhere."""
+    """Show the lines about jobs of this process with ``lines``; ``None``: show none."""
     global _lines
     _lines = lines or _NoJobLines()
 

@@ -6,10 +6,10 @@ The commands of django-loco label the lines on the console by themselves. For yo
     "filters": {"loco": {"()": "django_loco.log.LabelFilter"}},
     "formatters": {"loco": {"format": "%(asctime)s %(levelname)s %(label)s %(message)s"}},
 
-``%(label)s`` is ``[worker] send#9f3a01bc/2``: the component, and in a job the task, the last eight digits of its
-id and the number of the attempt. In a request it is ``[web] request#5f0c77de`` if ``MIDDLEWARE`` contains
+``%(label)s`` is ``[worker] send#9f3a01bc/2``: the component, and in a job the task, the last eight digits of its id and
+the number of the attempt. In a request it is ``[web] request#5f0c77de`` if ``MIDDLEWARE`` contains
 ``django_loco.middleware.request_id``. A job that was enqueued in a request, or by such a job, has ``request=5f0c77de``
-after its own label, in every process. The single attributes are ``component``, ``task``, ``job_id``, ``attempt`` and
+after its own label, in every process. The separate attributes are ``component``, ``task``, ``job_id``, ``attempt`` and
 ``request_id``. Lines about the end of an attempt have its ``duration`` in seconds.
 """
 
@@ -54,11 +54,12 @@ COLOURS: dict[str, dict[str, Any]] = {
     "scheduler": {"fg": "magenta"},
 }
 
-#: The suffix of the component in each line.
+#: The suffix that each line's component gets.
 _place = ""
 
 _bound: ContextVar[Fields] = ContextVar("django_loco.log", default=MappingProxyType({}))
-#: Seconds. Kept apart from the other fields, because it changes with each attempt, and adding it there copies them.
+#: In seconds. Separate from the other fields, because it changes with each attempt, and a change of a field copies them
+#: all.
 _duration: ContextVar[float | None] = ContextVar("django_loco.log.duration", default=None)
 
 
@@ -68,7 +69,7 @@ def bind(**fields: Any) -> Token[Fields]:
 
 
 def bind_duration(seconds: float) -> None:
-    """Add the duration of the attempt that has ended to each further line of this thread or asyncio task."""
+    """Add the duration of the ended attempt to each further line of this thread or asyncio task."""
     _duration.set(seconds)
 
 
@@ -78,7 +79,7 @@ def bound(name: str) -> Any:
 
 
 def number_process(number: int | str) -> None:
-    """Append ``number`` to the component of each line, as in ``[worker.2]``, to tell apart processes of one kind."""
+    """Append ``number`` to the component of each line, as in ``[worker.2]``, to distinguish processes of one kind."""
     global _place
     _place = f".{number}"
 
@@ -101,7 +102,7 @@ def drop(*names: str) -> None:
 
 
 def fields_of(record: logging.LogRecord, default: str = "") -> dict[str, Any]:
-    """Return the values of ``FIELDS`` for ``record`` in this thread; ``default`` is the component if none is known."""
+    """Return the values of ``FIELDS`` for ``record`` in this thread. ``default``: the component if none is known."""
     bound = _bound.get()
     component = bound.get("component") or ("worker" if "job_id" in bound else _by_logger(record.name)) or default
     fields = {**dict.fromkeys(FIELDS, ""), **bound, "component": placed(component)}
@@ -119,10 +120,10 @@ def _by_logger(name: str) -> str:
 
 
 class LabelFilter(logging.Filter):
-    """Passes every record, and sets its attributes ``label`` and ``FIELDS``, except those that the project has set.
+    """Passes every record, and sets its attributes ``label`` and ``FIELDS`` unless the project has set them.
 
-    The values for the lines of django-loco are kept apart, in a private attribute: ``extra={"task": ...}`` and filters
-    of the project may use the same common names.
+    The values for django-loco's own lines are in a private attribute, because ``extra={"task": ...}`` and filters of
+    the project may use the same common names.
     """
 
     def __init__(self, component: str = "") -> None:
@@ -131,7 +132,7 @@ class LabelFilter(logging.Filter):
         self.component = component
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Set the attributes unless an earlier ``LabelFilter`` has, which ran in the thread that logged."""
+        """Set the attributes, unless an earlier ``LabelFilter`` did so in the thread that logged."""
         attributes = record.__dict__
         if RECORD_FIELDS not in attributes:
             fields = attributes[RECORD_FIELDS] = fields_of(record, self.component)
@@ -159,7 +160,7 @@ def place_label(record: logging.LogRecord) -> str:
 
 def job_label(task: str, job_id: str, attempt: int, request_id: str) -> str:
     """Return ``send#9f3a01bc/2``, for a job of a request ``send#9f3a01bc/2 request=5f0c77de``."""
-    # Ids sort by time: jobs of one minute share the first digits, and the last ones are random.
+    # Ids sort by time: jobs of one minute have the same first digits, and the last digits are random.
     job = f"{task.rpartition('.')[2]}#{job_id[-8:]}/{attempt}"
     return one_line(f"{job} request={request_id[-8:]}" if request_id else job)
 

@@ -1,7 +1,8 @@
 """Hides the arguments of jobs that ``LOCO["REDACT"]`` names, wherever django-loco shows or logs a job.
 
-An argument is hidden by the name of its parameter, whether it is passed by position or by keyword. So is a value under
-such a key within an argument. In the text of errors (``no user 'secret'``) the values themselves are replaced.
+An argument is hidden by the name of its parameter, whether it is passed by position or by keyword. Within an argument,
+a value under a key with such a name is hidden, too. In the text of errors (``no user 'secret'``) the values themselves
+are replaced.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ def hide(secrets: Sequence[str]) -> None:
 
 
 def hidden_here() -> tuple[str, ...]:
-    """Return what ``hide`` was given in this thread or asyncio task."""
+    """Return the secrets that ``hide`` was given in this thread or asyncio task."""
     return _hidden_here.get()
 
 
 def shown_call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], names: Any) -> Call:
-    """Return the arguments of a call with ``MARK`` in place of those that ``names`` contains.
+    """Return the arguments of a call, with ``MARK`` in place of the arguments called ``names``.
 
-    ``function`` is that of the task, without the ``context`` that it may take first.
+    ``function`` is the task's function, without a first parameter ``context``.
     """
     hidden = frozenset(names)
     parameters = _parameters(function)
@@ -70,7 +71,7 @@ def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
 
 
 def shown_value(value: Any, hidden: Collection[str]) -> Any:
-    """Return a decoded JSON value with ``MARK`` in place of what is under a key in ``hidden``."""
+    """Return a decoded JSON value, with ``MARK`` in place of each value whose key is in ``hidden``."""
     match value:
         case dict():
             return {key: MARK if key in hidden else shown_value(inner, hidden) for key, inner in value.items()}
@@ -91,7 +92,7 @@ def _hidden(value: Any, hidden: frozenset[str]) -> Iterator[Any]:
 
 
 def _texts(secret: Any) -> Iterator[str]:
-    """Yield the texts under which a value may appear in a message."""
+    """Yield the texts as which a value may appear in a message."""
     match secret:
         case dict() | list():
             for inner in secret.values() if isinstance(secret, dict) else secret:

@@ -1,6 +1,6 @@
 """Loggers that do not raise.
 
-A filter or handler of the project may raise any exception, which ``logging`` passes on to the caller. A log line must
+A filter or handler of the project may raise any exception, and ``logging`` passes it on to the caller. A log line must
 not end a thread, a job or a restart. So every module of django-loco gets its logger here; the linter refuses
 ``logging.getLogger``.
 """
@@ -31,10 +31,10 @@ class SafeLogger(logging.LoggerAdapter[logging.Logger]):
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
         """Log a line. All other methods call this one.
 
-        Raises only exceptions that are not meant for it: ``KeyboardInterrupt`` in the main thread, and those
-        that end a job.
+        Raises only exceptions that are meant for the caller: ``KeyboardInterrupt`` in the main thread, and exceptions
+        that interrupt a job.
         """
-        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the position in the code is that of the caller
+        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the line shows the position of the caller
         try:
             super().log(level, msg, *args, **kwargs)
         except RAISED_INTO_JOBS:
@@ -46,7 +46,7 @@ class SafeLogger(logging.LoggerAdapter[logging.Logger]):
 
 
 def show_once(name: str, error: BaseException) -> None:
-    """Show on stderr with which ``error`` a line of ``name`` was dropped, once for each name and type of error."""
+    """Show on stderr the ``error`` that made a line of ``name`` drop, once for each name and type of error."""
     key = (name, type(error))
     if key not in _shown and logging.raiseExceptions:
         _shown.add(key)
@@ -54,7 +54,7 @@ def show_once(name: str, error: BaseException) -> None:
 
 
 def show(text: str, error: BaseException | None = None) -> None:
-    """Show trouble with the log on stderr, past the handlers of the project, which it may be about."""
+    """Show trouble with the log on stderr, not by the project's handlers: they may be its cause."""
     try:
         if _handler is not None:
             error_info = (type(error), error, error.__traceback__) if error is not None else None
@@ -70,11 +70,11 @@ def show(text: str, error: BaseException | None = None) -> None:
 
 
 def show_with(handler: logging.Handler | None) -> None:
-    """Let ``handler`` of the console show trouble with the log: it does not block, and formats it like other lines."""
+    """Let the console's ``handler`` show trouble with the log, as it does not block and formats like other lines."""
     global _handler
     _handler = handler
 
 
 def get_logger(name: str) -> SafeLogger:
     """Return the logger ``name`` as one that does not raise."""
-    return SafeLogger(logging.getLogger(name))  # noqa: TID251 - here alone
+    return SafeLogger(logging.getLogger(name))  # noqa: TID251 - the only place

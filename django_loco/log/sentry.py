@@ -1,8 +1,8 @@
 """Reports errors of jobs to Sentry in projects that use its SDK. This module never imports the SDK.
 
-A job has an isolation scope of its own (see ``worker.execution.executor``) with tags, which each event of the job gets.
-A job that fails for good is reported with its exception. The event that the SDK makes of the log line of
-``task_finished``, with the title ``Task id=%s path=%s state=%s``, is dropped.
+A job has its own isolation scope (see ``worker.execution.executor``) with tags for each event of the job. A job that
+fails for good is reported with its exception. The SDK makes another event from the log line of ``task_finished``, with
+the title ``Task id=%s path=%s state=%s``. That event is dropped.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def describe(job: Job) -> None:
         scope.set_tags(_tags(job))
         scope.set_transaction_name(job.task_path, source="task")
         scope.add_event_processor(_without_log_line)
-    except RAISED_INTO_JOBS:  # of the job that runs this one inside ``enqueue()``
+    except RAISED_INTO_JOBS:  # meant for an outer job, which runs this one in ``enqueue()``
         raise
-    except Exception as error:  # noqa: BLE001 - another version of the SDK must not fail a job
+    except Exception as error:  # noqa: BLE001 - an unknown version of the SDK must not fail a job
         logger.debug("Could not describe the job to Sentry: %s", error)
 
 
@@ -52,9 +52,9 @@ def report(error: BaseException | None) -> None:
 
 @contextmanager
 def without_event() -> Iterator[None]:
-    """Make no event of what is logged within the block, only a breadcrumb.
+    """Within the block, log lines make breadcrumbs but no events.
 
-    It is about a failure whose exception is reported, or that another attempt follows.
+    The lines are about a failure that is reported by its exception, or that is followed by another attempt.
     """
     with ExitStack() as stack:
         if (sdk := _active()) is not None:

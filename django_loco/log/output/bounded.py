@@ -1,10 +1,10 @@
-"""Keeps a logging handler that hangs from threads that must not block: it delays them once, and for a moment only.
+"""Protects threads from logging handlers that hang: such a handler delays a thread once, and only for a moment.
 
-A handler holds its lock while it writes, to a pipe that nobody reads or a log server that does not answer. The next
-thread that logs waits for that lock, and meanwhile handles no signal, runs no job and misses its deadlines.
+A handler holds its lock while it writes, perhaps to a pipe that nobody reads or to a log server that does not answer.
+The next thread that logs waits for the lock. Meanwhile it handles no signal, runs no job and misses its deadlines.
 
-- ``BoundedLogger`` is for the main thread and others that decide over the process.
-- ``HandlerThread`` is for all threads of django-loco, among them those of jobs.
+- ``BoundedLogger`` is for the main thread and other threads that control the process.
+- ``HandlerThread`` is for all threads of django-loco, including those that run jobs.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .streams import NonBlockingStream
 TIMEOUT_SECONDS = 0.25
 #: The number of lines that may wait for a handler that blocks.
 MAX_WAITING = 1000
-#: How long a thread waits for room among the records of a handler.
+#: How long a thread waits for room in a handler's queue of records.
 FULL_SECONDS = 1.0
 #: How long the end of the process waits for handlers.
 DRAIN_SECONDS = 0.5
@@ -49,8 +49,8 @@ class BoundedLogger:
     """A logger with the methods that django-loco uses. It never raises, and waits ``TIMEOUT_SECONDS`` at most.
 
     1. A separate thread passes each record to the handlers. The caller waits for it, so that lines keep their order.
-    2. After a wait has timed out, further records are queued without waiting. Those that do not fit in the queue are
-       dropped, counted, and the count is logged.
+    2. After a wait has timed out, further records are queued without waiting. Records that do not fit in the queue are
+       dropped and counted, and the count is logged.
     """
 
     def __init__(self, logger: logging.Logger) -> None:
@@ -98,7 +98,7 @@ class Deliveries:
         self._thread: DaemonThread | None = None
 
     def make(self, deliver: Deliver) -> None:
-        """Call ``deliver`` in the thread. Wait for it, unless the thread is blocked."""
+        """Call ``deliver`` in the thread. Wait for it unless the thread is blocked."""
         done = threading.Event()
         try:
             self._start()
@@ -137,12 +137,12 @@ _deliveries = Deliveries()
 
 
 class HandlerThread(logging.Filter):
-    """A filter of a handler that calls it in a thread of its own, for records of the threads of django-loco.
+    """A filter that makes its handler run in a separate thread, for records from the threads of django-loco.
 
-    1. A thread that logs leaves its record and goes on. The handler gets the records in their order.
+    1. A thread that logs queues its record and goes on. The handler gets the records in their order.
     2. If the handler is slow, the thread waits for room among ``MAX_WAITING`` records.
-    3. If there is none for ``FULL_SECONDS``, the handler counts as blocked: it is logged once, and records for which
-       there is no room are dropped and counted. The count is logged when the handler takes records again.
+    3. If there is no room for ``FULL_SECONDS``, the handler counts as blocked. This is logged once. Records without
+       room are dropped and counted, and the count is logged when the handler takes records again.
     """
 
     def __init__(self, handler: logging.Handler, limit: int = MAX_WAITING) -> None:
@@ -154,14 +154,14 @@ class HandlerThread(logging.Filter):
         _handler_threads.add(self)
 
     def forget(self) -> None:
-        """Reset in a forked child: the parent process delivers its records."""
+        """Reset in a forked child. The parent process delivers its own records."""
         self.dropped = 0
         self._records: queue.Queue[tuple[Context, logging.LogRecord]] = queue.Queue(self._limit)
         self._is_blocked = False
         self._thread: DaemonThread | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Take over the records of the threads of django-loco; pass those of others."""
+        """Take over records from the threads of django-loco. Pass the records of other threads."""
         thread = threading.current_thread()
         if not isinstance(thread, DaemonThread) or thread is self._thread:
             return True
@@ -216,7 +216,7 @@ class HandlerThread(logging.Filter):
             self._handler.release()
 
     def _end_turn(self) -> None:
-        close_old_connections()  # of a handler that writes to a database
+        close_old_connections()  # a handler may write to a database
         self._is_blocked = False
         dropped, self.dropped = self.dropped, 0
         if dropped:
@@ -228,7 +228,7 @@ _handler_threads: weakref.WeakSet[HandlerThread] = weakref.WeakSet()
 
 
 def use_threads(handlers: Iterable[logging.Handler]) -> None:
-    """Call those of ``handlers`` that may block in threads of their own, for records of the threads of django-loco."""
+    """Run the ``handlers`` that may block in separate threads, for records from the threads of django-loco."""
     for handler in handlers:
         if _may_block(handler) and not any(isinstance(each, HandlerThread) for each in handler.filters):
             handler.addFilter(HandlerThread(handler))
@@ -250,7 +250,7 @@ def _may_block(handler: logging.Handler) -> bool:
 
 
 def _is_special(path: str) -> bool:
-    """Whether there is no regular file at ``path`` but, say, a pipe: ``/dev/stdout``."""
+    """Whether ``path`` is something else than a regular file, for example a pipe: ``/dev/stdout``."""
     return Path(path).exists() and not Path(path).is_file()
 
 

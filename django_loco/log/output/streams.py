@@ -1,10 +1,10 @@
 """Writes log lines to stdout and stderr without blocking, even if the reader of a pipe or terminal has stopped.
 
-With a log collector that hangs, ``| less`` or a terminal after Ctrl-S, a write may block forever, and so do all
-threads that log after it. The descriptor cannot be made non-blocking, because other processes share it.
+If a log collector hangs, with ``| less``, or on a terminal after Ctrl-S, a write may block forever. Then all threads
+that log after it block, too. The descriptor cannot be made non-blocking, because other processes share it.
 
-A write also lets go of the interpreter. With ten threads that each write a line per job, this costs more than the jobs
-do. So lines that follow each other closely are written together.
+A write also releases the interpreter. If ten threads each write a line per job, this costs more than the jobs. So lines
+that follow each other closely are written together.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from ..plain_text import counted
 from ..safe import get_logger
 from .descriptors import PIPE_BYTES, block_bytes, has_room, open_descriptor
 
-#: The size of the lines that wait for a blocked stream.
+#: The most bytes of lines that are kept for a blocked stream.
 MAX_KEPT_BYTES = 1 << 20
 #: After this time without room a stream counts as blocked.
 BLOCKED_AFTER_SECONDS = 1.0
 #: The time for waiting lines at the end of the process.
 DRAIN_SECONDS = 0.5
-#: The time in which lines are gathered, once ``gather`` was called.
+#: Lines within this time are written together, once ``gather`` was called.
 BLOCK_SECONDS = 0.05
 
 #: A line with its line break, or a function that returns one (or an empty text).
@@ -46,13 +46,13 @@ class NonBlockingStream:
     """A stream for ``logging.StreamHandler`` that does not block.
 
     1. If the descriptor has room, the thread that logs writes the line.
-    2. After ``gather`` this is so for the first line after a pause. Lines that follow it within ``BLOCK_SECONDS`` are
+    2. After ``gather`` it does so only for the first line after a pause. Lines within the next ``BLOCK_SECONDS`` are
        gathered, and a thread of the stream writes them together.
     3. If there is no room, lines are kept, and the thread writes them as soon as there is.
-    4. A line beyond ``MAX_KEPT_BYTES`` is dropped and counted, and so is one that raises an error (a full disk, a
+    4. A line beyond ``MAX_KEPT_BYTES`` is dropped and counted. So is a line whose write raises an error (a full disk, a
        reader that is gone). The count is logged when lines can be written again.
 
-    One thread writes at a time. Others leave their lines to it, so they neither wait nor change the order.
+    Only one thread writes at a time. Other threads leave their lines to it, so they neither wait nor change the order.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -75,7 +75,7 @@ class NonBlockingStream:
         self._kept: deque[bytes] = deque()
         self._size = 0
         self._full_since: float | None = None
-        # Reentrant like those of logging: the garbage collector and signal handlers may log during a write.
+        # Reentrant like the locks of logging, because the garbage collector and signal handlers may log during a write.
         self._lock = threading.RLock()
         self._is_writing = self._is_due = False
         self._urgent, self._wake = set[int](), threading.Event()
@@ -85,21 +85,21 @@ class NonBlockingStream:
         return getattr(self.stream, name)
 
     def gather(self) -> None:
-        """From now on write lines together that follow each other closely."""
+        """From now on, write lines that follow each other closely together."""
         self._interval = BLOCK_SECONDS
 
     def write_at_once(self) -> None:
-        """Write what was gathered, and from now on each line at once."""
+        """Write the gathered lines, and from now on each line at once."""
         self._interval = self._next_block_at = 0.0
         self._write_gathered()
 
     def write(self, text: str) -> int:
-        """Write ``text``, or keep or drop it; return its length."""
+        """Write ``text``, or keep or drop it. Return its length."""
         self.add(text)
         return len(text)
 
     def add(self, entry: Entry) -> None:
-        """Write a line like ``write``. A function is called when its turn has come, by the thread that writes."""
+        """Write a line like ``write``. A function is called by the writing thread when it is the line's turn."""
         self._gathered.append(entry)
         if time.monotonic() < self._next_block_at and not (self._urgent and self._is_urgent()):
             if self._is_due:
@@ -110,7 +110,7 @@ class NonBlockingStream:
         self._write_gathered()
 
     def flush_next(self) -> None:
-        """Write the next line of this thread at once, after those that were gathered."""
+        """Write the next line of this thread at once, after the gathered lines."""
         self._urgent.add(threading.get_ident())
 
     def _is_urgent(self) -> bool:
@@ -120,23 +120,23 @@ class NonBlockingStream:
         return is_urgent
 
     def schedule_line(self, at: float, entry: Entry) -> None:
-        """Add ``entry`` at the time ``at`` (``time.monotonic()``, seconds), or at the end. The last call counts."""
+        """Add ``entry`` at the time ``at`` (``time.monotonic()``, seconds), or at the end. A later call replaces it."""
         self._scheduled = at, entry
         self._wake_thread()
 
     def flush(self) -> None:
-        """Do nothing, because handlers call it after each line."""
+        """Do nothing, because handlers call this after each line."""
 
     @property
     def is_blocked(self) -> bool:
         """Whether it has had no room for ``BLOCKED_AFTER_SECONDS``."""
-        if not self._kept:  # no line may have come for a while
+        if not self._kept:  # perhaps no line has come for a while
             self._full_since = None if has_room(self._descriptor, 0) else self._full_since or time.monotonic()
         since = self._full_since
         return since is not None and time.monotonic() - since > BLOCKED_AFTER_SECONDS
 
     def drain(self, seconds: float) -> None:
-        """Write all lines, for up to ``seconds``, and from now on each line at once."""
+        """Write all lines, for up to ``seconds``. From now on write each line at once."""
         until = time.monotonic() + seconds
         self._add_scheduled(until=math.inf)
         if self._lock.acquire(timeout=seconds):  # another thread may be writing
@@ -146,7 +146,7 @@ class NonBlockingStream:
             self._write_kept()
 
     def _write_gathered(self) -> None:
-        """Write what was gathered, unless another thread is about to: it goes on until there is nothing more."""
+        """Write the gathered lines, unless another thread is writing: it goes on until no line is left."""
         while self._gathered and self._begin():
             try:
                 self._is_due = False
@@ -160,10 +160,10 @@ class NonBlockingStream:
                 self._end()
 
     def _begin(self) -> bool:
-        """Return whether this thread may write now; it has to call ``_end`` then."""
+        """Return whether this thread may write now. If so, it has to call ``_end`` afterwards."""
         if not self._lock.acquire(blocking=False):
             return False
-        if self._is_writing:  # this very thread, further out
+        if self._is_writing:  # an outer call of this same thread
             self._lock.release()
             return False
         self._is_writing = True
@@ -174,7 +174,7 @@ class NonBlockingStream:
         self._lock.release()
 
     def _next_block(self) -> bytes:
-        """Return the next lines that fit into one write; empty if there are none."""
+        """Return the next lines that fit into one write; empty if no line is left."""
         lines: list[bytes] = []
         size = 0
         while line := self._ahead or self._next_line():
@@ -200,7 +200,7 @@ class NonBlockingStream:
         return b""
 
     def _put(self, data: bytes) -> bytes:
-        """Write as much as the descriptor has room for; return the rest."""
+        """Write as much as the descriptor has room for. Return the rest."""
         if self._is_torn:
             data = b"\n" + data
         try:
@@ -223,7 +223,7 @@ class NonBlockingStream:
         return data
 
     def _keep(self, data: bytes, *, is_rest: bool = False) -> None:
-        """Keep ``data`` to be written last. The rest of a block that was begun is to be written first."""
+        """Keep ``data`` to be written last; with ``is_rest``, the rest of a block, to be written first."""
         if self._size + len(data) > MAX_KEPT_BYTES and not is_rest:
             self.dropped += max(1, data.count(b"\n"))
         else:
@@ -260,10 +260,10 @@ class NonBlockingStream:
             scheduled = self._scheduled
             self._wake.wait(None if scheduled is None else max(0.0, scheduled[0] - time.monotonic()))
             self._wake.clear()
-            self._is_due = False  # before the look at the lines: who adds one after it wakes the thread again
+            self._is_due = False  # before reading the lines: a line added later wakes the thread again
             self._add_scheduled(time.monotonic())
             while self._gathered or self._kept:
-                # Unlike sleep() it does not fail where a library fakes the time. That would end this thread.
+                # Unlike sleep(), this does not fail if a library fakes the time. A failure would end this thread.
                 never.wait(max(0.0, self._next_block_at - time.monotonic()))
                 self._write_gathered()
                 if self._kept and has_room(self._descriptor, BLOCKED_AFTER_SECONDS):
@@ -277,16 +277,19 @@ class NonBlockingStream:
             self._gathered.append(scheduled[1])
 
     def _log_dropped(self) -> None:
-        """Log the number of dropped lines, in the stream's thread: one that logs holds the lock of a handler."""
+        """Log the number of dropped lines.
+
+        Only in the stream's thread: a thread that logs holds the lock of a handler.
+        """
         if self._full_since is None and (dropped := self.dropped - self._reported):
             self._reported = self.dropped
             lines = counted(dropped, "log line", "log lines")
             logger.warning("Dropped %s that this stream had no room for", lines)
 
     def forget(self) -> None:
-        """Reset in a forked child, which may end without notice: it gathers nothing, until ``gather`` is called there.
+        """Reset in a forked child. It gathers no lines until it calls ``gather``, because it may end without notice.
 
-        The parent process writes the lines that it has gathered or kept.
+        The parent process writes its own gathered and kept lines.
         """
         self._interval = 0.0
         self._reset()
@@ -302,7 +305,7 @@ def nonblocking(stream: Any) -> Any:
     wrapper = next((each for each in _streams if each.stream is stream), None)
     try:
         return wrapper or NonBlockingStream(stream)
-    except (OSError, ValueError):  # a stream in memory, or one that is closed
+    except (OSError, ValueError):  # a stream in memory, or a closed one
         return stream
 
 
@@ -321,7 +324,7 @@ def health() -> dict[str, Any]:
 
 
 def write_at_once() -> None:
-    """From now on write each line at once: the process is about to end, perhaps by a signal."""
+    """From now on write each line at once, because the process is about to end, perhaps by a signal."""
     for stream in tuple(_streams):
         stream.write_at_once()
 

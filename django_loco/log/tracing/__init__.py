@@ -1,10 +1,12 @@
 """Traces jobs with OpenTelemetry in projects that have set a ``TracerProvider``; other projects never import it.
 
 ``send`` makes a span around the storing of jobs, and puts the context of the span into the options of each job: the
-headers of the propagators that the project has configured, such as ``traceparent``. It is not in the metadata, which
-belong to the project. ``start`` and ``end`` make a span of each attempt, with a link to that context.
+headers of the propagators that the project has configured, such as ``traceparent``. These headers are not in the
+metadata, because the metadata belong to the project. ``start`` and ``end`` make a span for each attempt, with a link to
+the context of the sending span.
 
-The functions here decide whether a project traces; ``spans`` makes the spans. An error in it does not reach the job.
+The functions here decide whether a project traces; ``spans`` makes the spans. An error in tracing does not reach the
+job.
 """
 
 from __future__ import annotations
@@ -21,12 +23,12 @@ from ..safe import get_logger
 
 logger = get_logger(__name__)
 
-#: Whether the API itself sets the provider, when it is first asked for it.
+#: Whether the API itself will set the provider when it is first asked for it.
 _PROVIDER_IS_NAMED = "OTEL_PYTHON_TRACER_PROVIDER" in os.environ
 
 
 def send(jobs: list[Job], store: Callable[[list[Job]], list[Job]]) -> list[Job]:
-    """Return ``store(jobs)``, the jobs that were accepted. Each call, and each tick of a schedule, has a span."""
+    """Return ``store(jobs)``, the accepted jobs. Makes a span for each call and for each tick of a schedule."""
     sending = None if (spans := _spans()) is None else _attempted(spans.Sending, jobs)
     if sending is None:
         return store(jobs)
@@ -40,13 +42,13 @@ def send(jobs: list[Job], store: Callable[[list[Job]], list[Job]]) -> list[Job]:
 
 
 def with_trace(action: Callable[[], object]) -> Callable[[], object]:
-    """Return ``action`` so that spans made by it later are children of the span that is current now."""
+    """Return ``action`` as a function whose spans will be children of the span that is current now."""
     spans = _spans()
     return action if spans is None else spans.with_context(action)
 
 
 def start(job: Job) -> Any:
-    """Make the span of an attempt at ``job`` the current one of this context; ``None``: the project does not trace."""
+    """Start the span of an attempt at ``job`` and make it current; ``None`` if the project does not trace."""
     return None if (spans := _spans()) is None else _attempted(spans.start, job)
 
 
@@ -64,7 +66,8 @@ def _spans() -> Any:
     api: Any = sys.modules.get("opentelemetry.trace")
     if api is None:  # called several times for each job, so the fastest test comes first
         return None
-    # As its function tells, but without the look at the environment, which would take a hundredth of a job's time.
+    # Does the same as the API's function, but does not read the environment, which would take a hundredth of a job's
+    # time.
     if getattr(api, "_TRACER_PROVIDER", api) is None and not _PROVIDER_IS_NAMED:
         return None
     if not hasattr(api, "use_span"):  # another thread is still importing it
@@ -73,7 +76,7 @@ def _spans() -> Any:
 
 
 def _attempted(step: Callable[..., Any], *args: Any) -> Any:
-    """Return ``step(*args)``; ``None`` if it raises: samplers and processors are code of others."""
+    """Return ``step(*args)``; ``None`` if it raises, since samplers and processors are foreign code."""
     try:
         return step(*args)
     except RAISED_INTO_JOBS:

@@ -1,7 +1,7 @@
-"""Makes spans after OpenTelemetry's conventions for messaging systems. Imported only where a project traces.
+"""Makes spans by OpenTelemetry's conventions for messaging systems. Imported only if a project traces.
 
 A queue is the destination, a job the message. One ``enqueue()`` or ``enqueue_many()`` is one *send* span; an attempt is
-a *process* span. Attributes that the conventions do not have begin with ``loco.``.
+a *process* span. Attributes that are not in the conventions begin with ``loco.``.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from ...core.job import TRACE, Job, Outcome
 from ..redaction import scrubbed
 
 SYSTEM = "django_loco"
-#: The length of the text of a failed span, in characters; its event has all of it.
+#: The most characters in the description of a failed span. The span's event has the full text.
 MAX_DESCRIPTION = 1000
 
 
 class Sending:
     """The spans of jobs that are about to be stored: one for each call, and one for each tick.
 
-    1. The spans start. If there is only one, it is the current span from now on.
+    1. The spans start. If there is only one, it becomes the current span.
     2. ``jobs`` are stored; each carries the context of its span.
     3. ``stored`` or ``failed`` ends the spans.
     """
@@ -55,7 +55,7 @@ class Sending:
         self.jobs += [replace(job, options={**job.options, TRACE: carrier}) for job in jobs] if carrier else jobs
 
     def stored(self, accepted: Sequence[Job]) -> None:
-        """End the spans. A tick that was fired before has not been ``accepted``."""
+        """End the spans. The job of a tick that was fired before is not among ``accepted``."""
         ids = {job.id for job in accepted}
         try:
             for sent in self._sent:
@@ -65,7 +65,7 @@ class Sending:
             self._end()
 
     def failed(self, error: BaseException) -> None:
-        """End the spans: the jobs were not stored, because of ``error``."""
+        """End the spans with ``error``, which kept the jobs from being stored."""
         try:
             for sent in self._sent:
                 sent.span.record_exception(error)
@@ -103,11 +103,11 @@ def with_context(action: Callable[[], object]) -> Callable[[], object]:
 
 
 def start(job: Job) -> Span:
-    """Start the span of an attempt at ``job`` and make it the current one. The caller's context is the job's own."""
+    """Start the span of an attempt at ``job`` and make it current. The calling context must be the job's own."""
     there = propagate.extract(_carrier(job), context.Context())
     origin, links = trace.get_current_span(there).get_span_context(), []
     if origin.is_valid and not loco_settings().TRACE_PARENT:
-        # A new trace; what else the propagators carry, such as baggage, is still the job's.
+        # A new trace. Other things that the propagators carry, such as baggage, are still taken from the job.
         links, there = [Link(origin)], trace.set_span_in_context(trace.INVALID_SPAN, there)
     attributes = _attributes(job, "process", "process") | {
         "messaging.message.id": job.id,
@@ -133,7 +133,7 @@ def end(span: Span, outcome: Outcome, is_cancelled: bool, secrets: Sequence[str]
 
 
 def _carrier(job: Job) -> dict[str, str]:
-    """Return the headers that ``Sending`` has put into ``job``. Somebody may have edited what is stored."""
+    """Return the headers that ``Sending`` put into ``job``; nothing if somebody has edited the stored text."""
     stored = job.options.get(TRACE)
     if not isinstance(stored, Mapping):
         return {}
@@ -141,7 +141,7 @@ def _carrier(job: Job) -> dict[str, str]:
 
 
 def _add_error(span: Span, stored: TaskError, error: BaseException | None, secrets: Sequence[str]) -> None:
-    """Add an exception as the job stores it: cut, and without secrets, which ``Span.record_exception`` would show."""
+    """Add an exception as the job stores it: cut and without secrets. ``Span.record_exception`` would show them."""
     kind = stored.exception_class_path.removeprefix("builtins.")
     text = "" if error is None else scrubbed(str(error), secrets)
     event = {"exception.type": kind, "exception.message": text, "exception.stacktrace": stored.traceback}
@@ -159,7 +159,7 @@ def _type_of(error: BaseException) -> str:
 
 
 def _attributes(job: Job, name: str, kind: str) -> dict[str, Any]:
-    """Return the attributes that a span has in any case: ``name`` and ``kind`` of the operation, queue and task."""
+    """Return the attributes that every span has: ``name`` and ``kind`` of the operation, queue and task."""
     attributes = {
         "messaging.system": SYSTEM,
         "messaging.operation.name": name,
@@ -172,7 +172,7 @@ def _attributes(job: Job, name: str, kind: str) -> dict[str, Any]:
 
 
 def _message(jobs: Sequence[Job]) -> dict[str, Any]:
-    """Return the id of a single job; of several, their number."""
+    """Return the id of a single job, or the number of several jobs."""
     return {"messaging.message.id": jobs[0].id} if len(jobs) == 1 else {"messaging.batch.message_count": len(jobs)}
 
 
@@ -180,6 +180,6 @@ def _tracer() -> Tracer:
     return _tracer_of(trace.get_tracer_provider())
 
 
-@lru_cache(maxsize=1)  # the SDK makes a new one at each call
+@lru_cache(maxsize=1)  # the SDK makes a new tracer at each call
 def _tracer_of(provider: TracerProvider) -> Tracer:
     return provider.get_tracer(SYSTEM, __version__)
