@@ -1,7 +1,7 @@
 """Fixtures for pytest: ``loco_jobs``, ``loco_drain`` and ``loco_worker``. pytest loads it from the installed package.
 
-It imports nothing of Django until a test asks for a fixture: pytest loads plugins before pytest-django has found the
-settings. It works without pytest-django as well, if the environment variable ``DJANGO_SETTINGS_MODULE`` is set.
+It imports nothing from Django until a test asks for a fixture, because pytest loads plugins before pytest-django has
+found the settings. It also works without pytest-django if the environment variable ``DJANGO_SETTINGS_MODULE`` is set.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PYTEST_DJANGO = ("django", "pytest_django.plugin")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Let a test with a real worker commit: pytest-django then runs it after those that do not."""
+    """Mark a test with a real worker as one that commits, so that pytest-django runs it after tests that do not."""
     if "loco_worker" in getattr(item, "fixturenames", ()) and _has_pytest_django(item.config):
         given = item.get_closest_marker("django_db")
         options = {**(given.kwargs if given else {}), "transaction": True}
@@ -31,7 +31,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def _loco_environment() -> Iterator[None]:
-    """Django's test environment, which pytest-django has set up if it is used."""
+    """Django's test environment. If pytest-django is used, it has set up the environment."""
     if import_module("django_loco.core.running_tests").is_on():
         yield
         return
@@ -45,9 +45,9 @@ def _loco_environment() -> Iterator[None]:
 
 @pytest.fixture
 def loco_jobs(request: pytest.FixtureRequest, _loco_environment: None) -> EnqueuedJobs:
-    """The waiting jobs of this test: a sequence of their results, with ``assert_enqueued`` and the like as methods.
+    """The waiting jobs of this test: a sequence of their results with methods such as ``assert_enqueued``.
 
-    If jobs wait in a database, the test can use it, as with the fixture ``db`` of pytest-django.
+    If jobs wait in a database, the test may use the database, as with pytest-django's fixture ``db``.
     """
     queues = import_module("django_loco.testing.environment").loco_queues()
     if any(queue.database for queue in queues) and _has_pytest_django(request.config):
@@ -64,9 +64,9 @@ def loco_drain(loco_jobs: EnqueuedJobs) -> Callable[..., Counter[str]]:
 
 @pytest.fixture
 def loco_worker(_loco_environment: None) -> Iterator[LiveWorker]:
-    """Real workers, which run the jobs of this test: ``loco_worker.wait()`` waits until all have ended.
+    """Real workers, which run the jobs of this test. ``loco_worker.wait()`` waits until all jobs have ended.
 
-    With pytest-django the test commits, as with the fixture ``transactional_db``.
+    With pytest-django the test commits, as with its fixture ``transactional_db``.
     """
     with import_module("django_loco.testing").live_worker() as worker:
         yield worker

@@ -1,4 +1,4 @@
-"""A context manager that decorates test functions too."""
+"""A context manager that can also decorate test functions."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Block(AbstractContextManager[T], Generic[T]):
     """A block of code in a test: ``with travel(...)``, or a function decorated with ``@travel(...)``, sync or async.
 
-    ``contextlib.ContextDecorator`` would leave the block before the body of an async function runs.
+    With ``contextlib.ContextDecorator`` the block would end before the body of an async function runs.
     """
 
     def __init__(self, name: str, make: Callable[[], AbstractContextManager[T]]) -> None:
-        """``make`` returns a new context manager for each time that the block ``name`` is entered."""
+        """``make`` returns a new context manager each time the block is entered. ``name`` is for errors."""
         self._name = name
         self._make = make
         self._entered: list[AbstractContextManager[T]] = []
@@ -40,9 +40,10 @@ class Block(AbstractContextManager[T], Generic[T]):
         return self._entered.pop().__exit__(kind, error, traceback)
 
     def __call__(self, function: F) -> F:
-        """Return ``function`` with a block around each call.
+        """Return ``function`` with the block around each call.
 
-        Raises ``LocoConfigurationError`` for a class and for a generator, of which the block would see no line.
+        Raises ``LocoConfigurationError`` for a class, and for a generator, because none of its code would run in the
+        block.
         """
         if isinstance(function, type):
             raise LocoConfigurationError(

@@ -11,24 +11,24 @@ from ..core.compat import Task, TaskResult
 from .assertions.enqueued import all_enqueued, assert_enqueued, refute_enqueued
 from .running import drain
 
-#: unittest shows the line of the test, and none of this module.
+#: Makes unittest show the line of the test, and no line of this module.
 __unittest = True
 
 
 class JobTestMixin:
-    """Has assertions about jobs as methods, for ``TestCase``, ``TransactionTestCase`` and ``SimpleTestCase``.
+    """Adds assertions about jobs to ``TestCase``, ``TransactionTestCase`` and ``SimpleTestCase``.
 
     ``class CheckoutTests(JobTestMixin, TestCase): ...``
     """
 
-    def assertEnqueued(  # noqa: N802 - as unittest names its assertions
+    def assertEnqueued(  # noqa: N802 - unittest's style of names
         self, task: Task[..., Any], /, **description: Any
     ) -> TaskResult[..., Any]:
-        """Return the last waiting job of ``task`` that is as described. See ``assert_enqueued``."""
+        """Return the last waiting job of ``task`` that matches the description. See ``assert_enqueued``."""
         return assert_enqueued(task, **description)
 
     def assertNotEnqueued(self, task: Task[..., Any], /, **description: Any) -> None:  # noqa: N802 - as above
-        """Fail if a job of ``task`` waits that is as described. See ``refute_enqueued``."""
+        """Fail if a waiting job of ``task`` matches the description. See ``refute_enqueued``."""
         refute_enqueued(task, **description)
 
     def drain(self, queue: str | None = None, **options: Any) -> Counter[str]:
@@ -36,11 +36,11 @@ class JobTestMixin:
         return drain(queue, **options)
 
     @contextmanager
-    def captureEnqueued(self) -> Iterator[list[TaskResult[..., Any]]]:  # noqa: N802 - as captureOnCommitCallbacks
-        """Collect the jobs that the block enqueues, and let it end like a commit.
+    def captureEnqueued(self) -> Iterator[list[TaskResult[..., Any]]]:  # noqa: N802 - like captureOnCommitCallbacks
+        """Collect the jobs that the block enqueues. The end of the block acts like a commit.
 
-        In a ``TestCase`` the functions that the block passes to ``transaction.on_commit()`` are called at its end. The
-        list is complete after the block.
+        In a ``TestCase``, functions that the block passes to ``transaction.on_commit()`` are called at the end of the
+        block. The list is complete after the block.
         """
         before = {result.id for result in all_enqueued()}
         captured: list[TaskResult[..., Any]] = []

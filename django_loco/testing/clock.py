@@ -1,4 +1,4 @@
-"""Move the clock by which django-loco judges delays, back-off and schedules."""
+"""Move the clock that django-loco uses for delays, back-off and schedules."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .block import Block
 
 
 def travel(to: datetime | timedelta) -> Block[None]:
-    """Let django-loco's clock show another time within the block, or in the decorated function. It goes on from there.
+    """Set django-loco's clock to another time within the block or the decorated function. The clock runs on from there.
 
-    ``to`` is an aware ``datetime``, or a ``timedelta`` from the time that the clock shows now. Blocks may be nested.
-    All threads see it. It moves the clock by which jobs become due, retries are delayed and schedules fire, and
-    not ``timezone.now()`` in other code: freezegun and time-machine move both.
+    ``to`` is an aware ``datetime``, or a ``timedelta`` relative to what the clock shows now. Blocks may be nested. All
+    threads see the change. It affects when jobs become due, how long retries are delayed, and when schedules fire. It
+    does not affect ``timezone.now()`` in other code: freezegun and time-machine move both.
 
-    Raises ``LocoConfigurationError`` for a naive ``datetime``, and for a class, which it cannot decorate.
+    Raises ``LocoConfigurationError`` for a naive ``datetime``, and if it is used to decorate a class.
     """
     return Block("travel", lambda: _moved(to))
 

@@ -1,4 +1,4 @@
-"""Where jobs of tests are: which queues there are, and whether the calling code may look at them and run them."""
+"""Finds the queues of tests, and checks whether the calling code may read and run their jobs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..core.validation import did_you_mean, is_name, short
 from ..exceptions import LocoConfigurationError
 from ..queues import Queue, queue_for
 
-#: The number of waiting jobs that are read of each alias.
+#: The most waiting jobs that are read of each alias.
 MAX_LISTED = 100_000
 
 
 def require_manual(caller: str) -> None:
     """Raise ``LocoConfigurationError`` unless jobs wait for a test, and the function ``caller`` may reach them here.
 
-    Jobs wait if those of one alias do.
+    Jobs wait if at least one alias lets them wait.
     """
     mode = testing()
     if mode is None:
@@ -52,7 +52,7 @@ def require_waiting(caller: str, task: Task[..., Any]) -> None:
 
 
 def _reason_to_run_at_once(alias: str) -> str:
-    """Return the setting by which the jobs of ``alias`` run inside ``enqueue()``; empty if they wait."""
+    """Return the setting that makes the jobs of ``alias`` run inside ``enqueue()``; empty if they wait."""
     options = task_backends[alias].options
     if worker_mode(alias, options) != "ForegroundBlocking":
         return ""
@@ -84,7 +84,7 @@ def loco_queues() -> list[Queue]:
 
 
 def stored_jobs() -> list[Job]:
-    """Return the waiting jobs, also those of no test."""
+    """Return all waiting jobs, including jobs that belong to no test."""
     return [job for queue in loco_queues() for job in queue.list(status=READY, limit=MAX_LISTED)]
 
 

@@ -12,7 +12,7 @@ from .running import drain, run_job
 
 
 class EnqueuedJobs:
-    """The waiting jobs of this test: their results in the order of ``enqueue()``, and what to do with them.
+    """The waiting jobs of this test: their results in the order of ``enqueue()``, and methods to check and run them.
 
     ``loco_jobs(task, queue)`` returns some of them as a list. The methods are the functions of ``django_loco.testing``.
     """

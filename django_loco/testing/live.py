@@ -30,7 +30,9 @@ class LiveWorker:
     """The workers of a test. Made by ``live_worker``."""
 
     def wait(self, *results: TaskResult[..., Any], timeout: float = 10) -> None:
-        """Wait until these jobs have ended, and refresh their results; without ``results``, all jobs of the test.
+        """Wait until these jobs have ended, and refresh their results.
+
+        Without ``results``, wait for all jobs of the test.
 
         Raises ``TimeoutError`` with the names of the jobs that have not ended after ``timeout`` seconds.
         """
@@ -44,18 +46,18 @@ class LiveWorker:
 def live_worker() -> Block[LiveWorker]:
     """Set ``LOCO["TESTING"]`` to ``"live"`` and run a worker for each alias in ``TASKS`` within the block.
 
-    At its end the workers stop as at a shutdown: jobs that run have ``SHUTDOWN_TIMEOUT`` seconds to end. If ``TASKS``,
-    ``LOCO`` or ``WORKER_MODE`` are overridden in the block, new workers take the place of the present ones.
+    At the end of the block the workers shut down: running jobs have ``SHUTDOWN_TIMEOUT`` seconds to end. If ``TASKS``,
+    ``LOCO`` or ``WORKER_MODE`` are overridden in the block, new workers replace the present ones.
 
-    Raises ``LocoConfigurationError`` where workers could not see the rows of the test: in a transaction, as in a
-    ``TestCase``, and with a database queue in an SQLite database in memory.
+    Raises ``LocoConfigurationError`` if workers could not see the rows of the test: in a transaction, as in a
+    ``TestCase``, and with a database queue in an in-memory SQLite database.
     """
     return Block("live_worker", _running)
 
 
 @contextmanager
 def _running() -> Iterator[LiveWorker]:
-    # Not override_settings(): overrides that begin in the block and end after it would bring the mode back.
+    # Not override_settings(): overrides that begin in the block and end after it would restore the mode.
     before, running_tests.is_live = running_tests.is_live, True
     setting_changed.connect(_start_again)
     try:
@@ -74,8 +76,8 @@ def _start_workers() -> None:
 
 
 def _start_again(**kwargs: Any) -> None:
-    """Replace the workers that ``in_process`` has stopped because settings were overridden in the block."""
-    with suppress(ImproperlyConfigured):  # enqueue() raises it, unless another override corrects it
+    """Start new workers after ``in_process`` has stopped the old ones because settings were overridden in the block."""
+    with suppress(ImproperlyConfigured):  # enqueue() will raise it, unless another override corrects it
         _start_workers()
 
 

@@ -1,4 +1,4 @@
-"""Run jobs in the thread and the transaction of a test, by the executor that workers use."""
+"""Run jobs in the thread and the transaction of a test, with the executor that workers use."""
 
 from __future__ import annotations
 
@@ -44,16 +44,15 @@ def drain(
     an attempt). A key that is missing counts 0.
 
     Args:
-        queue: the name of the only queue to run jobs from.
-        scheduled: whether to run jobs that are not due yet as well, and retries without their delay.
-        recursive: whether to run the jobs that are enqueued meanwhile, too.
-        raise_errors: whether to raise the exception of the first job that fails, or that has to wait for another
-            attempt; the jobs after it keep waiting. If the task of a job cannot be imported that is a ``LocoError``.
-            With ``False`` exceptions are only in the results of the jobs.
+        queue: the name of the only queue to run jobs from. scheduled: whether to run jobs that are not due yet as well,
+        and retries without their delay. recursive: whether to run the jobs that are enqueued meanwhile, too.
+        raise_errors: whether to raise the exception of the first job that fails or has to wait for another attempt. The
+        jobs after it keep waiting. If the task of a job cannot be imported, the exception is a ``LocoError``. With
+        ``False``, exceptions are only in the results of the jobs.
         limit: the maximum number of runs, since jobs may enqueue themselves endlessly. Raises ``LocoError`` beyond it.
 
-    Raises ``LocoConfigurationError`` outside of tests, for an unknown queue, for a value of another type, and where no
-    job waits for the test: with ``LOCO["TESTING"]`` on ``"live"`` or ``"inline"``, in ``ForegroundBlocking``, and
+    Raises ``LocoConfigurationError`` outside of tests, for an unknown queue, for a value of a wrong type, and if jobs
+    do not wait for the test: with ``LOCO["TESTING"]`` set to ``"live"`` or ``"inline"``, in ``ForegroundBlocking``, and
     without an alias of django-loco in ``TASKS``.
     """
     __tracebackhide__ = True  # pytest shows the line of the test
@@ -88,21 +87,20 @@ def run_job(
     metadata: Mapping[str, Any] | None = None,
     **kwargs: Any,
 ) -> R:
-    """Run one attempt at a job of ``task`` in the calling thread without enqueuing it; return its value.
+    """Run one attempt at a job of ``task`` in the calling thread, without enqueuing it. Return the task's value.
 
-    It runs as in a worker: arguments and value become JSON and back, time limits hold, and a task with
-    ``takes_context`` gets a context.
+    It runs as in a worker: arguments and value are converted to JSON and back, time limits are enforced, and a task
+    with ``takes_context`` gets a context.
 
     Args:
-        args: the positional arguments of the task. A task with a parameter named like one below gets it by position.
-        attempt: the number of the attempt, from 1: ``context.attempt``.
-        checkpoint: the checkpoint that an earlier run has saved: ``context.checkpoint_value``.
-        metadata: the metadata of the job: ``context.metadata``.
+        args: the positional arguments of the task. If a parameter of the task has one of the names below, pass it by
+        position. attempt: the number of the attempt, from 1: ``context.attempt``. checkpoint: the checkpoint that an
+        earlier run has saved: ``context.checkpoint_value``. metadata: the metadata of the job: ``context.metadata``.
         kwargs: the keyword arguments of the task.
 
-    Raises the exception of the task, with a note that says whether a worker would try again; ``InvalidArguments`` for
-    arguments that ``enqueue()`` would refuse; ``LocoError`` if the value is not JSON, or the job sleeps or waits for a
-    signal; and ``LocoConfigurationError`` for what is no task.
+    Raises the exception of the task, with a note that says whether a worker would try again. Raises
+    ``InvalidArguments`` for arguments that ``enqueue()`` would refuse, ``LocoError`` if the value is not JSON or the
+    job sleeps or waits for a signal, and ``LocoConfigurationError`` for anything else than a task.
     """
     __tracebackhide__ = True
     require_task(task)
@@ -110,7 +108,7 @@ def run_job(
     job = _with_history(_job_of(task, args, kwargs), attempt, checkpoint, metadata)
     queue = MemoryQueue(task.backend, {})
     held = queue.hold(job, WORKER_ID, LEASE_SECONDS)
-    assert held is not None  # noqa: S101 - it has no once-key
+    assert held is not None  # noqa: S101 - without a once-key it is always accepted
     outcome, error = run_once(queue, held, usable_transactions)
     if outcome.status != SUCCESSFUL:
         _raise(outcome, error)
@@ -126,7 +124,7 @@ def _job_of(task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any])
 
 
 def _with_history(job: Job, attempt: int, checkpoint: Any, metadata: Mapping[str, Any] | None) -> Job:
-    """Return ``job`` as earlier runs would have left it."""
+    """Return ``job`` in the state in which earlier runs would have left it."""
     if not is_whole(attempt, 1):
         raise LocoConfigurationError(f"attempt is {short(attempt)}; it must be a whole number, 1 or more.")
     job = replace(job, worker_ids=(WORKER_ID,) * (attempt - 1))
@@ -136,7 +134,7 @@ def _with_history(job: Job, attempt: int, checkpoint: Any, metadata: Mapping[str
 
 
 def _stays_failed(outcome: Outcome, selection: Selection) -> bool:
-    """Return whether a run has failed, or could not begin, and no other attempt is in ``selection`` now."""
+    """Return whether a run has failed or could not begin, and no other attempt will follow in ``selection``."""
     ended = _name_of(outcome)
     if ended == "retried":
         return not selection.includes(outcome.applied())
@@ -144,7 +142,7 @@ def _stays_failed(outcome: Outcome, selection: Selection) -> bool:
 
 
 def _has_not_begun(outcome: Outcome) -> bool:
-    """Return whether the job could not be run here, such as one whose task cannot be imported."""
+    """Return whether the job could not run here, for example because its task cannot be imported."""
     return _name_of(outcome) == "released" and outcome.error is not None
 
 

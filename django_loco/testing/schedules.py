@@ -1,4 +1,4 @@
-"""Tell when a schedule would fire."""
+"""Compute when a schedule would fire."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ MAX_TICKS = 100_000
 
 
 def due(schedule: str | ScheduleEntry, between: tuple[datetime, datetime]) -> list[datetime]:
-    """Return the times at which ``schedule`` would fire, from the first moment of ``between`` until before the second.
+    """Return the times at which ``schedule`` would fire between the moments ``between``. The second moment is excluded.
 
     ``schedule`` is the name of a schedule in code, settings or the database, or an entry of a registry. ``between`` is
     a pair of aware datetimes. The times are aware: in the time zone of the schedule, or in ``TIME_ZONE`` for an
-    interval. The random delay of ``jitter`` is not part of them, and a pause does not matter.
+    interval. The random delay of ``jitter`` is not included, and pauses are ignored.
 
     Raises ``LocoConfigurationError`` for a schedule that does not exist, is off because of an error, or runs after
     another one; for moments that are naive or in the wrong order; and for more than 100,000 times.

@@ -1,4 +1,4 @@
-"""Takes the waiting jobs of a test from their queues, one at a time."""
+"""Claims the waiting jobs of a test one at a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .environment import loco_queues
 logger = get_logger("django_loco.testing")
 
 WORKER_ID = "test"
-#: Jobs that become due within this time are fetched as well: a time in seconds is not exact.
+#: Jobs that become due within this time are fetched as well, because a time in seconds is not exact.
 MARGIN_SECONDS = 0.001
 
 Held = tuple[Queue, Job]
@@ -31,16 +31,16 @@ Held = tuple[Queue, Job]
 
 @dataclass(slots=True)
 class Selection:
-    """Says which jobs of a test are to run."""
+    """Decides which jobs of a test are to run."""
 
     queue: str | None
-    """The name of the only queue; ``None``: any."""
+    """The name of the only queue; ``None``: any queue."""
 
     is_scheduled: bool
-    """Whether jobs run that are not due yet."""
+    """Whether to run jobs that are not due yet."""
 
     is_recursive: bool
-    """Whether jobs run that are enqueued later than this was made."""
+    """Whether to run jobs that were enqueued after this object was made."""
 
     _first: frozenset[str] = field(default_factory=lambda: frozenset(running_tests.enqueued()))
 
@@ -59,12 +59,12 @@ class Selection:
 
 
 def _waits_for_an_event(job: Job) -> bool:
-    """Return whether no time lets ``job`` run: it waits for a signal without an end, or for other jobs."""
+    """Return whether ``job`` cannot run at any time: it waits for a signal without a timeout, or for other jobs."""
     return job.run_after == FOREVER or waits_for_nodes(job) or follows(job)
 
 
 def claimed(selection: Selection) -> Generator[Held]:
-    """Claim and yield the waiting jobs in ``selection``, the most urgent first, until there are none.
+    """Claim and yield the waiting jobs in ``selection``, the most urgent first, until none is left.
 
     Other jobs that are fetched on the way stay claimed until the end, and are handed back unchanged.
     """
@@ -87,7 +87,7 @@ def claimed(selection: Selection) -> Generator[Held]:
 
 
 def _open_limits(jobs: Sequence[Job]) -> None:
-    """Open the keys that other jobs have closed by ``Throttled``: ``jobs`` do not wait for a time."""
+    """Open the limit keys that other jobs closed with ``Throttled``, so that ``jobs`` need not wait."""
     for queue in loco_queues():
         keys = {key for job in jobs if job.backend == queue.alias and job.limit_key for key in keys_of(job.limit_key)}
         for name in {name_of(key) for key in keys}:
@@ -95,13 +95,13 @@ def _open_limits(jobs: Sequence[Job]) -> None:
 
 
 def hand_back(held: Held) -> None:
-    """Let a claimed job wait as before."""
+    """Make a claimed job wait as before."""
     queue, job = held
     queue.finish([Outcome.released(job, run_after=job.run_after)])
 
 
 def _warn_of_paused(jobs: Sequence[Job]) -> None:
-    """Log that ``jobs`` are left because their queues are paused. Test runners show the log of a test that fails."""
+    """Log that ``jobs`` are left because their queues are paused. Test runners show the log of a failed test."""
     paused = {queue.alias: queue.paused() for queue in loco_queues()}
     left = Counter(job.queue_name for job in jobs if job.queue_name in paused[job.backend])
     for name, number in sorted(left.items()):
@@ -117,22 +117,22 @@ def _warn_of_paused(jobs: Sequence[Job]) -> None:
 
 
 def _claim(queue: Queue, selection: Selection, wanted: Sequence[Job]) -> Claim:
-    """Return what to ask ``queue`` for: whatever is due before the last of the ``wanted`` jobs.
+    """Return the claim for ``queue``: all jobs that are due before the last of the ``wanted`` jobs.
 
-    A database server has a clock of its own, which no test can move.
+    A database server has its own clock, which no test can move.
     """
     now = utcnow().timestamp() if queue.database is None else queue.clock()
     last = max((job.due_at.timestamp() for job in wanted if job.backend == queue.alias), default=now)
     names = None if selection.queue is None else (selection.queue,)
     ahead = last - now + MARGIN_SECONDS
-    limits = dict.fromkeys(declared_limits(), Limit())  # which let any number begin, unless a job has closed them
+    limits = dict.fromkeys(declared_limits(), Limit())  # any number of jobs may begin, unless a job closed a key
     return Claim(
         worker_id=WORKER_ID, lease=LEASE_SECONDS, threads=1, coroutines=1, queues=names, ahead=ahead, limits=limits
     )
 
 
 def _best(claims: Sequence[tuple[Queue, Claim]], selection: Selection, others: list[Held]) -> Held | None:
-    """Claim the next job. Of several queues, and of sync and async jobs, the most urgent is the next."""
+    """Claim the next job: the most urgent one of all queues, sync or async."""
     found = [held for queue, claim in claims for held in _fetched(queue, claim, selection, others)]
     found.sort(key=lambda held: (-held[1].priority, held[1].due_at, held[1].id))
     for held in found[1:]:

@@ -1,1 +1,1 @@
-"""Which jobs are enqueued: the assertions for tests, and what they say."""
+"""The assertions about enqueued jobs, and their messages."""

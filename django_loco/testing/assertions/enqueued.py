@@ -16,20 +16,20 @@ from ..environment import require_manual, require_queue, require_waiting, stored
 from .expectation import ANY_TIME, AnyTime, Expectation, require_findable
 from .report import report
 
-#: unittest shows the line of the test, and none of this module.
+#: Makes unittest show the line of the test, and no line of this module.
 __unittest = True
 
 
 def all_enqueued(task: Task[..., Any] | None = None, queue: str | None = None) -> list[TaskResult[..., Any]]:
     """Return the waiting jobs that this test has enqueued, deferred ones too, in the order of ``enqueue()``.
 
-    With ``task``, only its jobs; with ``queue``, only those of the queue with this name. ``args`` and ``kwargs`` of a
-    result are the values that the task will get. A job that waits for the end of a transaction is not enqueued yet,
-    and never will be if that is rolled back.
+    With ``task``, only its jobs; with ``queue``, only the jobs of the queue with this name. ``args`` and ``kwargs`` of
+    a result are the values that the task will get. A job that waits for the end of a transaction is not enqueued yet,
+    and never will be if the transaction is rolled back.
 
-    Raises ``LocoConfigurationError`` outside of tests, for what is no task of django-loco, for an unknown queue, and
-    where no job waits for the test: with ``LOCO["TESTING"]`` on ``"live"`` or ``"inline"``, in ``ForegroundBlocking``,
-    and without an alias of django-loco in ``TASKS``.
+    Raises ``LocoConfigurationError`` outside of tests, for anything else than a task of django-loco, for an unknown
+    queue, and if jobs do not wait for the test: with ``LOCO["TESTING"]`` set to ``"live"`` or ``"inline"``, in
+    ``ForegroundBlocking``, and without an alias of django-loco in ``TASKS``.
     """
     require_manual("all_enqueued")
     if task is not None:
@@ -51,7 +51,7 @@ def assert_enqueued(
     run_after: datetime | timedelta | AnyTime | None = ANY_TIME,
     times: int | None = None,
 ) -> TaskResult[..., Any]:
-    """Return the last waiting job of ``task`` that is as described. Arguments that are left out match anything.
+    """Return the last waiting job of ``task`` that matches the description. Arguments that are left out match anything.
 
     Args:
         args: the positional arguments, and
@@ -63,9 +63,9 @@ def assert_enqueued(
             or take a second; ``None`` for a job that may run at once.
         times: the number of such jobs; by default one or more.
 
-    Raises ``AssertionError`` if there is no such job, or another number of them. It lists the jobs that wait, those
-    that differ least first. Raises ``InvalidArguments`` for arguments that ``enqueue()`` would refuse,
-    ``LocoConfigurationError`` for a description of another type, and the errors of ``all_enqueued``.
+    Raises ``AssertionError`` if there is no such job, or not ``times`` of them. The error lists the waiting jobs,
+    beginning with the most similar. Raises ``InvalidArguments`` for arguments that ``enqueue()`` would refuse,
+    ``LocoConfigurationError`` for a wrong type in the description, and the errors of ``all_enqueued``.
     """
     __tracebackhide__ = True  # pytest shows the line of the test
     require_manual("assert_enqueued")
@@ -80,7 +80,7 @@ def assert_enqueued(
         raise AssertionError(report(f"{wanted} is not enqueued.", wanted, waiting))
     if times is not None and len(found) != times:
         raise AssertionError(report(f"{wanted} is enqueued {_times(len(found))}, not {times}.", wanted, waiting))
-    return found[-1] if found else None  # type: ignore[return-value]  # only with ``times=0``
+    return found[-1] if found else None  # type: ignore[return-value]  # None only with ``times=0``
 
 
 def refute_enqueued(
@@ -93,7 +93,7 @@ def refute_enqueued(
     queue: str | None = None,
     run_after: datetime | timedelta | AnyTime | None = ANY_TIME,
 ) -> None:
-    """Raise ``AssertionError`` if a job of ``task`` waits that is as described. See ``assert_enqueued``."""
+    """Raise ``AssertionError`` if a waiting job of ``task`` matches the description. See ``assert_enqueued``."""
     __tracebackhide__ = True
     require_manual("refute_enqueued")
     require_queue(queue)

@@ -1,4 +1,4 @@
-"""Describes a job that a test expects, and says how another job differs from it."""
+"""Describes a job that a test expects, and tells how another job differs from it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOLERANCE = timedelta(seconds=1)
 
 
 class AnyTime(Enum):
-    """The default of ``run_after``, because ``None`` means that a job may run at once."""
+    """The default of ``run_after``. It is not ``None``, which means that a job may run at once."""
 
     ANY_TIME = "any"
 
@@ -91,7 +91,7 @@ class Expectation:
         return f"{self.call}{where} with run_after {_time_text(self.run_after)}"
 
     def matches(self, result: TaskResult[..., Any]) -> bool:
-        """Return whether ``result`` is a job as expected."""
+        """Return whether ``result`` is the expected job."""
         return self.is_of_task(result) and not self.differences(result)
 
     def is_of_task(self, result: TaskResult[..., Any]) -> bool:
@@ -99,7 +99,7 @@ class Expectation:
         return result.task.module_path == self.task.module_path
 
     def differences(self, result: TaskResult[..., Any]) -> list[str]:
-        """Return how ``result``, a job of the same task, differs from what is expected."""
+        """Return how ``result``, a job of the same task, differs from the expected job."""
         found = [] if self.arguments is None else self._of_arguments(self.arguments, result)
         if self.queue not in (None, result.task.queue_name):
             found.append(f"queue is {result.task.queue_name!r}, not {self.queue!r}")
@@ -137,7 +137,7 @@ def by_name(task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     """
     try:
         signature = inspect.signature(task.func, follow_wrapped=False)
-    except (TypeError, ValueError):  # a function in C without a signature
+    except (TypeError, ValueError):  # a C function without a signature
         return {**{f"argument {number}": value for number, value in enumerate(args, 1)}, **kwargs}
     first = (None,) if task.takes_context else ()
     try:
@@ -153,7 +153,7 @@ def by_name(task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
 
 
 def _complete(task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """Return the arguments of a call by name. Raises ``InvalidArguments`` if they are but a part of a call's."""
+    """Return the arguments of a call by name. Raises ``InvalidArguments`` if required arguments are missing."""
     try:
         return by_name(task, args, kwargs)
     except InvalidArguments as error:
@@ -161,18 +161,18 @@ def _complete(task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, An
 
 
 def _one_by_one(signature: inspect.Signature, name: str, value: Any) -> dict[str, Any]:
-    """Return an argument by its name; of ``*args`` and ``**kwargs`` each one, so that some of them can be compared."""
+    """Return an argument by name. ``*args`` and ``**kwargs`` are split up, so that some of them can be compared."""
     kind = signature.parameters[name].kind
     if kind is inspect.Parameter.VAR_POSITIONAL:
         return {f"{name}[{number}]": each for number, each in enumerate(value)}
     if kind is inspect.Parameter.VAR_KEYWORD:
-        # A parameter that is only given by position may have the same name.
+        # A positional-only parameter may have the same name.
         return {f"{name}[{key!r}]" if key in signature.parameters else key: each for key, each in value.items()}
     return {name: value}
 
 
 def call_text(path: str, args: Sequence[Any], kwargs: Mapping[str, Any], *, is_partial: bool = False) -> str:
-    """Return a call as it is written in Python; with an ellipsis if it may have other arguments."""
+    """Return a call as Python code. With ``is_partial`` it ends with an ellipsis."""
     given = [*map(short, args), *(f"{name}={short(value)}" for name, value in kwargs.items())]
     return f"{path}({', '.join([*given, '...'] if is_partial else given)})"
 
@@ -195,7 +195,7 @@ def require_findable(task: Task[..., Any]) -> None:
 
 
 def _require_time(run_after: object) -> None:
-    """Raise ``LocoConfigurationError`` for what no ``run_after`` of a job could be."""
+    """Raise ``LocoConfigurationError`` if ``run_after`` cannot be a time of a job."""
     if run_after is None or isinstance(run_after, timedelta | AnyTime):
         return
     if not isinstance(run_after, datetime) or (settings.USE_TZ and timezone.is_naive(run_after)):

@@ -1,4 +1,4 @@
-"""Writes the text of a failed assertion: which jobs wait instead, and what may be the reason."""
+"""Writes the text of a failed assertion: which jobs wait instead, and possible reasons."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_SHOWN = 10
 
 
 def report(headline: str, wanted: Expectation, waiting: Sequence[TaskResult[..., Any]]) -> str:
-    """Return ``headline``, the ``waiting`` jobs that differ least from ``wanted`` first, and hints."""
+    """Return ``headline``, the ``waiting`` jobs beginning with the most similar to ``wanted``, and hints."""
     nearest = sorted(waiting, key=lambda result: _distance(wanted, result))
     lines = [f"  {_line(wanted, result)}" for result in nearest[:MAX_SHOWN]]
     if len(nearest) > MAX_SHOWN:
@@ -40,7 +40,7 @@ def _line(wanted: Expectation, result: TaskResult[..., Any]) -> str:
 
 
 def _hints(wanted: Expectation) -> Iterator[str]:
-    """Yield why a job that a user expects may not wait."""
+    """Yield possible reasons why an expected job does not wait."""
     if ended := _number_ended(wanted):
         yield f"Jobs of {wanted.task.module_path} in this test that have run already: {ended}."
     if _is_held_before(wanted):

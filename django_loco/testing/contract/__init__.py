@@ -1,4 +1,4 @@
-"""The contract of queues, as tests: the built-in queues pass this suite, and your queue should."""
+"""The contract of queues as a test suite. The built-in queues pass it, and so should yours."""
 
 from .changing import ChangeContract
 from .enqueueing import EnqueueContract, RestoreContract
@@ -59,7 +59,7 @@ class QueueContract(
             def make_queue(self):
                 return MyQueue("default", {"url": "..."})
 
-    Each test makes a queue and clears it. Threads call ``close`` when they are done with it, as workers do; a queue
-    in a Django database needs a test class that commits (``TransactionTestCase``, ``django_db(transaction=True)``).
-    No test waits for time to pass: a lease that has to expire is given for 0 seconds.
+    Each test makes a queue and clears it. Threads call ``close`` when they no longer need the queue, as workers do. A
+    queue in a Django database needs a test class that commits (``TransactionTestCase``,
+    ``django_db(transaction=True)``). No test waits for time to pass: if a lease has to expire, it lasts 0 seconds.
     """

@@ -13,7 +13,7 @@ from ...core.job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ...queues import Claim, Queue
 
 THREADS = 8
-#: Seconds after which a call that should return at once counts as hung.
+#: A call that should return at once counts as hung after this many seconds.
 HUNG_AFTER_SECONDS = 20.0
 
 
@@ -60,13 +60,13 @@ class ContractCase:
         return held
 
     def stored(self, job: Job) -> Job:
-        """Return ``job`` as the queue has it now."""
+        """Return the present state of ``job`` in the queue."""
         found = self.queue.get(job.id)
         assert found is not None
         return found
 
     def side_by_side(self, function: Callable[[int], Any], threads: int = THREADS) -> list[Any]:
-        """Call ``function`` with 0, 1, ... in one thread each; return the results."""
+        """Call ``function`` with 0, 1, ..., each in its own thread. Return the results."""
 
         def call(number: int) -> Any:
             try:
@@ -74,7 +74,7 @@ class ContractCase:
             finally:
                 self.queue.close()
 
-        self.queue  # noqa: B018 - made before the threads need it
+        self.queue  # noqa: B018 - created before the threads use it
         with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(call, range(threads)))
 
@@ -100,5 +100,5 @@ def error_of(text: str) -> TaskError:
 
 
 def in_seconds(seconds: float) -> Any:
-    """Return the time that many seconds from now."""
+    """Return the time in ``seconds`` from now."""
     return utcnow() + timedelta(seconds=seconds)

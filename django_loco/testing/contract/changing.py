@@ -1,4 +1,4 @@
-"""The contract of the operations of people: ``change``, ``lost``, ``pause``, and pages of ``list``."""
+"""The contract of operations by people: ``change``, ``lost``, ``pause``, and pages of ``list``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ChangeContract(ContractCase):
     """Changes of jobs that no worker holds."""
 
     def changed(self, job: Job, **fields: Any) -> Job:
-        """Change ``job`` as it is stored now; return it as it is stored then."""
+        """Change ``job`` in its present state. Return its state after the change."""
         before = self.stored(job)
         after = replace(before, **fields)
         assert self.queue.change([Change(before=before, after=after)]) == set()
@@ -33,7 +33,7 @@ class ChangeContract(ContractCase):
         return self.changed(job, status=READY, run_after=utcnow(), finished_at=None)
 
     def cancelled(self, job: Job) -> Job:
-        """Let a waiting job fail."""
+        """Make a waiting job fail as cancelled."""
         return self.changed(job, status=FAILED, finished_at=utcnow(), errors=(*job.errors, error_of("cancelled")))
 
     def test_no_change_changes_nothing(self) -> None:
@@ -199,7 +199,7 @@ class ChangeContract(ContractCase):
         assert self.queue.get(before.id) is None
 
     def refuses(self, before: Job) -> bool:
-        """Whether the queue refuses to delete and to change a job, and leaves it alone."""
+        """Whether the queue refuses to delete and to change a job, and keeps it as it is."""
         stored, counts = self.stored(before), self.queue.counts()
         for after in (None, replace(before, priority=9)):
             assert self.queue.change([Change(before=before, after=after)]) == {before.id}
@@ -287,7 +287,7 @@ class ChangeContract(ContractCase):
             assert [*map(call_of, calls)] == [*map(call_of, self.queue.list(before=last, limit=limit))]
 
     def paged(self, status: Any, queue_name: str | None) -> list[Job]:
-        """Return what ``list`` returns, two jobs at a time."""
+        """Return the jobs of ``list``, read two at a time."""
         found: list[Job] = []
         while True:
             before = found[-1].id if found else None

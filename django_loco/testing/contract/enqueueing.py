@@ -10,11 +10,11 @@ from typing import Any
 from ...core.job import FAILED, READY, SUCCESSFUL, Job, new_id, utcnow
 from .case import ContractCase, done, error_of, failed, in_seconds
 
-#: Texts that stores have mangled before: quotes, escapes, NUL, line ends, beyond the basic plane, a lone surrogate.
+#: Texts that stores may mangle: quotes, escapes, NUL, line ends, beyond the basic plane, a lone surrogate.
 NASTY = ["", "'\"`", "\\", "%s %(x)s {y}", "\x00", "a\x00b", "\r\n\t", "ä€𝄞", "\ud800", "NULL", "[1]", "x" * 300]
 
 
-#: The fields of a job that have their defaults until a worker claims it, runs it or stores an outcome, and its batch.
+#: The fields that keep their defaults until a worker claims the job, runs it or stores an outcome; and its batch.
 SET_LATER = {
     "status",
     "started_at",
@@ -32,7 +32,7 @@ SET_LATER = {
 
 
 class EnqueueContract(ContractCase):
-    """Jobs are stored unchanged; a once-key admits one job, ever."""
+    """Jobs are stored unchanged. A once-key admits only one job, ever."""
 
     def test_a_stored_job_is_returned_and_can_be_looked_up(self) -> None:
         job = self.job()
@@ -136,10 +136,10 @@ class EnqueueContract(ContractCase):
 
 
 class RestoreContract(ContractCase):
-    """Whole jobs, with their ids and histories; those that exist are left alone."""
+    """Whole jobs are stored with their ids and histories. Existing jobs are not changed."""
 
     def ended(self, *, age: float = 60, **given: Any) -> Job:
-        """Return a job that has succeeded ``age`` seconds ago, and is not stored."""
+        """Return a job that succeeded ``age`` seconds ago. It is not stored."""
         at = utcnow() - timedelta(seconds=age)
         times = {"started_at": at, "last_attempted_at": at, "finished_at": at}
         return self.job(age=age, **times | {"status": SUCCESSFUL, "worker_ids": ("w1",), "return_value": "7"} | given)

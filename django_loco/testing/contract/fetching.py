@@ -8,7 +8,7 @@ from typing import Any
 from ...core.job import RUNNING, SUCCESSFUL, Job, utcnow
 from .case import HUNG_AFTER_SECONDS, ContractCase, done, in_seconds
 
-#: Tags that a search in text might take for one another.
+#: Tags that a text search might confuse with each other.
 TAGS = ["a", "ab", "b", "A", 'a"', '"a"', "a,b", '","', ", ", "\n", '\n"a"', "%", "_", "\\", "ä", "[]", ""]
 
 
@@ -142,7 +142,7 @@ class FetchContract(ContractCase):
             return mine
 
         taken = [job_id for mine in self.side_by_side(work) for job_id in mine]
-        # A thread may have stopped while others held the remaining jobs; they are fetched here.
+        # A thread may have stopped while others held the remaining jobs. These are fetched here.
         taken += [job.id for job in self.fetch()]
         assert sorted(taken) == sorted(job.id for job in jobs)
         assert self.queue.counts()["default", SUCCESSFUL] >= 1_000

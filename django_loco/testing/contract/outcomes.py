@@ -13,7 +13,7 @@ from .enqueueing import NASTY
 
 
 class OutcomeContract(ContractCase):
-    """Outcomes end runs; only the holder of a job can report one."""
+    """Outcomes end runs. Only the holder of a job can report its outcome."""
 
     def test_a_job_that_is_done(self) -> None:
         held = self.held()

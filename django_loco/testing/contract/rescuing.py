@@ -1,4 +1,4 @@
-"""The contract of ``rescue``, and of suspects: jobs that run alone, because several workers have died with them."""
+"""The contract of ``rescue``, and of suspects: jobs that run alone because several workers have died with them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .case import ContractCase, done, in_seconds, retry
 
 
 class RescueContract(ContractCase):
-    """Jobs whose worker has died are rescued."""
+    """Jobs of dead workers are rescued."""
 
     def test_a_valid_lease_is_left_alone(self) -> None:
         held = self.held()
@@ -131,7 +131,7 @@ class SuspectContract(ContractCase):
         return self.queue.suspects(Claim(**asked | given))  # type: ignore[arg-type]
 
     def suspect(self, **given: object) -> Job | None:
-        """Store a new suspect; ``None`` if the queue does not tell suspects apart."""
+        """Store a new suspect; ``None`` if the queue does not distinguish suspects."""
         job = self.enqueue(lost=SUSPECT, **given)
         return job if self.suspects() else None
 

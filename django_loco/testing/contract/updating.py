@@ -1,4 +1,4 @@
-"""The contract of what a run writes: its checkpoint and its metadata while it holds the job, its log when it ends."""
+"""The contract of what a run writes: checkpoint and metadata while it holds the job, and the log when it ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...queues.rows import LOGS_KEPT
 from .case import ContractCase, done, failed, in_seconds, retry
 from .enqueueing import NASTY
 
-#: Texts that each field has to keep to the letter.
+#: Texts that each field has to keep unchanged.
 TEXTS = {
     "checkpoint": ["1", '{"done":[2,"b"]}', "null", *map(json.dumps, NASTY)],
     "metadata": [json.dumps({text: text}) for text in NASTY],
@@ -91,7 +91,7 @@ class UpdateContract(ContractCase):
             [held] = self.fetch()
             assert held.checkpoint == (str(number - 1) if number else None)
             assert self.queue.update(held, "checkpoint", str(number))
-            # The outcome is made of the job as it was fetched.
+            # The outcome is made from the job as it was fetched.
             assert self.queue.finish([outcome(held, run_after=in_seconds(-1))]) == set()
         [held] = self.fetch()
         assert (held.id, held.checkpoint, held.attempt) == (job.id, "2", 2)
@@ -167,13 +167,13 @@ class LogContract(ContractCase):
     """The logs of runs stay with the job, and no method but ``logs`` returns them."""
 
     def logged(self, end: Callable[..., Outcome] = done, text: str = "one", **given: Any) -> Job:
-        """Return a job that was run once, and has logged ``text``."""
+        """Return a job that has run once and logged ``text``."""
         held = self.held(**given)
         assert self.queue.finish([replace(end(held), log=log_of(text))]) == set()
         return held
 
     def logs(self, job: Job) -> Sequence[str]:
-        """Return what the runs of ``job`` have logged."""
+        """Return the stored logs of ``job``."""
         stored = self.queue.logs([job.id]).get(job.id)
         return [json.loads(line)["text"] for line in stored.split("\n")] if stored else []
 

@@ -1,4 +1,4 @@
-"""The contract of the methods that inspect a queue, among them ``series``, and of those that clean it up."""
+"""The contract of the methods that inspect a queue, such as ``series``, and of the methods that clean it up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ...core.compat import TaskError
 from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, JobSummary, Outcome, new_id
 from .case import ContractCase, done, failed, in_seconds, retry
 
-#: Names that a store could take for patterns, escapes, or several names.
+#: Names that a store could mistake for patterns, escapes, or several names.
 NAMES = ("nightly", "night", "nightly@", "a@b", "@", "%", "_ight%", "*", "[a-z]", '"\\', "ä€𝄞", "tab\t", "NIGHTLY", "")
 
 
@@ -26,7 +26,7 @@ class ViewContract(ContractCase):
         jobs = []
         for _ in range(5):
             jobs.append(self.enqueue())
-            time.sleep(0.002)  # ids tell milliseconds apart
+            time.sleep(0.002)  # ids have a resolution of milliseconds
         assert self.queue.list() == jobs[::-1]
         assert self.queue.list(limit=2) == jobs[:2:-1]
 

@@ -21,7 +21,7 @@ TASK, TAG = JobPause("task", "shop.tasks.report"), JobPause("tag", 'odd "tag"')
 
 
 class WaitContract(ContractCase):
-    """News ends a wait, and so does an interrupt."""
+    """New jobs end a wait, and so does an interrupt."""
 
     def test_a_wait_ends_by_itself(self) -> None:
         started = time.monotonic()
@@ -60,7 +60,7 @@ class WaitContract(ContractCase):
         stored = [self.enqueue().id for _ in range(200)]
         worker.join(HUNG_AFTER_SECONDS / 2)
         if worker.is_alive():
-            fetched += [""] * 200  # let it go
+            fetched += [""] * 200  # give up
             self.queue.interrupt()
             worker.join()
         assert sorted(fetched) == sorted(stored)
@@ -94,7 +94,10 @@ class WaitContract(ContractCase):
         assert time.monotonic() - started < HUNG_AFTER_SECONDS / 2
 
     def _first_fetched_after(self, act: Callable[[], Any]) -> bool:
-        """Wait and fetch in a thread, as a worker does; once it has nothing to do, ``act``."""
+        """Wait and fetch in a thread, as a worker does.
+
+        When it has nothing to do, call ``act``. Return whether it then fetched a job before its wait was over.
+        """
         idle, fetched = threading.Event(), threading.Event()
 
         def work() -> None:
@@ -213,7 +216,7 @@ class PauseContract(ContractCase):
 
 
 class SignalContract(ContractCase):
-    """Whoever sends a signal to a job that runs stores it if nobody else has; a job that waits for one is woken."""
+    """A signal to a running job is stored if nobody else has changed its signals. A job that waits for one is woken."""
 
     def waiting(self, job: Job, **given: Any) -> Outcome:
         """Return the outcome of a job that waits for a signal."""

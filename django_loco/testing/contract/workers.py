@@ -1,4 +1,4 @@
-"""The contract of the workers that a queue knows, and of the statistics that they write."""
+"""The contract of the registry of workers, and of the statistics that workers write."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class WorkerContract(ContractCase):
         return WorkerInfo(**fields | {"threads": 1, "coroutines": 2, "lease": 60.0, "started_at": utcnow()} | given)
 
     def known(self) -> dict[str, WorkerInfo]:
-        """Return the workers by id, with their heartbeats as if they were now."""
+        """Return the workers by id, with the present time as their heartbeats."""
         return {worker.worker_id: replace(worker, heartbeat_age=0.0) for worker in self.queue.workers()}
 
     def test_nobody_is_known_at_first(self) -> None:
@@ -68,7 +68,7 @@ class WorkerContract(ContractCase):
         for worker_id in ("worker-1", "worker-2 \u00e4"):
             self.queue.register(self.worker(worker_id=worker_id))
         if not self.queue.command("worker-2 \u00e4", Command.QUIET):
-            return  # it reaches no workers, as queues of other projects may
+            return  # the queue cannot pass on commands, like some queues of other projects
         assert self.queue.command_of("worker-2 \u00e4") == Command.QUIET
         assert self.queue.command_of("worker-1") == Command.RUN
         self.queue.register(self.worker(worker_id="worker-2 \u00e4", busy=1))
@@ -220,7 +220,7 @@ class MinuteContract(ContractCase):
             self.queue.record([self.minute(long_ago), self.minute(), self.minute(long_ago, queue_name="unused")])
             self.queue.prune(3600)
             assert list(self.queue.totals()) == [self.minute(TOTAL, runs=2)]
-            self.queue.record([self.minute(long_ago)])  # of a process whose clock is wrong
+            self.queue.record([self.minute(long_ago)])  # from a process whose clock is wrong
             self.queue.prune(3600)
             assert list(self.queue.totals()) == [self.minute(TOTAL, runs=3)]
 

@@ -1,1 +1,1 @@
-"""The contract of jobs that belong together: batches, and the workflows that are made of them."""
+"""The contract of jobs that belong together: batches, and workflows, which are built on batches."""

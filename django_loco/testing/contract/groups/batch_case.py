@@ -18,7 +18,7 @@ def cancelled(job: Job) -> Outcome:
 
 
 class BatchCase(ContractCase):
-    """A queue with batches, and ways to fill and to end them."""
+    """A queue with batches, and methods to fill and end them."""
 
     def opened(self, name: str = "import") -> str:
         """Store a new batch; return its id."""
@@ -29,28 +29,28 @@ class BatchCase(ContractCase):
         return record.id
 
     def sealed(self, number: int = 1) -> tuple[str, list[Job]]:
-        """Store a batch and that many members, and seal it; return its id and the members, which are held."""
+        """Store a batch with ``number`` members, and seal it. Return its id and the members, which are held."""
         batch = self.opened()
         self.queue.enqueue([self.job(batch=batch) for _ in range(number)])
         self.queue.seal_batch(batch)
         return batch, self.fetch()
 
     def record(self, batch: str) -> BatchRecord:
-        """Return a batch as the queue has it now."""
+        """Return the present state of a batch in the queue."""
         found = self.queue.get_batch(batch)
         assert found is not None
         return found
 
     def counts(self, batch: str) -> tuple[int, ...]:
-        """Return the counts of a batch, and how many members are left."""
+        """Return the counts of a batch, and how many members have not ended."""
         counts = self.record(batch).counts
         return (*counts, counts.left)
 
     def settled(self, batch: str, members: list[Job]) -> list[str]:
-        """Settle a batch of which members have ended; return the ids of the batches that have finished."""
+        """Settle a batch after ``members`` have ended. Return the ids of the batches that have finished."""
         return [record.id for record in self.queue.settle_batches([batch], members)]
 
     def end(self, *outcomes: Outcome) -> list[str]:
-        """Store outcomes of members of one batch, and settle it."""
+        """Store outcomes of members of one batch, and settle the batch."""
         assert self.queue.finish(outcomes) == set()
         return self.settled(str(outcomes[0].job.batch), [outcome.job for outcome in outcomes])

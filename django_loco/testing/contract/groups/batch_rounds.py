@@ -1,4 +1,4 @@
-"""The contract of rounds: members of a batch that has finished are made ready again."""
+"""The contract of rounds. A new round begins when members of a finished batch are made ready again."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .batch_case import BatchCase, cancelled
 
 
 class BatchRoundContract(BatchCase):
-    """A batch whose members run once more finishes once more."""
+    """If members of a finished batch run again, the batch finishes again."""
 
     def finished(self, number: int = 1) -> tuple[BatchRecord, list[Job]]:
-        """Return a batch that has finished, as all members have failed, and these as they are stored."""
+        """Return a batch that has finished because all members failed, and its members as they are stored."""
         batch, members = self.sealed(number)
         self.end(*map(failed, members))
         [record] = self.queue.settle_batches()
@@ -23,20 +23,20 @@ class BatchRoundContract(BatchCase):
         return self.record(batch), [self.stored(job) for job in members]
 
     def ready(self, *jobs: Job) -> set[str]:
-        """Make jobs ready again that have ended; return the ids of those that were refused."""
+        """Make finished jobs ready again. Return the ids of jobs for which this was refused."""
         return self.queue.change(
             [Change(before=job, after=replace(job, status=READY, run_after=None, finished_at=None)) for job in jobs]
         )
 
     def test_a_member_that_is_made_ready_again_begins_another_round(self) -> None:
-        """In the same step: whoever does it may be killed after that."""
+        """The new round begins in the same step, because the process may be killed right after it."""
         record, [first, second] = self.finished(2)
         assert self.ready(first) == set()
         again = self.record(record.id)
         assert (again.round, again.finished_at, again.called_at) == (2, None, None)
         assert again.sealed_at is not None
         assert self.counts(record.id) == (2, 0, 1, 0, 1)
-        assert self.queue.note_called(record) in (False, None)  # too late: it is of the first round
+        assert self.queue.note_called(record) in (False, None)  # too late: the record is of the first round
         assert self.settled(record.id, [first]) == []
         assert self.ready(second) == set()
         assert self.record(record.id).round == 2
@@ -59,7 +59,7 @@ class BatchRoundContract(BatchCase):
         assert self.counts(batch) == (2, 0, 0, 0, 2)
 
     def test_a_failed_member_that_was_deleted_does_not_count_in_another_round(self) -> None:
-        """So the same callbacks follow in each store."""
+        """This way the same callbacks follow in each store."""
         record, [first, second, third] = self.finished(3)
         self.queue.change([Change(before=first, after=None)])
         assert self.ready(second) == set()

@@ -13,7 +13,7 @@ from .batch_case import CALLBACKS, METADATA, BatchCase, cancelled
 
 
 class BatchContract(BatchCase):
-    """A batch finishes once, when it is sealed and no member is left. A queue without batches is not tested."""
+    """A batch finishes once: when it is sealed and all members have ended. A queue without batches is not tested."""
 
     def test_a_batch_is_stored_as_it_is(self) -> None:
         batch = self.opened("import 'ü'\t\n")
@@ -183,7 +183,7 @@ class BatchContract(BatchCase):
         assert self.stored(more).batch == batch
 
     def refused(self, jobs: list[Job]) -> None:
-        """Require that the queue stores none of ``jobs``, because of a batch."""
+        """Require that the queue stores none of ``jobs``, because their batch takes no more jobs."""
         try:
             self.queue.enqueue(jobs)
         except BatchFinished as error:
@@ -262,7 +262,7 @@ class BatchContract(BatchCase):
         still_open = self.opened()
         self.end(done(member))
         self.queue.prune(older_than=-60)
-        assert self.queue.get_batch(batch) is not None  # its callbacks may not be enqueued
+        assert self.queue.get_batch(batch) is not None  # its callbacks may not be enqueued yet
         [record] = self.queue.settle_batches()
         self.queue.note_called(record)
         self.queue.prune(older_than=-60)
@@ -324,7 +324,7 @@ class BatchContract(BatchCase):
         record, members = self.record(batch), self.queue.list()
         left = [replace(job, status=READY, token=None, worker_id=None) for job in members if job.status == RUNNING]
         self.queue.clear()
-        for _ in range(2):  # an import that is repeated
+        for _ in range(2):  # a repeated import
             self.queue.restore_batch(replace(record, sealed_at=None, counts=BatchCounts()))
             assert list(self.queue.settle_batches()) == []
             self.queue.restore([job for job in [*left, *members] if job.status != RUNNING])
@@ -356,7 +356,7 @@ class BatchContract(BatchCase):
         assert self.counts(batch) == (40, 40, 0, 0, 0)
 
     def test_members_that_are_added_at_the_end_are_taken_or_refused(self) -> None:
-        """No batch has finished with a member that waits."""
+        """No batch finishes while a member waits."""
         batch, members = self.sealed(8)
 
         def end(number: int) -> bool:

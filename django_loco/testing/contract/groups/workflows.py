@@ -15,7 +15,7 @@ from .batch_case import cancelled
 
 
 class WorkflowContract(ContractCase):
-    """A node can be decided when those that it waits for have ended. A queue without workflows is not tested."""
+    """A node can be decided when the nodes that it waits for have ended. A queue without workflows is not tested."""
 
     def workflow(self, *, is_sealed: bool = True) -> str:
         """Store an empty workflow; return its id."""
@@ -32,17 +32,17 @@ class WorkflowContract(ContractCase):
         return self.queue.enqueue([self.job(batch=workflow) for _ in range(number)])
 
     def edge(self, workflow: str, upstream: Sequence[Job], node: Job, on_failed: OnFailed = "cancel") -> None:
-        """Let a node wait for others."""
+        """Make ``node`` wait for the nodes ``upstream``."""
         self.queue.add_edges(workflow, [Edge(job.id, node.id, on_failed) for job in upstream])
 
     def decidable(self, workflow: str, *ended: Job) -> dict[str, str]:
-        """Return the nodes that can be decided after ``ended``, or any, with one that has failed."""
+        """Return the nodes that can be decided after ``ended`` (without it: all), each with a failed upstream node."""
         found = self.queue.note_ends(workflow, [job.id for job in ended] or None)
         assert len({node.id for node in found}) == len(found)
         return dict(found)
 
     def held_of(self, *nodes: Job) -> list[Job]:
-        """Fetch all jobs; return these as they are held, in their order."""
+        """Fetch all jobs. Return ``nodes`` as they are held, in the given order."""
         held = {job.id: job for job in self.fetch()}
         return [held[node.id] for node in nodes]
 

@@ -30,7 +30,7 @@ class AgeingContract(ContractCase):
         return [job_id for _ in range(number) for job_id in self.ages(**room | given)]
 
     def old_and_new(self, **given: Any) -> tuple[Job, Job, Job]:
-        """Store jobs whose order is the opposite of that of their priorities."""
+        """Store jobs of different ages. The oldest job has the lowest priority."""
         jobs = (
             self.job(priority=-5, age=20 * STEP, **given),
             self.job(priority=0, age=10 * STEP, **given),

@@ -1,4 +1,4 @@
-"""The contract of limits: random histories, and a model that says what each fetch may take."""
+"""The contract of limits: random histories, and a model that tells which jobs each fetch may take."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .limit_case import HOUR, LIMITS, LimitCase
 from .unique import cancelled
 
 STEPS = int(os.environ.get("LOCO_CHAOS") or 0) * 1_000 or 120
-#: A history begins anew after so many steps: before the queue has many jobs, and before a slow limit opens again.
+#: A history starts again after this many steps, before the queue has many jobs and before a slow limit opens again.
 FRESH = 250
 
 
 class LimitHistoryContract(LimitCase):
-    """A fetch takes the jobs that a model says, whatever was done before."""
+    """A fetch takes the jobs that the model allows, whatever was done before."""
 
     def test_random_histories_of_limits_agree_with_a_model(self) -> None:
         seed = os.environ.get("LOCO_CHAOS_SEED") or str(random.getrandbits(32))
@@ -44,7 +44,7 @@ class _History:
         self._case, self._queue, self._random = case, case.queue, random
         self.context = ""
         self._starts: Counter[str] = Counter()
-        self._queue.set_limit("slow", LIMITS["slow"])  # so that outcomes know it
+        self._queue.set_limit("slow", LIMITS["slow"])  # so that outcomes know the limit
         self._steps: Mapping[str, Callable[[], object]] = {
             "enqueue": self._enqueue,
             "fetch": self._fetch,
@@ -104,7 +104,7 @@ class _History:
     def _require_nothing_better(
         self, jobs: list[Job], taken: list[Job], limiter: Limiter, room: Mapping[bool, int]
     ) -> None:
-        """Require that each job that was left had no room, or a lower priority than all that were taken."""
+        """Require that each job left behind had no room, or a lower priority than all jobs that were taken."""
         now, ids = utcnow(), {job.id for job in taken}
         for job in jobs:
             is_due = job.run_after is None or job.run_after <= now

@@ -12,7 +12,7 @@ from .limit_case import LIMITS, LimitCase, key_of
 
 
 class LimitedClaimContract(LimitCase):
-    """A queue that does not distinguish suspects is not tested for them."""
+    """A queue that does not distinguish suspects is not tested with suspects."""
 
     def ready_suspects(self) -> int:
         """Return how many suspects may begin."""
@@ -22,7 +22,7 @@ class LimitedClaimContract(LimitCase):
     def test_a_suspect_runs_alone_when_its_limit_has_room(self) -> None:
         first, second, third = self.limited("api", 3, lost=SUSPECT)
         if not self.ready_suspects():
-            return  # the queue does not tell suspects apart
+            return  # the queue does not distinguish suspects
         assert (self.ready_suspects(), self.taken(suspects=False)) == (3, [])
         [held] = self.taken(suspects=True)
         assert [held.id, *(job.id for job in self.taken(suspects=True))] == [first.id, second.id]

@@ -1,4 +1,4 @@
-"""The contract of limited jobs beside others: their order, and what else may be done with them."""
+"""The contract of limited jobs beside other jobs: their order, and other operations on them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .unique import cancelled
 
 
 class LimitedJobContract(LimitCase):
-    """Jobs with limits are handed over and changed as all others, apart from their limits."""
+    """Apart from their limits, jobs with limits are handed over and changed like all others."""
 
     def test_plain_jobs_pass_by(self) -> None:
         self.limited("api", 100, age=60)
@@ -77,7 +77,7 @@ class LimitedJobContract(LimitCase):
         assert [job.id for few in taken for job in few] == wanted
 
     def test_keys_beside_a_full_one_do_not_hold_others_up(self) -> None:
-        """Thousands of customers may wait for a service that all of them share."""
+        """Jobs of thousands of customers may wait for a service that all customers share."""
         self.queue.enqueue([self.job(limit_key=f"api wide:{number}", age=60) for number in range(700)])
         assert len(self.taken()) == 2
         [other] = self.limited("wide:other", 1)

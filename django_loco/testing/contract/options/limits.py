@@ -1,4 +1,4 @@
-"""The contract of limits: no fetch goes above one, and none leaves a job that may run."""
+"""The contract of limits: no fetch exceeds a limit, and no fetch leaves a job that may run."""
 
 from __future__ import annotations
 
@@ -249,7 +249,7 @@ class LimitContract(LimitCase):
             return ended
 
         ended = sum(self.side_by_side(work, THREADS))
-        while jobs := self.taken():  # those for which a thread had no room at its last fetch
+        while jobs := self.taken():  # jobs for which a thread had no room at its last fetch
             ended += len(jobs)
             self.queue.finish([done(job) for job in jobs])
         assert ended == 60

@@ -1,4 +1,4 @@
-"""The contract of retention: a job is kept as long as its task says for the way in which it has ended."""
+"""The contract of retention: each job is kept for as long as its task declares for the way in which it ended."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class RetentionContract(ContractCase):
             self.queue.finish([ending(job, at=in_seconds(-3 * HOUR)) for ending, job in ends])
             assert self.queue.prune(4 * HOUR) == 1
             assert self.ids() == {job.id for place, job in enumerate(jobs) if place != wanted}
-            assert self.queue.prune(2 * HOUR) == 2  # ends without a time of their own
+            assert self.queue.prune(2 * HOUR) == 2  # jobs whose task gives no time for this end
 
     def test_some_are_kept_longer_than_others(self) -> None:
         longer = self.kept({"succeeded": 5 * HOUR})
@@ -189,7 +189,7 @@ class RetentionContract(ContractCase):
         self.queue.enqueue(members)
         self.queue.seal_batch(record.id)
         first, second = self.fetch()
-        self.queue.finish([done(first, at=in_seconds(-HOUR))])  # and the process dies before it settles the batch
+        self.queue.finish([done(first, at=in_seconds(-HOUR))])  # as if the process died before it settled the batch
         self.queue.prune(2 * HOUR)
         self.queue.finish([done(second, at=in_seconds(-HOUR))])
         [settled] = self.queue.settle_batches()
@@ -207,13 +207,13 @@ class RetentionContract(ContractCase):
 
 
 class RetentionHistory:
-    """Random operations on a queue, and the jobs that should be there then."""
+    """Random operations on a queue, and the jobs that should exist after them."""
 
     def __init__(self, case: RetentionContract, random: random.Random) -> None:
         self._case, self._random = case, random
         self._queue = case.queue
         self.jobs: dict[str, tuple[Mapping[str, float | str] | None, str, float]] = {}
-        """The retention of each job, how it has ended, if it has, and how many seconds ago."""
+        """The retention of each job; how it ended, if it did; and how many seconds ago."""
 
         self._steps: Mapping[str, Callable[[], None]] = {
             "enqueue": self._enqueue,
@@ -225,7 +225,7 @@ class RetentionHistory:
         }
 
     def step(self) -> str:
-        """Do something; return what it was."""
+        """Do a random operation. Return its name."""
         [name] = self._random.choices([*self._steps], [6, 5, 2, 2, 1, 2])
         self._steps[name]()
         return name
@@ -253,7 +253,7 @@ class RetentionHistory:
             assert self._queue.change([Change(before=job, after=after)]) == set()
 
     def _restore(self) -> None:
-        """Delete jobs, and store them again as they were."""
+        """Delete jobs, and restore them as they were."""
         jobs = self._some(self._random.choice([READY, FAILED]))
         assert self._queue.change([Change(before=job, after=None) for job in jobs]) == set()
         assert self._queue.restore(jobs) == {job.id for job in jobs}

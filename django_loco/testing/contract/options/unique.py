@@ -1,4 +1,4 @@
-"""The contract of unique keys: of the jobs with one key at most one holds it, and no key is held without a job."""
+"""The contract of unique keys: at most one of the jobs with a key holds it, and no key is held without a job."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from ....queues.base import Change
 from ..case import ContractCase, done, failed, in_seconds, retry
 
 KEYS = ("a" * 64, "b" * 64, "c" * 64)
-#: The number of jobs that threads enqueue at once, and of steps in a random history.
+#: The number of jobs that threads enqueue at once, and the number of steps in a random history.
 MANY, STEPS = 100, int(os.environ.get("LOCO_CHAOS") or 0) * 1_000 or 150
-#: A history begins anew after so many steps, before the queue has many jobs.
+#: A history starts again after this many steps, before the queue has many jobs.
 FRESH = 1_000
 
 
 def until(seconds: float) -> str:
-    """Return ``unique_until`` for so many seconds from now."""
+    """Return ``unique_until`` for ``seconds`` from now."""
     moment: datetime = in_seconds(seconds)
     return moment.isoformat(" ", "microseconds")
 
 
 def cancelled(job: Job) -> Change:
-    """Return the change by which a waiting job ends."""
+    """Return the change that cancels a waiting job."""
     return Change(before=job, after=failed(job).applied())
 
 
 def ready_again(job: Job) -> Change:
-    """Return the change by which a finished job waits again."""
+    """Return the change that makes a finished job wait again."""
     return Change(before=job, after=replace(job, status=READY, run_after=in_seconds(0), finished_at=None))
 
 
@@ -45,7 +45,7 @@ class UniqueContract(ContractCase):
         return self.job(**{"unique_key": unique_key, "unique_until": "finished"} | given)
 
     def is_free(self, key: str = KEYS[0]) -> bool:
-        """Enqueue a job with ``key``; return whether that was possible. The job is deleted again."""
+        """Return whether a job with ``key`` can be enqueued. The job is deleted again."""
         job = self.unique(key)
         stored = self.queue.enqueue([job])
         holder = self.queue.holders([key]).get(key)
@@ -263,7 +263,7 @@ class UniqueContract(ContractCase):
 
 
 class _History:
-    """Random operations on a queue, and the jobs that should hold the keys then."""
+    """Random operations on a queue, and the jobs that should hold the keys after them."""
 
     def __init__(self, case: UniqueContract, random: random.Random) -> None:
         self._case, self._random = case, random
@@ -281,7 +281,7 @@ class _History:
         }
 
     def step(self) -> str:
-        """Do something; return what it was."""
+        """Do a random operation. Return its name."""
         [name] = self._random.choices([*self._steps], [8, 4, 4, 1, 2, 1, 3, 1])
         self._steps[name]()
         jobs = {job.id for job in self._queue.list(limit=10_000)}
