@@ -1,10 +1,10 @@
 """Counts the jobs that a process enqueues, and writes the counts to their queues.
 
-Any process may enqueue: a site, a command, a shell. None of them has a thread that could write, so the first job starts
-one. It writes once a minute, and ends when a minute has passed without a job. The rest is written when the process
-ends; a process that is killed loses a minute at most.
+Any process may enqueue: a site, a command, a shell. These have no thread that could write, so the first job starts one.
+The thread writes once a minute, and ends when a minute has passed without a job. The rest is written when the process
+ends. A process that is killed loses a minute at most.
 
-Tests count nothing, since a job must not outlive its test.
+Nothing is counted in tests, because nothing of a test's jobs may outlive the test.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ ENQUEUED = "enqueued"
 
 
 class Arrivals:
-    """The jobs that were enqueued and are not written yet. For any thread.
+    """The counts of enqueued jobs that are not written yet. For any thread.
 
-    1. ``count`` notes jobs, and starts the thread unless it runs.
+    1. ``count`` counts jobs, and starts the thread unless it runs.
     2. The thread calls ``write`` once a minute, and ends when there was nothing to write.
     """
 
     def __init__(
         self, queue_of: Callable[[str], Queue] = queue_for, clock: Callable[[], float] = time.time, every: float = 60.0
     ) -> None:
-        """``queue_of`` returns the queue of an alias; ``clock``, the time in seconds since 1970.
+        """``queue_of`` returns the queue of an alias; ``clock`` returns the time in seconds since 1970.
 
         ``every``: seconds between two writes.
         """
         self._queue_of, self._clock, self._every = queue_of, clock, every
-        self._lock = threading.RLock()  # a finalizer or a signal handler may enqueue in its midst
+        self._lock = threading.RLock()  # a finalizer or signal handler may enqueue while it is held
         self._counts: dict[str, Counter[tuple[int, str, str]]] = {}
         self._names = BoundedNames()
-        self._thread: threading.Thread | None = None  # noqa: TID251 - a name for its type
+        self._thread: threading.Thread | None = None  # noqa: TID251 - only names the type
         self._ended = threading.Event()
 
     def count(self, alias: str, jobs: Sequence[Job]) -> None:
@@ -62,7 +62,7 @@ class Arrivals:
                 self._start()
 
     def write(self) -> bool:
-        """Write what was counted since the last time; return whether there was anything."""
+        """Write the counts since the last write. Return whether there were any."""
         with self._lock:
             counts, self._counts = self._counts, {}
         for alias, of_alias in counts.items():
@@ -79,7 +79,7 @@ class Arrivals:
         self._thread = DaemonThread(target=self._run, name="loco-arrivals")
         try:
             self._thread.start()
-        except RuntimeError:  # the process may have no more threads, or is ending; ``close`` writes what is left
+        except RuntimeError:  # no more threads, or the process is ending; ``close`` writes the rest
             self._thread = None
 
     def _run(self) -> None:
@@ -87,7 +87,7 @@ class Arrivals:
             pass
         with self._lock:
             self._thread = None
-            if self._counts and not self._ended.is_set():  # a job came between the last look and here
+            if self._counts and not self._ended.is_set():  # a job came since the last check
                 self._start()
 
 
@@ -99,7 +99,7 @@ _arrivals = Arrivals(every=WRITE_EVERY_SECONDS)
 
 
 def count_enqueued(queue: Queue, jobs: Sequence[Job]) -> None:
-    """Count jobs that ``queue`` has stored, if the caller's transaction is committed. Counts nothing in tests."""
+    """Count jobs that ``queue`` has stored, once the caller's transaction is committed. Counts nothing in tests."""
     if running_tests.is_on() or not jobs:
         return
     if queue.database is not None and connections[queue.database].in_atomic_block:

@@ -1,9 +1,9 @@
 """Writes numbers in the text format of Prometheus.
 
-The package ``prometheus-client`` is not used: it counts in the memory of a process, with locks, and with files where
-several processes answer for one site. Here the queue adds up what all processes have counted, so of that package only
-the text format would be left, which is this page.
-Source: https://prometheus.io/docs/instrumenting/exposition_formats/
+The package ``prometheus-client`` is not used. It counts in the memory of a process, with locks, and needs files if
+several processes serve one site. Here the queue adds up the counts of all processes. So only the package's text format
+would be used, and this module is all that it takes. Source:
+https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
 from __future__ import annotations
@@ -20,20 +20,23 @@ _ESCAPED = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 @dataclass
 class Family:
-    """The samples of one name."""
+    """The samples of one metric."""
 
     name: str
     kind: Kind
     help: str
     samples: list[tuple[str, Mapping[str, str], float]] = field(default_factory=list)
-    """Suffix of the name, labels, value."""
+    """For each sample: a suffix of the name, the labels, the value."""
 
     def add(self, value: float, **labels: str) -> None:
         """Add a sample."""
         self.samples.append(("", labels, value))
 
     def add_histogram(self, bounds: Sequence[float], up_to: Sequence[int], total: float, **labels: str) -> None:
-        """Add a histogram: ``up_to`` counts the values up to each of ``bounds``, and all; ``total`` is their sum."""
+        """Add a histogram.
+
+        ``up_to`` counts the values up to each of ``bounds``, and then all; ``total`` is their sum.
+        """
         for bound, count in zip((*bounds, math.inf), up_to, strict=True):
             self.samples.append(("_bucket", {**labels, "le": _number(bound)}, count))
         self.samples += [("_sum", labels, total), ("_count", labels, up_to[-1])]
@@ -55,7 +58,7 @@ def _lines(family: Family) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """Return a label's text; lone surrogates, which UTF-8 does not have, become question marks."""
+    """Return a label's text. Lone surrogates become question marks, because UTF-8 cannot encode them."""
     return text.encode("utf-8", "replace").decode("utf-8").translate(_ESCAPED)
 
 

@@ -1,4 +1,4 @@
-"""Bounds the number of names under which something is counted: there may be a queue for each customer."""
+"""Bounds the number of names in statistics, since a project may have a queue for each customer."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import TypeVar
 
 from ..queues.records.minutes import Labels, Minute, summed
 
-#: The most pairs of queue and task that are counted by their names, and the name of all others.
+#: The most pairs of queue and task that are counted by their names, and the name for all other pairs.
 MAX_NAMES = 1_000
 OTHER = "(other)"
-#: The number of characters of a name that are kept.
+#: The most characters of a name that are kept.
 MAX_LENGTH = 200
 
 T = TypeVar("T")
 
 
 class BoundedNames:
-    """The pairs of queue and task that were seen first. The caller has to hold a lock."""
+    """The first ``MAX_NAMES`` pairs of queue and task that were seen. The caller has to hold a lock."""
 
     def __init__(self) -> None:
         self._names: dict[tuple[str, str], tuple[str, str]] = {}
@@ -38,9 +38,9 @@ class BoundedNames:
 
 
 def grouped(items: Iterable[T], name: Callable[[T], str], first: Iterable[str] = ()) -> dict[str, list[T]]:
-    """Return ``items`` by ``name``: those in ``first``, then the first in the alphabet up to ``MAX_NAMES``.
+    """Return ``items`` by ``name``: names in ``first``, then others in alphabetical order, up to ``MAX_NAMES``.
 
-    All others are under ``OTHER``. A name in ``first`` may have no items.
+    Items with other names are under ``OTHER``. A name in ``first`` may have no items.
     """
     found: dict[str, list[T]] = {each: [] for each in sorted(first)}
     for each in sorted(items, key=name):
@@ -50,9 +50,9 @@ def grouped(items: Iterable[T], name: Callable[[T], str], first: Iterable[str] =
 
 
 def bounded(totals: Sequence[Minute]) -> list[Minute]:
-    """Return ``totals`` under at most ``MAX_NAMES`` pairs of names, the first in the alphabet; sums of all others.
+    """Return ``totals`` under the first ``MAX_NAMES`` pairs of names in alphabetical order, and the sums of all others.
 
-    Several processes together may have counted under more names than each of them.
+    Together, several processes may have counted under more names than each of them alone.
     """
     pairs = sorted({(each.labels.queue_name, each.labels.task_path) for each in totals})
     if len(pairs) <= MAX_NAMES:

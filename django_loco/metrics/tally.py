@@ -1,7 +1,7 @@
 """Counts runs by minute, queue, task and outcome.
 
-Every job passes through here, so little is done for a single run: what is needed of it is noted. The notes of many runs
-are added up together, which takes less time. No lock is taken for a run, since that would double the time.
+Every job passes through here, so little is done for a single run: its values are appended to a list. Many runs are
+added up together later, which takes less time. No lock is taken for a run, because that would double the time.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ CANCELLED: Final = "cancelled"
 LOST: Final = "lost"
 
 
-#: The values that are noted of a run:
+#: The values that are kept of a run:
 #: 1. queue, task and outcome;
 #: 2. when it ended;
 #: 3. when its job was due;
 #: 4. when its job was claimed;
 #: 5. when the worker had received the job (``time.monotonic()``, seconds);
-#: 6. when its function was called, by the same clock; ``None``: it was not;
+#: 6. when its function was called, by the same clock; ``None``: it was not called;
 #: 7. the seconds that the function ran; ``None``: not known.
-#: A plain tuple is made in a fifth of the time of one with names.
+#: A plain tuple takes a fifth of the time of a named one.
 Run = tuple[tuple[str, str, str], datetime, datetime, datetime | None, float, float | None, float | None]
 
 
@@ -43,10 +43,10 @@ class Tally:
     """The runs that have ended since the last ``take``. For any thread."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        """``clock`` returns the seconds since 1970; for lost runs, whose end nobody knows."""
+        """``clock`` returns the seconds since 1970. It is used for lost runs, because their end is not known."""
         self._clock = clock
         self._lock = threading.Lock()
-        """Held while runs are added up. Notes are appended without it: they only ever leave at the other end."""
+        """Held while runs are added up. Runs are appended without it, since they are removed only at the other end."""
         self._runs: list[Run] = []
         self._sums: dict[Labels, list[float]] = {}
         self._names = BoundedNames()
@@ -54,7 +54,7 @@ class Tally:
     def ended(
         self, outcome: Outcome, fetched_at: float, began_at: float | None, duration: float | None, *, is_cancelled: bool
     ) -> None:
-        """Count a run whose ``outcome`` is stored. One that was handed back before it began does not count.
+        """Count a run whose ``outcome`` is stored. A job that was handed back before it began does not count.
 
         For the times see ``Run``. ``is_cancelled``: somebody has cancelled the job while it ran.
         """
@@ -77,7 +77,7 @@ class Tally:
                 self._add_up()
 
     def lost(self, jobs: Sequence[Job]) -> None:
-        """Count the runs of ``jobs``, which were rescued because the workers that held them have died."""
+        """Count the runs of ``jobs``, which were rescued because their workers died."""
         minute = int(self._clock()) // 60
         with self._lock:
             for job in jobs:
@@ -113,7 +113,7 @@ class Tally:
             for _, _, due_at, claimed_at, fetched_at, began_at, _ in runs
             if began_at is not None
         ]
-        if waits and min(waits) < 0:  # the clocks of the machines that enqueued and ran them differ
+        if waits and min(waits) < 0:  # the clocks of the enqueuing and the running machine differ
             waits = [max(0.0, seconds) for seconds in waits]
         _add_times(sums, 2, WAIT, waits)
 
@@ -142,7 +142,7 @@ def _add_times(sums: list[float], total: int, first: int, times: list[float]) ->
 
 
 def _by_minute(runs: Sequence[Run]) -> dict[int, Sequence[Run]]:
-    """Return the runs by the minutes in which they ended. Usually that is one minute."""
+    """Return the runs by the minute in which they ended. Usually there is only one."""
     times = [run[1] for run in runs]
     first, last = (int(at.timestamp()) // 60 for at in (min(times), max(times))) if times else (0, 0)
     if first == last:

@@ -1,4 +1,4 @@
-"""Counts what became of the ticks of each schedule in this process, for its page of metrics."""
+"""Counts the ticks of each schedule in this process by outcome, for the process's page of metrics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .names import MAX_LENGTH, MAX_NAMES, OTHER
 FIRED: Final = "fired"
 LATE: Final = "late"
 SKIPPED: Final = "skipped"
-#: The reason for which a tick is skipped that nobody misses.
+#: The reason of a skipped tick that needs no alert.
 PAUSED: Final = "paused"
 
 
@@ -26,24 +26,24 @@ class TickLabels(NamedTuple):
     """``FIRED``, ``LATE`` (fired, but late) or ``SKIPPED``."""
 
     reason: str = ""
-    """Why it was skipped."""
+    """Why the tick was skipped."""
 
 
 class ScheduleTimes(NamedTuple):
-    """When a schedule has fired, for the alert about one that does not."""
+    """When a schedule has fired, for an alert about schedules that do not fire."""
 
     known_since: float
-    """When this process began to count its ticks, in seconds since 1970."""
+    """When this process began to count the schedule's ticks, in seconds since 1970."""
 
     fired: float | None = None
-    """When it fired last in this process, or was left out because it is paused, in seconds since 1970."""
+    """When it last fired in this process, or was skipped because it is paused, in seconds since 1970."""
 
     period: float = 0.0
-    """The longest time between its next ticks, in seconds; 0: it has none."""
+    """The longest time between its next ticks, in seconds; 0: it has no such ticks."""
 
 
 class TickCounts:
-    """The ticks of the ``MAX_NAMES`` schedules that were seen first; those of all others are ``OTHER``."""
+    """The ticks of the first ``MAX_NAMES`` schedules that were seen. Other schedules are counted as ``OTHER``."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -56,7 +56,8 @@ class TickCounts:
     def know(self, schedules: Mapping[str, Callable[[], float]]) -> None:
         """Count these schedules from 0 on. Each has a function that returns its period, in seconds.
 
-        Times of other schedules are forgotten. Prometheus does not see an increase in the first value of a series.
+        Times of other schedules are dropped. Counts begin with 0 because Prometheus sees no increase in the first value
+        of a series.
         """
         with self._lock:
             known, self._times, self._periods = self._times, {}, {}
@@ -83,14 +84,14 @@ class TickCounts:
     def times(self) -> Mapping[str, ScheduleTimes]:
         """Return the times of the schedules that this process knows now, by name.
 
-        Periods are computed here: they are wanted only by those who look at the metrics, and take long.
+        Periods are computed here, because that takes long and only readers of the metrics need them.
         """
         with self._lock:
             found, periods = sorted(self._times.items()), dict(self._periods)
         return {name: times._replace(period=periods[name]()) for name, times in found}
 
     def clear(self) -> None:
-        """Forget everything, in a fork."""
+        """Drop everything, in a fork."""
         self.__init__()  # type: ignore[misc]
 
     def _name_of(self, schedule: str) -> str:
@@ -101,6 +102,6 @@ class TickCounts:
         return name
 
 
-#: The counts of this process. Schedules are fired from many places, so they do not hand it on to each other.
+#: The counts of this process. It is a global because schedules are fired from many places.
 counts = TickCounts()
 os.register_at_fork(after_in_child=counts.clear)

@@ -14,9 +14,9 @@ from .tally import Tally
 logger = get_logger("django_loco.metrics")
 
 WRITE_EVERY_SECONDS = 60.0
-#: How long a write may keep its thread from other duties if the store hangs.
+#: How long a write may block its thread if the store hangs.
 WRITE_SECONDS = 2.0
-#: The aliases of queues that have refused the last write.
+#: The aliases whose queues have refused the last write.
 _refusing: set[str] = set()
 
 
@@ -28,13 +28,13 @@ class MinuteWriter:
         self._next_at = clock() + WRITE_EVERY_SECONDS
 
     def write_if_due(self) -> None:
-        """``write``, if the last time was a minute ago."""
+        """Call ``write`` if the last write was at least a minute ago."""
         if self._clock() >= self._next_at:
             self._next_at = self._clock() + WRITE_EVERY_SECONDS
             self.write()
 
     def write(self) -> None:
-        """Write what was counted since the last time."""
+        """Write the counts since the last write."""
         if minutes := self._tally.take():
             write(self._queue, minutes)
 
@@ -42,8 +42,8 @@ class MinuteWriter:
 def write(queue: Queue, minutes: Sequence[Minute]) -> None:
     """Add ``minutes`` to the statistics of ``queue``.
 
-    Counts that the queue does not take are lost, because it is unknown whether they were stored. Statistics must not
-    trouble jobs, so this raises nothing, and an error is logged once until a write succeeds.
+    Counts are dropped if the write fails, because it is unknown whether they were stored. Statistics must not disturb
+    jobs. So this function raises nothing, and logs an error only once until a write succeeds.
     """
     try:
         with store_timeout(WRITE_SECONDS):

@@ -1,7 +1,7 @@
-"""The models behind the admin's pages of jobs and workers, which show what is in the queues, whatever store they use.
+"""The models of the admin's pages of jobs and workers. The pages show the queues of any store.
 
-They are proxies: they have no tables of their own, and nothing reads a table through them. Django's admin takes the
-addresses and the permissions of a page from its model.
+The models are proxies without tables, and nothing reads a table through them. They exist because Django's admin takes
+the addresses and permissions of a page from its model.
 """
 
 from __future__ import annotations

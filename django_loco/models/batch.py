@@ -16,7 +16,7 @@ class StoredBatch(models.Model):
     name = models.TextField()
     callbacks = models.TextField()
     metadata = models.TextField()
-    kind = models.TextField(null=True)  # noqa: DJ001 - an older release writes none
+    kind = models.TextField(null=True)  # noqa: DJ001 - older releases write no kind
     created_at = models.DateTimeField()
     sealed_at = models.DateTimeField(null=True)
     cancelled_at = models.DateTimeField(null=True)
@@ -29,7 +29,7 @@ class StoredBatch(models.Model):
     cancelled = models.BigIntegerField()
 
     class Meta:
-        """Names that do not follow from the class's."""
+        """Options of the table."""
 
         app_label = "django_loco"
         db_table = "django_loco_batch"
@@ -37,7 +37,7 @@ class StoredBatch(models.Model):
         verbose_name_plural = "batches"
         required_db_features = QUEUE_FEATURES
         indexes = [
-            # Those that a sweep looks at.
+            # For the batches that a sweep reads.
             models.Index(fields=["backend", "id"], condition=Q(called_at__isnull=True), name="django_loco_batch_open"),
             models.Index(fields=["backend", "called_at"], name="django_loco_batch_called"),
         ]

@@ -11,15 +11,16 @@ from django.db.models.functions import Coalesce, Replace
 
 from ..core.job import SUSPECT
 
-#: What an engine must support to be a queue. Others cannot keep the keys of jobs unique, so they get no table of jobs.
+#: The features that a database needs to be a queue. Without them it cannot keep keys unique, so it gets no table of
+#: jobs.
 QUEUE_FEATURES = ["supports_partial_indexes", "supports_expression_indexes"]
 
 
 class JobIdField(models.UUIDField):  # type: ignore[type-arg]
-    """A job's id: 32 hexadecimal digits in Python; in PostgreSQL the 16 bytes that they stand for."""
+    """A job's id: 32 hexadecimal digits in Python, and their 16 bytes in PostgreSQL."""
 
     def from_db_value(self, value: UUID | None, *_: Any) -> str | None:
-        """Return a stored id, which the engine returns as a UUID, as its digits."""
+        """Return the digits of a stored id, which the engine returns as a UUID."""
         return None if value is None else value.hex
 
 
@@ -29,8 +30,8 @@ class StoredJob(models.Model):
     JSON is stored as text so that it does not change: PostgreSQL's ``jsonb`` refuses the character NUL and sorts keys.
     Times are in UTC regardless of ``USE_TZ``.
 
-    Every index makes writes slower. So there is one for each frequent query, with only the rows that the query can
-    return: ready jobs, expired leases, old results.
+    Every index makes writes slower. So only frequent queries have an index, which contains only the rows that the query
+    can return: ready jobs, expired leases, old results.
     """
 
     id = JobIdField(primary_key=True)
@@ -45,7 +46,7 @@ class StoredJob(models.Model):
     enqueued_at = models.DateTimeField()
     tags = models.TextField()
     options = models.TextField()
-    key = models.TextField(null=True)  # noqa: DJ001 - most jobs have none, and only some may not be the same
+    key = models.TextField(null=True)  # noqa: DJ001 - most jobs have none, and only real keys must be unique
     limit_key = models.TextField(null=True)  # noqa: DJ001 - most jobs obey no limits
     batch = models.TextField(null=True)  # noqa: DJ001 - most jobs are in none
     status = models.TextField()
@@ -55,7 +56,7 @@ class StoredJob(models.Model):
     worker_ids = models.TextField()
     errors = models.TextField()
     lost = models.SmallIntegerField()
-    return_value = models.TextField(null=True)  # noqa: DJ001 - no value yet is not an empty one
+    return_value = models.TextField(null=True)  # noqa: DJ001 - no value is not the same as an empty one
     checkpoint = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
     metadata = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
     steps = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
@@ -66,15 +67,16 @@ class StoredJob(models.Model):
     worker_id = models.TextField(null=True)  # noqa: DJ001 - not held
     due_at = models.DateTimeField()
     lease_until = models.DateTimeField(null=True)
-    #: Until when a job with a retention is kept that has ended, see ``core.job.retention``. Most jobs have none.
+    #: Until when a finished job with a retention is kept, see ``core.job.retention``. Most jobs have no such time.
     kept_until = models.DateTimeField(null=True)
     unique_key = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
     unique_until = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
-    #: The logs of its runs, see ``Queue.logs``. They may be large, so statements about many jobs leave it out.
+    #: The logs of the job's runs, see ``Queue.logs``. They may be large, so statements about many jobs leave the column
+    #: out.
     log = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
 
     class Meta:
-        """Names that do not follow from the class's."""
+        """Options of the table."""
 
         app_label = "django_loco"
         db_table = "django_loco_job"
@@ -84,7 +86,7 @@ class StoredJob(models.Model):
             models.UniqueConstraint(
                 fields=["backend", "key"], condition=Q(key__isnull=False), name="django_loco_once_key"
             ),
-            # Of the jobs that hold a key, see ``core.uniqueness``. Most jobs have none, and are not in it.
+            # Only jobs that hold a unique key are in it, see ``core.uniqueness``. Most jobs have none.
             models.UniqueConstraint(
                 fields=["backend", "unique_key"],
                 condition=Q(unique_key__isnull=False)
@@ -97,20 +99,20 @@ class StoredJob(models.Model):
             ),
         ]
         indexes = [
-            # The queue comes last, which keeps the order of the index. A worker of some queues skips the jobs of other
-            # queues without reading their rows.
+            # The queue comes last, so that the order of the index is kept. A worker of some queues skips the jobs of
+            # other queues without reading their rows.
             models.Index(
                 fields=["backend", "is_async", "-priority", "due_at", "id", "queue_name"],
                 condition=Q(status="READY"),
                 name="django_loco_ready",
             ),
-            # Jobs with which two workers have died, so it is nearly always empty.
+            # Only jobs with which two workers have died are in it, so it is nearly always empty.
             models.Index(
                 fields=["backend", "-priority", "due_at", "id"],
                 condition=Q(status="READY", lost__gte=SUSPECT),
                 name="django_loco_suspects",
             ),
-            # The same by queue, for workers of some queues or of jobs without tags. Workers of some tags find their
+            # The same by queue, for workers of some queues or of jobs without tags. Workers of certain tags find their
             # jobs through ``WaitingTag``.
             models.Index(
                 F("backend"),
@@ -152,7 +154,7 @@ class StoredJob(models.Model):
                 condition=Q(key__isnull=False),
                 name="django_loco_series",
             ),
-            # Limited jobs, which are far away in the other indexes: those that wait, by their keys, and those that run.
+            # Limited jobs: waiting ones by their keys, and running ones. In the other indexes they may be far down.
             models.Index(
                 F("backend"),
                 F("is_async"),
@@ -169,7 +171,7 @@ class StoredJob(models.Model):
                 condition=Q(status="RUNNING", limit_key__isnull=False),
                 name="django_loco_limited_running",
             ),
-            # For the members of batches: which are left, and how many have ended in which way.
+            # For the members of batches: which of them have not ended, and how many have ended in each way.
             models.Index(
                 fields=["batch", "status", "id"], condition=Q(batch__isnull=False), name="django_loco_batch_members"
             ),

@@ -9,7 +9,7 @@ from .job import QUEUE_FEATURES
 
 
 class StoredJobPause(models.Model):
-    """A pause of a task or a tag, now or a minute ago. The table is nearly always empty."""
+    """A pause of a task or a tag that exists now or did a minute ago. The table is nearly always empty."""
 
     backend = models.TextField()
     """The alias in ``TASKS``."""
@@ -19,24 +19,24 @@ class StoredJobPause(models.Model):
 
     name = models.TextField()
     needle = models.TextField()
-    """The text by which a tag is found among those of a job (``rows.needle_of_tag``); empty for a task."""
+    """The text by which a tag is found in the tags of a job (``rows.needle_of_tag``); empty for a task."""
 
     blocked_until = models.DateTimeField()
-    """The ``due_at`` of the jobs that it holds back, far in the future."""
+    """The ``due_at`` of the jobs that the pause holds back, far in the future."""
 
     paused_at = models.DateTimeField()
-    """By the database's clock, as ``ended_at``."""
+    """When it began. This and ``ended_at`` are by the database's clock."""
 
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
-        """Names that do not follow from the class's."""
+        """Options of the table."""
 
         app_label = "django_loco"
         db_table = "django_loco_job_pause"
         verbose_name = "pause of a task or tag"
         required_db_features = QUEUE_FEATURES
-        # For the look of each worker every second.
+        # Each worker reads the table every second.
         indexes = [models.Index(fields=["backend"], name="django_loco_job_pauses")]
         constraints = [
             models.UniqueConstraint(
@@ -57,20 +57,25 @@ class StoredLimit(models.Model):
     """The alias in ``TASKS``."""
 
     kind = models.TextField()
-    """``key``; ``limit`` for one that people have changed; ``turn``: the row that is locked to decide about limits;
-    ``opened``: when, in ``tat``, people have opened the keys of a limit."""
+    """The kind of the row.
+
+    * ``key``: a key of a limit.
+    * ``limit``: a limit that people have changed.
+    * ``turn``: the row that is locked while limits are decided.
+    * ``opened``: people have opened the keys of a limit at the time in ``tat``.
+    """
 
     name = models.TextField()
     tat = models.BigIntegerField()
-    """See ``core.job.limits.KeyTimes``, as ``closed_until``."""
+    """For this and ``closed_until`` see ``core.job.limits.KeyTimes``."""
 
     closed_until = models.BigIntegerField()
     closed_at = models.BigIntegerField(null=True)
-    changed = models.TextField(null=True)  # noqa: DJ001 - a key has none
-    """JSON text of a limit that people have changed; the settings declare another one."""
+    changed = models.TextField(null=True)  # noqa: DJ001 - keys have none
+    """JSON text of a limit that people have changed from its declaration in the settings."""
 
     class Meta:
-        """Names that do not follow from the class's."""
+        """Options of the table."""
 
         app_label = "django_loco"
         db_table = "django_loco_limit"

@@ -8,9 +8,9 @@ from .job import QUEUE_FEATURES
 
 
 class StoredLock(models.Model):
-    """A lock that somebody has, or has used within a day.
+    """A lock that is held, or was used within a day.
 
-    PostgreSQL alone has rows here: the locks of a SQLite database are in a file of their own.
+    Only PostgreSQL has rows here. The locks of an SQLite database are in a separate file.
     """
 
     backend = models.TextField()
@@ -18,16 +18,16 @@ class StoredLock(models.Model):
 
     name = models.TextField()
     state = models.TextField()
-    """The text of a ``locks.state.LockState``: the holder, who waits, and the last token."""
+    """The text of a ``locks.state.LockState``: the holder, those who wait, and the last token."""
 
     held_until = models.BigIntegerField(null=True)
     """The end of the holder's lease, in microseconds since 1970 by the database's clock."""
 
     memory_until = models.BigIntegerField()
-    """When the row may be deleted, by the same clock."""
+    """When the row may be deleted, by the same clock and in the same unit."""
 
     class Meta:
-        """Names that do not follow from the class's."""
+        """Options of the table."""
 
         app_label = "django_loco"
         db_table = "django_loco_lock"

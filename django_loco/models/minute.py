@@ -8,9 +8,9 @@ from .job import QUEUE_FEATURES
 
 
 class StoredMinute(models.Model):
-    """A ``queues.records.minutes.Minute``: the runs of a task that ended in the same minute in the same way, or all.
+    """A ``queues.records.minutes.Minute``: the runs of a task that ended in one minute in the same way, or all.
 
-    All processes add to the same row. A bucket counts the runs in it alone; for their bounds see
+    All processes add to the same row. A bucket counts only the runs between two bounds: see
     ``queues.records.minutes.BOUNDS``.
     """
 
@@ -18,7 +18,7 @@ class StoredMinute(models.Model):
     """The alias in ``TASKS``."""
 
     minute = models.IntegerField()
-    """The minutes since 1970, in UTC, by the clock of the worker; 0 for the total."""
+    """The minute (counted from 1970, UTC) by the clock of the worker; 0 for the total."""
 
     queue_name = models.TextField()
     task_path = models.TextField()
@@ -28,10 +28,10 @@ class StoredMinute(models.Model):
 
     count = models.BigIntegerField()
     duration_micros = models.BigIntegerField()
-    """The sum of the times that they took, in microseconds, so that sums are exact."""
+    """The total time of the runs. It is in microseconds, so that sums are exact."""
 
     wait_micros = models.BigIntegerField()
-    """The sum of the times from when the jobs were due until they began."""
+    """The total time from when the jobs were due until they began."""
 
     duration_0 = models.BigIntegerField()
     duration_1 = models.BigIntegerField()
@@ -61,7 +61,7 @@ class StoredMinute(models.Model):
     wait_12 = models.BigIntegerField()
 
     class Meta:
-        """Names that do not follow from the class's."""
+        """Options of the table."""
 
         app_label = "django_loco"
         db_table = "django_loco_minute"

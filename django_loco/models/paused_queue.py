@@ -15,10 +15,10 @@ class PausedQueue(models.Model):
 
     queue_name = models.TextField()
     paused_at = models.DateTimeField()
-    """By the database's clock."""
+    """When it was paused, by the database's clock."""
 
     class Meta:
-        """Names that do not follow from the class's."""
+        """Options of the table."""
 
         app_label = "django_loco"
         db_table = "django_loco_paused_queue"

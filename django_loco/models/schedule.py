@@ -34,7 +34,7 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
     """Marks rows as changed, so that schedulers also see bulk changes."""
 
     def update(self, **values: Any) -> int:
-        """Change all rows; ``bulk_update`` calls this as well."""
+        """Change all rows. ``bulk_update`` calls this method, too."""
         return super().update(**{**_changed(), **values})
 
     def bulk_create(  # noqa: PLR0917 - Django's own signature
@@ -54,13 +54,13 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
         return super().bulk_create(rows, batch_size, ignore_conflicts, update_conflicts, fields, unique_fields)
 
     def version(self) -> tuple[Any, ...]:
-        """Return a value that changes with every change of a row, by one query."""
+        """Return a value that changes with every change of a row. Makes one query."""
         found = self.aggregate(count=Count("pk"), newest=Max("pk"), changed_at=Max("changed_at"), sum=Sum("revision"))
         return tuple(found.values())
 
 
 class Schedule(models.Model):
-    """A schedule with the same keys as one of ``LOCO["SCHEDULE"]``. A blank field is an omitted key.
+    """A schedule with the same keys as an entry of ``LOCO["SCHEDULE"]``. A blank field is an omitted key.
 
     It runs only tasks and commands that the code exposes: see ``scheduler.expose``.
     """
@@ -69,7 +69,7 @@ class Schedule(models.Model):
     """Checks of the whole row, which raise ``ValidationError``. The app sets them."""
 
     is_name_of_code: ClassVar[staticmethod[[str], bool]] = staticmethod(lambda _name: False)
-    """Whether code or settings have a schedule of this name, so that its pause is theirs. The app sets it."""
+    """Whether code or settings have a schedule of this name, so that its pause belongs to them. Set by the app."""
 
     class Misfire(models.TextChoices):
         """How missed runs are handled."""
@@ -113,14 +113,14 @@ class Schedule(models.Model):
     objects = ScheduleQuerySet.as_manager()
 
     class Meta:
-        """Names that do not follow from the class's."""
+        """Options of the table."""
 
         app_label = "django_loco"
         db_table = "django_loco_schedule"
         ordering = ["name"]
 
     def __str__(self) -> str:
-        return str(self.name)  # SQLite stores anything in a text column
+        return str(self.name)  # SQLite may store anything in a text column
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **options: Any) -> None:
         """Save the row, and mark it as changed for the schedulers."""
@@ -142,7 +142,7 @@ class Schedule(models.Model):
             setattr(self, field, value)
 
 
-#: The names of the columns on pages. They are set after the class is made, so that migrations do not have them.
+#: The names of the columns on pages. They are set after the class is made, so that migrations do not contain them.
 _LABELS = {
     "name": _("name"),
     "description": _("description"),
@@ -174,10 +174,10 @@ class ScheduleState(models.Model):
     paused_at = models.DateTimeField(null=True, blank=True)
     paused_by = models.CharField(max_length=200, blank=True)
     resumed_at = models.DateTimeField(null=True, blank=True)
-    """When its last pause ended; ticks up to then are not fired."""
+    """When its last pause ended. Ticks up to then are not fired."""
 
     class Meta:
-        """Names that do not follow from the class's."""
+        """Options of the table."""
 
         app_label = "django_loco"
         db_table = "django_loco_schedule_state"
@@ -189,9 +189,10 @@ class ScheduleState(models.Model):
 
 @receiver(post_delete, sender=Schedule)
 def _forget_pause(*, instance: Schedule, using: str, **kwargs: Any) -> None:
-    """Delete the pause of a deleted schedule, so that a new one of its name is not paused.
+    """Delete the pause of a deleted schedule, so that a new schedule with the same name is not paused.
 
-    Of two schedules of one name that of the code runs, so the pause is its own and stays.
+    If the code has a schedule with the same name, that schedule is the one that runs. The pause belongs to it and
+    stays.
     """
     if not instance.is_name_of_code(instance.name):
         ScheduleState.objects.using(using).filter(name=instance.name).delete()

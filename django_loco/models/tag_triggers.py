@@ -1,7 +1,8 @@
 """The triggers that maintain the table of ``WaitingTag``, no matter which program writes a job.
 
-On SQLite the table has the tags as decoded from the JSON text. PostgreSQL cannot decode all of them, so there it has
-their JSON words, each of which is a line of the text. Other text, which somebody has edited, counts as having no tags.
+On SQLite the table has the tags decoded from the JSON text. PostgreSQL cannot decode every tag. So there the table has
+the tags as JSON strings; each string is a line of the text. Text in another form, which somebody has edited, counts as
+having no tags.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ SQLITE_ADD = """
     FROM json_each(CASE WHEN NEW.status = 'READY' AND json_valid(NEW.tags) THEN NEW.tags ELSE '[]' END)
     WHERE type = 'text';
 """
-#: The search path is kept, because ``pg_dump`` empties it for what reads its dump.
+#: The search path is kept, because a dump by ``pg_dump`` empties it while it is loaded.
 POSTGRES_FUNCTION = r"""
     CREATE OR REPLACE FUNCTION django_loco_keep_waiting_tags() RETURNS trigger LANGUAGE plpgsql
     SET enable_seqscan = off SET search_path FROM CURRENT AS $$
@@ -58,7 +59,7 @@ POSTGRES_FUNCTION = r"""
     END $$
 """
 CHANGED = "UPDATE OF status, backend, is_async, queue_name, priority, due_at, tags"
-#: The condition for running the trigger, which is false at the end of a run.
+#: The condition for running the trigger. It is false when a run ends.
 CONCERNS = "OLD.tags <> '[]' AND OLD.status = 'READY' OR NEW.tags <> '[]' AND NEW.status = 'READY'"
 CREATE = {
     "sqlite": (
@@ -103,7 +104,7 @@ PRESENT = {
 
 
 def keep_triggers(using: str, plan: Any = None, **_: Any) -> None:
-    """Create the triggers in the database ``using`` if it has the tables without them.
+    """Create the triggers in the database ``using`` if it has the tables but not the triggers.
 
     Runs after ``migrate``, because migrations alone are not enough: SQLite drops the triggers of ``StoredJob`` when
     Django recreates that table to alter it, and tests may create tables without migrations. Does nothing after

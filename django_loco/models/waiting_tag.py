@@ -10,7 +10,10 @@ from .job import QUEUE_FEATURES, JobIdField
 
 
 class NotDumped(models.Manager["WaitingTag"]):
-    """The manager that ``dumpdata`` takes. The triggers write these rows again when the jobs are loaded."""
+    """The manager that ``dumpdata`` uses.
+
+    It has no rows, because triggers write them again when the jobs are loaded.
+    """
 
     def get_queryset(self) -> models.QuerySet[WaitingTag]:
         """Return no rows."""
@@ -18,12 +21,12 @@ class NotDumped(models.Manager["WaitingTag"]):
 
 
 class WaitingTag(models.Model):
-    """One of the tags of a job that is ``READY``, with the columns that decide when the job runs.
+    """One tag of a job that is ``READY``, with the columns that decide when the job runs.
 
-    An index has one entry for each row of its table, and a job has any number of tags. So this table has a
-    row for each tag, with which a worker with ``--tags`` finds its first jobs without reading others. Triggers on the
-    table of jobs write these rows (``tag_triggers``), so any program may change a job: a worker, the admin, an older
-    version of this package. Jobs without tags have no rows.
+    An index has one entry for each row of its table, but a job has any number of tags. So this table has a row for each
+    tag. With it, a worker with ``--tags`` finds its first jobs without reading other jobs. Triggers on the table of
+    jobs write these rows (``tag_triggers``), so any program may change a job: a worker, the admin, an older version of
+    this package. Jobs without tags have no rows.
     """
 
     backend = models.TextField()
@@ -34,18 +37,18 @@ class WaitingTag(models.Model):
     due_at = models.DateTimeField()
     job_id = JobIdField()
 
-    dumped: ClassVar[NotDumped] = NotDumped()  # the first one is the default, which dumpdata takes
+    dumped: ClassVar[NotDumped] = NotDumped()  # the first manager is the default, which dumpdata uses
     objects: ClassVar[models.Manager[WaitingTag]] = models.Manager()
 
     class Meta:
-        """Names that do not follow from the class's."""
+        """Options of the table."""
 
         app_label = "django_loco"
         db_table = "django_loco_waiting_tag"
         verbose_name = "tag of a waiting job"
         required_db_features = QUEUE_FEATURES
         indexes = [
-            # The first is for workers of all queues, the second for workers of some.
+            # The first index is for workers of all queues, the second for workers of some queues.
             models.Index(
                 fields=["backend", "is_async", "tag", "-priority", "due_at", "job_id"],
                 name="django_loco_tag",

@@ -20,16 +20,16 @@ class StoredWorker(models.Model):
     """The alias in ``TASKS``."""
 
     info = models.TextField()
-    """JSON that only Python parses."""
+    """JSON text, parsed only by Python."""
 
     heartbeat_at = models.DateTimeField()
-    """By the database's clock."""
+    """When the worker last wrote the row, by the database's clock."""
 
     command = models.TextField(null=True)  # noqa: DJ001 - earlier releases write rows without it
-    """A ``queues.workers.Command``, which its worker reads once a second."""
+    """A ``queues.workers.Command``. The worker reads it once a second."""
 
     class Meta:
-        """Names that do not follow from the class's."""
+        """Options of the table."""
 
         app_label = "django_loco"
         db_table = "django_loco_worker"

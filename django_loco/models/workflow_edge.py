@@ -17,10 +17,10 @@ class StoredWorkflowEdge(models.Model):
     downstream = JobIdField()
     on_failed = models.TextField()
     ended = models.TextField()
-    """Empty while the upstream node waits or runs; then ``S`` if it has succeeded, else ``F``."""
+    """Empty while the upstream node waits or runs; ``S`` if it has succeeded; otherwise ``F``."""
 
     class Meta:
-        """Names that do not follow from the class's."""
+        """Options of the table."""
 
         app_label = "django_loco"
         db_table = "django_loco_workflow_edge"

@@ -1,4 +1,4 @@
-"""``{% loco_progress result %}``: a bar that shows how far a job or batch is, and keeps itself up to date."""
+"""``{% loco_progress result %}``: a bar that shows the progress of a job or batch, and updates itself."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ register = template.Library()
 def loco_progress(context: Any, result: Progressing | None, label: str = "") -> dict[str, Any]:
     """Return the context of the template: ``{% loco_progress result label="Import" %}``.
 
-    ``result`` is what ``enqueue()`` or ``get_result()`` has returned, a batch or a workflow; for ``None`` nothing is
-    shown. By default ``label`` is the description of the task or its name, or the name of the batch or workflow.
+    ``result`` is a result of ``enqueue()`` or ``get_result()``, a batch or a workflow. For ``None`` nothing is shown.
+    By default ``label`` is the task's description or name, or the name of the batch or workflow.
 
     Raises ``LocoConfigurationError`` without ``django_loco.urls.progress`` in the ``urlpatterns``, and ``TypeError``
     for anything else.

@@ -19,13 +19,13 @@ def response_of(answer: Callable[[], Answer]) -> JsonResponse:
     """Return an answer as a Django response."""
     status, body = answer()
     response = JsonResponse(body, status=status, json_dumps_params={"default": str})
-    # Otherwise Django logs each 503 as an error and mails it to the admins, perhaps once a second.
+    # Otherwise Django would log each 503 as an error and mail it to the admins, perhaps once a second.
     response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
     return response
 
 
 def view_of(answer: Callable[[], Answer]) -> View:
-    """Return a view for an answer: it needs no login, and begins no transaction, as the database may be unreachable."""
+    """Return a view for an answer. It needs no login, and begins no transaction: the database may be unreachable."""
 
     @non_atomic_requests
     @never_cache

@@ -1,7 +1,7 @@
 """``path("", include("django_loco.urls.metrics"))`` gives ``/metrics``, for Prometheus.
 
-The page is the same whichever process of the site answers, since it is about what is in the queues. It is closed: it
-wants the token of ``LOCO["METRICS_TOKEN"]``, or a user who may see all jobs on the dashboard.
+The page is the same in every process of the site, because it is about the contents of the queues. It is not public: it
+requires the token of ``LOCO["METRICS_TOKEN"]``, or a user who may see all jobs on the dashboard.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ SCHEME = "bearer"
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Return the metrics; 401 or 403 with the remedy to others than those who may see them.
+    """Return the metrics. Users who may not see them get 401 or 403 with the remedy.
 
-    503 if ``LOCO["DASHBOARD"]`` does not say which jobs a user sees. Raises what its function raises.
+    Returns 503 if ``LOCO["DASHBOARD"]`` does not say which jobs a user may see. Raises the errors of its function.
     """
     return _refusal(request) or HttpResponse(text_of(job_families()), content_type=CONTENT_TYPE)
 
@@ -47,7 +47,7 @@ def _refusal(request: HttpRequest) -> HttpResponse | None:
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == SCHEME:
         return None if _is_token(given) else _refused(HTTPStatus.UNAUTHORIZED, _wrong_token())
-    user = getattr(request, "user", None)  # a site need not have users
+    user = getattr(request, "user", None)  # a site may have no users
     if user is None or not user.is_authenticated:
         return _refused(
             HTTPStatus.UNAUTHORIZED,
@@ -64,7 +64,7 @@ def _refusal(request: HttpRequest) -> HttpResponse | None:
 
 
 def _scope_refusal(request: HttpRequest) -> HttpResponse | None:
-    """Return the answer to a user who sees a part of the jobs on the dashboard; ``None`` to others."""
+    """Return the answer for a user who may see only a part of the jobs on the dashboard; ``None`` for others."""
     try:
         is_narrowed = scope_of(request).is_narrowed
     except LocoConfigurationError:

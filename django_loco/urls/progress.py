@@ -1,7 +1,8 @@
 """``path("", include("django_loco.urls.progress"))`` lets ``{% loco_progress result %}`` update itself.
 
-The address of a job, batch or workflow is signed with ``SECRET_KEY``, and made only where a template shows it. So
-whoever was given the page may ask, for a week and without a login, and nobody else: an id alone is of no use.
+The address of a job, batch or workflow is signed with ``SECRET_KEY``, and exists only in pages whose template shows it.
+So everybody who was given the page can read the progress, for a week and without a login. Nobody else can: an id alone
+is not enough.
 """
 
 from __future__ import annotations
@@ -30,15 +31,15 @@ from ..jobs.states import State, state_of
 from ..jobs.stores import aliases
 from ..log.plain_text import one_line
 
-#: What has a progress.
+#: The objects that have a progress.
 Progressing: TypeAlias = "TaskResult[..., Any] | Batch | Workflow"
 
 SALT = "django_loco.progress"
 #: Marks the addresses of batches and workflows.
 MEMBERS = "members"
-#: For how long an address is of use.
+#: How long an address is valid.
 MAX_AGE_SECONDS = 7 * 86_400
-#: When to ask again while the store does not answer.
+#: The time until the next request while the store does not answer.
 RETRY_SECONDS = 10
 
 
@@ -47,7 +48,7 @@ class ShownProgress(TypedDict):
 
     state: State
     state_text: str
-    """The state in the language of the reader."""
+    """The state in the reader's language."""
 
     finished: bool
     percent: float | None
@@ -55,13 +56,13 @@ class ShownProgress(TypedDict):
 
 
 def address_of(result: Progressing) -> str:
-    """Return the address at which a page may ask how far a job, batch or workflow is. Raises ``NoReverseMatch``."""
+    """Return the address for the progress of a job, batch or workflow. Raises ``NoReverseMatch``."""
     kind = [] if isinstance(result, TaskResult) else [MEMBERS]
     return reverse("loco_progress", args=[signing.dumps([result.backend, result.id, *kind], salt=SALT)])
 
 
 def shown_result(result: Progressing) -> ShownProgress:
-    """Return what to show of ``result`` as it was read."""
+    """Return the progress of ``result`` as it was read, without reading it again."""
     if isinstance(result, TaskResult):
         return _shown(_state_of(result), getattr(result, "progress", None))
     return _shown_members(result)
@@ -74,10 +75,10 @@ def _shown_members(batch: Batch | Workflow) -> ShownProgress:
         shown: State = "running"
     else:
         shown = "failed" if counts.failed else "cancelled" if counts.cancelled else "done"
-    if not counts.total:  # also of one that this process has just filled, and has not read since
+    if not counts.total:  # also if this process has just filled the batch and not read it since
         return _shown(shown, None)
     note = _("%(number)s failed") % {"number": number_text(counts.failed)} if counts.failed else ""
-    total = None if state == "open" else counts.total  # one that is open may get more of them
+    total = None if state == "open" else counts.total  # an open batch may get more members
     return _shown(shown, JobProgress(done=counts.total - counts.left, total=total, note=note, at=utcnow()))
 
 
@@ -101,7 +102,7 @@ def _shown(state: State, progress: JobProgress | None) -> ShownProgress:
 @non_atomic_requests
 @require_safe
 def progress(request: HttpRequest, token: str) -> HttpResponseBase:
-    """Return how far the job, batch or workflow of ``token`` is, as JSON; 304 if the browser knows that."""
+    """Return the progress of the job, batch or workflow of ``token`` as JSON; 304 if the browser has it already."""
     try:
         alias, number, *kind = signing.loads(token, salt=SALT, max_age=MAX_AGE_SECONDS)
         if alias not in aliases():
@@ -125,7 +126,7 @@ def _shown_job(job_id: str, alias: str) -> ShownProgress:
 def _unavailable() -> HttpResponse:
     response = HttpResponse("The store of the jobs does not answer.\n", status=503, content_type="text/plain")
     response["Retry-After"] = str(RETRY_SECONDS)
-    # Otherwise Django logs each 503 as an error and mails it to the admins.
+    # Otherwise Django would log each 503 as an error and mail it to the admins.
     response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
     return response
 

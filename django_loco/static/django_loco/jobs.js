@@ -1,5 +1,5 @@
 "use strict";
-/* The list of jobs: the box in the head of the table selects all jobs of the page. Without scripts it is not shown. */
+/* The list of jobs: the checkbox in the table's head selects all jobs of the page. It is shown only with scripts. */
 document.addEventListener("DOMContentLoaded", () => {
   const all = document.querySelector("#loco-all");
   if (!all) return;

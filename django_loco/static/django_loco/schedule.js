@@ -31,7 +31,7 @@
         const answer = await response.json();
         if (request === latest) show(answer);
       } catch {
-        // The server cannot be reached, or the user is logged out: saving shows the error.
+        // The server cannot be reached, or the user is logged out. Saving will show the error.
       }
     };
 
@@ -42,7 +42,7 @@
     };
     form.addEventListener("input", askLater);
     form.addEventListener("change", askLater);
-    // The calendar and the clock of the admin set a field without an event, and then focus it.
+    // The admin's calendar and clock change a field without an event, and then focus it.
     form.addEventListener("focusin", askLater);
     ask();
   }

@@ -1,5 +1,5 @@
 "use strict";
-// A button copies the text of the element that it names. Without https there is no navigator.clipboard.
+// A button copies the text of the element that it names. navigator.clipboard exists only with https.
 (() => {
   async function copy(element) {
     if (navigator.clipboard) {

@@ -1,5 +1,5 @@
 "use strict";
-// Completes the condition in which the caret is, from a list that the page brings.
+// Completes the condition at the caret, from a list in the page.
 (() => {
   const MOST = 12;
   const input = document.getElementById("filter"), list = document.getElementById("conditions");
@@ -8,7 +8,7 @@
   let found = [], at = -1;
   for (const [name, value] of Object.entries({ role: "combobox", "aria-controls": list.id, "aria-autocomplete": "list", "aria-expanded": "false" })) input.setAttribute(name, value);
 
-  // The condition before the caret, with a minus in front of it or not; a space in quotes is a part of it.
+  // The condition before the caret, with or without a minus in front. A space in quotes is a part of it.
   function typed() {
     const [, sign, text] = /(?:^|\s)(-?)((?:[^\s"]|"[^"]*"?)*)$/.exec(input.value.slice(0, input.selectionStart)) || ["", "", ""];
     return { sign, text };

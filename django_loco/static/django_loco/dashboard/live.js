@@ -26,7 +26,7 @@
     children(node, wanted);
   }
 
-  // Elements with an id are found again wherever they are; others by their place.
+  // Elements with an id are matched by the id, wherever they are. Others are matched by their position.
   function children(node, wanted) {
     const named = new Set([...wanted.children].map((each) => each.id).filter(Boolean));
     for (const each of [...node.children]) if (each.id && !named.has(each.id)) each.remove();
@@ -89,7 +89,7 @@
       const answer = await fetch(location.pathname + location.search, options);
       if (answer.status === 200) {
         known = await answer.json();
-        // A part that could not be replaced is asked for again.
+        // A part that could not be replaced is requested again.
         etag = take(known) ? answer.headers.get("ETag") || "" : "";
       } else if (answer.status >= 400 && answer.status < 500) {
         if (answer.status === 404) for (const each of document.querySelectorAll("main button")) each.disabled = true;  // what it shows is gone
@@ -115,7 +115,7 @@
     if (!document.hidden && (leads || after === 0)) timer = setTimeout(ask, after * (0.9 + Math.random() / 5));
   }
 
-  // The server tells the mark of the stores, with which an ETag begins. It tells one at least every ten seconds.
+  // The server sends the mark of the stores, at least every ten seconds. An ETag begins with this mark.
   const isTold = () => Date.now() - told < STREAM_SILENT, isCurrent = () => etag.includes(`"${mark}.`);
 
   function hear(now) {

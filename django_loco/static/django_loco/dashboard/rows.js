@@ -1,5 +1,5 @@
 "use strict";
-// Rows by the keyboard, the box that selects all of them, and the number of those selected.
+// Moves between rows by the keyboard, selects all rows by a checkbox, and shows the number of selected rows.
 (() => {
   const which = document.getElementById("which"), help = document.getElementById("keys");
   const form = document.getElementById("operate-form");

@@ -1,5 +1,5 @@
 "use strict";
-// The colours that somebody has chosen, kept in this browser. Not deferred, so that no page shows others first.
+// The colours that the user has chosen, kept in this browser. Not deferred, so that no page shows other colours first.
 (() => {
   const KEY = "loco-theme", root = document.documentElement;
   const stored = () => { try { return localStorage.getItem(KEY) || ""; } catch { return ""; } };  // it may be forbidden

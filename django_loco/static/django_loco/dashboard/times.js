@@ -1,5 +1,5 @@
 "use strict";
-// Writes times that are marked with data-age as durations, "5 min ago", and tells the server the zone of the reader by a cookie.
+// Shows times that are marked with data-age as durations, "5 min ago", and sends the reader's time zone to the server in a cookie.
 (() => {
   const language = `${document.documentElement.lang || "en"}-u-nu-latn`;  // the digits of the server
   const words = new Intl.RelativeTimeFormat(language, { numeric: "always", style: "short" });
