@@ -109,7 +109,7 @@ class OwnOutput(OutputWrapper):
             super().write(*line, **options)
 
     def flush(self) -> None:
-        """Write what is in the buffer."""
+        """Write the content of the buffer."""
         with _or_end():
             super().flush()
 

@@ -21,7 +21,7 @@ _refusing: set[str] = set()
 
 
 class MinuteWriter:
-    """Writes what a ``Tally`` has counted, once a minute. For one thread."""
+    """Writes the counts of a ``Tally``, once a minute. For one thread."""
 
     def __init__(self, queue: Queue, tally: Tally, clock: Callable[[], float] = time.monotonic) -> None:
         self._queue, self._tally, self._clock = queue, tally, clock

@@ -1,10 +1,11 @@
 """The embedded runtime: components inside a process that another server owns (gunicorn, uvicorn, hypercorn).
 
-Responsibilities ---------------- The server has the main thread and decides when the process ends. The components have
-their own threads; another thread runs the shutdown. This thread gets signals first, through ``SignalRelay``. It runs
-the hooks, tells the components to take no more work, hands the signal on to the server, and waits for the components
-and the server. The server reports when its last request is answered, and must not end the process until the shutdown is
-done.
+Responsibilities
+----------------
+The server has the main thread and decides when the process ends. The components have their own threads; another thread
+runs the shutdown. This thread gets signals first, through ``SignalRelay``. It runs the hooks, tells the components to
+take no more work, hands the signal on to the server, and waits for the components and the server. The server reports
+when its last request is answered, and must not end the process until the shutdown is done.
 """
 
 from __future__ import annotations

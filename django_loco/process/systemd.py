@@ -13,7 +13,7 @@ VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
 class SystemdNotifier:
-    """Notifies systemd, or does nothing where systemd does not ask for it."""
+    """Notifies systemd, or does nothing if systemd has not asked for it."""
 
     def __init__(self, address: str = "", watchdog: float = 0.0) -> None:
         """``address``: systemd's socket. ``watchdog``: systemd expects ``alive`` within this many seconds; 0: never."""
@@ -29,27 +29,27 @@ class SystemdNotifier:
         return cls(address, int(microseconds) / 1e6 if address and is_meant else 0.0)
 
     def ready(self) -> None:
-        """The service has started, or has reloaded."""
+        """Report that the service has started, or has reloaded."""
         self._is_ready = True
         self._notify("READY=1")
 
     def reloading(self) -> None:
-        """The service reloads; call ``ready`` when it has."""
+        """Report that the service reloads. Call ``ready`` when it has finished."""
         self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """The service stops."""
+        """Report that the service stops."""
         self._notify("STOPPING=1")
 
     def alive(self) -> None:
-        """The service makes progress. Until it is ready, systemd does not ask."""
+        """Report that the service makes progress. Before ``ready`` systemd does not ask for it."""
         if self.watchdog and self._is_ready:
             self._notify("WATCHDOG=1")
 
     def _notify(self, state: str) -> None:
         if not self._address:
             return
-        # The process may have no more descriptors; systemd may be restarting, or be busy.
+        # The process may have no descriptors left, and systemd may be restarting or busy.
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.setblocking(False)
             sender.connect(self._address)

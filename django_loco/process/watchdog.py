@@ -25,7 +25,7 @@ class Watchdog(PeriodicThread):
             super().start()
 
     def run(self) -> None:
-        """Take the first turn when the first sign is due."""
+        """Begin with a wait, because the first report is due only after ``every`` seconds."""
         self.ended.wait(self._every)
         super().run()
 

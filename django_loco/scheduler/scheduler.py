@@ -1,15 +1,16 @@
 """Fires the ticks of all schedules: the component that ``--scheduler`` starts.
 
-Several schedulers, one job per tick ------------------------------------ Every scheduler computes the same ticks and
-tries to enqueue a job for each. The job's key is made of the schedule's name and the time of the tick, and a queue
-accepts each key only once. So it does not matter how many schedulers run, which of them is late, or whether a clock has
-jumped.
+Several schedulers, one job per tick
+------------------------------------
+Every scheduler computes the same ticks and tries to enqueue a job for each. The job's key is made of the schedule's
+name and the time of the tick, and a queue accepts each key only once. So it does not matter how many schedulers run,
+which of them is late, or whether a clock has jumped.
 
 Late ticks
 ----------
-* A scheduler that starts fires no earlier ticks, except one that was just missed (by a minute at most, and by half a
-  period at most): a restart at 04:00 must not lose the day's run. On a queue in memory without a key file it fires
-  none, because a restart forgets which ticks were fired.
+* A scheduler that starts fires no earlier ticks, except a tick that was just missed (by a minute at most, and by half a
+  period at most): a restart at 04:00 must not lose the day's run. On a queue in memory without a key file it fires no
+  missed tick, because after a restart it is not known which ticks were fired.
 * A scheduler that was held up for a few seconds fires every tick. After a longer pause (a suspended laptop, an outage
   of the store, a clock put forward) each schedule fires its last missed tick once, and the log says how late.
 * A schedule with ``misfire``, ``grace`` or ``cap`` has its own rules for both: see ``misfire``.

@@ -15,7 +15,7 @@ Kind = Literal["wsgi", "asgi"]
 
 
 def application(kind: Kind) -> Any:
-    """Return the application. Raises ``CommandError`` if a setting names one that cannot be imported."""
+    """Return the application. Raises ``CommandError`` if the one that a setting names cannot be imported."""
     setting, path = _named(kind)
     if path is None:
         return get_asgi_application() if kind == "asgi" else get_wsgi_application()

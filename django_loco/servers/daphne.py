@@ -14,13 +14,13 @@ FLUSH_SECONDS = 0.1
 
 
 class GracefulDaphne:
-    """A mixin for Daphne's ``Server``: counts requests, reports its port, and closes that before it stops."""
+    """A mixin for Daphne's ``Server``: counts requests, reports its port, and closes the port before it stops."""
 
     requests: RequestCounter
     opened: Callable[[Any], None]
     """Called with the server once its port is bound."""
     bound: Callable[[int], None]
-    """Called with the port after that."""
+    """Called with the port number after ``opened``."""
 
     def __init__(self, application: Application, **options: Any) -> None:
         # The server runs in a thread, where Python allows no signal handlers.

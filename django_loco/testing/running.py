@@ -44,11 +44,12 @@ def drain(
     an attempt). A key that is missing counts 0.
 
     Args:
-        queue: the name of the only queue to run jobs from. scheduled: whether to run jobs that are not due yet as well,
-        and retries without their delay. recursive: whether to run the jobs that are enqueued meanwhile, too.
+        queue: the name of the only queue to run jobs from.
+        scheduled: whether to run jobs that are not due yet as well, and retries without their delay.
+        recursive: whether to run the jobs that are enqueued meanwhile, too.
         raise_errors: whether to raise the exception of the first job that fails or has to wait for another attempt. The
-        jobs after it keep waiting. If the task of a job cannot be imported, the exception is a ``LocoError``. With
-        ``False``, exceptions are only in the results of the jobs.
+            jobs after it keep waiting. If the task of a job cannot be imported, the exception is a ``LocoError``. With
+            ``False``, exceptions are only in the results of the jobs.
         limit: the maximum number of runs, since jobs may enqueue themselves endlessly. Raises ``LocoError`` beyond it.
 
     Raises ``LocoConfigurationError`` outside of tests, for an unknown queue, for a value of a wrong type, and if jobs
@@ -94,8 +95,10 @@ def run_job(
 
     Args:
         args: the positional arguments of the task. If a parameter of the task has one of the names below, pass it by
-        position. attempt: the number of the attempt, from 1: ``context.attempt``. checkpoint: the checkpoint that an
-        earlier run has saved: ``context.checkpoint_value``. metadata: the metadata of the job: ``context.metadata``.
+            position.
+        attempt: the number of the attempt, from 1: ``context.attempt``.
+        checkpoint: the checkpoint that an earlier run has saved: ``context.checkpoint_value``.
+        metadata: the metadata of the job: ``context.metadata``.
         kwargs: the keyword arguments of the task.
 
     Raises the exception of the task, with a note that says whether a worker would try again. Raises

@@ -98,18 +98,24 @@ class Worker(Component):
         """Starts nothing.
 
         Args:
-            queue: where the jobs are. worker_id: its name in results, in health and in the queue; by default host,
-            process and some letters. threads: how many sync jobs at once. active_threads: how many of the threads run
-            jobs at the same time; ``None``: as many as the work needs. coroutines: how many async jobs at once. lease:
-            ``LEASE`` in seconds. If the worker dies, its jobs are rescued within that time. result_ttl: ``RESULT_TTL``
-            in seconds. queues: names of queues to take jobs from; ``None``: all. tags: ``None``: all jobs; ``()``: only
-            jobs without tags; otherwise only jobs with one of these tags. drain: whether to end when no job is due and
-            none runs. drain_group: the workers that drain together. None of them ends before the jobs of all have
-            ended. max_jobs: the number of attempts after which to end; ``None``: never. dead: the ends of the ids of
-            workers that are known to have died: their jobs are rescued at once. isolate: starts an isolated worker;
-            ``None``: suspects run here, beside other jobs. isolated_workers: the number of isolated workers at most.
-            is_isolated: whether this is an isolated worker. release: ``RELEASE``. end_process: ends the process as
-            SIGTERM does; ``None``: a command cannot end the process.
+            queue: where the jobs are.
+            worker_id: its name in results, in health and in the queue; by default host, process and some letters.
+            threads: how many sync jobs at once.
+            active_threads: how many of the threads run jobs at the same time; ``None``: as many as the work needs.
+            coroutines: how many async jobs at once.
+            lease: ``LEASE`` in seconds. If the worker dies, its jobs are rescued within that time.
+            result_ttl: ``RESULT_TTL`` in seconds.
+            queues: names of queues to take jobs from; ``None``: all.
+            tags: ``None``: all jobs; ``()``: only jobs without tags; otherwise only jobs with one of these tags.
+            drain: whether to end when no job is due and none runs.
+            drain_group: the workers that drain together. None of them ends before the jobs of all have ended.
+            max_jobs: the number of attempts after which to end; ``None``: never.
+            dead: the ends of the ids of workers that are known to have died: their jobs are rescued at once.
+            isolate: starts an isolated worker; ``None``: suspects run here, beside other jobs.
+            isolated_workers: the number of isolated workers at most.
+            is_isolated: whether this is an isolated worker.
+            release: ``RELEASE``.
+            end_process: ends the process as SIGTERM does; ``None``: a command cannot end the process.
         """
         self.worker_id = worker_id or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._queue, self._queues = queue, queues
@@ -274,7 +280,7 @@ class Worker(Component):
         ``suspects``, ``isolated``: jobs that wait to run alone, as workers died with them; processes that run them.
         ``loop_lag``: seconds for which an async job has been holding up the event loop.
         ``done``, ``failed``, ``retried``: attempts since the start, by their end. ``refused``: too late to be stored.
-        ``missing``: threads for jobs that have died and are not replaced yet; 0 as a rule.
+        ``missing``: threads for jobs that have died and are not replaced yet; usually 0.
         ``trouble``: what is wrong with the queue, threads or receivers, or keeps suspects from running; else empty.
         ``stuck``: whether it hangs (no try for ``HUNG_SECONDS``), or its tries have failed for ``LONG_LOST_SECONDS``.
         """

@@ -9,15 +9,18 @@ Start
 The first child is started alone. If it ends before it is ready, the project has an error, and the parent exits with the
 same code. Once it is ready, the others are started.
 
-Replacement ----------- A child that has ended is replaced: at once if it ended cleanly (after ``--max-jobs``), after a
-growing pause if it died. The successor is given the key of the dead process and releases the dead process's jobs
-without waiting for their leases, because the parent *knows* that the process is dead. (Each job is still released under
-the token of its lease.)
+Replacement
+-----------
+A child that has ended is replaced: at once if it ended cleanly (after ``--max-jobs``), after a growing pause if it
+died. The successor is given the key of the dead process and releases the dead process's jobs without waiting for their
+leases, because the parent *knows* that the process is dead. (Each job is still released under the token of its lease.)
 
 ``SIGHUP`` replaces all children, one slot after the other: a new child starts, and once it is ready the old one is told
 to stop. If the new child does not get ready, the old children stay.
 
-Signals ------- Signals are passed on through the control channel. A child whose parent has died shuts down.
+Signals
+-------
+Signals are passed on through the control channel. A child whose parent has died shuts down.
 """
 
 from __future__ import annotations

@@ -234,7 +234,7 @@ def _count_workers(alias: str) -> float:
 
 
 def forget() -> None:
-    """Forget everything, in a fork."""
+    """Drop all state, in a fork."""
     global _supervisor
     _supervisor = None
     _probes.clear()

@@ -55,7 +55,7 @@ class Escalation:
         self._last, self._at = "", 0.0
 
     def note(self, name: str) -> bool:
-        """Take note of a signal; return whether it counts."""
+        """Record a signal. Return whether it counts."""
         now = self._clock()
         counts = name != self._last or now - self._at > ONE_SIGNAL_SECONDS
         self._last, self._at = name, now
@@ -79,7 +79,7 @@ class EmbeddedEscalation:
         self._signals: Counter[str] = Counter()
 
     def note(self, name: str) -> bool:
-        """Take note of a signal; return whether it counts."""
+        """Record a signal. Return whether it counts."""
         before = self._by_people
         self._signals[name] += 1
         counts = self.level == 0 or (self._by_people > before and self._clock() - self._at > ONE_SIGNAL_SECONDS)

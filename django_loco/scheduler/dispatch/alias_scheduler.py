@@ -35,8 +35,8 @@ class AliasScheduler(Loop):
     """The schedules of one alias, with their next ticks and the ticks that wait for the store.
 
     1. ``load`` finds the schedules.
-    2. ``fire_due`` fires what is due. A scheduler whose schedules are all in one alias calls it in its own thread;
-       otherwise ``start`` starts a thread for it. So a store that hangs delays no tick of another alias.
+    2. ``fire_due`` fires the ticks that are due. A scheduler whose schedules are all in one alias calls it in its own
+       thread; otherwise ``start`` starts a thread for it. So a store that hangs delays no tick of another alias.
     3. ``take`` hands it an occurrence for the next ``fire_due``. The occurrence's schedule runs after a schedule of
        another alias.
 

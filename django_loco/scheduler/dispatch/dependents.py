@@ -6,13 +6,17 @@ name of its own schedule and the suffix of the upstream job's key. So each run o
 each dependent schedule, however many schedulers poll and however often. The same holds for manual runs and for runs on
 start.
 
-Jobs that have ended before --------------------------- A scheduler that starts, or was held up for a while, finds jobs
-that have ended meanwhile. They count as missed, and ``misfire`` and ``grace`` apply to the time when they ended. The
-same holds for jobs that are new in the store but have ended long ago, because they were imported. Jobs are not followed
-if they ended while the dependent schedule was paused, or before it was added or changed.
+Jobs that have ended before
+---------------------------
+A scheduler that starts, or was held up for a while, finds jobs that have ended meanwhile. They count as missed, and
+``misfire`` and ``grace`` apply to the time when they ended. The same holds for jobs that are new in the store but have
+ended long ago, because they were imported. Jobs are not followed if they ended while the dependent schedule was paused,
+or before it was added or changed.
 
-Jobs that are retried --------------------- A failed job may still succeed if somebody retries it. Most polls read only
-a few jobs. So while there are failed jobs beyond these, one poll in thirty reads the greatest number of jobs.
+Jobs that are retried
+---------------------
+A failed job may still succeed if somebody retries it. Most polls read only a few jobs. So while there are failed jobs
+beyond these, one poll in thirty reads the greatest number of jobs.
 """
 
 from __future__ import annotations

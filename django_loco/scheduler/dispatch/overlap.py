@@ -8,11 +8,13 @@
 All jobs of the schedule that wait or run count, including those of manual runs and of other schedulers. A job for a
 tick in the future does not count: a scheduler whose clock is ahead must not stop the schedule for the others.
 
-Limits ------ A scheduler first looks for an earlier job and then enqueues one. A manual run that begins between these
-two steps runs at the same time as the tick. Two ticks may also run at the same time, if one scheduler fires the first a
-whole period late, just when another scheduler fires the second. A tick never has two jobs. A job whose worker was
-presumed dead, and which another worker has taken over, may still be running. A task that must never run twice at a time
-needs a lock of its own.
+Limits
+------
+A scheduler first looks for an earlier job and then enqueues one. A manual run that begins between these two steps runs
+at the same time as the tick. Two ticks may also run at the same time, if one scheduler fires the first a whole period
+late, just when another scheduler fires the second. A tick never has two jobs. A job whose worker was presumed dead, and
+which another worker has taken over, may still be running. A task that must never run twice at a time needs a lock of
+its own.
 
 Each scheduler keeps its own list of the ticks that wait. A scheduler that was started later knows only the later ticks.
 It sees from the existing jobs that earlier ticks have no job yet, and gives the other schedulers 2 seconds after each

@@ -8,10 +8,12 @@
 that every process has. Any option of gunicorn may follow. A configuration file of your own imports the names in
 ``__all__``. If it defines one of these hooks itself, its function has to call the imported hook.
 
-Processes --------- gunicorn's first process, the master, does not load Django unless ``preload_app`` is set. The worker
-processes that it forks load the site and then start the runtime. So no thread, connection or lock from before the fork
-is used after the fork. Each shuts down in the order that ``shutdown`` describes. gunicorn kills a process
-``graceful_timeout`` seconds after the signal, so the deadline is never later than that.
+Processes
+---------
+gunicorn's first process, the master, does not load Django unless ``preload_app`` is set. The worker processes that it
+forks load the site and then start the runtime. So no thread, connection or lock from before the fork is used after the
+fork. Each shuts down in the order that ``shutdown`` describes. gunicorn kills a process ``graceful_timeout`` seconds
+after the signal, so the deadline is never later than that.
 
 After ``max_requests`` requests gunicorn starts the next process only when this one has ended. So the process does not
 wait for its jobs: they are handed back a second after the last request.

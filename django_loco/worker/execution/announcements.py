@@ -40,7 +40,7 @@ def label(job: Job) -> None:
 
 
 def announce(signal: Signal, result: TaskResult[..., Any]) -> None:
-    """Send ``signal``. Logs what a receiver raises.
+    """Send ``signal``. Logs the errors of receivers.
 
     Django's own receivers log the start or the end. They are called only if that log line is enabled. They are not
     called for a job that has discarded itself, has expired or was cancelled, since that is no error.

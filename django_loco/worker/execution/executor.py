@@ -165,7 +165,7 @@ def _is_cancelled(attempt: Attempt, outcome: Outcome) -> bool:
 
 
 def _record_end(attempt: Attempt, outcome: Outcome) -> None:
-    """Log the end of an attempt. If it is the end of the job, note it in the result, and tell Sentry of an error."""
+    """Log the end of an attempt. If the job has ended, update the result, and report an error to Sentry."""
     bind_duration(attempt.duration)
     if outcome.status == READY:
         log_next_run(attempt, outcome)

@@ -163,10 +163,10 @@ class ThreadInterrupter(PeriodicThread):
         self._next = math.inf
 
     def call(self, attempt: Attempt) -> Any:
-        """Call the task of ``attempt``. Raises what it raises, or ``JobTimeout``, ``JobCancelled`` or ``CannotBegin``.
+        """Call the task of ``attempt``. Raises its errors, or ``JobTimeout``, ``JobCancelled`` or ``CannotBegin``.
 
-        An interrupted job often ends with another error, such as a database error for a broken transaction. It has
-        still failed by the interruption, unless it says ``raise Another from error``, or how it is to end: ``Snooze``.
+        An interrupted job often ends with another error, such as a database error for a broken transaction. It still
+        counts as interrupted, unless it says ``raise Another from error``, or chooses its end, like ``Snooze``.
         """
         timeout = attempt.policy.timeout
         if timeout is not None and not self.has_started:

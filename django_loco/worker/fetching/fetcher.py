@@ -88,8 +88,8 @@ class Fetcher:
             drain, drain_group, max_jobs: see ``Worker``; ``tally`` counts the outcomes that the queue has accepted.
             on_accepted: called when the queue has accepted an outcome that is still to be announced.
             request_priority: knows whether web requests are waiting.
-            others_are_done: whether nobody else in the worker may bring more jobs; asked before it ends by itself.
-            obey: asks the queue for a command and does what it says.
+            others_are_done: whether no other part of the worker may cause jobs; asked before it ends by itself.
+            obey: reads a command from the queue and obeys it.
             clock: ``time.monotonic``.
         """
         self.backoff = QueueBackoff("fetch and finish jobs", queue)

@@ -141,7 +141,7 @@ class Heartbeat(QueueThread):
             )
 
     def _renewed(self, claimed_jobs: Sequence[ClaimedJob], now: float) -> Exception | None:
-        """Renew one batch; return what the queue raised."""
+        """Renew one batch. Return the queue's error; ``None`` if there was none."""
         asked_at = time.monotonic()
         try:
             gone = self.queue.renew([claimed.job for claimed in claimed_jobs], VALID_PART * self._lease)

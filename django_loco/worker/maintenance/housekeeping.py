@@ -47,10 +47,14 @@ class Housekeeping(QueueThread):
         """Starts nothing.
 
         Args:
-            queue: see ``Reaper``. lease: ``LEASE``, in seconds. result_ttl: ``RESULT_TTL``, in seconds. clock:
-            ``time.monotonic``. may_rescue: see ``Reaper``. dead: see ``Reaper``. wake: makes the fetcher look for jobs.
-            Called when ``has_looked`` is set, and when jobs were released that had waited for others, because the
-            store's own notice may come later.
+            queue: see ``Reaper``.
+            lease: ``LEASE``, in seconds.
+            result_ttl: ``RESULT_TTL``, in seconds.
+            clock: ``time.monotonic``.
+            may_rescue: see ``Reaper``.
+            dead: see ``Reaper``.
+            wake: makes the fetcher look for jobs. Called when ``has_looked`` is set, and when jobs were released that
+                had waited for others, because the store's own notice may come later.
             tally: what the worker has counted.
         """
         super().__init__(queue)

@@ -31,7 +31,7 @@ logger = get_logger("django_loco.worker")
 
 #: The time between two checks for isolated workers that have ended.
 CHECK_SECONDS = 0.2
-#: The time between two tries to start a worker that does not come up, at first and at most.
+#: The time between two tries to start a worker that fails to start, at first and at most.
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 1.0, 30.0
 #: The time between two log lines about how many jobs wait.
 LOG_EVERY_SECONDS = 60.0
@@ -128,7 +128,7 @@ class Isolation(QueueThread):
         return not self._workers and (self._starts.failures > 0 or not self.queue.suspects(self._claim))
 
     def turn(self) -> float:
-        """Note which isolated workers have ended, and look for suspects if it is time."""
+        """Find isolated workers that have ended, and look for suspects if it is time."""
         has_died = self._note_ended()
         if has_died or self._clock() >= self._look_at:
             self._look(has_died=has_died)
@@ -189,7 +189,7 @@ class Isolation(QueueThread):
                     worker.kill()
 
     def _note_ended(self) -> bool:
-        """Give back the jobs of isolated workers that have ended; return whether one of them died."""
+        """Rescue the jobs of isolated workers that have ended. Return whether one of them died."""
         ended = [(worker, code) for worker in self._workers if (code := worker.poll()) is not None]
         for worker, code in ended:
             rescue_jobs_of({worker.key}, self.queue, self._rescued_at_once, self._on_rescued)

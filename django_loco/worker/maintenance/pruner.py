@@ -30,7 +30,7 @@ class Pruner:
     def prune_if_due(self) -> bool:
         """Delete old results for ``TURN_SECONDS``, if the last time was a minute ago; return whether more may be left.
 
-        Raises what the queue raises.
+        Raises the queue's errors.
         """
         until = self._clock() + TURN_SECONDS
         is_due = self._clock() >= self._next_at

@@ -67,7 +67,7 @@ class Reaper:
         self._next_report = clock()
 
     def reap(self) -> None:
-        """Rescue the jobs that can be rescued now. Raises what the queue raises."""
+        """Rescue the jobs that can be rescued now. Raises the queue's errors."""
         try:
             with self._unanswered.watch():
                 self._reap()

@@ -19,7 +19,7 @@ MOST_STACKS = 64_000
 
 
 class Controlled(Protocol):
-    """A worker that can be told to do something."""
+    """A worker that can be controlled."""
 
     worker_id: str
 

@@ -16,10 +16,11 @@ takes too long. So right after a failure the queue is asked for the smallest pos
    It is dropped only if the queue raises another error than ``QueueUnavailable``: then its claim runs out, and the job
    is run again, as often as a lost job is.
 
-A lock is no refusal -------------------- If another transaction has signalled or cancelled a job, the job stays locked
-until that transaction ends. A queue that detects this stores the other outcomes and names the locked jobs
-(``JobsLocked``). Their outcomes are offered again together, at intervals of ``pending_outcome.MAX_LOCKED_SECONDS`` at
-most, for as long as it takes.
+A lock is no refusal
+--------------------
+If another transaction has signalled or cancelled a job, the job stays locked until that transaction ends. A queue that
+detects this stores the other outcomes and names the locked jobs (``JobsLocked``). Their outcomes are offered again
+together, at intervals of ``pending_outcome.MAX_LOCKED_SECONDS`` at most, for as long as it takes.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class Acknowledger:
         return max(0.0, first - self._clock())
 
     def flush(self) -> None:
-        """Offer all outcomes that are due. In an outage it keeps them and raises what the queue raised."""
+        """Offer all outcomes that are due. In an outage, keep them and raise the queue's error."""
         now = self._clock()
         due = [batch for batch in self._refused if batch[0].not_before <= now]
         for batch in [*due, *self._batches()]:

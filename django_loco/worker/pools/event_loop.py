@@ -170,7 +170,7 @@ class EventLoopPool:
 
     @property
     def lag(self) -> float:
-        """The seconds for which a job has been holding up the loop by not awaiting; 0 as a rule."""
+        """The seconds for which a job has been holding up the loop by not awaiting; usually 0."""
         if self._thread is None or not self._thread.is_alive():
             return 0.0
         return max(0.0, time.monotonic() - self._beat - 2 * _BEAT_SECONDS)

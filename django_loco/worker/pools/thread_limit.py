@@ -4,11 +4,13 @@ Python lets one thread run at a time. Jobs that compute are fastest on one threa
 each lock makes a thread queue up again behind the others. Jobs that wait (for a database, an API, a disk) need a thread
 each. ``NUM_WORKERS`` is the maximum. How many of them run jobs at once is adjusted while they work.
 
-The signal ---------- While jobs wait for a thread, ``InterpreterMonitor`` sleeps for a millisecond and notes how late
-it wakes up. A thread that wakes up needs the interpreter. If the monitor gets it at once, the interpreter was *free*:
-another thread can use it. If the monitor gets it late, the interpreter was *busy*, and another thread would only queue
-up for it. This also distinguishes C code that keeps the interpreter from C code that releases it. No measurement of
-processor time can do that.
+The signal
+----------
+While jobs wait for a thread, ``InterpreterMonitor`` sleeps for a millisecond and notes how late it wakes up. A thread
+that wakes up needs the interpreter. If the monitor gets it at once, the interpreter was *free*: another thread can use
+it. If the monitor gets it late, the interpreter was *busy*, and another thread would only queue up for it. This also
+distinguishes C code that keeps the interpreter from C code that releases it. No measurement of processor time can do
+that.
 
 The rules
 ---------
@@ -26,9 +28,9 @@ The rules
    has taken ``LONG_SECONDS`` a thread does not count in any case, so that a long computation does not hold up short
    jobs.
 4. *Tasks that wait*. A task whose jobs were seen to wait more than once is remembered for ``REMEMBERED_SECONDS``,
-   unless many more of them began meanwhile: then the system has only taken the processor from one that computes. The
-   jobs of the task are excluded from the limit as soon as they start. If such jobs compute after all, the interpreter
-   is busy, none of them is seen to wait, and the task is forgotten.
+   unless many more of its jobs began meanwhile: then the system has only taken the processor from a job that computes.
+   The jobs of a remembered task are excluded from the limit as soon as they start. If such jobs compute after all, the
+   interpreter is busy, none of them is seen to wait, and the task is no longer remembered.
 
 So a pool grows from 1 to 40 threads within some six samples, and shrinks as fast. A pool without a backlog takes
 no samples.

@@ -47,8 +47,9 @@ class WorkQueue:
         """Starts nothing.
 
         Args:
-            limit: how many threads may run jobs. start_thread: called as ``start_thread(is_patient=...)``, see
-            ``wake_next``. Starts a thread that will call ``take``, or returns ``None``.
+            limit: how many threads may run jobs.
+            start_thread: called as ``start_thread(is_patient=...)``, see ``wake_next``. Starts a thread that will call
+                ``take``, or returns ``None``.
             clock: ``time.monotonic``.
             has_idle_core: see ``CpuShare``.
         """
