@@ -1,7 +1,7 @@
 """Make the catalogues of translations: ``python -m tests.catalogues``, which is ``make messages``.
 
 It collects the marked texts of the package, and compiles the catalogues. ``--check`` makes them in a copy of the
-package, and fails if they differ from those that are stored. It needs GNU gettext.
+package, and fails if they differ from the stored catalogues. It needs GNU gettext.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from django.core.management import call_command
 from django.core.management.commands import makemessages
 
 PACKAGE = Path(__file__).resolve().parent.parent / "django_loco"
-#: The languages, by the names of their folders, with the number of their forms for numbers.
+#: The languages by the names of their folders, each with its number of plural forms.
 LANGUAGES = {"ar": 6, "de": 2, "es": 2, "fr": 2, "zh_Hans": 1}
-#: Lines of a header that differ from run to run, or say nothing.
+#: Lines of a header that differ from run to run, or that mean nothing.
 CHANGING = re.compile(
     r'^"(POT-Creation-Date|PO-Revision-Date|Last-Translator|Report-Msgid-Bugs-To): .*\n', re.MULTILINE
 )
-#: What a text may have in it that a program replaces.
+#: Matches the placeholders in a text.
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%%s|\{\w+\}|%s")
-#: Elements and words of programs, which translations keep.
+#: Matches elements and words of programs that translations must keep.
 KEPT = re.compile(
     r"</?\w+[^>]*>|\b(?:LOCO|OPTIONS|TASKS|[A-Z]{3,}_[A-Z_]+)\b|\bloco_\w+|--\w+|\bolder:7d\b|\b\w+\.py\b"
 )
 
-#: The word for each thing in each language, as a pattern: everything has one name.
+#: The word for each term in each language, as a pattern. Each term has only one word.
 GLOSSARY = {
     "job": {"ar": "وظيف|وظائف", "de": "[Jj]ob", "es": "rabajo", "fr": "[Jj]ob", "zh_Hans": "作业"},
     "task": {"ar": "مهم|مهام", "de": "Task", "es": "area", "fr": "âche", "zh_Hans": "任务"},
@@ -51,7 +51,7 @@ GLOSSARY = {
 
 
 class Command(makemessages.Command):
-    """Never guesses a translation from one of a similar text."""
+    """Never guesses a translation from the translation of a similar text."""
 
     msgmerge_options = [*makemessages.Command.msgmerge_options, "--no-fuzzy-matching"]
 
@@ -62,16 +62,16 @@ class Entry:
 
     flags: str = ""
     texts: dict[str, str] = field(default_factory=dict)
-    """What is written behind ``msgctxt``, ``msgid``, ``msgid_plural``, ``msgstr`` and ``msgstr[0]``."""
+    """The texts after ``msgctxt``, ``msgid``, ``msgid_plural``, ``msgstr`` and ``msgstr[0]``."""
 
     @property
     def translations(self) -> list[str]:
-        """The translation, or its forms for numbers."""
+        """The translation, or its plural forms."""
         return [text for key, text in self.texts.items() if key.startswith("msgstr")]
 
 
 def entries_of(catalogue: Path) -> Iterator[Entry]:
-    """Yield the entries of a ``.po`` file, the first of which is its header."""
+    """Yield the entries of a ``.po`` file. The first entry is the header."""
     for block in catalogue.read_text().split("\n\n"):
         entry, key = Entry(), ""
         for line in block.splitlines():
@@ -89,7 +89,7 @@ def entries_of(catalogue: Path) -> Iterator[Entry]:
 
 
 def catalogue_of(language: str, package: Path = PACKAGE) -> Path:
-    """Return the path of the ``.po`` file of a language; its compiled form lies beside it."""
+    """Return the path of the ``.po`` file of a language. The compiled file is in the same folder."""
     return package / "locale" / language / "LC_MESSAGES" / "django.po"
 
 
@@ -107,7 +107,10 @@ def make(package: Path) -> None:
 
 
 def differences(package: Path) -> list[str]:
-    """Return the catalogues whose texts ``make`` would change. Their form depends on the release of gettext."""
+    """Return the catalogues whose texts ``make`` would change.
+
+    Formatting is ignored: it depends on gettext's release.
+    """
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, package.name)
         shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
@@ -130,7 +133,7 @@ def _text(quoted: str) -> str:
 
 
 def main(arguments: list[str]) -> str | None:
-    """Make or check the catalogues; return what is wrong."""
+    """Make or check the catalogues. Return the problem, if there is one."""
     if not shutil.which("msgfmt") or not shutil.which("xgettext"):
         missing = "GNU gettext is missing: apt-get install gettext"
         if arguments != ["--check"]:

@@ -1,8 +1,8 @@
-"""Starts child processes that do not outlive this one, however it ends; the harnesses and the benchmarks share it.
+"""Starts child processes that end with this process, however it ends. Harnesses and benchmarks share this module.
 
-1. ``start`` starts a command in a process group of its own. The first one also starts a shell, the *watcher*, which
-   reads from a pipe whose other end only this process has, and learns the number of each group.
-2. ``bury`` kills what is left of a group, and lets the watcher forget it: others may get its number.
+1. ``start`` starts a command in a new process group. The first call also starts a shell, the *watcher*. The watcher
+   reads the number of each group from a pipe. Only this process has the other end of the pipe.
+2. ``bury`` kills the rest of a group, and makes the watcher drop its number, which other processes may get.
 3. If this process ends before that, even by SIGKILL, the pipe breaks, and the watcher kills the groups that are left.
 
 ``end_on_signals`` lets a program end in order, so that it also removes its temporary folders.
@@ -40,20 +40,20 @@ _watcher: subprocess.Popen[bytes] | None = None
 
 
 def start(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
-    """Start a command as ``subprocess.Popen`` does; end it with ``bury``."""
+    """Start a command like ``subprocess.Popen``. End it with ``bury``."""
     child = subprocess.Popen(command, start_new_session=True, **options)
     _tell("+", child)
     return child
 
 
 def kill(child: subprocess.Popen[Any]) -> None:
-    """Kill what is left of a child and of its own children, and do not wait."""
+    """Kill a child and its own children, as far as they still run. Do not wait."""
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
 
 
 def bury(child: subprocess.Popen[Any]) -> None:
-    """Kill what is left of a child and of its own children, and wait for its end."""
+    """Kill a child and its own children, as far as they still run. Wait for the child's end."""
     kill(child)
     child.wait()
     _tell("-", child)
@@ -61,7 +61,7 @@ def bury(child: subprocess.Popen[Any]) -> None:
 
 @contextmanager
 def started(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[Any]]:
-    """``start`` a command for a ``with`` block, and wait for its end; if the block raises, ``bury`` it at once."""
+    """``start`` a command for a ``with`` block, and wait for its end. If the block raises, ``bury`` it at once."""
     child = start(command, **options)
     try:
         yield child
@@ -74,8 +74,8 @@ def started(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen
 def end_on_signals() -> None:
     """Let SIGINT, SIGTERM and SIGHUP raise ``SystemExit``, so that context managers clean up.
 
-    On Linux, the end of the process that has started this one counts as SIGTERM, such as that of ``make``. A program
-    that ignores SIGHUP, as under ``nohup``, goes on in both cases.
+    On Linux, the end of the parent process, such as ``make``, counts as SIGTERM. A program that ignores SIGHUP, as
+    under ``nohup``, keeps running in both cases.
     """
     is_detached = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     for number in END_SIGNALS:

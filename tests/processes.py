@@ -1,4 +1,4 @@
-"""Real processes for acceptance tests: start a command, wait for what it says, send it signals, read its exit code."""
+"""Real processes for acceptance tests: start a command, wait for its output, send it signals, read its exit code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from . import children
 from .warm_python import warm_python
 
 ROOT = Path(__file__).parents[1]
-#: Enough for a process that starts beside many others on a slow machine.
+#: Long enough for a process that starts at the same time as many others on a slow machine.
 SECONDS = 45.0
 BLOCKS = range(15_000, 22_700, 100)
 _taken: list[socket.socket] = []
@@ -62,7 +62,7 @@ class Process:
 
     @property
     def title(self) -> str:
-        """Its id, what it was started as, and its exit code if it has ended."""
+        """Its id, its command, and its exit code if it has ended."""
         state = "runs" if self.is_running else f"ended with {self._popen.returncode}"
         return f"{self.pid} {self._popen.args!r}, {state}"
 
@@ -109,11 +109,11 @@ class Process:
         return self.wait(timeout)
 
     def kill(self) -> None:
-        """Kill what is left of it, children too, and do not wait."""
+        """Kill it and its children, as far as they still run. Do not wait."""
         children.kill(self._popen)
 
     def close(self) -> None:
-        """Kill what is left of it and wait until nobody holds its output any more."""
+        """Kill it and its children, and wait until no process holds its output any more."""
         children.bury(self._popen)
         self._reader.join()
         assert self._popen.stdout is not None
@@ -137,7 +137,7 @@ class Process:
 
 
 def close_all(processes: list[Process]) -> None:
-    """Kill all first: what one of them started may hold its output for as long as another one lives."""
+    """Kill all processes first, because a child of one may hold its output for as long as another one lives."""
     for process in processes:
         process.kill()
     for process in processes:
@@ -145,7 +145,7 @@ def close_all(processes: list[Process]) -> None:
 
 
 class Site:
-    """A Django site (``tests.settings``) with a database and a folder of its own.
+    """A Django site (``tests.settings``) with its own database and folder.
 
     ``settings`` replaces settings for all processes started from then on; values must be JSON.
     """
@@ -173,7 +173,7 @@ class Site:
         }
 
     def start(self, *arguments: str, **environment: str) -> Process:
-        """Start ``manage.py`` with ``arguments``; it is killed at the end of the test if it still runs then."""
+        """Start ``manage.py`` with ``arguments``. If it still runs at the end of the test, it is killed."""
         process = Process([sys.executable, "-m", "django", *arguments], self.environment | environment)
         self.processes.append(process)
         return process
@@ -187,14 +187,17 @@ class Site:
             return process.output
 
     def shell(self, code: str, timeout: float = SECONDS) -> str:
-        """Run Python ``code`` in the site; return what it prints. ``manage`` starts a process as users do."""
+        """Run Python ``code`` in the site, and return its output.
+
+        Unlike ``manage`` it does not start a process as users do.
+        """
         command = ("-m", "django", "shell", "--verbosity", "0", "--command", code)
         ended, output = warm_python.run(command, self.environment, timeout)
         assert ended == 0, f"{code} ended with {ended}:\n{output}"
         return output
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """Ask the site's database, from outside."""
+        """Query the site's database from outside of the site."""
         if os.environ.get("LOCO_TEST_DATABASE") == "postgres":
             port = int(os.environ["LOCO_TEST_POSTGRES_PORT"])
             with psycopg.connect(host="127.0.0.1", port=port, user="loco", dbname=self.database) as connection:
@@ -204,11 +207,10 @@ class Site:
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on now, and that no other test run picks.
+    """Return a free loopback port that no other test run picks.
 
-    It lies below those that the system gives to clients: there a server that is stopped for a while could find its port
-    taken when it comes back, or a client be answered by itself. So does the port 10,000 higher, which a Redis takes
-    when it is part of a cluster.
+    It is below the ports that the system gives to clients. Otherwise, while a server is stopped, a client could take
+    its port or connect to itself. The port 10,000 higher, which a Redis in a cluster uses, is also below them.
     """
     while True:
         port = next(_own_ports())
@@ -219,7 +221,7 @@ def free_port() -> int:
 
 @functools.cache
 def _own_ports() -> Iterator[int]:
-    """Take a block of ports: it belongs to the process that listens on its first one."""
+    """Take a block of ports. A block belongs to the process that listens on its first port."""
     for first in random.sample(BLOCKS, len(BLOCKS)):
         with contextlib.suppress(OSError):
             _taken.append(socket.create_server(("127.0.0.1", first)))

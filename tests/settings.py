@@ -89,7 +89,7 @@ TASKS = {
         "OPTIONS": {"queue": "database"},
     }
 }
-# Tests of workers start real ones. What is done in the tests of projects is tested by tests of such projects.
+# Tests of workers start real workers. The other modes for tests are tested with projects that use them.
 LOCO: dict[str, Any] = {"TESTING": "live"}
 
 globals().update(json.loads(os.environ.get("LOCO_TEST_SETTINGS", "{}")))

@@ -1,4 +1,4 @@
-"""What mypy's Django plugin looks at: the settings and apps of the example and of the tests together."""
+"""Settings for mypy's Django plugin: the settings and apps of the example and of the tests together."""
 
 # ruff: noqa: F403
 import sys

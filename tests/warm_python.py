@@ -1,7 +1,7 @@
-"""Runs Django commands in copies of a process that has imported Django: most of what a command costs is its start.
+"""Runs Django commands in forks of a process that has imported Django, because a command spends most time on its start.
 
-For what a test needs beside what it tests: tables, jobs, a look into the store. What is tested starts as users start
-it.
+It is for the preparations and checks of a test: tables, jobs, reading the store. The command that is tested is started
+as users start it.
 
 1. The first ``run`` starts ``python -m tests.warm_python``, which imports what each command imports, without settings.
 2. For each command that process forks. The copy takes over arguments, environment and output, and becomes the command.
@@ -41,21 +41,22 @@ PRELOADED = (
     "redis",
     "yaml",
 )
-#: Heeded only by a process that starts: coverage does not follow a fork, and a library is loaded at the start.
+#: Variables that work only at the start of a process: coverage does not follow a fork, and a library is loaded at the
+#: start.
 FOR_A_START = frozenset(("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START", "LD_PRELOAD"))
 
 
 class WarmPython:
-    """The process that is copied, started by the first command. It runs one command at a time."""
+    """The process that is forked. The first command starts it. It runs one command at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
 
     def run(self, command: Sequence[str], environment: Mapping[str, str], timeout: float) -> tuple[int, str]:
-        """Run ``python COMMAND``, a script or ``-m`` and a module; return its exit code and its output.
+        """Run ``python COMMAND``, a script or ``-m`` and a module. Return its exit code and its output.
 
-        After ``timeout`` seconds it is killed. As in ``Process.output``, the last line has no end of line.
+        After ``timeout`` seconds it is killed. As in ``Process.output``, the last line has no line break.
         """
         with self._lock, tempfile.NamedTemporaryFile() as output:
             if FOR_A_START.isdisjoint(environment):
@@ -92,7 +93,7 @@ class WarmPython:
 
 
 def next_command() -> dict[str, Any] | None:
-    """Fork for each command that is asked for. Return it in the copy, and ``None`` when no more are asked for."""
+    """Fork for each requested command. Return the command in the fork; ``None`` when no more are requested."""
     for line in sys.stdin:
         command: dict[str, Any] = json.loads(line)
         pid = os.fork()
@@ -110,7 +111,7 @@ def next_command() -> dict[str, Any] | None:
 
 
 def become(command: Sequence[str], environment: Mapping[str, str], output: str) -> None:
-    """Go on as ``python COMMAND``."""
+    """Turn this fork into ``python COMMAND``."""
     os.setsid()
     for path, mode, streams in (("/dev/null", os.O_RDONLY, (0,)), (output, os.O_WRONLY | os.O_APPEND, (1, 2))):
         opened = os.open(path, mode)
