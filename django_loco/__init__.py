@@ -28,8 +28,8 @@ __version__ = "0.1.0"
 if not hasattr(os, "register_at_fork"):
     raise ImportError("django-loco needs a POSIX system and does not run on Windows: use WSL or a Linux container.")
 
-#: What to write in place of an import: of modules that projects may import by their former paths, because the example
-#: did, and of names that people look for here.
+#: The import to write instead: for modules that projects may import by a former path, as the example did, and for names
+#: that people look for here.
 _INSTEAD = {
     **{f"{__name__}.{name}": f"import {__name__}.core.{name}" for name in ("compat", "job", "serialization")},
     **{
@@ -52,12 +52,12 @@ _INSTEAD = {
 
 
 class _OtherPaths(MetaPathFinder):
-    """Is asked for modules that do not exist, and for names that a package does not have; says what to import."""
+    """Says what to import instead of a module, or a name of a package, that does not exist."""
 
     def find_spec(self, fullname: str, *args: object) -> None:
         """Raises ``ModuleNotFoundError`` for a path in ``_INSTEAD``."""
         if fullname in _INSTEAD:
-            # Without the argument ``name``: by it, Python takes this for a missing name, and drops the message.
+            # No argument ``name``: with it, Python would treat this as a missing name, and drop the message.
             raise ModuleNotFoundError(f"There is no {fullname}. Write: {_INSTEAD[fullname]}")
 
 

@@ -1,7 +1,7 @@
 """The Django app: registers checks and connects signals. It starts no thread.
 
-Every process of a project imports this module, also one that only migrates. So what most of them do not need, the
-worker, the scheduler and the checks, is imported when it is called.
+Every process of a project imports this module, even one that only migrates. Most of them do not need the worker, the
+scheduler and the checks, so these are imported when they are called.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ CHECKS = {
         "django_loco.checks.stored_jobs.check_waiting_jobs",
     ),
 }
-#: Those of ``check --deploy``.
+#: The system checks of ``check --deploy``.
 DEPLOYMENT_CHECKS = (
     "django_loco.checks.stored_jobs.check_deployment",
     "django_loco.checks.stored_jobs.check_locks",
 )
 
 
-@cache  # a test that changes INSTALLED_APPS makes the apps ready again, and Django knows a check by its identity
+@cache  # a test that changes INSTALLED_APPS calls ready() again, and Django must see the same functions as before
 def deferred(path: str) -> Callable[..., Any]:
     """Return a function that imports the one at ``path`` when it is called, and calls it."""
 

@@ -10,7 +10,7 @@
 
 Django's own ASGI application does not support that protocol. ``LOCO_START="--worker --scheduler" uvicorn
 mysite.asgi:application`` then runs both in the server's process. The variable contains flags of ``manage.py
-loco_start``; without it, only the shutdown hooks and the components that every process has run.
+loco_start``. Without it, only the shutdown hooks run, and the components that every process has.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ logger = get_logger("django_loco.servers")
 def lifespan(application: Application) -> Lifespan:
     """Return an ASGI application that handles the lifespan protocol and passes everything else to ``application``.
 
-    Where something else manages the process (``loco_start``, gunicorn with django-loco's configuration), it only
-    answers the protocol.
+    If something else manages the process (``loco_start``, gunicorn with django-loco's configuration), the application
+    only answers the protocol.
     """
     return Lifespan(application)
 
@@ -91,7 +91,7 @@ class Lifespan:
 
 
 async def _ended(runtime: EmbeddedRuntime) -> None:
-    """Wait for the end in our own thread: one of the loop's executor would be reported as still running."""
+    """Wait for the end in a thread of our own: the log would report a thread of the loop's executor as still open."""
     loop, has_ended = asyncio.get_running_loop(), asyncio.Event()
 
     def end() -> None:

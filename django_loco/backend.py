@@ -41,10 +41,10 @@ from .tasks.stored.tick_jobs import store_ticks
 from .worker import in_process
 from .worker.in_process import kept_jobs
 
-#: Django's own receiver logs each enqueue to it.
+#: Django's own receiver logs each enqueue to this logger.
 _tasks_logger = get_logger(TASKS_LOGGER)
 
-#: The tasks that were checked, by ``id()``; also those with options of one call, so it is emptied now and then.
+#: The checked tasks, by ``id()``. Each ``using()`` makes another task, so this is emptied at ``MAX_TEMPLATES`` entries.
 _templates: dict[int, KnownTask] = {}
 MAX_TEMPLATES = 500
 
@@ -100,8 +100,8 @@ class LocoBackend(stored_jobs.StoredTasks):
     def enqueue(self, task: Task[P, R], args: Sequence[Any], kwargs: Mapping[str, Any]) -> TaskResult[P, R]:
         """Store one call of ``task``; return its result, which is ``READY``, or finished in ``ForegroundBlocking``.
 
-        Raises ``InvalidTask``, ``InvalidArguments`` or a ``QueueError``. Nothing is stored then, except that after
-        ``QueueUnavailable`` the job may have been stored if the queue hangs or its answer was lost.
+        Raises ``InvalidTask``, ``InvalidArguments`` or a ``QueueError``. Nothing was stored then, with one exception:
+        after ``QueueUnavailable`` the job may have been stored, because the queue hangs or its answer was lost.
         """
         return cast("TaskResult[P, R]", self.enqueue_many(task, [(args, kwargs)])[0])
 
@@ -114,7 +114,7 @@ class LocoBackend(stored_jobs.StoredTasks):
     ) -> list[TaskResult[..., Any]]:
         """Store several calls of ``task``, each ``(args, kwargs)``, all or none; return their results in order.
 
-        ``batch`` is the id of the batch whose members they become. Raises the same errors as ``enqueue``.
+        ``batch`` is the id of the batch that the jobs become members of. Raises the same errors as ``enqueue``.
         """
         template, calls = self._template(task), list(calls)
         jobs = [template.job(args, kwargs) for args, kwargs in calls]
@@ -280,7 +280,7 @@ class LocoBackend(stored_jobs.StoredTasks):
             duplicates.note(results, holders, handling)
 
     def _add(self, jobs: list[Job], mode: Mode) -> set[str]:
-        """Store ``jobs``; return the ids of those that the queue accepted: all but those with a used once-key."""
+        """Store ``jobs``; return the ids of the stored ones. The queue refuses a job whose once-key was used before."""
         if mode == "BackgroundAsync":
             warn_of_async_caller()
             in_process.ensure_started(self.alias)
@@ -301,9 +301,10 @@ class LocoBackend(stored_jobs.StoredTasks):
         return results
 
     def _run_now(self, task: Task[..., Any], jobs: list[Job]) -> list[Job]:
-        """Run ``jobs`` one after the other in this thread; return those that ran: not those with a used once-key.
+        """Run ``jobs`` one after the other in this thread; return the jobs that ran.
 
-        In the place of one whose unique key another job holds is that one.
+        A job whose once-key was used before does not run. If another job holds the unique key of a job, the other job
+        is returned in its place.
         """
         return tracing.send(jobs, lambda traced: [ended for job in sign(traced) if (ended := self._ended(task, job))])
 

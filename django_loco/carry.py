@@ -4,8 +4,8 @@
 2. The values are stored with the job, by the paths of the classes.
 3. When it runs, ``restore(value)`` returns a context manager, within which its function is called.
 
-A job that enqueues others does so within that context, so it travels on. A class that is no longer in the setting
-restores nothing.
+A job that enqueues others does so within that context, so the context travels on. A class that is no longer in the
+setting restores nothing.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Language:
     """Carries the active language, unless it is the default one."""
 
     def capture(self) -> str | None:
-        """Return its code."""
+        """Return the code of the active language; ``None``: it is the default one."""
         language = translation.get_language()
         return None if language == settings.LANGUAGE_CODE else language
 
     def restore(self, value: Any) -> AbstractContextManager[object]:
-        """Activate the language with this code; the default one if the site has none of it."""
+        """Activate the language with this code, or the default one if the site does not have that language."""
         return translation.override(value if translation.check_for_language(value) else settings.LANGUAGE_CODE)
 
 
@@ -53,7 +53,7 @@ class TimeZone:
     """Carries the active time zone, unless it is the default one."""
 
     def capture(self) -> str | float | None:
-        """Return its name, or the offset from UTC in seconds of one without a name."""
+        """Return the name of the active time zone, or its offset from UTC in seconds if it has no name."""
         zone = timezone.get_current_timezone()
         if zone == timezone.get_default_timezone():
             return None
@@ -62,7 +62,7 @@ class TimeZone:
         return name if name or offset is None else offset.total_seconds()
 
     def restore(self, value: Any) -> AbstractContextManager[object]:
-        """Activate the time zone. Raises what ``ZoneInfo`` does for a name that is unknown here."""
+        """Activate the time zone. Raises the error of ``ZoneInfo`` for a name that is unknown here."""
         if isinstance(value, str):
             return timezone.override(ZoneInfo(value))
         return timezone.override(dt.timezone(dt.timedelta(seconds=value)))
@@ -73,7 +73,7 @@ _known: tuple[LocoSettings | None, Mapping[str, Carrier]] = None, {}
 
 
 def carriers() -> Mapping[str, Carrier]:
-    """Return what ``LOCO["CARRY"]`` names, by path. Raises ``LocoConfigurationError``, which names the path."""
+    """Return the carriers in ``LOCO["CARRY"]`` by path. Raises ``LocoConfigurationError``, which names the path."""
     global _known
     loco = loco_settings()
     if _known[0] is not loco:
@@ -95,7 +95,7 @@ def _carrier_at(path: str) -> Carrier:
 
 
 def captured() -> dict[str, Any]:
-    """Return what a job that is enqueued now takes along, by path.
+    """Return the values to store with a job that is enqueued now, by the paths of their carriers.
 
     Raises ``LocoConfigurationError`` if something cannot be captured: a job must not run for the wrong tenant.
     """
@@ -104,7 +104,7 @@ def captured() -> dict[str, Any]:
         try:
             value = carrier.capture()
             encode_exact(value)
-        except RAISED_INTO_JOBS:  # of the job that enqueues
+        except RAISED_INTO_JOBS:  # they end the job that enqueues
             raise
         except Exception as error:
             raise LocoConfigurationError(
@@ -117,9 +117,9 @@ def captured() -> dict[str, Any]:
 
 
 def call(carried: object, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """Call ``function`` within what its job has ``carried``; return its value, or a coroutine that does the same.
+    """Call ``function`` in the context that its job has ``carried``; return its value, or a coroutine that does so.
 
-    Raises what ``restore()`` does: such a job must not run.
+    Raises the errors of ``restore()``: the job must not run without its context.
     """
     if iscoroutinefunction(function):
         return _awaited(carried, function, args, kwargs)
@@ -137,9 +137,10 @@ async def _awaited(
 
 @contextmanager
 def restored(carried: object) -> Iterator[None]:
-    """Restore what a job has ``carried``, in the order of the setting; nothing if that is no mapping any more.
+    """Restore the context that a job has ``carried``, in the order of the setting.
 
-    A context manager that swallows exceptions does not change how the job ends: what was raised is raised again.
+    Restores nothing if somebody has edited the job, and ``carried`` is no mapping. A context manager that swallows an
+    exception does not change how the job ends: the exception is raised again.
     """
     values = carried if isinstance(carried, Mapping) else {}
     raised: BaseException | None = None

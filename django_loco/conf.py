@@ -23,7 +23,7 @@ Mode = Literal["BackgroundAsync", "BackgroundQueue", "ForegroundBlocking"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 DEFAULT_MODE: Mode = "BackgroundAsync"
 Testing = Literal["manual", "inline", "live"]
-#: The ``OPTIONS`` of all built-in queues and of the backend. One that the chosen queue does not use is not an error.
+#: The ``OPTIONS`` of all built-in queues and of the backend. An option that the chosen queue does not use is no error.
 TASKS_OPTIONS = (
     "queue",
     "mode",
@@ -137,7 +137,7 @@ class LocoSettings:
     SCHEDULE: Annotated[
         Mapping[str, Any], Rule(lambda value: isinstance(value, Mapping), "a dict of schedules by name")
     ] = field(default_factory=dict)
-    """Schedules by name, in addition to those of the ``schedules`` modules."""
+    """Schedules by name, in addition to the schedules of the ``schedules`` modules."""
 
     SCHEDULE_FILE: Annotated[
         str | Path | None,
@@ -181,7 +181,7 @@ class LocoSettings:
         int | None,
         Rule(lambda value: value is None or is_whole(value, 1), "a whole number of lines, 1 or more, or None"),
     ] = 5000
-    """The number of jobs that end well within a second of which each gets a log line; ``None``: each does, always."""
+    """Up to this many successful jobs per second are logged one by one; ``None``: all are."""
 
     KEEP_LOG: Annotated[
         str | None, Rule(lambda value: value is None or value in LEVELS, f"one of {', '.join(LEVELS)}, or None")
@@ -208,7 +208,7 @@ class LocoSettings:
     """Whether pages of the dashboard are told of changes by server-sent events, on servers where that is possible."""
 
     TRACE_PARENT: Annotated[bool, _BOOL] = False
-    """Whether the OpenTelemetry span of an attempt is a child of that of ``enqueue()``, and not only linked to it."""
+    """Whether the OpenTelemetry span of an attempt is a child of the span of ``enqueue()``, instead of linked to it."""
 
     TESTING: Annotated[Testing, Rule(lambda value: value in get_args(Testing), '"manual", "inline" or "live"')] = (
         "manual"

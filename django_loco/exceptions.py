@@ -53,7 +53,7 @@ class LocoError(Exception):
     """The base class of all exceptions of django-loco."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let ``pickle`` and ``copy`` keep the attributes, without a call of ``__init__``, which may take no text."""
+        """Let ``pickle`` and ``copy`` keep the attributes. They must not call ``__init__``, which may take no text."""
         return _again, (type(self), self.args), vars(self)
 
 
@@ -96,7 +96,7 @@ class Unfinished(QueueUnavailable):
     def __init__(self, message: str = "", *, done: int = 0) -> None:
         super().__init__(message)
         self.done = done
-        """The number of jobs that are certainly done. Up to one batch more may be."""
+        """The number of jobs that are certainly done. The next batch of jobs may be done, too."""
 
 
 class JobsLocked(QueueUnavailable):
@@ -110,7 +110,7 @@ class JobsLocked(QueueUnavailable):
         self.locked = frozenset(locked)
         """The ids of the jobs that are locked, and unchanged."""
         self.refused = frozenset(refused)
-        """The ids of those that were refused, as the call returns them."""
+        """The ids of the jobs that the store refused. The call returns them if no job is locked."""
 
 
 class QueueRefused(QueueError):
@@ -146,7 +146,7 @@ class LockLost(LocoError):
 class LockHeld(LocoError, RuntimeError):
     """A thread or an asyncio task claims a lock that it already holds. It would wait for itself forever.
 
-    So would a thread that waits without its event loop, a task of which holds the lock.
+    A thread that blocks its event loop would wait forever, too, if a task of that loop holds the lock.
     """
 
 
@@ -206,13 +206,13 @@ class JobExpired(LocoError):
 class JobTimeout(LocoError):
     """The job ran longer than its ``timeout`` in seconds.
 
-    It is no ``TimeoutError``, which is an ``OSError``: clients of HTTP and Redis take that for a fault of the network,
-    and send their request again.
+    It is no ``TimeoutError``, which is an ``OSError``: clients of HTTP and Redis would treat it as an error of the
+    network, and send their request again.
     """
 
 
-#: What is raised at any point of a job's code, so that it ends. Code of ours that a job calls, and that catches all
-#: errors, must let these through.
+#: The exceptions that may be raised at any point of a job's code to end it. Code of ours that a job calls must let them
+#: through, even where it catches all other errors.
 RAISED_INTO_JOBS = (JobCancelled, JobTimeout)
 
 
@@ -267,7 +267,7 @@ class Throttled(LocoError):
 
     The keys of its limits are closed for ``retry_after``, which is in seconds or a ``timedelta``: none of their jobs
     begins meanwhile, and this one keeps its place among them. ``limit`` names the only limit to close. A job that does
-    not obey it, or any, is put off like one that raises ``Snooze``.
+    not obey that limit, or obeys no limit at all, is put off as by ``Snooze``.
 
     Raises ``TypeError`` and ``ValueError`` for other values, so that the job fails with an error that says why.
     """

@@ -78,7 +78,7 @@ BEFORE_HOOKS_SHARE = 0.25
 AFTER_DEADLINE_SECONDS = 3.0
 #: Seconds that running requests and jobs have when the code has changed: a developer is waiting.
 RELOAD_TIMEOUT_SECONDS = 5.0
-#: Of those, the seconds that workers have to hand back their jobs.
+#: Of ``AFTER_DEADLINE_SECONDS``, the seconds that workers have to hand back their jobs.
 HAND_BACK_SECONDS = 2.0
 #: Seconds that a resource has to close.
 CLOSE_SECONDS = 2.5
@@ -197,7 +197,7 @@ class Shutdown:
         return self.code
 
     def _close(self, finish: Callable[[], Any] | None) -> Iterator[str]:
-        """Close all resources; yield those that did not close."""
+        """Close all resources; yield descriptions of the resources that did not close."""
         if finish:
             self._limited("Finishing", self._within(CLOSE_SECONDS, lambda: self.end), finish)
         for what, close, cut_off in closers():
@@ -261,7 +261,7 @@ class Shutdown:
 
 
 def _late(part: Component) -> str:
-    """Return the names of the components that have not ended: those of a supervisor, or ``part`` itself."""
+    """Return the names of the components of a supervisor that have not ended, or the name of any other ``part``."""
     states = {name: health.get("state") for name, health in part.health().get("components", {}).items()}
     return ", ".join(name for name, state in states.items() if state != "stopped") or part.name
 

@@ -63,7 +63,7 @@ class Backoff:
         return delay
 
     def succeeded(self) -> None:
-        """Forget the failures: the next one is the first."""
+        """Reset the count: the next failure is the first."""
         self.failures = 0
         self.retry_at = -math.inf
 
@@ -76,8 +76,8 @@ class Backoff:
 class LoggedBackoff(Backoff):
     """A ``Backoff`` that logs the first failure of each type in a row, and the success that ends it.
 
-    Several threads may fail because one queue is unavailable. After ``log_as_one`` the first of them logs an error, and
-    the others log at ``INFO``, and leave out a cause that was logged.
+    Several threads may fail because one queue is unavailable. After ``log_as_one``, the first of them logs an error.
+    The others log at ``INFO``, and leave out a cause that is in the log already.
     """
 
     def __init__(self, logger: SafeLogger, subject: str, duty: str, *delays: float, **options: Any) -> None:
@@ -91,7 +91,7 @@ class LoggedBackoff(Backoff):
         self._logger, self._subject, self._duty = logger, subject, duty
         self._unavailable = _Unavailable()
         self._logged: set[type] = set()
-        """The types of the errors of this row that were logged."""
+        """The types of the errors that were logged since the last success."""
 
     def failed(self, error: BaseException | None = None) -> float:
         """Count ``error`` as a failure and return the seconds until the next try."""
@@ -102,7 +102,7 @@ class LoggedBackoff(Backoff):
         return super().failed(error)
 
     def succeeded(self) -> None:
-        """Forget the failures."""
+        """Reset the count, and log the success if it ends a row of failures."""
         if self.failures:
             self._logger.info(
                 "%s can %s again, after %s", self._subject, self._duty, counted(self.failures, "try", "tries")
@@ -119,7 +119,7 @@ class LoggedBackoff(Backoff):
             level, traceback = logging.ERROR if is_first else logging.INFO, None
             cause = "the same error" if is_known else cause
         else:
-            self._unavailable.discard(self)  # the next outage is not this one's
+            self._unavailable.discard(self)  # the next outage is a new one
             if isinstance(error, NoThread):
                 traceback = None  # the message has the remedy
         self._logger.log(level, "%s cannot %s for now: %s", self._subject, self._duty, cause, exc_info=traceback)
@@ -134,7 +134,7 @@ class _Unavailable:
         self._lock = threading.Lock()
 
     def add(self, backoff: LoggedBackoff, cause: str) -> tuple[bool, bool]:
-        """Add ``backoff``; return whether it is the only one, and whether one of this outage had the same ``cause``."""
+        """Add ``backoff``; return whether it is the only one, and whether ``cause`` is known from this outage."""
         with self._lock:
             self._failing.add(backoff)
             is_known = cause in self._causes

@@ -1,14 +1,14 @@
 """Calls a function after all open transactions have committed, so that no job runs on data that is not stored yet.
 
 A job enqueued inside ``atomic()`` reaches its queue when the transactions that are open at that moment have committed,
-and not at all if one is rolled back. A queue in a database takes part in the transaction of that database, so only the
-others are waited for. Django's own ``on_commit`` waits for one database; Sidekiq waits for all, as this module does.
+and not at all if one is rolled back. A queue in a database takes part in the transaction of that database, so it waits
+only for the others. Django's own ``on_commit`` waits for one database; Sidekiq waits for all, as this module does.
 
 Each open transaction has a hook of its own for each action. Django removes a hook when its transaction, or a savepoint
-around it, is rolled back. So an action whose hooks have all been called is one whose transactions have all committed.
+around it, is rolled back. So when all hooks of an action have been called, all its transactions have committed.
 
-Django does not call the hooks that follow one that raises. So ours keep their errors, and after the last one
-``_LastHook`` raises the first: one job that is refused does not drop those that were enqueued after it.
+If a hook raises, Django does not call the hooks after it. So our hooks keep their errors, and after the last of them
+``_LastHook`` raises the first error. A job that is refused does not drop the jobs that were enqueued after it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def open_transactions(except_for: str | None = None) -> list[str]:
 def hand_made_transactions() -> list[str]:
     """Return the database aliases on which the calling thread has called ``set_autocommit(False)``.
 
-    Not those whose setting ``AUTOCOMMIT`` is false: a project knows that it has to commit there.
+    Aliases whose setting ``AUTOCOMMIT`` is false are left out: the project knows that it has to commit there.
     """
     return [
         connection.alias
@@ -64,7 +64,7 @@ def after_commit(action: Callable[[], object], except_for: str | None = None, jo
     """Call ``action`` as soon as no transaction is open, except on the database alias ``except_for``.
 
     Returns whether it was called at once. It is never called if one of the transactions is rolled back. ``job_ids`` are
-    those of the jobs that it stores, for ``is_stored_later``.
+    the ids of the jobs that ``action`` stores, for ``is_stored_later``.
     """
     aliases = open_transactions(except_for)
     if not aliases:
@@ -80,16 +80,16 @@ def after_commit(action: Callable[[], object], except_for: str | None = None, jo
 
 
 class SinceThen:
-    """The transactions that are open when it is made, to find out later whether one was rolled back meanwhile."""
+    """Keeps in mind which transactions are open, to find out later whether one was rolled back."""
 
     __slots__ = ("_hooks",)
 
     def __init__(self, databases: Collection[str] | None = None) -> None:
-        """``databases`` are the aliases of those that count; by default all."""
+        """``databases`` are the aliases of the databases that count; by default all."""
         self._hooks = _lists_of_hooks(databases)
 
     def may_be_undone(self) -> bool:
-        """Return whether one of them has ended, or was rolled back to a savepoint; ``False``: nothing was undone."""
+        """Return whether one has ended, or was rolled back to a savepoint; ``False``: nothing was undone."""
         present = _lists_of_hooks() if self._hooks else []
         return not all(any(hooks is each for each in present) for hooks in self._hooks)
 
@@ -111,7 +111,7 @@ class WaitingForCommit(NamedTuple):
 
 
 def waiting_for_commit() -> WaitingForCommit:
-    """Return what waits for the commit of the calling thread's transactions, those of a ``TestCase`` included."""
+    """Count the functions that wait for the commit of the calling thread's transactions, also in a ``TestCase``."""
     others = sum(not isinstance(hook, _Hook | _LastHook) for hook in _hooks())
     return WaitingForCommit(len(_all_waiting()), others)
 
@@ -126,7 +126,7 @@ def _hooks() -> list[Any]:
 
 
 def _all_waiting() -> list[_Waiting]:
-    """Return what waits, without what one of its transactions has dropped by a rollback."""
+    """Return the actions that wait. An action with a transaction that was rolled back is left out."""
     found = Counter(hook.waiting for hook in _hooks() if isinstance(hook, _Hook) and hook.is_awaited)
     return [waiting for waiting, hooks in found.items() if hooks == len(waiting.aliases)]
 
@@ -139,13 +139,13 @@ class _Waiting:
     aliases: set[str]
     job_ids: Collection[str]
     beside: _Hook | None = None
-    """The hook in the transaction that the action takes part in, if it is still open, and does not wait for."""
+    """The hook in the queue's own transaction, which the action joins and does not wait for."""
 
     was_called: bool = False
 
     @property
     def is_due(self) -> bool:
-        """Whether all transactions have committed, and the one beside them was not rolled back."""
+        """Whether all transactions have committed, and the queue's own one was not rolled back."""
         return not (self.was_called or self.aliases or (self.beside is not None and self.beside.was_dropped()))
 
     def call(self) -> None:
@@ -197,9 +197,9 @@ class _Errors:
         self.last: _LastHook | None = None
 
     def keep_from(self, action: Callable[[], object]) -> None:
-        """Call ``action``, and keep its error. After ``QueueUnavailable`` it is left out, like all that follow.
+        """Call ``action``, and keep its error. After a ``QueueUnavailable``, do not call it.
 
-        Each would wait for the timeout of the store.
+        Each further call would wait for the timeout of the store.
         """
         if any(isinstance(error, QueueUnavailable) for error in self._errors):
             self._left_out += 1
@@ -250,7 +250,7 @@ def _add(hook: _Hook, connection: BaseDatabaseWrapper) -> None:
 
 @receiver(running_tests.test_began)
 def _end_blocks_like_commits(**kwargs: Any) -> None:
-    """In a ``TestCase``, call the hooks at the end of the outermost block of the test's own.
+    """In a ``TestCase``, call the hooks at the end of the outermost block that the test itself opens.
 
     Django does not call them, because nothing is committed in a ``TestCase``.
     """

@@ -26,7 +26,7 @@ def exponential(attempt: int, jitter: Callable[[], float] = random.random) -> fl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The options of a job that decide over its retries, its time limit and its log, with all defaults."""
+    """The options of a job that control its retries, its time limit and its log, with all defaults."""
 
     max_attempts: int = 1
     backoff: BackoffOption | None = None
@@ -76,7 +76,7 @@ class Policy:
 
 
 def _is_one_of(error: BaseException, types: ExceptionTypes) -> bool:
-    """Return whether ``error`` is an instance of one of ``types``. Paths are compared with those of its classes."""
+    """Return whether ``error`` is an instance of one of ``types``. Paths are compared with the paths of its classes."""
     paths = {path_of(kind) for kind in type(error).__mro__} if any(isinstance(kind, str) for kind in types) else set()
     return any(kind in paths if isinstance(kind, str) else isinstance(error, kind) for kind in types)
 

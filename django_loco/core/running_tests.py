@@ -134,7 +134,7 @@ def _wrap_end(case: Any) -> None:
 
 
 def _wrap_run(case: Any, wrapped: type) -> None:
-    """Let a test of ``case`` begin where it runs, unless it is one of ``wrapped``, or pytest has its name."""
+    """Let a test of ``case`` begin in ``run``, unless ``wrapped`` is its class, or pytest tells its name."""
     original = case.run
 
     def run(self: object, result: Any = None) -> Any:

@@ -127,7 +127,7 @@ decode: Callable[[str], Any] = json.JSONDecoder().decode
 
 
 def are_scalars(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-    """Return whether the arguments of a call contain no other values, so that JSON and back makes equal ones."""
+    """Return whether all arguments of a call are scalars, which are equal after encoding and decoding."""
     return _SCALARS.issuperset(map(type, args)) and (
         not kwargs or (_SCALARS.issuperset(map(type, kwargs.values())) and set(map(type, kwargs)) == {str})
     )
@@ -196,7 +196,7 @@ def cut(text: str, size: int, reason: str) -> str:
     """Return ``text``. If it takes more than ``size`` bytes in UTF-8, a note with the ``reason`` replaces its middle.
 
     Both ends are kept because a traceback starts with the call and ends with the error. The result takes at most
-    ``size`` bytes, or those of the note alone if it takes more.
+    ``size`` bytes, unless the note alone takes more.
     """
     if 4 * len(text) <= size or len(data := text.encode(errors="surrogatepass")) <= size:
         return text

@@ -2,7 +2,7 @@
 
 ``@task``, ``using()``, ``LOCO["TASKS"]``, the stored form of a job, the error messages and the table in
 ``docs/reference/tasks.md`` follow from the entries below. The class of an entry says where the option can be given.
-An option also needs a field of the same name in ``tasks.decorator.LocoTask``, where its value is.
+An option also needs a field of the same name in ``tasks.decorator.LocoTask``, which holds its value.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -214,7 +214,7 @@ class StoredOptions(TypedDict, total=False):
 
 
 class UniqueOptions(TypedDict, total=False):
-    """Options of ``@task`` and ``using()`` that decide over the unique key of a job, see ``core.uniqueness``."""
+    """Options of ``@task`` and ``using()`` for the unique key of a job: see ``core.uniqueness``."""
 
     unique: Annotated[
         bool | Sequence[str] | Callable[..., Any] | None,
@@ -307,7 +307,7 @@ def _options_of(declaration: type[Any]) -> Mapping[str, Option]:
 
 #: The options that can be stored with a job, by name.
 STORED_OPTIONS = _options_of(StoredOptions)
-#: The options of ``@task``, by name. ``takes_context`` decides over the type of the function, so it stands apart.
+#: The options of ``@task``, by name. ``takes_context`` changes the type of the function, so it is declared separately.
 TASK_OPTIONS: Mapping[str, Option] = {
     **_options_of(TaskOptions),
     "takes_context": Option(

@@ -1,7 +1,7 @@
 """Unique jobs: their keys, and whether a job holds its key.
 
-A job of a unique task has a *key*, and of the jobs of an alias with one key at most one *holds* it. A job says until
-when it does, in ``unique_until``:
+A job of a unique task has a *key*. Of all jobs of an alias with the same key, one at most *holds* it. The field
+``unique_until`` says until when a job holds its key:
 
 ``finished``
     from its enqueue to its end: also while it waits for another attempt, and after the death of a worker.
@@ -10,8 +10,8 @@ when it does, in ``unique_until``:
 a time
     until then, whatever becomes of the job; another job may take the key afterwards.
 
-So no key is ever locked or released. Whether a job holds it follows from its state, and a job that is deleted holds
-nothing. In databases a unique index has the same condition, and in Redis the scripts that change the state of a job
+So no key is ever locked or released. Whether a job holds its key follows from its state, and a deleted job holds
+nothing. In databases a unique index has the same condition. In Redis the scripts that change the state of a job also
 change the owner of its key.
 """
 
@@ -50,7 +50,7 @@ def holds_key(job: Job, now: datetime) -> bool:
 
 
 def takes_key(before: Job, after: Job | None, now: datetime) -> bool:
-    """Return whether a job that changes so holds a unique key from then on that it did not hold before."""
+    """Return whether the change from ``before`` to ``after`` lets the job hold a unique key that it did not hold."""
     if after is None or after.unique_key is None:
         return False
     return holds_key(after, now) and not (holds_key(before, now) and before.unique_key == after.unique_key)
@@ -70,7 +70,7 @@ def is_time(until: str | None) -> bool:
 
 
 def digest_of(text: str) -> str:
-    """Return the key of jobs with ``unique_key=text``. The digest of one is returned as it is."""
+    """Return the key of jobs with ``unique_key=text``. A text that is such a key already is returned unchanged."""
     return text if _DIGEST.fullmatch(text) else _digest("text", text)
 
 
@@ -82,7 +82,7 @@ class UniqueRule:
     """How the keys of the calls of a task are made, from the options of ``@task`` and ``using()``."""
 
     def __init__(self, task: Any) -> None:
-        """``task`` has ``unique`` or ``unique_key``. Raises ``ValueError`` for arguments that it does not have."""
+        """``task`` has ``unique`` or ``unique_key``. Raises ``ValueError`` if ``unique`` names an unknown argument."""
         self._path: str = task.module_path
         text, duration = task.unique_key, task.unique_for
         self._key = None if text is None else digest_of(text)
@@ -119,7 +119,7 @@ class UniqueRule:
         name = getattr(function, "__qualname__", shown(function))
         try:
             value = function(*args, **kwargs)
-        except RAISED_INTO_JOBS:  # of the job that enqueues
+        except RAISED_INTO_JOBS:  # they end the job that enqueues
             raise
         except Exception as error:
             raise InvalidArguments(
@@ -169,9 +169,10 @@ def _require_duplicate_options(task: Any) -> None:
 
 
 def keys_again(task: Any, job: Job, stored: Call, given: Call) -> tuple[str | None, str | None]:
-    """Return the unique key, and until when it is held, of a new call of ``task`` like ``job``.
+    """Return the unique key of a new call of ``task`` like ``job``, and until when its job holds the key.
 
-    ``stored`` are the arguments of ``job``, ``given`` those of the new one. It has no key that is held until a time.
+    ``stored`` are the arguments of ``job``, ``given`` the arguments of the new call. If ``job`` holds its key until a
+    time, the new call has no key.
     """
     if job.unique_key is None or is_time(job.unique_until):
         return None, None
@@ -191,7 +192,7 @@ class CallSignature:
         ]
         by_place = {each.name for each in parameters if each.kind is each.POSITIONAL_ONLY}
         self._others = by_place | {"*", "**"} if by_place else by_place
-        """Names that mean something else in ``named`` than in a call, where ``**kwargs`` may have them as well."""
+        """Keys of ``named`` with a meaning of their own. In a call, ``**kwargs`` may contain the same names."""
 
         self._defaults = {each.name: each.default for each in parameters if _is_json(each.default)}
         self.known = [each.name for each in parameters if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)]
@@ -200,13 +201,13 @@ class CallSignature:
     @staticmethod
     @lru_cache(maxsize=4096)
     def of(function: Callable[..., Any], *, skips: int) -> CallSignature:
-        """Return that of ``function``; ``skips``: the number of leading parameters that are no arguments."""
+        """Return the signature of ``function`` without its first parameters, as many as ``skips`` says."""
         return CallSignature(function, skips)
 
     def named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the arguments of a call by name, with defaults; those that have no names under ``*``.
+        """Return the arguments of a call by name, with defaults; further positional arguments are under ``*``.
 
-        Under ``**`` are those with the name of a positional-only one, which a call may give beside that.
+        A keyword argument may have the name of a positional-only parameter. Such arguments are under ``**``.
         """
         given = {**self._defaults, **dict(zip(self._names, args, strict=False))}
         if self._others.isdisjoint(kwargs):

@@ -1,4 +1,4 @@
-"""Rules for the values of options and settings, equally for every queue.
+"""Rules for the values of options and settings, the same for every queue.
 
 Stores differ in what they accept, and some accept values that they cannot read back. So the rules refuse values that
 any of them could not keep.
@@ -24,7 +24,7 @@ MAX_SECONDS = 100 * 366 * 86_400
 FIRST_YEAR, LAST_YEAR = 1970, 9998
 #: The names of the levels from which on log lines can be kept.
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-#: The ways in which a job ends, for each of which it can be kept for another time.
+#: The ways in which a job ends. A retention may keep jobs for a different time for each of them.
 ENDS = ("succeeded", "failed", "cancelled")
 #: The retention of a job that is never pruned.
 FOR_EVER = "forever"
@@ -120,7 +120,7 @@ def duration_of(text: str) -> timedelta | None:
 
 
 def retention_by_end(value: Any) -> dict[str, float | str]:
-    """Return for each of ``ENDS`` that a retention names for how many seconds it keeps a job, or ``FOR_EVER``.
+    """Return how many seconds a retention keeps jobs, or ``FOR_EVER``, for each of ``ENDS`` that it names.
 
     Raises ``ValueError`` for an invalid one.
     """

@@ -1,13 +1,13 @@
 """Priorities that rise while jobs wait: ``LOCO["AGEING"]``. No clock and no I/O.
 
-After each ``AGEING`` seconds that a due job waits, its priority counts for one more. Of two jobs with the priorities
-*p* and *q*, due at the times *s* and *t*, the first one comes first at the time *now* if
+For each ``AGEING`` seconds that a due job waits, its priority rises by one. Of two jobs with the priorities *p* and
+*q*, due at the times *s* and *t*, the first one comes first at the time *now* if
 
     p + (now - s) / AGEING > q + (now - t) / AGEING,
 
-and *now* falls out of that: the order never changes while both wait. It is that of ``due_at - priority * AGEING``, the
-*rank*. So nothing is stored and nothing has to be promoted. A claim reads the first jobs of each priority from the
-indexes that it reads without ageing, in which they are in the order of their due times, and merges them by their ranks.
+and *now* cancels out: the order never changes while both wait. It is the order of the *ranks*, which are
+``due_at - priority * AGEING``. So nothing is stored, and no job has to be promoted. A claim uses the same indexes as
+without ageing: it reads the first jobs of each priority, in the order of their due times, and merges them by rank.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ MAX_AGEING_SECONDS = 30 * 86_400
 
 
 def rank(priority: int, due_at: datetime, ageing: float | None) -> tuple[int, datetime]:
-    """Return what sorts like jobs should run, with ``LOCO["AGEING"]``. Equal ones are in the order of their ids."""
+    """Return a sort key: the job with the lowest one runs first. Jobs with the same key run in the order of their ids.
+
+    ``ageing`` is ``LOCO["AGEING"]``.
+    """
     if ageing is None:
         return -priority, due_at
     try:
@@ -31,7 +34,7 @@ def rank(priority: int, due_at: datetime, ageing: float | None) -> tuple[int, da
 
 
 def aged_priority(job: Job, now: datetime, ageing: float | None) -> int:
-    """Return the priority that counts for ``job`` at the time ``now``, which is its own while it is not due."""
+    """Return the priority of ``job`` at the time ``now``, raised by its wait; its own priority before it is due."""
     if ageing is None or job.status != READY or job.due_at >= now:
         return job.priority
     return job.priority + int((now - job.due_at).total_seconds() / ageing)

@@ -16,8 +16,8 @@ from ..compat import TaskError, TaskResultStatus
 
 #: The number of workers that may die with a job before it fails as ``LostJob``.
 MAX_LOST = 3
-#: A job with which this many workers have died is a *suspect*. It runs alone from then on, so that no other job can be
-#: the cause of the next death, after which it fails.
+#: A job with which this many workers have died is a *suspect*. From then on it runs alone. If the next worker dies, no
+#: other job can be the cause, and the suspect fails.
 SUSPECT = MAX_LOST - 1
 #: The ``task_path`` of a job that cannot be read as it is stored.
 UNREADABLE = "(unreadable)"
@@ -37,7 +37,7 @@ TRACE = "trace"
 NODE = "node"
 #: Among the options of a unique job, that others may follow it, or which one it follows (``jobs.operations.reruns``).
 RERUN = "rerun"
-#: Among the options of a job, for how many seconds it is kept by how it ends: see ``retention``.
+#: Among the options of a job, for how many seconds it is kept, by the way it ends: see ``retention``.
 RETENTION = "retention"
 _NOT_GIVEN = frozenset((REQUEST, PARENT, SIGNATURE, MOVING, TRACE, CARRY, RERUN, NODE, RETENTION))
 
@@ -52,9 +52,9 @@ def utcnow() -> datetime:
 
 
 def aware(moment: datetime) -> datetime:
-    """Return ``moment`` in the time zone of the site if it has none: without ``USE_TZ`` code and databases have such.
+    """Return ``moment``, in the time zone of the site if it has none: without ``USE_TZ``, code and databases have such.
 
-    It is not the zone of the reader of a page, which may be another one.
+    The reader of a page may have another time zone, which is not used here.
     """
     return timezone.make_aware(moment, timezone.get_default_timezone()) if timezone.is_naive(moment) else moment
 
@@ -185,13 +185,13 @@ class Job:
     """JSON text of an object: the results of its durable steps by their names; ``None``: it has had none."""
 
     waits: str | None = by_run()
-    """JSON text of an object: what it has slept until and waited for (``core.job.waits``); ``None``: nothing."""
+    """JSON text of an object: its sleeps and its waits for signals (``core.job.waits``); ``None``: it has had none."""
 
     signals: str | None = by_run()
     """JSON text of an object: the signals that were sent to it (``core.job.waits``); ``None``: none."""
 
     progress: str | None = by_run()
-    """JSON text: how far it is, as the job itself has said (``jobs.presentation.progress``); ``None``: it has not."""
+    """JSON text: the progress that the job has reported (``jobs.presentation.progress``); ``None``: none."""
 
     token: str | None = None
     """The fencing token of its claim, while ``RUNNING``."""
@@ -224,7 +224,7 @@ class Job:
 
     @property
     def due_at(self) -> datetime:
-        """The earliest time at which it may run, which is also its order among jobs of one priority."""
+        """The earliest time at which it may run. Jobs of one priority run in the order of this time."""
         return self.run_after or self.enqueued_at
 
     @property
@@ -276,7 +276,7 @@ def written_by_run(job: Job) -> dict[str, Any]:
 
 @value
 class JobCall:
-    """What is called by a job, without all that became of it. It suffices to rule out most jobs in a search."""
+    """The call of a job, without its state and results. It suffices to rule out most jobs in a search."""
 
     id: str
     backend: str

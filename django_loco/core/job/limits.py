@@ -3,14 +3,14 @@
 A job obeys the *keys* in its ``limit_key``, with a space between them. A key is the name of a limit in
 ``LOCO["LIMITS"]``, or a name, a colon and a value: each value is limited by itself.
 
-*Concurrency* counts the jobs of a key that are ``RUNNING``. So nothing is taken or given back that could leak: what
-ends a job, or rescues it, makes room.
+*Concurrency* counts the jobs of a key that are ``RUNNING``. So no slot can leak: whatever ends a job, or rescues it,
+makes room.
 
 *Rate* follows GCRA, the "generic cell rate algorithm". Each key has one time, its ``tat`` (theoretical arrival time).
-Each start moves it on by an *interval*, and a job may begin while it is less than ``burst`` intervals ahead. So with a
-burst of 1 jobs begin at even distances, and no period has more of them than the rate says, wherever it begins.
-A worker that does not begin a job which it has taken gives back its start: the time moves back by an interval, but not
-into the past, so that there are never more than ``burst`` at once.
+Each start moves this time forward by an *interval*. A job may begin while the time is less than ``burst`` intervals
+ahead. So with a burst of 1, jobs begin at even distances, and no period of time has more starts than the rate says.
+A worker may claim a job and then not begin it. It gives back the start: the time moves back by an interval, but not
+into the past, so that never more than ``burst`` jobs begin at once.
 All times are whole microseconds by the clock of the store.
 
 This module has the rules, and each store asks them where it claims jobs: memory and the databases call ``Limiter``
@@ -32,7 +32,7 @@ from ..validation import COUNT, Rule, did_you_mean
 
 #: The lengths of the periods of a rate, in seconds, by their letters.
 PERIODS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-#: Where a job would be that may begin at any time: more than any worker has room for.
+#: The room of a key without a limit: more than any worker can use.
 UNLIMITED = 2**62
 MAX_NAME, MAX_RATE = 50, 1_000_000
 #: The maximum number of limits of a job.
@@ -65,7 +65,7 @@ def are_limits(value: object) -> bool:
 
 
 def tells_keys_apart(value: object) -> bool:
-    """Return whether ``value`` is the name of an argument, a function or its path, or a dict of these by limits."""
+    """Return whether ``value`` is the name of an argument, a function or its path, or a dict of these by limit."""
     if isinstance(value, Mapping):
         return all(is_limit_name(name) and tells_keys_apart(by) for name, by in value.items())
     return callable(value) or (isinstance(value, str) and all(part.isidentifier() for part in value.split(".")))
@@ -78,7 +78,7 @@ def is_limit_key(text: str) -> bool:
 
 @lru_cache(1024)
 def interval_of(rate: str) -> int:
-    """Return the microseconds between two starts, rounded up: never more jobs than ``rate`` begin."""
+    """Return the microseconds between two starts, rounded up so that never more jobs begin than ``rate`` says."""
     number, letter = rate.split("/")
     return -(-PERIODS[letter] * 1_000_000 // int(number))
 
@@ -145,16 +145,16 @@ class KeyTimes(NamedTuple):
     """The theoretical arrival time of the next start, in microseconds since 1970 by the store's clock."""
 
     closed_until: int = 0
-    """The time before which none of its jobs begins, whatever the numbers of its limit; in the same unit."""
+    """No job of the key begins before this time, whatever its limit allows; in the same unit."""
 
     closed_at: int = 0
-    """When the job that closed it said so; 0 if a process of an older release has stored that."""
+    """When a job closed the key; 0 if a process of an older release has stored ``closed_until``."""
 
 
 class Limiter:
-    """Decides how many jobs of some keys may begin now, and notes those that do.
+    """Decides how many jobs of some keys may begin now, and records their starts.
 
-    It is made for one claim, or for some outcomes, while no other claim decides.
+    Make one for each claim, or for each list of outcomes, while no other claim decides.
     """
 
     def __init__(
@@ -165,11 +165,11 @@ class Limiter:
         running: Callable[[], Iterable[tuple[str, int]]],
         times: Mapping[str, KeyTimes],
     ) -> None:
-        """``running`` returns limit keys and the numbers of their jobs that run; it is called once, if at all."""
+        """``running`` returns limit keys with the numbers of their running jobs; it is called once, if at all."""
         self.changed: dict[str, KeyTimes] = {}
         """The keys whose times have to be stored."""
         self.next_opening: int | None = None
-        """When the first of the keys opens for which there was no room; ``None``: none does by itself."""
+        """When the first key that had no room opens; ``None``: none opens by itself."""
         self._limits, self.now, self._find_running, self._times = limits, now, running, times
 
     def room(self, limit_key: str) -> int:
@@ -177,7 +177,7 @@ class Limiter:
         return min(map(self._room_of, keys_of(limit_key)))
 
     def has_room(self, limit_key: str) -> bool:
-        """Return whether one more job may begin now. If not, note when one may."""
+        """Return whether one more job may begin now. If not, update ``next_opening``."""
         if self.room(limit_key) > 0:
             return True
         opens_at = self.opens_at(limit_key)
@@ -186,15 +186,15 @@ class Limiter:
         return False
 
     def opens_at(self, limit_key: str) -> int | None:
-        """Return when a job may begin that may not begin now; ``None``: when another job of a key has ended."""
+        """Return when a job that has no room now may begin; ``None``: as soon as another job of a key has ended."""
         return None if self.full_keys(limit_key) else max(map(self._opening_of, keys_of(limit_key)))
 
     def full_keys(self, limit_key: str) -> set[str]:
-        """Return those of its keys that have room only when another job has ended."""
+        """Return the keys in ``limit_key`` that have no room until another job has ended."""
         return {key for key in keys_of(limit_key) if self._is_full(key)}
 
     def start(self, limit_key: str, number: int = 1) -> None:
-        """Note that jobs begin."""
+        """Record that ``number`` jobs begin."""
         for key in keys_of(limit_key):
             self._running[key] += number
             limit = self._limits.get(name_of(key))
@@ -204,7 +204,7 @@ class Limiter:
                 self.changed[key] = times._replace(tat=tat)
 
     def close(self, keys: Iterable[str], seconds: float) -> None:
-        """Note that no job of these keys begins for so long."""
+        """Let no job of these keys begin for the next ``seconds``."""
         for key in keys:
             times = self.times_of(key)
             closed_until = self.now + round(seconds * 1e6)
@@ -212,14 +212,14 @@ class Limiter:
                 self.changed[key] = times._replace(closed_until=closed_until, closed_at=self.now)
 
     def give_back(self, keys: Iterable[str]) -> None:
-        """Note that a job with these keys, of which ``start`` was noted, does not begin."""
+        """Give back the start of a job with these keys that was claimed, and does not begin."""
         for key in keys:
             times, limit = self.times_of(key), self._limits.get(name_of(key))
             if limit is not None and limit.rate is not None and times.tat > self.now:
                 self.changed[key] = times._replace(tat=max(self.now, times.tat - interval_of(limit.rate)))
 
     def times_of(self, key: str) -> KeyTimes:
-        """Return the times of a key. If the clock was put back, they are no further ahead than they were meant."""
+        """Return the times of a key. If the clock was set back, they move with it, so that no pause gets longer."""
         if key in self.changed:
             return self.changed[key]
         times, limit = self._times.get(key) or KeyTimes(), self._limits.get(name_of(key))

@@ -23,7 +23,7 @@ def missing_since(job: Job) -> datetime | None:
 
 
 def without_record(job: Job) -> Job:
-    """Return ``job``, which a worker with its task begins to run, without the error that says that it is missing."""
+    """Return ``job`` without the error that says that its task is missing: a worker with the task begins to run it."""
     return job if missing_since(job) is None else replace(job, errors=job.errors[:-1])
 
 

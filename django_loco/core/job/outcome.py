@@ -46,13 +46,13 @@ class Outcome:
     """Whether the job waits for a signal. If one was sent to it during the run, it is due at once: see ``woken``."""
 
     closes: tuple[str, ...] = ()
-    """The keys of limits of which no job may begin for ``closed_for`` seconds from when it is stored."""
+    """The limit keys to close: no job of these keys begins for ``closed_for`` seconds after the outcome is stored."""
 
     closed_for: float = 0.0
     gives_back: tuple[str, ...] = ()
-    """The keys of limits to which the job gives back the start that its fetch has noted: see ``not_begun``.
+    """The limit keys to which the job gives back the start that its fetch has recorded: see ``not_begun``.
 
-    The queue asks ``Limiter.give_back``, with the limits that are declared or that people have changed.
+    The queue calls ``Limiter.give_back``, with the limits as they are declared or as people have changed them.
     """
 
     has_begun: bool = True
@@ -95,9 +95,9 @@ class Outcome:
         return cls(job=job, status=FAILED, spent=False, worker_died=True, error=error_of(LostJob, reason))
 
     def not_begun(self) -> Outcome:
-        """Return this outcome of a job that was fetched and has not begun: its limits get back the start.
+        """Return this outcome for a job that was fetched and has not begun: its limits get back the start.
 
-        If it is handed back and had not begun in an earlier run either, it has not started.
+        If the job is handed back, and had not begun in an earlier run either, it counts as not started.
         """
         limit_key = self.job.limit_key
         return replace(self, has_begun=False, gives_back=() if limit_key is None else keys_of(limit_key))
@@ -108,7 +108,7 @@ class Outcome:
 
     @property
     def kind(self) -> Kind:
-        """How the run ended, in a word, as statistics and traces have it."""
+        """How the run ended, in the word that statistics and traces use."""
         if self.status == SUCCESSFUL:
             return "successful"
         if self.status == FAILED:

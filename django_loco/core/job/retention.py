@@ -1,16 +1,17 @@
-"""How long a job is kept that has ended. No clock and no I/O.
+"""How long a finished job is kept. No clock and no I/O.
 
-A task says with ``retention`` for how long its jobs are kept, by how they end. Each job carries that, so it is known
-wherever the job ends: in a worker, by the reaper after the death of its worker, or by somebody who cancels it. The time
-follows from the fields of the job. Queues store it where their pruners find it, and nobody can forget to change it.
+The option ``retention`` of a task says for how long its jobs are kept, by the way they end. Each job carries the
+option, so it is known wherever the job ends: in a worker, by the reaper after the death of its worker, or by somebody
+who cancels it. The time is computed from the fields of the job at each write. So no caller can forget to change it.
+Queues store it where their pruners find it.
 
 Jobs of other tasks are kept as long as ``LOCO["RESULT_TTL"]`` says when they are pruned.
 
 A job is kept longer than that while others may need it:
 
-* a minute at least if its task has a retention, for whoever waits for its result, and for workers that have to repeat
-  how it has ended,
-* an hour at least if it has a once-key: schedules read the last jobs of each other,
+* a minute at least if its task has a retention, for callers that wait for its result, and for workers that have to
+  send its outcome again,
+* an hour at least if it has a once-key: schedules read the last jobs of other schedules,
 * as long as it holds its unique key (``unique_for``).
 
 The members of a batch or a workflow that goes on are kept by the queues themselves.
@@ -36,14 +37,14 @@ LEAST_SECONDS = 60.0
 
 
 def end_of(job: Job) -> str:
-    """Return which of ``validation.ENDS`` that of a job is which has ended."""
+    """Return how a finished job ended: one of ``validation.ENDS``."""
     if job.status == SUCCESSFUL:
         return "succeeded"
     return "cancelled" if job.errors and job.errors[-1].exception_class_path in GIVEN_UP else "failed"
 
 
 def kept_until(job: Job) -> datetime | None:
-    """Return until when ``job`` is kept, or ``FOREVER``; ``None``: as ``RESULT_TTL`` says, or it has not ended."""
+    """Return the time until which ``job`` is kept, or ``FOREVER``; ``None``: ``RESULT_TTL`` decides, or it goes on."""
     if job.finished_at is None:
         return None
     given = job.options.get(RETENTION) if job.options else None

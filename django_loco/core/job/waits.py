@@ -3,9 +3,9 @@
 ``Job.waits`` is an object: for each name ``[kind, until]``, where ``until`` is a time in ISO format, or ``null`` for a
 wait without an end. The run writes it. A wait is over when the job has a step of its name.
 
-``Job.signals`` is an object: for each name ``{"value": ...}``, or ``{"timed_out": true}`` if the time of the wait was
-up first. Senders write it, and the run when a time is up. Each writes it only if it is as it was read, so a signal
-either comes in time or not at all.
+``Job.signals`` is an object: for each name ``{"value": ...}``, or ``{"timed_out": true}`` if the time of the wait ran
+out first. Senders write it, and so does the run when a time runs out. Both write only if the text has not changed since
+they read it. So a signal either comes in time or not at all.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any
 from .job import READY, Job
 
 _encoded = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-#: When a job is due that waits for a signal without an end.
+#: The due time of a job that waits for a signal without a time limit.
 FOREVER = datetime(9998, 1, 1, tzinfo=UTC)
 SLEEP, SIGNAL = "sleep", "signal"
-#: The value of a signal whose wait is over.
+#: The value of a signal that did not come in time.
 TIMED_OUT: Mapping[str, Any] = {"timed_out": True}
 
 
@@ -61,7 +61,7 @@ def waits_of(job: Job) -> dict[str, Wait]:
 
 
 def text_of_waits(waits: Mapping[str, Wait]) -> str:
-    """Return what ``waits_of`` reads."""
+    """Return ``waits`` as JSON text, which ``waits_of`` reads."""
     return _encoded(
         {name: [wait.kind, None if wait.until is None else wait.until.isoformat()] for name, wait in waits.items()}
     )
@@ -73,7 +73,7 @@ def pending_wait(job: Job) -> Wait | None:
 
 
 def pending_waits(job: Job) -> list[Wait]:
-    """Return what ``job`` sleeps and waits for now, what ends first first. The end of any of them lets it run."""
+    """Return the sleeps and waits of ``job`` that are not over, the first to end first. The job runs when any ends."""
     if job.waits is None or job.run_after is None or job.status != READY:
         return []
     try:
@@ -91,5 +91,5 @@ def signals_of(job: Job) -> dict[str, Any]:
 
 
 def text_of_signals(signals: Mapping[str, Any]) -> str | None:
-    """Return what ``signals_of`` reads. The values are JSON values."""
+    """Return ``signals``, with JSON values, as the text that ``signals_of`` reads."""
     return _encoded(dict(signals)) if signals else None

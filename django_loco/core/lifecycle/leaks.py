@@ -1,4 +1,4 @@
-"""Finds child processes and non-daemon threads that are left at the end of a process, and ends those of pools."""
+"""Finds child processes and non-daemon threads that are left when a process ends, and ends the processes of pools."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def left() -> Iterator[str]:
 def end_pools() -> None:
     """Send SIGTERM to the daemon processes of ``multiprocessing``, and to those of executors.
 
-    Python does so at its own end, or lets them finish, but not at an end by ``os._exit``. They would wait for ever.
+    When Python exits, it ends these processes or lets them finish. After ``os._exit`` they would wait forever.
     """
     with suppress(Exception):  # other threads may start and end processes at this moment
         executors = getattr(sys.modules.get("concurrent.futures.process"), "_threads_wakeups", {})

@@ -67,7 +67,7 @@ def tracked(resource: Resource, close: Close | str | None = None) -> Iterator[Re
 
 
 def closers() -> Iterator[Closing]:
-    """Yield how to close each resource, the last one first, and forget it."""
+    """Yield how to close each resource, the last one first, and stop tracking it."""
     while _tracked:
         resource, close = _tracked.pop()
         yield Closing(f"Closing {shown(resource)}", close, resource.kill if _is_child(resource) else lambda: None)

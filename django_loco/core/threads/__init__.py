@@ -29,7 +29,7 @@ class DaemonThread(threading.Thread):  # noqa: TID251 - the only subclass
     """
 
     def __init__(self, **options: Any) -> None:
-        """``options`` are those of ``threading.Thread``."""
+        """``options`` are the options of ``threading.Thread``."""
         super().__init__(**options, daemon=True)
 
     def start(self) -> None:

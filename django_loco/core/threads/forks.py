@@ -29,12 +29,12 @@ os.register_at_fork(after_in_child=_count)
 
 
 def forks() -> int:
-    """Return a number that is another one in each fork of this process. That is cheaper than ``os.getpid``."""
+    """Return a number that each fork of this process changes. Reading it is cheaper than ``os.getpid``."""
     return _forks
 
 
 def is_own_thread() -> bool:
-    """Whether the calling thread is one of django-loco's, so that nobody else's code goes on in a fork of it."""
+    """Whether the calling thread belongs to django-loco, so that no other code continues in a fork of it."""
     return isinstance(threading.current_thread(), DaemonThread)
 
 

@@ -1,9 +1,9 @@
 """What other threads execute at the moment, read safely on every Python.
 
 On Python 3.11 the garbage collector runs wherever an object is made, also inside the functions that look at the frames
-of other threads. If a finalizer or a callback of the collector is written in Python, other threads then run in the
-midst of that look: the process hangs (https://github.com/python/cpython/issues/106883), or the frame that is looked at
-is gone, and the process crashes. So the collector is paused there. Newer versions run it between bytecodes only.
+of other threads. If a finalizer or a callback of the collector is written in Python, other threads may run before such
+a function returns. Then the process hangs (https://github.com/python/cpython/issues/106883), or it crashes because the
+frame is gone. So the collector is paused there. Newer versions run it between bytecodes only.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class CollectorPause:
     def hold(self) -> Iterator[None]:
         """Pause the collector for the ``with`` block, unless the project has turned it off."""
         with self._lock:
-            if not gc.isenabled():  # also where this thread looks already
+            if not gc.isenabled():  # this thread may have paused it already
                 yield
                 return
             self._is_on = True

@@ -25,7 +25,7 @@ class PeriodicThread(ABC):
     def __init__(
         self, name: str, backoff: Backoff | None = None, *, component: str = "", wake: threading.Event | None = None
     ) -> None:
-        """Starts nothing.
+        """Prepare the thread, without starting it.
 
         Args:
             name: the name of the thread.
@@ -50,7 +50,7 @@ class PeriodicThread(ABC):
         return self.backoff.failed(error)
 
     def succeeded(self) -> None:
-        """Note that a turn did not raise."""
+        """Reset the back-off after a turn that did not raise."""
         self.backoff.succeeded()
 
     def close(self) -> None:  # noqa: B027 - most hold nothing

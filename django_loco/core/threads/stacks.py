@@ -23,7 +23,7 @@ def stacks() -> Iterator[str]:
 
 
 def tasks() -> list[asyncio.Task[Any]]:
-    """Return the asyncio tasks of all threads: ``asyncio.all_tasks`` knows only those of one event loop."""
+    """Return the asyncio tasks of all threads: ``asyncio.all_tasks`` knows only the tasks of one event loop."""
     # Not ``isinstance``, which would evaluate lazy objects.
     return [found for found in gc.get_objects() if issubclass(type(found), asyncio.Task) and not found.done()]
 
