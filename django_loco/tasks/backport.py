@@ -19,7 +19,7 @@ SIGNALS = {"task_enqueued": task_enqueued, "task_started": task_started, "task_f
 
 
 def not_found(text: str) -> TaskResultDoesNotExist:
-    """Return the error about a missing result: also an instance of the backport's, if that is imported."""
+    """Return the error about a missing result; if the backport is imported, it is an instance of its exception, too."""
     twin = getattr(sys.modules.get("django_tasks.exceptions"), "TaskResultDoesNotExist", TaskResultDoesNotExist)
     if issubclass(TaskResultDoesNotExist, twin):
         return TaskResultDoesNotExist(text)
@@ -29,7 +29,7 @@ def not_found(text: str) -> TaskResultDoesNotExist:
 
 
 def with_twin(signal: Signal) -> list[Signal]:
-    """Return ``signal``, and the backport's signal of the same name if that is a different one and is imported."""
+    """Return ``signal``, and the backport's signal of the same name if it is imported and a different one."""
     module = sys.modules.get("django_tasks.signals")
     twin = _twins(module).get(id(signal)) if module else None
     return [signal, twin] if twin else [signal]
@@ -39,6 +39,6 @@ def with_twin(signal: Signal) -> list[Signal]:
 def _twins(module: ModuleType) -> dict[int, Signal]:
     twins = {id(own): getattr(module, name) for name, own in SIGNALS.items() if getattr(module, name) is not own}
     if twins:
-        for name in SIGNALS:  # Django logs the same
+        for name in SIGNALS:  # Django's receivers log the same lines
             getattr(module, name).disconnect(getattr(module, f"log_{name}"))
     return twins

@@ -119,7 +119,7 @@ class LocoTask(_Task[P, R]):
             return object.__new__(cls)
 
         def __getattr__(self, name: str) -> Never:
-            # Without a function, as while it is copied, a task has no path.
+            # While a task is copied, it has no function yet, and so no path.
             function = None if name == "func" else getattr(self, "func", None)
             path = self.module_path if inspect.isroutine(function) else type(self).__name__
             raise AttributeError(
@@ -175,7 +175,7 @@ class LocoTask(_Task[P, R]):
             raise
 
     def s(self, *args: P.args, **kwargs: P.kwargs) -> Signature:
-        """Return this call as a part of a workflow. In a chain it gets the result of what is before it as well."""
+        """Return this call as a part of a workflow. In a chain it also gets the result of the call before it."""
         return Signature(self, args, kwargs)
 
     def si(self, *args: P.args, **kwargs: P.kwargs) -> Signature:
@@ -185,8 +185,8 @@ class LocoTask(_Task[P, R]):
     def using(self, **options: Unpack[CallOptions]) -> Self:
         """Return a copy of this task with other options; an option that is ``None`` stays as it is.
 
-        ``run_after`` is an aware ``datetime``, or a ``timedelta`` from the moment of ``enqueue()``. The other options
-        are those in ``core.task_options.CallOptions``.
+        ``run_after`` is an aware ``datetime``, or a ``timedelta`` from the moment of ``enqueue()``.
+        ``core.task_options.CallOptions`` lists the other options.
 
         Raises ``InvalidTask`` for an invalid value and ``TypeError`` for an unknown option.
         """
@@ -212,7 +212,7 @@ def _first_line(docstring: str | None) -> str:
 
 
 def _require_function(value: object) -> None:
-    """Raise ``InvalidTask`` if ``value`` is no function. Django checks later that it is one of a module."""
+    """Raise ``InvalidTask`` if ``value`` is no function. Django checks later that it is at the level of a module."""
     if isinstance(value, Task):
         raise InvalidTask(f"{value.module_path} is a task already. Write @task once, above all other decorators.")
     if not inspect.isroutine(value):
@@ -241,7 +241,7 @@ def task(
 def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a task of a module-level function, sync or async: ``@task`` or ``@task(max_attempts=5, ...)``.
 
-    ``core.task_options`` lists the options, with their types and defaults. One that is ``None`` has its default.
+    ``core.task_options`` lists the options, with their types and defaults. An option that is ``None`` has its default.
 
     Raises ``InvalidTask`` for an invalid value and ``TypeError`` for an unknown option.
     """
@@ -283,7 +283,7 @@ async def aenqueue_many(task: Task[..., R], calls: Iterable[Call]) -> list[TaskR
 
 
 def accept_task_options() -> None:
-    """Let the backends of Django itself make a ``LocoTask`` of a decorated function, and ignore its options.
+    """Let Django's own backends make a ``LocoTask`` of a decorated function, and ignore its options.
 
     Projects choose ``DummyBackend`` or ``ImmediateBackend`` for their tests. ``django.tasks.task`` would refuse
     ``@task(max_attempts=5)`` on them, and no module of tasks could be imported.

@@ -1,8 +1,9 @@
-"""Handles calls whose unique key another job holds: the result of such a call is that of the other job.
+"""Handles duplicates: calls whose unique key another job holds. Such a call returns the result of the other job.
 
-With ``"rerun"`` the call makes a job that follows the other if that has begun: see ``jobs.operations.reruns``.
+With ``"rerun"``, if the other job has begun, the call makes a job that follows it: see ``jobs.operations.reruns``.
 
-A key may be given up between the attempt to store a job and the look at who has it. Then the job is stored after all.
+The other job may give up the key after the queue has refused a job, and before its holder is looked up. Then the job
+is offered again.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ logger = get_logger("django_loco.batches")
 
 #: The holders of no keys.
 NOBODY: Mapping[str, Job] = MappingProxyType({})
-#: The fields of a job that has not begun which the newest call replaces.
+#: The fields that the newest call replaces in a job that has not begun.
 REPLACED = ("arguments", "run_after", "expires_at", "priority", "limit_key")
-#: How often a job is offered whose key is given up each time before somebody has looked who holds it.
+#: How often a job is offered to the queue, if each time its key is given up before the holder is looked up.
 ATTEMPTS = 100
 
 
@@ -44,14 +45,14 @@ class Handling(NamedTuple):
     """The option ``on_duplicate``."""
 
     max_wait: timedelta | None = None
-    """How long after the enqueue of a job newer calls can put it off; ``None``: there is no limit."""
+    """How long newer calls can put off a job, counted from its enqueue; ``None``: without a limit."""
 
 
 KEEP = Handling()
 
 
 def handling_of(task: Any) -> Handling:
-    """Return what a duplicate of a call of ``task`` does."""
+    """Return how duplicates of calls of ``task`` are handled."""
     action: str | None = getattr(task, "on_duplicate", None)
     if action is None:
         return KEEP
@@ -62,11 +63,12 @@ def handling_of(task: Any) -> Handling:
 def store(
     queue: Queue, jobs: Sequence[Job], handling: Handling, add: Callable[[list[Job]], set[str]]
 ) -> tuple[set[str], Mapping[str, Job]]:
-    """Store jobs with unique keys; return the ids of those stored, and by the ids of the others who holds their keys.
+    """Store jobs with unique keys; return the ids of the stored ones, and by the ids of the others their holders.
 
-    ``add`` stores jobs, and returns the ids of those stored. To ``"replace"`` means that a holder that has not begun
-    gets the ``REPLACED`` fields of the job. To ``"rerun"`` means the same, and that another job follows a holder that
-    has begun; it is among those stored, or among the holders. Raises ``QueueUnavailable``.
+    A holder is the job that holds the unique key of a job. ``add`` stores jobs, and returns the ids of the stored ones.
+    With ``"replace"``, a holder that has not begun gets the ``REPLACED`` fields of the job. ``"rerun"`` does the same,
+    and lets another job follow a holder that has begun. That job is among the stored ones, or among the holders.
+    Raises ``QueueUnavailable``.
     """
     if handling.action == "rerun":
         return _with_reruns(queue, jobs, handling, add)
@@ -98,7 +100,7 @@ def _with_reruns(
     holders: dict[str, Job] = {}
     rest = dict(last)
     for _ in range(ATTEMPTS):
-        # A job that follows would run with older arguments than a new one, if that came first.
+        # Jobs that follow come first. If a new job was stored before, they would run after it with older arguments.
         waiting = {after[key]: job for key, job in holders_of(queue, after.keys()).items() if after[key] in rest}
         reruns.take_back(queue, waiting.values())
         held = _replaced(queue, waiting, [*rest.values()], handling.max_wait)
@@ -123,7 +125,7 @@ def _with_reruns(
 def _by_id(
     jobs: Sequence[Job], last: Mapping[str, Job], stored: Collection[str], holders: Mapping[str, Job]
 ) -> dict[str, Job]:
-    """Return the jobs that will do the calls of the others of ``jobs`` than those stored, by the ids of the latter."""
+    """For each of ``jobs`` that was not stored, return by its id the job that runs in its place."""
     keys = {job.id: str(job.unique_key) for job in jobs if job.id not in stored}
     return {job_id: holders.get(key, last[key]) for job_id, key in keys.items()}
 
@@ -134,9 +136,9 @@ def has_begun(job: Job) -> bool:
 
 
 def holders_of(queue: Queue, keys: Collection[str]) -> Mapping[str, Job]:
-    """Return the jobs that hold unique keys, by these.
+    """Return the jobs that hold the unique ``keys``, by key.
 
-    Those that have expired are ended, as a worker would that takes them. Mostly their keys are free then.
+    A job that has expired is ended first, as by a worker that claims it. In most cases its key is free then.
     """
     holders, now = queue.holders(keys), utcnow()
     ended = {key: Outcome.expired(job).applied() for key, job in holders.items() if _has_expired(job, now)}
@@ -161,9 +163,9 @@ def may_be_replaced(holder: Job, job: Job) -> bool:
 def _replaced(
     queue: Queue, holders: Mapping[str, Job], jobs: Sequence[Job], max_wait: timedelta | None
 ) -> dict[str, Job]:
-    """Let holders that have not begun do what the last of ``jobs`` with their key would do.
+    """Give each holder that has not begun the call of the last of ``jobs`` with its key.
 
-    Returns the holders as they are now, without those that have begun, ended or changed meanwhile.
+    Returns the holders as they are now. A holder that has begun, ended or changed meanwhile is left out.
     """
     newest = {str(job.unique_key): job for job in jobs}
     changes = {
@@ -187,7 +189,7 @@ def with_call_of(holder: Job, job: Job, max_wait: timedelta | None, **changed: A
 
 
 def note(results: Sequence[TaskResult[..., Any]], holders: Mapping[str, Job], handling: Handling) -> None:
-    """Make the results of calls whose ids are in ``holders`` those of the jobs there. May raise ``DuplicateJob``."""
+    """Fill the results whose ids are in ``holders`` with the results of the holders. May raise ``DuplicateJob``."""
     noted = [result for result in results if result.id in holders]
     for result in noted:
         theirs = result_of_duplicate(holders[result.id])
@@ -197,7 +199,7 @@ def note(results: Sequence[TaskResult[..., Any]], holders: Mapping[str, Job], ha
 
 
 def log_left_out(jobs: Sequence[Job], holders: Mapping[str, Job]) -> None:
-    """Log that a batch does not wait for the jobs in ``holders`` that do calls of ``jobs`` and are no members of it."""
+    """Log that the batch of ``jobs`` does not wait for those of their ``holders`` that are no members of it."""
     others = [holders[job.id] for job in jobs if job.id in holders and holders[job.id].batch != job.batch]
     if others and jobs[0].batch is not None:
         text = (
@@ -208,7 +210,7 @@ def log_left_out(jobs: Sequence[Job], holders: Mapping[str, Job]) -> None:
 
 
 def mark(results: Sequence[TaskResult[..., Any] | None], jobs: Sequence[Job]) -> None:
-    """Mark the results of other jobs than those that were to be run."""
+    """Mark each result of a job that runs in place of the one in ``jobs``."""
     for result, job in zip(results, jobs, strict=False):
         if result is not None and result.id != job.id:
             fill(result, {"duplicate": True})
@@ -226,7 +228,7 @@ def refuse(queue: Queue, jobs: Sequence[Job]) -> None:
 
 
 def follow(queue: Queue, job: Job) -> Job | None:
-    """Return the job that follows the one with the unique key of ``job``, in memory; ``None`` if none has to."""
+    """With ``"rerun"``, let a job follow the holder of the unique key of ``job``, and return it; else ``None``."""
     if RERUN not in job.options:
         return None
     _, holders = _with_reruns(queue, [job], Handling("rerun"), lambda few: {each.id for each in queue.enqueue(few)})
@@ -234,7 +236,7 @@ def follow(queue: Queue, job: Job) -> Job | None:
 
 
 def take_following(queue: Queue, job: Job) -> Job | None:
-    """Take the job that follows ``job``, which has ended, out of the queue; ``None`` if there is none."""
+    """Remove the job that follows ``job``, which has ended, from the queue, and return it; ``None`` if none does."""
     if RERUN not in job.options or job.unique_key is None:
         return None
     reruns.settle(queue, [job.unique_key])
@@ -245,7 +247,7 @@ def take_following(queue: Queue, job: Job) -> Job | None:
 
 
 def result_of_duplicate(holder: Job) -> TaskResult[..., Any]:
-    """Return the result of a call that ``holder`` does, or whose key it holds."""
+    """Return the result of a call in whose place ``holder`` runs, or whose key it holds."""
     result = shown_result_of(holder)
     fill(result, {"duplicate": True})
     return result

@@ -71,7 +71,7 @@ def async_hint(method: str) -> SynchronousOnlyOperation:
 
 @async_unsafe("enqueue() runs the job, which would block the event loop. Write await task.aenqueue(...).")
 def refuse_event_loop() -> None:
-    """Raise ``SynchronousOnlyOperation`` in async code, as a query does, and unless that is allowed to queries."""
+    """Raise ``SynchronousOnlyOperation`` in async code, unless the project allows queries there."""
 
 
 def warn_of_async_caller() -> None:

@@ -1,4 +1,4 @@
-"""The result of a job, with what can be done with the job."""
+"""The result of a job, with operations on the job."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .stored.startable import DRAIN
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Seconds between two looks at a job for which somebody waits: at first, and later.
+#: Seconds between two looks at a job while a caller waits for it: at first, and later.
 FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.25
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ else:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobResult(_Result[P, R]):  # type: ignore[misc]  # the stubs do not know that it is frozen
-    """A ``TaskResult`` with the metadata of the job, and what can be done with the job: ``wait``, ``cancel``, ..."""
+    """A ``TaskResult`` with the metadata of the job, and with operations on the job: ``wait``, ``cancel``, ..."""
 
     metadata: dict[str, Any] = field(default_factory=dict)
     """The metadata that ``using(metadata=...)`` and the job itself have stored."""
@@ -65,8 +65,8 @@ class JobResult(_Result[P, R]):  # type: ignore[misc]  # the stubs do not know t
     def refresh(self) -> None:
         """Load the present state of the job.
 
-        Raises ``TaskResultDoesNotExist`` if it was deleted, and ``QueueUnavailable`` if the store does not answer, as
-        all methods do.
+        Raises ``TaskResultDoesNotExist`` if the job was deleted. Like all methods, it raises ``QueueUnavailable`` if
+        the store does not answer.
         """
         self._copy(self.task.get_backend().get_result(self.id))
 
@@ -95,7 +95,7 @@ class JobResult(_Result[P, R]):  # type: ignore[misc]  # the stubs do not know t
             self.refresh()
         return self
 
-    async def await_(self, timeout: float | None = None) -> Self:  # noqa: ASYNC109 - the same as that of wait()
+    async def await_(self, timeout: float | None = None) -> Self:  # noqa: ASYNC109 - the same parameter as wait()
         """``wait`` for async code. Does not block the event loop."""
         await self.arefresh()
         if not self.is_finished:

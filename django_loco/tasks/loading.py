@@ -36,7 +36,7 @@ _loaded_with_apps: frozenset[str] = frozenset()
 
 
 def remember_loaded_packages() -> None:
-    """Note the packages that have been imported so far. ``AppConfig.ready`` calls it: all models have been imported."""
+    """Record the packages that are imported so far. ``AppConfig.ready`` calls this, when all models are imported."""
     global _loaded_with_apps
     _loaded_with_apps = frozenset(name for name in sys.modules if "." not in name)
 

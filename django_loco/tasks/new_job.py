@@ -1,4 +1,4 @@
-"""Makes the jobs of calls: validates the task and its arguments, encodes them, and resolves the options of the task.
+"""Turns calls into jobs: validates the task and its arguments, encodes them, and resolves the options of the task.
 
 Values that some store could not keep are refused here, with the same error for every queue.
 """
@@ -101,8 +101,8 @@ def validate_call(task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str
 def _misfit(function: Callable[..., Any], count: int, names: tuple[str, ...]) -> str:
     """Return why ``function`` does not take ``count`` positional and these keyword arguments; empty if it does.
 
-    A decorator may add arguments. So the signature of the function that is called counts, not that of the function that
-    it wraps.
+    A decorator may add arguments. So the signature of the called function counts, not the signature of the function
+    that it wraps.
     """
     try:
         signature = inspect.signature(function, follow_wrapped=False)
@@ -126,7 +126,7 @@ def _hint_of(names: Sequence[str], known: Sequence[str]) -> str:
 
 
 def with_origin(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of the ``options`` of a new job with the names of the request and the job in which this runs."""
+    """Return a copy of the ``options`` of a new job, with the ids of the request and the job in which this runs."""
     copy = {**options}
     if request_id := bound("request_id"):
         copy[REQUEST] = request_id
@@ -141,7 +141,7 @@ class JobTemplate:
     __slots__ = ("_delay", "_expires", "_fields", "_limits", "_options", "_unique", "settings", "task")
 
     def __init__(self, task: Task[..., Any], alias: str) -> None:
-        """``alias`` is that of the backend. Raises ``InvalidTask``."""
+        """``alias`` is the alias of the backend. Raises ``InvalidTask``."""
         self.task = task
         self.settings = loco_settings()
         self._delay = getattr(task, "run_after_delay", None)
@@ -165,7 +165,7 @@ class JobTemplate:
 
     @property
     def is_constant(self) -> bool:
-        """Whether it stays as it is: no metadata, which the caller can change, and no time, which depends on zones."""
+        """Whether it can be kept: no metadata, which the caller can change, and no time, which depends on zones."""
         return self._fields["metadata"] is None and self._fields["run_after"] is None
 
     def job(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
@@ -195,7 +195,7 @@ class JobTemplate:
 
 
 class KnownTask(NamedTuple):
-    """The template of a task, and for which backend and settings the task was checked."""
+    """The template of a task, with the backend and the settings for which the task was checked."""
 
     template: JobTemplate
     backend: type[BaseTaskBackend]
@@ -223,7 +223,7 @@ def new_job(task: Task[..., Any], alias: str, args: Sequence[Any], kwargs: Mappi
 
 
 def due_at(job: Job, moment: datetime) -> Job:
-    """Return a new ``job`` that is due at ``moment``. If that is later, it also expires later by as much."""
+    """Return the new ``job``, due at ``moment``. If it waits until then, it also expires later by the same time."""
     expires_at = job.expires_at
     if expires_at is not None:
         expires_at += max(timedelta(), moment - job.enqueued_at)

@@ -1,4 +1,4 @@
-"""Converts a stored ``Job`` to Django's ``Task`` and ``TaskResult``, and finds the policy that holds for it."""
+"""Converts a stored ``Job`` to Django's ``Task`` and ``TaskResult``, and finds the policy that applies to it."""
 
 from __future__ import annotations
 
@@ -96,7 +96,8 @@ class StoredError(TaskError):
     def exception_class(self) -> type[BaseException]:
         """The type of the exception.
 
-        Raises ``ImportError`` if its module may not be imported or lacks it, ``ValueError`` if it is not one.
+        Raises ``ImportError`` if its module may not be imported or lacks the name, ``ValueError`` if the name is no
+        exception type.
         """
         module, _, name = self.exception_class_path.rpartition(".")
         kind = _attribute(module, name)
@@ -108,7 +109,7 @@ class StoredError(TaskError):
 def policy_of(task: Task[..., Any], job: Job) -> Policy:
     """Return the policy for ``job``.
 
-    Its options are those of ``using()``, of ``LOCO["TASKS"]``, of ``@task`` and of ``LOCO``, the strongest first.
+    Its options come from ``using()``, ``LOCO["TASKS"]``, ``@task`` and ``LOCO``, the strongest first.
     """
     loco = loco_settings()
     if job.options and (overrides := job.overrides):
@@ -120,14 +121,14 @@ def policy_of(task: Task[..., Any], job: Job) -> Policy:
     return policy
 
 
-#: By task path: the task, the settings, and the policy they make for a job without options of its own.
+#: By task path: the task, the settings, and the policy that follows from them for a job without options of its own.
 _policies: dict[str, tuple[Task[..., Any], LocoSettings, Policy]] = {}
 
 
 def _merged(task: Task[..., Any], path: str, loco: LocoSettings, options: Mapping[str, Any]) -> Policy:
     restored = _policy_options(path, options)
     declared = {name: getattr(task, name, None) for name in STORED_OPTIONS}
-    configured = loco.TASKS.get(path) or loco.TASKS.get(task.module_path, {})  # a renamed task's under either path
+    configured = loco.TASKS.get(path) or loco.TASKS.get(task.module_path, {})  # of a renamed task
     layers = [
         {
             name: resolve_paths(name, value)
@@ -201,7 +202,7 @@ def result_of(job: Job, task: Task[..., Any] | None = None) -> TaskResult[..., A
 def result_of_new(
     job: Job, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> TaskResult[..., Any]:
-    """Return ``result_of(job, task)`` for a job that was just made of a call of ``task`` with these arguments."""
+    """Return ``result_of(job, task)`` for a job that was just made from a call of ``task`` with these arguments."""
     if not are_scalars(args, kwargs):
         args, kwargs = decode_call(job.arguments)
     result: TaskResult[..., Any] = object.__new__(JobResult)
@@ -243,7 +244,7 @@ def shown_result_of(job: Job) -> TaskResult[..., Any]:
         return result_of(replace(job, arguments="[[],{}]", options={}, return_value=None, errors=errors))
 
 
-#: For fields that a later version of ``TaskResult`` may have.
+#: The defaults of the fields, also of fields that a later version of ``TaskResult`` may add.
 _DEFAULTS = {field.name: field.default for field in fields(JobResult) if field.default is not MISSING}
 
 

@@ -21,27 +21,28 @@ logger = get_logger("django_loco.worker")
 
 
 def announce(signal: Signal, sender: type, result: TaskResult[..., Any], *, logs: bool = True) -> None:
-    """Send ``signal``, and the backport's if it is imported. Logs what a receiver raises, and calls the others.
+    """Send ``signal``, and the backport's signal if it is imported. If a receiver raises, log it and call the others.
 
-    Without ``logs`` the receivers of the Tasks framework itself, which only log, are left out.
+    Without ``logs``, the receivers of the Tasks framework itself, which only log, are left out.
 
     Django's ``send_robust`` stops at a ``SystemExit`` and at an error of a logging handler. So each receiver is called
     by a signal of its own.
 
-    Raises only ``KeyboardInterrupt`` in the main thread and what ends a job, which are not meant for the receiver.
+    Raises only ``KeyboardInterrupt`` in the main thread, and the exceptions that end a job: they are not meant for the
+    receiver.
     """
     for each in with_twin(signal):
         _send_to_each(each, sender, {"task_result": result}, logs=logs)
 
 
 def send(signal: Signal, sender: type, **values: Any) -> None:
-    """Send one of ``django_loco.signals``, in the same way."""
+    """Send one of ``django_loco.signals``, as ``announce`` does."""
     if signal.receivers:
         _send_to_each(signal, sender, values)
 
 
 def only_log(signal: Signal) -> bool:
-    """Whether the receivers of the Tasks framework itself, which only log, are all that ``signal`` has."""
+    """Whether ``signal`` has only the receivers of the Tasks framework itself, which only log."""
     return all(_only_logs(entry[1]) for each in with_twin(signal) for entry in each.receivers)
 
 
@@ -60,7 +61,7 @@ def _send_to_each(signal: Signal, sender: type, values: Mapping[str, Any], *, lo
 
 
 def _as_receiver_of(signal: Signal, receiver: Any) -> Any:
-    """Return what calls ``receiver``, an entry in ``Signal.receivers``, with ``signal`` as its argument."""
+    """Return a function that calls ``receiver``, an entry in ``Signal.receivers``, with ``signal`` as its argument."""
     function = _function(receiver)
     if function is None:  # it was deleted, which Django notices
         return receiver

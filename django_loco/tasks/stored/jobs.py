@@ -27,15 +27,15 @@ from .limit_key import limit_key_again
 
 logger = get_logger(__name__)
 
-#: The options of a job that another job like it has as well, beside those of ``using()``.
+#: The options that ``job_like`` copies from a job, besides the options of ``using()``.
 KEPT = (CARRY, RETENTION)
 
 
 def job_like(job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Task[..., Any], Job]:
-    """Return the task of ``job``, and a new job with these arguments that is like it otherwise, and due at once.
+    """Return the task of ``job``, and a new job like ``job``, but with these arguments and due at once.
 
-    It is not signed, and not stored. Raises ``UnknownTask``, ``InvalidArguments``, and ``InvalidSignature`` if jobs are
-    signed and ``job`` is not.
+    The new job is not signed, and not stored. Raises ``UnknownTask``, ``InvalidArguments``, and ``InvalidSignature`` if
+    jobs are signed and ``job`` is not.
     """
     if loco_settings().SIGN and not is_genuine(job):
         raise InvalidSignature(f"Job {job.id} was not signed with SECRET_KEY, or was changed later.")
@@ -59,7 +59,7 @@ def job_like(job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[
 
 
 def require_arguments(job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Raise ``InvalidArguments`` if the task of ``job`` does not take these; no error if there is no such task here."""
+    """Raise ``InvalidArguments`` if the task of ``job`` does not take these; pass if this process lacks the task."""
     try:
         task = load_task(job.task_path)
     except UnknownTask:
@@ -79,7 +79,7 @@ def known_tasks(path: str) -> set[str]:
 
 
 def parameters_of(job: Job) -> Sequence[str]:
-    """Return the names of the arguments that the task of ``job`` takes by place; empty if it cannot be loaded."""
+    """Return the names of the positional arguments of the task of ``job``; empty if it cannot be loaded."""
     try:
         task = load_task(job.task_path)
         parameters = inspect.signature(task.func, follow_wrapped=False).parameters.values()
@@ -106,14 +106,14 @@ class StoredTasks(JobBackend):
         return known_tasks(path)
 
     def parameters_of(self, job: Job) -> Sequence[str]:
-        """Return the names of the positional arguments that the task of ``job`` takes."""
+        """Return the names of the positional arguments of the task of ``job``."""
         return parameters_of(job)
 
 
 def announce_end(sender: type, jobs: Sequence[Job]) -> None:
     """Send ``task_finished`` and ``job_cancelled`` for ``jobs``, which have ended without running.
 
-    Django's own receivers do not log it.
+    Django's own receivers, which only log, are left out.
     """
     if only_log(task_finished) and not job_cancelled.receivers:
         return

@@ -1,6 +1,6 @@
 """Makes the ``limit_key`` of the jobs of a task, from its options ``limits`` and ``limit_key``.
 
-Pages and filters show these keys. A value that ``LOCO["REDACT"]`` hides is in them as a digest.
+Pages and filters show these keys. They contain a digest in place of a value that ``LOCO["REDACT"]`` hides.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class LimitRule:
         return " ".join(name if by is None else f"{name}:{texts[by]}" for name, by in self._by.items())
 
     def is_key_of(self, limit_key: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-        """Return whether ``limit_key`` is that of a call, whatever was hidden when it was made."""
+        """Return whether ``limit_key`` is the key of a call, whichever values were hidden when the key was made."""
         texts = {by: _text(self._value(by, args, kwargs)) for by in self._sources}
         forms = [
             {name} if by is None else {f"{name}:{texts[by]}", f"{name}:{_digest(texts[by])}"}
@@ -92,7 +92,7 @@ class LimitRule:
         name = getattr(by, "__qualname__", shown(by))
         try:
             value = by(*args, **kwargs)
-        except RAISED_INTO_JOBS:  # of the job that enqueues
+        except RAISED_INTO_JOBS:  # they end the job that enqueues
             raise
         except Exception as error:
             raise InvalidArguments(
@@ -119,9 +119,10 @@ def limit_rule_of(task: Any, limits: Sequence[str] | None, limit_key: Any) -> Li
 
 
 def limit_key_again(task: Any, limit_key: str | None, stored: Call, given: Call) -> str | None:
-    """Return the limit key of a new call of ``task``, like that of the call ``stored``, whose is ``limit_key``.
+    """Return the limit key of the new call ``given`` of ``task``, which is like the call ``stored``.
 
-    It is that of the new arguments if it follows from the options of the task, and not from those of ``using()``.
+    ``limit_key`` is the limit key of ``stored``. If it follows from the options of the task, a new key is made from the
+    new arguments. If it comes from options of ``using()``, the new call has the same key.
     """
     try:
         rule = limit_rule_of(task, *limit_options_of(task))
@@ -133,7 +134,7 @@ def limit_key_again(task: Any, limit_key: str | None, stored: Call, given: Call)
 
 
 def limit_options_of(task: Any) -> tuple[Sequence[str] | None, Any]:
-    """Return the limits of ``task`` and their key, as ``using()``, ``LOCO["TASKS"]`` and ``@task`` say."""
+    """Return the options ``limits`` and ``limit_key`` of ``task``, from ``using()``, ``LOCO["TASKS"]`` or ``@task``."""
     return merged_option(task, "limits"), merged_option(task, "limit_key")
 
 

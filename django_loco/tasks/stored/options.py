@@ -18,7 +18,7 @@ from ..loading import load_module, may_be_imported
 
 
 def merged_option(task: Any, name: str) -> Any:
-    """Return an option that has a field of its own in the job: of ``using()``, ``LOCO["TASKS"]`` or ``@task``."""
+    """Return an option with a field of its own in the job, from ``using()``, ``LOCO["TASKS"]`` or ``@task``."""
     declared = getattr(task, name, None)
     if name in getattr(task, "overrides", ()):
         return declared

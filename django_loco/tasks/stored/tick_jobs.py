@@ -1,9 +1,10 @@
-"""Stores the jobs of ticks, among them those whose unique keys other jobs hold.
+"""Stores the jobs of ticks, also if other jobs hold their unique keys.
 
-A scheduler never raises because of a duplicate: the result of such a call is that of the other job. With ``"replace"``
-and ``"rerun"`` a job that waits, and that ``enqueue()`` has made, becomes that of the tick: it gets its call, and its
-once-key too, so that no other scheduler stores or changes a job for it. With ``"rerun"`` this may be the one that
-follows another, and if there is none, the job of the tick follows one that has begun.
+A scheduler never raises because of a duplicate: the call of the tick gets the result of the other job. With
+``"replace"`` and ``"rerun"``, a waiting job that ``enqueue()`` has made becomes the job of the tick. It gets the call
+of the tick, and its once-key too, so that no other scheduler stores or changes a job for the tick. With ``"rerun"``,
+the waiting job may be one that follows another job. If none follows, and the other job has begun, the job of the tick
+follows it.
 
 A job that has a once-key stays as it is: it belongs to another tick, or to a workflow.
 """
@@ -34,9 +35,9 @@ Call = tuple[Job, Handling]
 def store_ticks(
     queue: Queue, calls: Sequence[Call], add: Callable[[list[Job]], set[str]]
 ) -> tuple[set[str], Mapping[str, TaskResult[..., Any]]]:
-    """Store the jobs of ticks; return the ids of those stored, and by the ids of others the results of their calls.
+    """Store the jobs of ticks; return the ids of the stored ones, and by the ids of others the results of their calls.
 
-    A job without either is that of a tick whose job another process has stored. For ``add`` see ``duplicates.store``.
+    If a job is in neither, another process has stored the job of its tick. For ``add`` see ``duplicates.store``.
     """
     stored = add([job for job, _ in calls])
     rest = [(job, handling) for job, handling in calls if job.id not in stored and job.unique_key is not None]
@@ -44,7 +45,7 @@ def store_ticks(
     changed: dict[str, Job] = {}
     for _ in range(ATTEMPTS if rest else 0):
         holders = _holders(queue, rest)
-        # What was refused although nothing has changed since is refused for good: the once-key of the tick is known.
+        # A job whose holder has not changed since it was refused is refused for good: its once-key was used before.
         rest = [call for call in rest if seen.get(call[0].id, call[0]) != holders[call[0].id]]
         seen |= holders
         steps = {job.id: step for job, handling in rest if (step := _step(job, handling, holders[job.id])) is not None}
@@ -59,10 +60,10 @@ def store_ticks(
 
 
 def _step(job: Job, handling: Handling, holder: Job | None) -> Job | Change | None:
-    """Return the job to offer for a tick, or the change that makes ``holder`` that job; ``None``: nothing is to do.
+    """Return the job to offer for a tick, or the change that makes ``holder`` that job; ``None``: do nothing.
 
-    The key of ``job`` was taken when it was offered. If it is free by now, a job had it that had begun before the tick,
-    or that had expired, so the call is not done yet.
+    The key of ``job`` was taken when the job was offered. If the key is free by now, its holder had begun before the
+    tick, or had expired. So the call of the tick still has to run.
     """
     if holder is None:
         return job
@@ -76,7 +77,7 @@ def _step(job: Job, handling: Handling, holder: Job | None) -> Job | Change | No
 
 
 def _offer(queue: Queue, jobs: list[Job], add: Callable[[list[Job]], set[str]]) -> set[str]:
-    """Offer jobs to the queue; return the ids of those stored. The jobs that they follow may have ended meanwhile."""
+    """Offer jobs to the queue; return the ids of the stored ones. The jobs that they follow may have ended by now."""
     stored = add(jobs) if jobs else set()
     if keys := {reruns.key_before(job) for job in jobs if reruns.follows(job)}:
         reruns.settle(queue, keys)
@@ -84,7 +85,10 @@ def _offer(queue: Queue, jobs: list[Job], add: Callable[[list[Job]], set[str]]) 
 
 
 def _change(queue: Queue, changes: Mapping[str, Change]) -> dict[str, Job]:
-    """Make changes, by the ids of jobs of ticks; return the jobs that have become theirs. The last one wins."""
+    """Make ``changes``, one for the job of each tick; return by its id the job that runs in its place.
+
+    Of several changes of one job, the last one wins.
+    """
     last = {change.before.id: job_id for job_id, change in changes.items()}
     refused = queue.change([changes[job_id] for job_id in last.values()]) if last else set()
     made = {job_id: changes[job_id].after for holder_id, job_id in last.items() if holder_id not in refused}
@@ -92,7 +96,7 @@ def _change(queue: Queue, changes: Mapping[str, Change]) -> dict[str, Job]:
 
 
 def _holders(queue: Queue, calls: Sequence[Call]) -> dict[str, Job | None]:
-    """Return the jobs that may do calls, by the ids of the jobs of these."""
+    """Return, by the id of the job of each call, the job that may run in its place; ``None`` if there is none."""
     keys = {job.id: _keys_to_ask(job, handling) for job, handling in calls}
     asked = {key for each in keys.values() for key in each}
     holders = holders_of(queue, asked)
@@ -102,11 +106,11 @@ def _holders(queue: Queue, calls: Sequence[Call]) -> dict[str, Job | None]:
 
 
 def _holder_for(job: Job, holders: Sequence[Job]) -> Job | None:
-    """Return the job that another scheduler has stored or changed for the tick, or else the first one."""
+    """Return the job that another scheduler has stored or changed for the tick, or else the first of ``holders``."""
     return next((holder for holder in holders if holder.key == job.key), holders[0] if holders else None)
 
 
 def _keys_to_ask(job: Job, handling: Handling) -> tuple[str, ...]:
-    """Return the unique keys of the jobs that may do the call of ``job``, that of one which follows first."""
+    """Return the unique keys of jobs that may run in place of ``job``. The key of a job that follows comes first."""
     key = str(job.unique_key)
     return (reruns.key_after(key), key) if handling.action == "rerun" else (key,)
