@@ -11,9 +11,9 @@ from .renewal import Lease
 from .state import MICROS, WAITING_LEASE_SECONDS, Claimant, LockClaim
 from .table import LockTable, Seen, lease_clock
 
-#: The longest pause between two looks at a store that says when to look.
+#: The longest pause between two looks at a store that tells this process when to look.
 LONGEST_POLL_SECONDS = 0.5
-#: The pause from which on a thread listens: most waits are over before, and do without its connection.
+#: When pauses get this long, a thread listens. Most waits end earlier, and do without the connection of that thread.
 LISTEN_FROM_SECONDS = 0.02
 #: The first pause between two looks at the store, and the factor by which pauses grow.
 SHORTEST_POLL_SECONDS, GROWTH = 0.002, 1.5
@@ -24,7 +24,7 @@ class Acquisition:
 
     1. ``start`` says how to wake the caller.
     2. The caller calls ``step`` again and again, and waits between the calls, until it returns nothing.
-    3. It calls ``abandon`` if that was interrupted, or has raised.
+    3. It calls ``abandon`` if a step or a wait was interrupted, or has raised.
     """
 
     def __init__(self, table: LockTable, name: str, claim: LockClaim, timeout: float | None) -> None:
@@ -40,7 +40,7 @@ class Acquisition:
         self._has_asked = False
 
     def start(self, wake: Callable[[], object]) -> None:
-        """Be in line in this process; ``wake`` is called by any thread when it is time for the next step."""
+        """Get in line in this process; any thread may call ``wake`` when it is time for the next step."""
         self._table.claimants.add(self._name, self._claim.owner, wake)
 
     def step(self) -> float | None:
@@ -68,7 +68,7 @@ class Acquisition:
         return min(rest, self._pause(seen, holder))
 
     def abandon(self) -> None:
-        """Leave the line, or give back what was granted. Raises ``QueueUnavailable``; then it ends with its lease."""
+        """Leave the line, or give back the lock. If this raises ``QueueUnavailable``, the claim ends with its lease."""
         try:
             self._table.leave(self._name, self._claim)
         finally:
@@ -85,7 +85,7 @@ class Acquisition:
 
     def _pause(self, seen: Seen, holder: Claimant | None) -> float:
         if not self._table.claimants.is_first(self._name, self._claim.owner):
-            return min(WAITING_LEASE_SECONDS, self._claim.lease / MICROS) / 4  # to be still in line
+            return min(WAITING_LEASE_SECONDS, self._claim.lease / MICROS) / 4  # to stay in line
         line = seen.state.in_line_at(seen.now)
         ahead = next((number for number, each in enumerate(line) if each.owner == self._claim.owner), len(line))
         if ahead != self._ahead:
@@ -120,5 +120,5 @@ class Acquisition:
 
 
 def moment(micros: int) -> datetime:
-    """Return a time of a store's clock."""
+    """Return a time of a store's clock, in microseconds, as an aware ``datetime``."""
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)

@@ -16,15 +16,15 @@ _OWN_FOLDER = str(Path(__file__).parent)
 
 
 class Caller(NamedTuple):
-    """The thread, or the asyncio task, that runs."""
+    """The running thread, or asyncio task."""
 
     thread: int
     task: asyncio.Task[Any] | None
 
     def blocks(self, other: Caller, *, blocks_thread: bool) -> bool:
-        """Return whether this one cannot go on while ``other`` waits for it.
+        """Return whether this caller cannot go on while ``other`` waits for it.
 
-        ``blocks_thread``: ``other`` waits without its event loop, so that no task of the thread goes on.
+        ``blocks_thread``: ``other`` blocks its thread while it waits, so that no asyncio task of the thread goes on.
         """
         if self.task is not None and not blocks_thread:
             return self.task is other.task
@@ -40,11 +40,11 @@ class Held(NamedTuple):
 
 
 _held: dict[tuple[str, str], list[Held]] = {}
-_lock = threading.RLock()  # a finalizer may take a lock in its midst
+_lock = threading.RLock()  # a finalizer may take a lock while the thread is inside
 
 
 def here() -> Held:
-    """Return the thread or task that runs, and the line in it outside of this package."""
+    """Return the running thread or task, and the line outside of this package that it executes."""
     try:
         task = asyncio.current_task()
     except RuntimeError:
@@ -89,7 +89,7 @@ def note(key: tuple[str, str], held: Held) -> None:
 
 
 def drop(key: tuple[str, str], held: Held) -> None:
-    """Record that it was given back."""
+    """Record that the lock ``key`` was given back."""
     with _lock:
         rest = [each for each in _held.get(key, ()) if each is not held]
         if rest:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 
 class Claimants:
-    """Used by many threads."""
+    """The lines of claims, one for each lock. Used by many threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # a finalizer may take a lock in its midst
+        self._lock = threading.RLock()  # a finalizer may take a lock while the thread is inside
         self._by_name: dict[str, dict[str, Callable[[], object]]] = {}
 
     def add(self, name: str, owner: str, wake: Callable[[], object]) -> None:
@@ -22,7 +22,7 @@ class Claimants:
             self._by_name.setdefault(name, {})[owner] = wake
 
     def remove(self, name: str, owner: str) -> None:
-        """Remove a claim, if it is there, and wake the one that is first then."""
+        """Remove a claim, if it is there, and wake the claim that is first now."""
         with self._lock:
             line = self._by_name.get(name, {})
             line.pop(owner, None)

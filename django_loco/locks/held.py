@@ -29,11 +29,11 @@ class HeldLock:
 
     token: int
     waiting: int
-    """The number of claims in line, those of dead processes included."""
+    """The number of claims in line, including claims of dead processes."""
 
 
 def held(*, backend: str | None = None) -> list[HeldLock]:
-    """Return the locks that are held, by alias and name: those of one alias of ``TASKS``, or of all.
+    """Return the held locks of one alias of ``TASKS``, or of all, sorted by alias and name.
 
     Raises ``ValueError`` for an alias that is not one of django-loco's, and ``QueueUnavailable``.
     """

@@ -20,25 +20,25 @@ WAIT_SECONDS, LINGER_SECONDS = 1.0, 10.0
 
 
 class LockListener:
-    """A thread that listens, as long as claims wait. It makes a lock go faster from one process to the next.
+    """A thread that listens while claims wait, so that a lock passes faster from one process to the next.
 
-    A pooler may let it listen and pass nothing on. So it is trusted when it has heard something.
+    A pooler may let it listen, but pass on no notification. So it is trusted only after it has heard something.
     """
 
     def __init__(self, store: LockStore, claimants: Claimants) -> None:
-        """Starts nothing."""
+        """Prepare it, without starting the thread."""
         self._store, self._claimants = store, claimants
         self._lock = threading.Lock()
         self._thread: _ListenerThread | None = None
 
     @property
     def is_trusted(self) -> bool:
-        """Whether claims are told when to look at the store."""
+        """Whether claims can rely on this thread to tell them when to look at the store."""
         thread = self._thread
         return thread is not None and thread.is_alive and thread.has_heard and not thread.backoff.failures
 
     def start(self) -> None:
-        """Listen, if the store can and the system has a thread for it, until no claim waits any more."""
+        """Listen until no claim waits any more, if the store can notify and the system has a thread for it."""
         with self._lock:
             thread = self._thread
             if thread is None or thread.ended.is_set() or (thread.has_started and not thread.is_alive):
@@ -51,7 +51,7 @@ class LockListener:
                 logger.debug("The thread of locks cannot listen, so claims look more often: %s", error)
 
     def end(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         with self._lock:
             if self._thread is not None:
                 self._thread.stop()
@@ -67,11 +67,11 @@ class _ListenerThread(PeriodicThread):
         self.has_heard = False
 
     def turn(self) -> float:
-        """Wait, and wake those who may be next."""
+        """Wait for a notification, and wake the claims that may be next."""
         with store_timeout():
             was_heard = self._listener.wait(WAIT_SECONDS)
         self._waits += 1
-        self.has_heard = self.has_heard or (was_heard and self._waits > 1)  # the first is for what it has missed
+        self.has_heard = self.has_heard or (was_heard and self._waits > 1)  # the first is for missed ones
         now = time.monotonic()
         if self._claimants.wake_all_first() if was_heard else self._claimants.is_any():
             self._needed_at = now

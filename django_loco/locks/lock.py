@@ -1,4 +1,4 @@
-"""``lock()``: a ``with`` block that one process, thread or coroutine at a time runs, of all that share a store."""
+"""``lock()``: among all that share a store, only one process, thread or coroutine at a time runs its ``with`` block."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Lock:
 
     @property
     def token(self) -> int:
-        """A number that is higher than those of all earlier grants of this lock, for the resource that it protects.
+        """A number that is higher than the token of every earlier grant of this lock, for the protected resource.
 
         A resource that refuses a lower token than it has seen is safe from a holder that has lost the lock and does not
         know it yet. Raises ``RuntimeError`` outside of the block.
@@ -235,7 +235,7 @@ class _Taken:
 
 
 def _attach(lease: Lease, mine: Lock, on_lost: Callable[[Lock], object] | None, forget: Callable[[], object]) -> None:
-    """Let ``lease`` know its lock without keeping it: if nobody else has it any more, ``forget`` gives it back."""
+    """Give ``lease`` a weak reference to its lock. If the lock no longer exists, ``forget`` gives it back."""
     reference = weakref.ref(mine)
 
     def tell() -> object:
@@ -267,7 +267,7 @@ def _tell(loop: asyncio.AbstractEventLoop, call: Callable[[], Any]) -> None:
 
 
 async def _to_the_end(call: Callable[[], T]) -> T:
-    """Make ``call`` in a thread. If it is cancelled meanwhile, wait for its end, and be cancelled then."""
+    """Make ``call`` in a thread. If the caller is cancelled meanwhile, wait for the end of ``call`` all the same."""
     future = asyncio.wrap_future(submit(call))
     cancelled: asyncio.CancelledError | None = None
     while not future.done():

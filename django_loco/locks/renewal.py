@@ -15,7 +15,7 @@ from .state import MICROS, LockClaim
 
 logger = get_logger("django_loco.locks")
 
-#: A renewal that fails is tried again after this share of the lease, at most after so many seconds.
+#: A renewal that fails is tried again after this share of the lease, and after this number of seconds at most.
 RETRY_SHARE, LONGEST_RETRY_SECONDS = 0.05, 1.0
 
 
@@ -35,10 +35,10 @@ class Lease:
     """Whether the ``Lock`` still exists: an exception at the wrong moment may have kept it from being given back."""
 
     on_forgotten: Callable[[], object] | None = None
-    """Gives it back in that case."""
+    """Gives the lock back if the ``Lock`` no longer exists."""
 
     reason: str = ""
-    """Why it is lost, or why the last renewal has failed."""
+    """Why the lock is lost, or why the last renewal has failed."""
 
     is_gone: bool = False
     due: float = 0.0
@@ -87,12 +87,12 @@ class Renewals:
                 self._thread.hurry()
 
     def remove(self, lease: Lease) -> None:
-        """Renew ``lease`` no more."""
+        """Stop renewing ``lease``."""
         with self._lock:
             self._leases.discard(lease)
 
     def end(self) -> None:
-        """Renew nothing any more."""
+        """Stop renewing all leases, and end the thread."""
         with self._lock:
             self._leases.clear()
             if self._thread is not None:
@@ -100,7 +100,7 @@ class Renewals:
                 self._thread = None
 
     def renew_due(self) -> float | None:
-        """Renew what is due; return the seconds until the next lease is. ``None``: there is none, the thread ends."""
+        """Renew the leases that are due; return the seconds until the next one. ``None``: none is left."""
         now = self._clock()
         with self._lock:
             due = [lease for lease in self._leases if min(lease.due, lease.until) <= now]
@@ -152,7 +152,7 @@ class _RenewalThread(PeriodicThread):
         self._renewals = renewals
 
     def turn(self) -> float:
-        """Renew what is due."""
+        """Renew the leases that are due."""
         seconds = self._renewals.renew_due()
         if seconds is None:
             self.end()

@@ -2,7 +2,7 @@
 
 The rules are the same on every store, because a store only reads and replaces the text of a ``LockState``:
 
-- A claimant gets the lock if nobody holds it under a lease that lives, and nobody was in line before.
+- A claimant gets the lock if no lease on it is valid, and nobody is in line before the claimant.
 - Each grant has a *token* higher than all before. It is the time of the store's clock in microseconds, or one more than
   the last token if that is higher. So it grows even if a store has lost its data.
 - Claimants in line have leases, too. One that has died is passed over when its lease has run out.
@@ -13,7 +13,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 
-#: Seconds after which a claimant in line that has not come back is passed over, or its lease if that is shorter.
+#: The lease of a claimant in line, in seconds, unless the lease that it asks for is shorter. A claimant that does not
+#: come back in this time is passed over.
 WAITING_LEASE_SECONDS = 10.0
 #: Seconds for which a store remembers the last token of a lock that nobody uses.
 TOKEN_MEMORY_SECONDS = 86_400.0
@@ -22,7 +23,7 @@ MICROS = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockClaim:
-    """Somebody who wants to have a lock."""
+    """The claim of somebody who wants a lock."""
 
     owner: str
     """A random text, by which the store knows this claim."""
@@ -42,7 +43,7 @@ class LockClaim:
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """The holder of a lock, or one in line. Times are those of the store's clock, in microseconds since 1970."""
+    """The holder of a lock, or one in line. Times are by the store's clock, in microseconds since 1970."""
 
     owner: str
     place: str
@@ -65,11 +66,11 @@ class LockState:
         return self.holder if self.holder is not None and self.holder.until > now else None
 
     def in_line_at(self, now: int) -> tuple[Claimant, ...]:
-        """Return who waits, without those whose leases have run out."""
+        """Return the claimants in line whose leases have not run out."""
         return tuple(each for each in self.waiting if each.until > now)
 
     def claimed(self, claim: LockClaim, now: int) -> LockState:
-        """Return the state in which ``claim`` holds the lock or is in line; the same one if nothing is to change."""
+        """Return the state in which ``claim`` holds the lock or is in line; the same state if nothing changes."""
         held, line = self.held_at(now), self.in_line_at(now)
         if held is not None and held.owner == claim.owner:
             return self  # the answer to an earlier try was lost
@@ -107,18 +108,18 @@ class LockState:
         return None if self.held_at(now) is not None else next(iter(self.in_line_at(now)), None)
 
     def memory_until(self, now: int) -> int:
-        """Return when the store may forget it."""
+        """Return when the store may delete the state."""
         ends = (each.until for each in (self.holder, *self.waiting) if each is not None)
         return max([now, *ends]) + round(TOKEN_MEMORY_SECONDS * MICROS)
 
     def text(self) -> str:
-        """Return it as it is stored, a line of JSON."""
+        """Return the state as it is stored: a line of JSON."""
         people = (self.holder, *self.waiting)
         return json.dumps([str(self.token), *(each and list(_fields(each)) for each in people)], ensure_ascii=False)
 
 
 def state_of(text: str | None) -> LockState:
-    """Return what ``LockState.text`` has written; ``None`` is a lock that nobody has used. Raises ``ValueError``."""
+    """Return the state that ``LockState.text`` has written; ``None``: an unused lock. Raises ``ValueError``."""
     if text is None:
         return LockState()
     try:

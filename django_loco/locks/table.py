@@ -43,7 +43,7 @@ class Seen(NamedTuple):
     """The time by the store's clock, in microseconds."""
 
     asked_at: float
-    """The time by ``lease_clock`` just before."""
+    """The time by ``lease_clock`` just before the store was asked."""
 
     text: str | None
     """The stored text of ``state``."""
@@ -83,7 +83,7 @@ class LockTable:
     def leave(self, name: str, claim: LockClaim, text: str | None = None) -> None:
         """Give the lock back, or leave the line, and wake the next one.
 
-        ``text`` is what was stored last. If nobody waited, it probably still is, and nothing has to be read.
+        ``text`` is the text that was stored last. If nobody waited, it is probably still stored, and is not read again.
         """
         with _bounded(claim.lease):
             before = _read(name, text)
@@ -92,7 +92,8 @@ class LockTable:
                 self._change(name, lambda state, _: state.left(claim.owner))
 
     def _swap(self, name: str, text: str | None, before: LockState, owner: str) -> bool:
-        now = before.holder.since if before.holder else 0  # for the memory, which is a day
+        # Only decides when the store forgets the lock, a day later; an old time is good enough.
+        now = before.holder.since if before.holder else 0
         after = before.left(owner)
         return self._stored(name, text, after, now)
 

@@ -1,6 +1,6 @@
 """Threads for the calls of ``async with lock()`` to the store.
 
-They are not those of ``asyncio.to_thread``: all of these may wait for the lock that is to be given back.
+They are not the threads of ``asyncio.to_thread``, all of which may wait for the lock that is to be given back.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from ..core.threads import DaemonThread
 
-#: Each call takes a connection, of which the locks of a process have four at most.
+#: Each call takes a connection, and the locks of a process have four connections at most.
 MOST_THREADS = 4
 
 T = TypeVar("T")
@@ -23,7 +23,8 @@ T = TypeVar("T")
 class CallThreads:
     """Up to ``MOST_THREADS`` threads, which start when they are needed.
 
-    Unlike those of a ``ThreadPoolExecutor`` they are daemons: a store that hangs must not keep the process from ending.
+    Unlike the threads of a ``ThreadPoolExecutor``, they are daemons: a store that hangs must not keep the process from
+    ending.
     """
 
     def __init__(self) -> None:

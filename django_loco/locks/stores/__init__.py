@@ -1,4 +1,4 @@
-"""The stores of locks: those of the queues."""
+"""The stores of locks: locks are where the queue of their alias is."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Stored:
 
 
 def process_of(owner: str) -> str:
-    """Return the ``LockStore.process`` of the one who has made a claim."""
+    """Return the ``LockStore.process`` of the process that has made the claim ``owner``."""
     return owner.partition(".")[0]
 
 
@@ -45,9 +45,9 @@ class LockStore(ABC):
 
     @abstractmethod
     def swap(self, name: str, before: str | None, after: LockState, now: int, wake: str = "") -> bool:
-        """Store ``after`` if the text is still ``before``; return whether it was. ``now`` is the time it was read.
+        """Store ``after`` if the text is still ``before``; return whether it was. ``now`` is the time of the read.
 
-        ``wake`` is the owner of a claim in another process, which it wakes if it can: see ``listener``.
+        ``wake`` is the owner of a claim in another process. The store wakes that claim if it can: see ``listener``.
         """
 
     @abstractmethod
@@ -58,8 +58,8 @@ class LockStore(ABC):
         """Close the connections that are not in use."""
 
     def listener(self) -> QueueListener | None:
-        """Return what waits until a claim of this process is to look at the store; by default nothing can.
+        """Return a listener that waits until a claim of this process should look at the store; by default ``None``.
 
-        It may say too often that there is one, and may miss one: the first in line looks by itself, too.
+        It may report too often, and may miss a change: the first in line looks by itself, too.
         """
         return None

@@ -28,7 +28,7 @@ UPDATE = """
     UPDATE django_loco_lock SET state = %s, held_until = %s, memory_until = %s
     WHERE backend = %s AND name = %s AND state = %s
 """
-#: A lock that is held is remembered for a day after the end of its lease, so others need not be read.
+#: A held lock is kept for a day after the end of its lease, so rows that are kept for less than a day are not read.
 HELD = """
     SELECT name, state FROM django_loco_lock
     WHERE backend = %s AND memory_until > %s AND held_until IS NOT NULL ORDER BY name
@@ -40,7 +40,7 @@ class DatabaseLocks(LockStore):
     """Locks of one alias of ``TASKS``."""
 
     hint: ClassVar[str] = ""
-    """Where they are, for errors."""
+    """Where the locks are, for errors."""
 
     def __init__(self, alias: str, database: str, name: str = "", first: Sequence[str] = ()) -> None:
         """``alias`` is the one in ``TASKS``, ``database`` the one in ``DATABASES``; see ``OwnConnections``."""
@@ -100,6 +100,6 @@ class DatabaseLocks(LockStore):
             yield
         except (DatabaseError, InterfaceError) as error:
             where = f"The locks of TASKS[{self._alias!r}] are in DATABASES[{self._database!r}]{self.hint}"
-            if was_busy(error):  # its usual remedy, the timeout in DATABASES, is not that of locks
+            if was_busy(error):  # the usual remedy, the timeout in DATABASES, does not apply
                 raise QueueUnavailable(f"{where}. Another process writes there for too long: let it end.") from error
             raise QueueUnavailable(unusable(where, self._database, error)) from error

@@ -16,7 +16,7 @@ class MemoryLocks(LockStore):
     longest_poll_seconds = 0.5  # claimants of the same process wake each other
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # a finalizer may take a lock in its midst
+        self._lock = threading.RLock()  # a finalizer may take a lock while the thread is inside
         self._texts: dict[str, tuple[str, int]] = {}
         self._next_sweep = 0
 
@@ -43,14 +43,14 @@ class MemoryLocks(LockStore):
         return self._texts.get(name, (None, 0))[0]
 
     def _sweep(self, now: int) -> None:
-        """Once an hour, forget what nobody has used for a day."""
+        """Once an hour, delete the locks that nobody has used for a day."""
         if now >= self._next_sweep:
             self._next_sweep = now + 3600 * MICROS
             self._texts = {name: kept for name, kept in self._texts.items() if kept[1] > now}
 
 
 def _now() -> int:
-    # Not the time of day, which may be set, but one that looks like it and never goes back.
+    # Looks like the time of day, but never goes back: the time of day may be set.
     return time.monotonic_ns() // 1000 + _EPOCH
 
 

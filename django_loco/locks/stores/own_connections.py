@@ -1,6 +1,6 @@
-"""Connections for locks alone, apart from those on which the project has its transactions.
+"""Connections for locks alone, apart from the connections with the project's transactions.
 
-A lock that is part of a transaction would be seen by others when that commits, and be gone if it is rolled back.
+A lock that is part of a transaction would be invisible to others until the commit, and gone after a rollback.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ...core import running_tests
 from ...queues.database.sqlite.connections import close_if_replaced, wait_no_longer, was_busy
 from ...queues.timeouts import apply_store_timeout
 
-#: The number of connections that a process has at most. A call takes a millisecond.
+#: The maximum number of connections of a process. A call takes a millisecond.
 MAX_CONNECTIONS = 4
 
 
@@ -26,7 +26,7 @@ class OwnConnections:
     """A few connections to one database, in autocommit mode, each for one call at a time."""
 
     def __init__(self, database: str, name: str = "", first: Sequence[str] = ()) -> None:
-        """Connects to nothing yet.
+        """Prepare the connections, without opening one.
 
         ``database`` is the alias in ``DATABASES``; ``name`` replaces its ``NAME``. A new connection begins with the
         statements ``first``.

@@ -34,7 +34,7 @@ class PostgresLocks(DatabaseLocks):
         return Stored(text, now)
 
     def listener(self) -> QueueListener | None:
-        """Return what waits for notifications, except in tests: their database could not be dropped."""
+        """Return a listener for notifications, except in tests: their database could not be dropped."""
         return None if running_tests.is_on() else PostgresListener(_topic(self.process), self._database)
 
     def _now(self) -> int:
@@ -47,5 +47,5 @@ class PostgresLocks(DatabaseLocks):
 
 
 def _topic(process: str) -> str:
-    """Return what stands for the alias of ``TASKS`` in the name of a channel: each process has one for its claims."""
+    """Return the text that replaces the alias in the name of a channel: each process has a channel for its claims."""
     return f"locks of {process}"

@@ -1,4 +1,4 @@
-"""Locks in Redis: a key for each, which expires a day after its last use, and an index of those that are held."""
+"""Locks in Redis: a key for each, which expires a day after its last use, and an index of the held locks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class RedisLocks(LockStore):
         return [(name, self.read(name)) for name in names]
 
     def listener(self) -> QueueListener | None:
-        """Return what waits for the bell of this process."""
+        """Return a listener for the bell of this process."""
         demand = Demand()
         demand.note(self.process, frozenset((_bell(self.process),)), math.inf)
         return RedisListener(self._server, demand)

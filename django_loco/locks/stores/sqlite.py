@@ -17,8 +17,8 @@ from .database import DatabaseLocks
 
 #: The suffix of the file with the locks of a database.
 SUFFIX = "-locks"
-#: The beginning of a connection. It does not wait for the disk: who holds a lock ends with the machine. The table is
-#: that of ``models.StoredLock``.
+#: The first statements of a connection. Writes do not wait for the disk: if the machine fails, all holders end with it.
+#: The table is the same as the one of ``models.StoredLock``.
 FIRST = (
     "PRAGMA synchronous = NORMAL",
     """
