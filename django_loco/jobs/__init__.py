@@ -8,10 +8,10 @@
     jobs.cancel(job_id, by="anna")
     jobs.pause(queue="emails")
 
-Commands, the admin and pages go through it, and it uses nothing but the interface of queues.
+Commands, the admin and pages use this package. It uses only the interface of queues.
 
 Each module is imported when one of its names is first used: every process that enqueues jobs imports this package, and
-few of them operate jobs.
+few of them operate on jobs.
 """
 
 from importlib import import_module

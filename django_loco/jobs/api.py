@@ -24,7 +24,7 @@ from .transfer.parking import is_parked
 #: The jobs that an operation takes: one job, several, or a search.
 Jobs: TypeAlias = "JobReference | Search | Iterable[JobReference]"
 
-#: The states of the jobs that each operation takes, such as those of ``OPERATIONS["retry"]``: for buttons and previews.
+#: The states of the jobs that each operation takes, by its name, such as ``"retry"``: for buttons and previews.
 OPERATIONS: Mapping[str, Collection[State]] = {
     **{operation.name: operation.states for operation in (Retry(), Cancel(), GiveUp(), Delete())},
     "move": EDITABLE,
@@ -47,12 +47,14 @@ def retry(which: Jobs, /, *, backend: str | None = None) -> int:
     """Make jobs that have failed or were cancelled ready again; return how many.
 
     They are due now, after the jobs that wait already, and each runs once more: its history stays, and it has spent its
-    attempts. A node of a workflow waits for other nodes again. If they have failed and are not retried as well, it is
-    left alone. ``which`` is a job (its id, the job, or a result), several of them, or a search; never a filter as text.
+    attempts. A node of a workflow waits for other nodes again. If one of these has failed and is not retried as well,
+    the node does not run.
+
+    ``which`` is a job (its id, the job, or a result), several of them, or a search; never a filter as text.
 
     A single job in another state raises ``InvalidState``; among several, such jobs are left alone.
-    Raises ``TaskResultDoesNotExist`` if there is no such job, ``ValueError`` for a text that is no id, and what the
-    methods of ``Search`` raise.
+    Raises ``TaskResultDoesNotExist`` if there is no such job, ``ValueError`` for a text that is no id, and the errors
+    of the methods of ``Search``.
     """
     return _operate(Retry(), which, backend)
 
@@ -82,8 +84,8 @@ def discard(which: Jobs, /, *, backend: str | None = None, by: str = "") -> int:
 def delete(which: Jobs, /, *, backend: str | None = None) -> int:
     """Delete jobs that wait or have finished; return how many. A running job has to be cancelled first.
 
-    A queue in a database keeps a job with a once-key, such as that of a schedule, for ``RESULT_TTL`` after its end, at
-    least an hour. For ``which`` and errors see ``retry``.
+    A queue in a database keeps a job with a once-key, such as the job of a schedule, for ``RESULT_TTL`` after its end,
+    at least an hour. For ``which`` and errors see ``retry``.
     """
     return _operate(Delete(), which, backend)
 
@@ -111,8 +113,8 @@ def update(
     """Change jobs that wait, have failed or were cancelled; return how many. ``None`` leaves a value as it is.
 
     ``run_after`` and ``expires`` are times, or durations from now on; the job never runs if it has not begun by
-    ``expires``. Of several jobs ``run_after`` leaves alone those that wait for a signal, for the end of a sleep, or for
-    other jobs, such as nodes of a workflow. ``args``, ``kwargs`` and ``tags`` replace the present ones.
+    ``expires``. If ``which`` is several jobs, ``run_after`` leaves jobs alone that wait for a signal, for the end of a
+    sleep, or for other jobs, such as nodes of a workflow. ``args``, ``kwargs`` and ``tags`` replace the present ones.
     Arguments are checked as by ``enqueue``, which raises ``InvalidArguments``; other values raise ``ValueError``.
 
     For ``which`` and other errors see ``retry``.
@@ -129,14 +131,14 @@ def run_again(
     args: Sequence[Any] | None = None,
     kwargs: Mapping[str, Any] | None = None,
 ) -> TaskResult[..., Any]:
-    """Enqueue a new job like a stored one, in whatever state that is; return the result of the new job.
+    """Enqueue a new job like a stored one, which may be in any state; return the result of the new job.
 
     It has the task, queue, priority, tags, options and metadata of the stored job, and its arguments unless ``args`` or
     ``kwargs`` are given. It has an id of its own, no once-key, and is due at once.
 
     Raises ``TaskResultDoesNotExist``, ``UnknownTask`` if this process does not have the task, ``InvalidSignature`` if
-    jobs are signed and the stored one is not, ``InvalidState`` if that one moves to another store or has moved there,
-    and what ``enqueue`` raises.
+    jobs are signed and the stored one is not, ``InvalidState`` if the stored one moves to another store or has moved
+    there, and the errors of ``enqueue``.
     """
     job = get(which, backend=backend)
     if job.is_moving:
@@ -163,7 +165,8 @@ def _operate(operation: Operation, which: Jobs, backend: str | None) -> int:
 def _operate_on_one(operation: Operation, job: Job, backend: str | None) -> int:
     """Do ``operation`` with ``job``. Raises ``InvalidState`` if it is not possible.
 
-    A job on its way to another store may be in both, and the next run of the move would bring back one that is left.
+    A job on its way to another store may be in both stores. The operation is done in both, because the next run of the
+    move would bring back a job that is left in one of them.
     """
     require(operation, job)
     if isinstance(operation, Retry):
@@ -186,7 +189,7 @@ def _operate_on_one(operation: Operation, job: Job, backend: str | None) -> int:
 def _require_id(text: str) -> None:
     """Raise ``ValueError`` for a text that is no id.
 
-    A filter is refused as well: a view passes on what it takes for an id, and a visitor may write "status:waiting".
+    A filter is refused as well: a view may pass on the text of a visitor as an id, who may write "status:waiting".
     """
     try:
         id_of(text)

@@ -77,10 +77,10 @@ def pause(
 ) -> None:
     """Let no worker take jobs of a queue, of a task (its path), or with a tag until ``resume``. Running jobs go on.
 
-    It is paused in the alias ``backend`` of ``TASKS``; without it, in every alias, or in each that has the queue.
+    The pause is for the alias ``backend`` of ``TASKS``; without it, for every alias, or every one that has the queue.
     Workers obey within a second. Raises ``ValueError`` if no alias has the queue: its ``QUEUES`` lack it, and there are
     no jobs in it; and for a task that neither this code nor a store has, unless ``force`` is true. Raises
-    ``QueueUnavailable`` if a store does not answer; all others have done it then, and the error names them.
+    ``QueueUnavailable`` if a store does not answer; the pause is in all others then, and the error names them.
     """
     kind, name = _named(queue, task, tag)
     done = f"The {kind} {name!r} is paused"
@@ -109,7 +109,7 @@ def resume(
 
 
 def _named(queue: str | None, task: str | None, tag: str | None) -> tuple[Kind, str]:
-    """Return the kind and the name of what is given. Raises ``ValueError`` unless it is one name."""
+    """Return the kind and the name of the one argument that is given. Raises ``ValueError`` for none or several."""
     choices: dict[Kind, str | None] = {"queue": queue, "task": task, "tag": tag}
     given = [(kind, name) for kind, name in choices.items() if name is not None]
     if len(given) != 1:
@@ -121,7 +121,7 @@ def _named(queue: str | None, task: str | None, tag: str | None) -> tuple[Kind, 
 
 
 def _in_each(names: Sequence[str], action: Callable[[str], T], done: str) -> list[T]:
-    """Return ``action(alias)`` for each alias. If some stores do not answer, say where it is ``done``."""
+    """Return ``action(alias)`` for each alias. If some stores do not answer, the error says where it is ``done``."""
     found: dict[str, T] = {}
     errors: dict[str, QueueUnavailable] = {}
     for alias in names:
@@ -143,7 +143,8 @@ def _in_each(names: Sequence[str], action: Callable[[str], T], done: str) -> lis
 def paused(kind: Kind = "queue", *, backend: str | None = None) -> dict[str, list[str]]:
     """Return the names of the queues that are paused, by alias; an alias without any is left out.
 
-    With ``kind`` ``"task"`` or ``"tag"`` the paths of tasks, or the tags. Raises ``ValueError`` for another one.
+    With the ``kind`` ``"task"`` or ``"tag"``, return the paths of tasks, or the tags. Raises ``ValueError`` for another
+    ``kind``.
     """
     if kind not in KINDS:
         raise ValueError(f"{short(kind)} cannot be paused.{did_you_mean(str(kind), KINDS)}")
@@ -174,12 +175,12 @@ def workers(*, backend: str | None = None) -> list[AliasWorker]:
 
 
 def schedulers(*, backend: str | None = None) -> list[AliasWorker]:
-    """Return the schedulers that are registered, also dead ones. Each shows itself to every alias; one is returned."""
+    """Return the registered schedulers, also dead ones. Each is registered in every alias, and returned once."""
     return workers_and_schedulers(backend)[1]
 
 
 def workers_and_schedulers(backend: str | None = None) -> tuple[list[AliasWorker], list[AliasWorker]]:
-    """Return both, from one look at each registry."""
+    """Return the workers and the schedulers, and read each registry only once."""
     registered = _registered(backend)
     entries = sorted((each for each in registered if each.is_scheduler), key=lambda each: -each.heartbeat_age)
     by_id = {each.scheduler_id: replace(each, worker_id=each.scheduler_id) for each in entries}  # the youngest entry
@@ -199,14 +200,14 @@ def quiet(worker_id: str, /, *, backend: str | None = None) -> None:
     """Let a worker take no more jobs until ``unquiet``. It obeys within two seconds; its running jobs go on.
 
     Jobs that it has fetched and not begun go back to the queue. This ends with the worker: the next one of its process
-    takes jobs. Raises ``ValueError`` if no such worker is registered, and ``InvalidState`` for one that cannot be
-    told: it is dead, of an earlier release, or an isolated worker, which belongs to another one.
+    takes jobs. Raises ``ValueError`` if no such worker is registered, and ``InvalidState`` for one that takes no
+    commands: it is dead, runs an earlier release, or is an isolated worker, which belongs to another worker.
     """
     _tell(worker_id, Command.QUIET, backend)
 
 
 def unquiet(worker_id: str, /, *, backend: str | None = None) -> None:
-    """Let a worker take jobs again after ``quiet``. One that SIGTSTP has made quiet stays so.
+    """Let a worker take jobs again after ``quiet``. A worker that SIGTSTP has made quiet stays quiet.
 
     For errors see ``quiet``.
     """
@@ -216,8 +217,8 @@ def unquiet(worker_id: str, /, *, backend: str | None = None) -> None:
 def stop(worker_id: str, /, *, backend: str | None = None) -> None:
     """End the process of a worker as SIGTERM does: its jobs have ``SHUTDOWN_TIMEOUT`` seconds to end.
 
-    A supervisor of the process, such as systemd or ``--processes``, may start it again. Raises ``InvalidState`` as well
-    for a worker in the process of a web server, or in one of the project, which is left alone; else see ``quiet``.
+    A supervisor of the process, such as systemd or ``--processes``, may start it again. Also raises ``InvalidState``
+    for a worker in the process of a web server or of other code, which goes on. For other errors see ``quiet``.
     """
     _tell(worker_id, Command.STOP, backend)
 
@@ -237,7 +238,7 @@ def _tell(worker_id: str, command: Command, backend: str | None) -> None:
 
 
 def _worker_for(worker_id: str, command: Command, backend: str | None) -> AliasWorker:
-    """Return the worker, which would obey. Raises ``ValueError`` and ``InvalidState``."""
+    """Return the worker, if it would obey ``command``. Raises ``ValueError`` and ``InvalidState``."""
     workers, schedulers = workers_and_schedulers(backend)
     known = {each.worker_id: each for each in (*schedulers, *workers)}
     worker = known.get(worker_id)
@@ -270,7 +271,7 @@ def _why_not(worker: AliasWorker, command: Command) -> str:
 
 
 def stats(*, backend: str | None = None, limit: int = COUNTED, ages: bool = True) -> list[QueueStats]:
-    """Return the numbers of jobs of each queue that has any or is paused, by alias and name, each up to ``limit``.
+    """Return the numbers of jobs, up to ``limit``, of each queue that has jobs or is paused, by alias and name.
 
     Without ``ages`` each ``oldest_due_age`` is ``None``, which saves a query per queue.
     """

@@ -3,10 +3,11 @@
 The bounds of a filter choose the streams: one for each alias, status and queue, which the queue can read by itself.
 They are merged by id, and the rest of the filter is applied to each job. If a filter names so many queues that an alias
 would have more than ``MOST_STREAMS``, the jobs of all its queues are read. A job that moves from one stream to another
-meanwhile may be missed, but is never yielded twice. Only a job on its way to another store is: once of each store.
+meanwhile may be missed, but is never yielded twice. The exception is a job on its way to another store: it is yielded
+once for each store.
 
-To read and decode a job costs several times as much as its call alone. So if the filter has a condition on the calls,
-and few jobs of a page match it, the next page is one of calls, and only the jobs whose calls match are read.
+To read and decode a job costs several times as much as to read its call alone. So if the filter has a condition on the
+calls, and few jobs of a page match it, the next page has calls only, and only the jobs whose calls match are read.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ from .stores import aliases, queue_of
 FIRST_PAGE, LARGEST_PAGE = 100, 1_000
 #: The approximate number of bytes that a page should not exceed. Jobs may have large arguments and tracebacks.
 PAGE_BYTES = 8 << 20
-#: Each stream of an alias is a question to its store, so more of them take longer than to read jobs of other queues.
+#: Each stream of an alias is a query to its store. With more of them, it is faster to read the jobs of all queues.
 MOST_STREAMS = 200
-#: One job of so many may match in a page after which only calls are read.
+#: After a page in which fewer than one job of this number matches, only calls are read.
 RARE = 10
 
 
@@ -97,7 +98,7 @@ class Scan:
 
 
 def _each(chosen: frozenset[Any] | None) -> Sequence[Any]:
-    """Return what a queue is asked for one after the other: what was chosen, or everything at once."""
+    """Return the values that a queue is asked for one after the other; ``None`` among them stands for all values."""
     return (None,) if chosen is None else sorted(chosen)
 
 

@@ -1,4 +1,4 @@
-"""A search for jobs: lazy, the newest first, and what can be done with all that it finds."""
+"""A search for jobs: lazy, the newest first, with operations on all jobs that it finds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Count(int):
     """The number of jobs that ``update(run_after=...)`` has left alone, because they wait for more than a time."""
 
     def __new__(cls, number: int, *, is_capped: bool = False, left_alone: int = 0) -> Self:
-        """Make it of a ``number``."""
+        """Make it from a ``number``."""
         count = super().__new__(cls, number)
         count.is_capped, count.left_alone = is_capped, left_alone
         return count
@@ -65,7 +65,7 @@ class JobPage:
     """The number of jobs that were read for it."""
 
     reached_window: bool
-    """Whether it ended because it had looked at as many jobs as the search may: the page may lack jobs."""
+    """Whether it ended at the ``window`` of the search, so that the page may lack jobs."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -75,12 +75,12 @@ class Search:
     It is lazy: nothing is read until it is iterated, counted or operated on, and each use reads again. It is read
     in pages, by id, so that any number of jobs may match. Durations such as ``older:2h`` count from when it was made.
 
-    Operations return with how many jobs they were done; ``Count.is_capped`` if they ended at the ``window``. Jobs in a
-    state in which an operation is not possible are left alone. Each job is changed only if it is as it was read; one
-    that has changed is read again. So they may run beside workers and each other, and again after an error. All methods
-    that read or write raise ``QueueUnavailable`` if a store does not answer. An operation that cannot be done with the
-    jobs of an alias is refused before any job is changed. Whatever stops an operation after a part of the jobs raises
-    ``Unfinished``.
+    Operations return the number of jobs that they have changed; ``Count.is_capped`` if they ended at the ``window``.
+    Jobs in a state in which an operation is not possible are left alone. Each job is changed only if it is as it was
+    read; a job that has changed is read again. So operations may run beside workers and each other, and be repeated
+    after an error. All methods that read or write raise ``QueueUnavailable`` if a store does not answer. An operation
+    that cannot be done with the jobs of an alias is refused before any job is changed. An error that stops an operation
+    after a part of the jobs is raised as ``Unfinished``.
     """
 
     condition: Filter = Filter()  # noqa: RUF009 - it cannot be changed
@@ -131,9 +131,9 @@ class Search:
         return replace(self, first_place=self.first_place + start, end_place=min(ends, default=None))
 
     def filter(self, text: str = "", /, **keywords: Unpack[Keywords]) -> Search:
-        """Return the search for those jobs that match this filter as well. Raises ``FilterError``.
+        """Return the search for the jobs that match this filter as well. Raises ``FilterError``.
 
-        Raises ``ValueError`` for a slice, of which it is not clear whether the filter applies before or after.
+        Raises ``ValueError`` for a slice: it would not be clear whether the filter applies before or after it.
         """
         if self.is_slice:
             raise ValueError("filter first, and slice then.")
@@ -165,7 +165,7 @@ class Search:
         return Count(min(number, limit), is_capped=number > limit or scan.reached_window)
 
     def page(self, size: int = 50, *, before: str | None = None) -> JobPage:
-        """Return up to ``size`` jobs, those older than the job with the id ``before`` if it is given.
+        """Return up to ``size`` jobs, only older ones than the job with the id ``before`` if it is given.
 
         A slice has no effect on it; a ``window`` limits the jobs that are read for one page.
         """
@@ -215,18 +215,18 @@ class Search:
         )
 
     def do(self, operation: Operation) -> Count:
-        """Do an operation with the jobs; return with how many it was done; see ``retry``."""
+        """Do an operation with the jobs; return how many it has changed; see ``retry``."""
         operation = of_several(operation)
         run = BulkRun(operation, lambda job: self.condition.matches(job, utcnow()))
         scan = self._scan()
-        if not self.is_slice:  # the queue leaves out the others; a slice is taken before that
+        if not self.is_slice:  # the queue leaves out jobs in other states, which count in a slice
             scan = replace(scan, filter=self.condition & filter_of("", {"status": operation.states}))
         self._require_backends(operation, replace(scan))
         run.over(islice(scan, self.first_place, self.end_place))
         return Count(run.done, is_capped=scan.reached_window, left_alone=run.left_alone)
 
     def _require_backends(self, operation: Operation, scan: Scan) -> None:
-        """Raise what ``require_backend`` of ``operation`` raises if one of the jobs is in such an alias.
+        """Raise the error of ``operation.require_backend`` if one of the jobs is in an alias that it refuses.
 
         The jobs are read twice only if there is an alias that the operation cannot be done in.
         """

@@ -19,7 +19,7 @@ JobReference: TypeAlias = "str | UUID | Job | TaskResult[..., Any]"
 
 
 class JobBackend(BaseTaskBackend):
-    """The part of django-loco's backend that the operations on stored jobs use. ``LocoBackend`` is one."""
+    """The part of django-loco's backend that the operations on stored jobs use. ``LocoBackend`` implements it."""
 
     @property
     @abstractmethod
@@ -47,12 +47,12 @@ class JobBackend(BaseTaskBackend):
     def task_paths(self, path: str) -> Collection[str]:
         """Return the paths of the tasks of installed apps, and ``path`` if a task is there or has it as an alias.
 
-        Those of installed apps are the tasks in their ``tasks`` modules, which it imports.
+        The tasks of installed apps are the ones in their ``tasks`` modules, which this method imports.
         """
 
     @abstractmethod
     def parameters_of(self, job: Job) -> Sequence[str]:
-        """Return the names of the arguments that the task of ``job`` takes by place; empty if there is no such task."""
+        """Return the names of the positional arguments of the task of ``job``; empty if there is no such task."""
 
     @abstractmethod
     def enqueue_many(
@@ -70,7 +70,7 @@ class JobBackend(BaseTaskBackend):
 
     @abstractmethod
     def add_jobs(self, jobs: list[Job]) -> set[str]:
-        """Store jobs of any tasks, without running or announcing them; return the ids of those stored."""
+        """Store jobs of any tasks, without running or announcing them; return the ids of the stored ones."""
 
     @abstractmethod
     def announce_added(self, jobs: Sequence[Job]) -> None:
@@ -121,7 +121,7 @@ def queue_of(alias: str) -> Queue:
 
 
 def other_holder(job: Job) -> Job | None:
-    """Return the job that holds the unique key of ``job`` now, if that is another one."""
+    """Return the job that holds the unique key of ``job`` now, if it is another job."""
     if job.unique_key is None:
         return None
     holder = queue_of(job.backend).holders([job.unique_key]).get(job.unique_key)
@@ -129,7 +129,7 @@ def other_holder(job: Job) -> Job | None:
 
 
 def id_of(reference: JobReference) -> str:
-    """Return the id of a job. Raises ``ValueError`` for what is none."""
+    """Return the id of a job. Raises ``ValueError`` if ``reference`` is none."""
     if isinstance(reference, Job | TaskResult):
         return reference.id
     try:
@@ -143,8 +143,8 @@ def get(reference: JobReference, /, *, backend: str | None = None) -> Job:
 
     Searches the alias ``backend`` of ``TASKS``; without it all aliases that use django-loco.
 
-    Raises ``TaskResultDoesNotExist``, which names these; ``ValueError`` for an alias that is not django-loco's; and
-    ``QueueUnavailable`` if the job was not found, and a store does not answer.
+    Raises ``TaskResultDoesNotExist``, which names the aliases; ``ValueError`` for an alias that is not django-loco's;
+    and ``QueueUnavailable`` if the job was not found, and a store does not answer.
     """
     if backend is None and isinstance(reference, Job | TaskResult):
         backend = reference.backend

@@ -31,7 +31,7 @@ class Argument:
         self._parameters: dict[str, Sequence[str]] = {}
 
     def of(self, job: Job) -> Any:
-        """Return it as ``job`` was called with; ``MISSING`` if it was called without."""
+        """Return the argument in the call of ``job``; ``MISSING`` if the call does not have it."""
         args, kwargs = decoded(decode_call, job.arguments) or ([], {})
         value = at_path(kwargs, self._path)
         if value is MISSING and args:
@@ -39,7 +39,7 @@ class Argument:
         return without(value, self._hidden)
 
     def candidates(self, job: Job | JobCall) -> Iterator[Any]:
-        """Yield each value that ``of`` may return, whatever the parameters of the task are called."""
+        """Yield each value that ``of`` may return, whatever the names of the task's parameters are."""
         args, kwargs = decoded(decode_call, job.arguments) or ([], {})
         by_place = [at_path(each, self._path[1:]) for each in args] if isinstance(args, list) else []
         for value in (at_path(kwargs, self._path), at_path(args, self._path), *by_place):
@@ -51,7 +51,7 @@ class Argument:
             return at_path(args, self._path)
         names = self._names(job)
         place = int(first) if first.isdecimal() else names.index(first) if first in names else len(names)
-        # Of an argument without a name it is not known whether it is to be hidden.
+        # If an argument has no name, it is not known whether it has to be hidden.
         if place >= len(names) or names[place] in self._hidden:
             return MISSING
         return at_path(args, (str(place), *rest))
@@ -63,7 +63,7 @@ class Argument:
 
 
 def hidden_names(path: Sequence[str]) -> frozenset[str]:
-    """Return what ``LOCO["REDACT"]`` names. Raises ``ValueError`` if that has a part of ``path``."""
+    """Return the names in ``LOCO["REDACT"]``. Raises ``ValueError`` if one of them is a part of ``path``."""
     names = frozenset(loco_settings().REDACT)
     if hidden := names.intersection(path):
         raise ValueError(f"LOCO['REDACT'] hides {min(hidden)!r}, so that no job can be found by it")
@@ -71,7 +71,7 @@ def hidden_names(path: Sequence[str]) -> frozenset[str]:
 
 
 def without(value: Any, hidden: frozenset[str]) -> Any:
-    """Return ``value`` with a mark in place of what is hidden; ``MISSING`` if it is nested too deeply for that."""
+    """Return ``value`` with marks in place of hidden values; ``MISSING`` if it is nested too deeply for that."""
     try:
         return shown_value(value, hidden) if hidden else value
     except RecursionError:

@@ -25,7 +25,7 @@ class Bounds:
     """Their ids are not below this one."""
 
     def __and__(self, other: Bounds) -> Bounds:
-        """Return the bounds of what is within both."""
+        """Return the bounds of the jobs that are within both."""
         return Bounds(**{each.name: _both(each.name, self, other) for each in fields(self)})
 
 

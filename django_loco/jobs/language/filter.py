@@ -19,7 +19,7 @@ from .words import CallTest, Meaning, meaning_of
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One word of a filter with what it means."""
+    """One word of a filter, with its meaning."""
 
     token: Token
     meaning: Meaning
@@ -30,7 +30,7 @@ class Condition:
 
     @property
     def bounds(self) -> Bounds:
-        """Where the jobs can be that satisfy it."""
+        """Where the jobs that satisfy it can be."""
         return self.meaning.outside if self.token.is_negated else self.meaning.bounds
 
     @property
@@ -41,7 +41,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Conditions that a job has to satisfy, all of them. Durations in it count from when it was made."""
+    """Conditions, all of which a job has to satisfy. Durations count from the time at which the filter was made."""
 
     conditions: tuple[Condition, ...] = ()
 
@@ -63,7 +63,7 @@ class Filter:
 
     @property
     def of_call(self) -> CallTest | None:
-        """A test that the calls of all jobs pass that match; ``None``: calls do not tell."""
+        """A test of calls, which the calls of all matching jobs pass; ``None``: calls do not matter."""
         tests = [each.meaning.of_call for each in self.conditions if each.meaning.of_call and not each.token.is_negated]
         return (lambda call: all(test(call) for test in tests)) if tests else None
 

@@ -15,7 +15,7 @@ from ...core.validation import did_you_mean
 from ...exceptions import FilterError
 from .tokens import Token
 
-#: One value, or several of which one has to match.
+#: One value, or several, one of which has to match.
 Texts = str | Iterable[str]
 Numbers = int | str | Iterable[int | str]
 Time = timedelta | datetime | str
@@ -74,7 +74,7 @@ def _of_mapping(word: str, value: object) -> Iterator[Token]:
 
 
 def _listed(value: Any) -> Iterable[Any]:
-    # An exception type and a task are no lists, whatever their classes can do.
+    # An exception type and a task are no lists, even if they can be iterated.
     if isinstance(value, str | type | Task) or not isinstance(value, Iterable):
         return (value,)
     return value
@@ -82,7 +82,7 @@ def _listed(value: Any) -> Iterable[Any]:
 
 def _texts_of(word: str, value: Any) -> tuple[str, ...]:
     if value == FAILED and isinstance(value, TaskResultStatus):
-        # That of the store. As a word of filters, "failed" leaves out what was cancelled.
+        # The status of the store includes cancelled jobs. The word "failed" of filters leaves them out.
         return "failed", "cancelled"
     for kind, text_of in _TEXTS.items():
         if isinstance(value, kind) and not isinstance(value, bool):

@@ -30,7 +30,7 @@ _ESCAPED, _ESCAPED_OR_BRACKET = re.compile(r"\\([*?\\])"), re.compile(r"\\([*?\\
 _NUMBER = re.compile(r"(>=|<=|>|<|=)?(-?\d{1,18})")
 _RANGE = re.compile(r"(-?\d{1,18})\.\.(-?\d{1,18})")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: Stands for what a path does not lead to.
+#: Stands for the value at a path that leads nowhere.
 MISSING = object()
 
 
@@ -79,7 +79,7 @@ def any_glob(patterns: Iterable[str]) -> Test:
 
 
 def _in_fnmatch(found: re.Match[str]) -> str:
-    """Return what fnmatch reads as one character: for it a backslash is one, and brackets are no characters."""
+    """Return the pattern of fnmatch for one character: fnmatch has no backslashes, but characters in brackets."""
     return "\\" if found[1] == "\\" else f"[{found[1] or found[0]}]"
 
 
@@ -97,7 +97,7 @@ def number_test(value: str) -> Callable[[int], bool]:
 def moment_of(value: str, now: datetime) -> datetime:
     """Return the time that ``value`` stands for: a duration before ``now``, or a date or time as in ISO 8601.
 
-    A time without a zone is in the project's, whatever zone is activated. Raises ``ValueError``.
+    A time without a zone is in the project's time zone, whatever zone is activated. Raises ``ValueError``.
     """
     try:
         length = duration_of(value)
@@ -122,8 +122,8 @@ def _iso(value: str) -> datetime:
 def json_test(value: str) -> Callable[[Any], bool]:
     """Return a test of a decoded JSON value: it equals ``value`` read as JSON, or is a text that matches it.
 
-    So ``7`` matches the number 7 and the text "7", ``"7"`` only the text, and ``*.pdf`` texts with that end. What is
-    JSON is no pattern, as keyword arguments are passed so: ``"*"`` matches one text only.
+    So ``7`` matches the number 7 and the text "7", ``"7"`` only the text, and ``*.pdf`` texts with that end. A value in
+    JSON is no pattern, because keyword arguments are passed as JSON: ``"*"`` matches this one text only.
     """
     try:
         wanted = decode(value)
@@ -151,7 +151,7 @@ def is_same_json(one: Any, other: Any) -> bool:
 
 
 def at_path(value: Any, path: Sequence[str]) -> Any:
-    """Return what is at ``path`` within a decoded JSON value: keys of objects and places in lists; else ``MISSING``."""
+    """Return the value at ``path``, keys and places in lists, within a decoded JSON value; ``MISSING`` if none is."""
     for step in path:
         if isinstance(value, dict):
             value = value.get(step, MISSING)

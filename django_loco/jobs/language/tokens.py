@@ -13,13 +13,13 @@ from ..states import STATES
 _SPACE = re.compile(r"\s*")
 _WORD = re.compile(r"(-?)([^\s:\"']*)")
 _QUOTED = re.compile(r"\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)'", re.DOTALL)
-#: A backslash before something else stays: in ``"a \*"`` it belongs to the pattern.
+#: A backslash before another character stays: in ``"a \*"`` it belongs to the pattern.
 _ESCAPED = re.compile(r"\\([\"'\\])")
 _UP_TO_COMMA = re.compile(r"[^\s,]*")
 _UP_TO_SPACE = re.compile(r"\S*")
 #: A value that has to be quoted.
 _NEEDS_QUOTES = re.compile(r"\s|^[\"']|^$")
-#: The same of a name after the dot of a word.
+#: A name after the dot of a word that has to be quoted.
 _NAME_NEEDS_QUOTES = re.compile(r"[\s:\"']")
 #: Words whose values are JSON or text, in which a comma has no meaning of its own.
 WITHOUT_LISTS = ("args", "metadata")

@@ -24,10 +24,10 @@ from .arguments import Argument, decoded, hidden_names, without
 from .bounds import ANYWHERE, Bounds
 from .patterns import any_glob, any_json, at_path, has_wildcards, moment_of, number_test, unescape
 
-#: Fewer digits than a whole id has, and as many as the log shows.
+#: The end of an id: fewer digits than a whole id has, and at least as many as the log shows.
 _END_OF_ID = re.compile("[0-9a-f]{8,31}", re.IGNORECASE)
 
-#: Milliseconds by which the clock of a worker may be behind that of whoever enqueued the job it runs: an hour.
+#: Milliseconds by which the clock of a worker may be behind the clock of the process that enqueued its job: an hour.
 _CLOCKS_DIFFER = 3_600_000
 
 Test = Callable[[Job, datetime], bool]
@@ -41,16 +41,16 @@ class Meaning(NamedTuple):
     """Takes a job and the time now, which is aware."""
 
     bounds: Bounds = ANYWHERE
-    """Where the jobs are that pass the test."""
+    """Where the jobs that pass the test are."""
 
     outside: Bounds = ANYWHERE
-    """Where the jobs are that do not."""
+    """Where the jobs that do not pass the test are."""
 
     is_exact: bool = False
     """Whether all jobs of the statuses, queues and aliases in ``bounds`` pass the test."""
 
     of_call: CallTest | None = None
-    """A test that the calls of all jobs pass which pass ``test``. It costs less; ``None``: there is none."""
+    """A cheaper test of calls: each job that passes ``test`` has a call that passes it; ``None``: there is none."""
 
 
 class Given(NamedTuple):
@@ -98,7 +98,7 @@ def _task(given: Given) -> Meaning:
     def of_call(job: Job | JobCall) -> bool:
         return of_path(job.task_path) or of_name(job.task_path.rpartition(".")[2])
 
-    # A job whose path is readable, and something else is not, is shown as unreadable.
+    # A job is shown as unreadable even if its path is readable and another field is not.
     finds_unreadable = of_path(UNREADABLE) or of_name(UNREADABLE)
     return Meaning(lambda job, _: of_call(job), of_call=None if finds_unreadable else of_call)
 
@@ -148,7 +148,7 @@ def _parent(given: Given) -> Meaning:
 
 
 def _first_child(parent: str) -> str:
-    """Return the lowest id that a job which ``parent`` has enqueued can have."""
+    """Return the lowest id that a job enqueued by ``parent`` can have."""
     if parent[12] != "7":  # its id does not begin with the time
         return ""
     return f"{max(0, int(parent[:12], 16) - _CLOCKS_DIFFER):012x}"
@@ -218,7 +218,7 @@ def _number(attribute: str, given: Given) -> Meaning:
 
 
 def _worker(given: Given) -> Meaning:
-    """Match the worker that holds the job, and those of its attempts that have ended."""
+    """Match the worker that holds the job, and the workers of its earlier attempts."""
     matches = any_glob(given.values)
     return Meaning(lambda job, _: any(map(matches, filter(None, (job.worker_id, *job.worker_ids)))))
 

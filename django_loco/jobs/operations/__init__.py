@@ -1,22 +1,23 @@
-"""The operations on a job: each makes a ``Change`` or an ``Outcome`` of it, which a queue stores.
+"""The operations on a job: each returns a ``Change`` or an ``Outcome``, which a queue stores.
 
 ``cancel``
-    What waits fails with ``JobCancelled`` and never runs. So does what runs: the queue takes the job from its worker,
-    which notices that it does not hold it any more.
+    A waiting job fails with ``JobCancelled`` and never runs. A running job fails, too: the queue takes it from its
+    worker, which notices that it no longer holds the job.
 ``discard``
-    Gives up what waits, like ``cancel``, and what has failed: its last error becomes ``JobCancelled``, so that it is
-    ``cancelled`` rather than ``failed`` and nobody looks at it again. Its history stays until it is pruned.
+    Gives up a waiting job, like ``cancel``, or a failed one. The last error of a failed job becomes ``JobCancelled``,
+    so that it is ``cancelled`` rather than ``failed``, and nobody looks at it again. Its history stays until it is
+    pruned.
 ``retry``
-    Makes what has failed or was cancelled ready again, due at the time of the operation, so that it comes after the
-    jobs that wait already. Its history stays, so it has spent its attempts: it runs once more, also if it has expired.
-    A node of a workflow waits for its nodes again, see ``workflows.retrying``.
+    Makes a failed or cancelled job ready again, due at the time of the operation, so that it comes after the jobs that
+    wait already. Its history stays, so it has spent its attempts: it runs once more, also if it has expired. A node of
+    a workflow waits for its upstream nodes again, see ``workflows.retrying``.
 ``delete``
-    Deletes what waits and what has finished.
+    Deletes a waiting or finished job.
 ``run_now``
-    Makes what waits for a later time due at the time of the operation. Of pages only: ``update(run_after=...)`` does
-    the same, and takes more.
+    Makes a job that waits for a later time due at the time of the operation. Only pages use it:
+    ``update(run_after=...)`` does the same, for jobs in more states.
 ``move``, ``update``
-    Change what waits, or has failed and may be retried.
+    Change a job that waits, or has failed and may be retried.
 """
 
 from __future__ import annotations
@@ -54,17 +55,17 @@ class Operation(Protocol):
 
     @property
     def states(self) -> Collection[State]:
-        """The states in which it is possible. Jobs in others are left alone."""
+        """The states in which it is possible. Jobs in other states are left alone."""
 
     @property
     def makes_due(self) -> bool:
-        """Whether it decides when jobs run. Those that wait for more than a time are left alone."""
+        """Whether it decides when jobs run. Jobs that wait for more than a time are left alone."""
 
     def require_backend(self, alias: str) -> None:
         """Raise ``InvalidState`` or ``ValueError`` if it cannot be done with any job of an alias in ``TASKS``."""
 
     def of(self, job: Job) -> Change | Outcome:
-        """Return what the queue has to store, of a job whose alias has passed ``require_backend``."""
+        """Return what the queue has to store. The alias of ``job`` has passed ``require_backend``."""
 
 
 def is_possible(operation: Operation, job: Job) -> bool:
@@ -98,7 +99,7 @@ def _hindrance(operation: Operation, job: Job) -> str:
 
 
 def waits_for_more(job: Job) -> bool:
-    """Return whether ``job`` would wait again if it were due, or miss what it waits for."""
+    """Return whether ``job`` waits for more than a time: if made due, it would wait again, or miss an event."""
     return waits_for_nodes(job) or pending_wait(job) is not None or isinstance(job.options.get(RERUN), dict)
 
 
@@ -107,7 +108,7 @@ class Cancel:
     """Makes jobs fail as ``JobCancelled``."""
 
     by: str = ""
-    """The name of who cancels, for the text of the error."""
+    """The name of the person who cancels, for the text of the error."""
 
     name: str = "cancel"
     past: str = "cancelled"
@@ -118,7 +119,7 @@ class Cancel:
         """Do nothing."""
 
     def of(self, job: Job) -> Change | Outcome:
-        """Return the end of ``job``. One that runs has spent an attempt."""
+        """Return the end of ``job``. A running job has spent an attempt."""
         error = error_of(JobCancelled, f"{self.past} by {self.by}" if self.by else self.past)
         outcome = Outcome(
             job=job,
@@ -168,7 +169,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class RunNow:
-    """Makes jobs due that wait for a later time."""
+    """Makes jobs that wait for a later time due."""
 
     at: datetime = field(default_factory=utcnow)
     name: str = "run_now"

@@ -1,12 +1,12 @@
-"""Does all that has to follow when jobs have ended: the one entry for batches, workflows and reruns.
+"""Does everything that follows the end of jobs, in batches, workflows and reruns.
 
-1. ``settle_ended`` lets the nodes of workflows run that wait for the jobs, finishes the batches of which no member is
-   left, and enqueues the callbacks of these (``batches.settling``).
-2. Then it lets the jobs run that follow unique ones (``reruns``).
+1. ``settle_ended`` releases the nodes of workflows that wait for the jobs, finishes the batches that have no member
+   left, and enqueues their callbacks (``batches.settling``).
+2. Then it releases the jobs that follow unique ones (``reruns``).
 
-A worker calls it after it has stored outcomes (``batches.follow_up``), an operation on jobs when it has changed some
-(``bulk``), and what has run a job in its own thread (``worker.pools.inline``). If a process dies before it has called
-this, the sweeps of ``batches.follow_up`` find batches and workflows, and a worker finds the job that follows.
+It is called after outcomes were stored by a worker (``batches.follow_up``), after an operation has changed jobs
+(``bulk``), and after a job has run in the thread of its caller (``worker.pools.inline``). If a process dies before it
+calls this, the sweeps of ``batches.follow_up`` find batches and workflows, and a worker finds the job that follows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .workflows.releasing import PostponedSteps
 
 
 def settle_ended(queue: Queue, jobs: Iterable[Job], postponed: PostponedSteps | None = None) -> None:
-    """Do what has to follow when ``jobs`` have ended: finish their batches, and let the jobs run that follow them.
+    """Finish the batches of ``jobs``, which have ended, and release the jobs that follow them.
 
     For ``postponed`` see ``settle_members``.
     """

@@ -68,7 +68,7 @@ def attribute_hint(name: str, kind: Kind) -> str:
 
 
 class Hinted:
-    """Objects that name, for an attribute of another job system, what to write."""
+    """Objects whose errors say what to write in place of an attribute of another job system."""
 
     __slots__ = ()
     hinted_as: ClassVar[Kind]

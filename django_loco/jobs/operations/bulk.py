@@ -1,4 +1,4 @@
-"""Does an operation with many jobs: in batches, each job fenced, going on where some have changed meanwhile."""
+"""Does an operation with many jobs, in batches. A job that has changed meanwhile is read and tried again."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class BulkRun:
 
     1. ``over`` takes the jobs in batches, and leaves out those with which the operation is not possible.
     2. Each batch is stored in one call per queue, each job only if it is still as it was read.
-    3. A job that is not is read again. If it still matches and the operation is possible, it is in the next call.
+    3. A job that has changed is read again. If it still matches and the operation is possible, it is in the next call.
     4. At the end, nodes of workflows that were retried are released if they need not wait.
     """
 
     def __init__(self, operation: Operation, matches: Callable[[Job], bool] = lambda _: True) -> None:
-        """``matches`` says whether a job that was read again is still meant."""
+        """``matches`` says whether a job that was read again still belongs to the run."""
         self._operation = operation
         self._matches = matches
         self._nodes = RetriedNodes()
@@ -48,7 +48,7 @@ class BulkRun:
         """The number of jobs with which the operation was done."""
 
         self.left_alone = 0
-        """The number of jobs that it would have made due, and that wait for more than a time."""
+        """The number of jobs that were not made due, because they wait for more than a time."""
 
     def over(self, jobs: Iterable[Job]) -> int:
         """Do the operation with ``jobs``; return with how many it was done.
@@ -80,7 +80,7 @@ class BulkRun:
         queue = backend_of(alias).queue
         for _ in range(ATTEMPTS):
             refused = self._stored(queue, alias, [self._operation.of(job) for job in jobs])
-            # One that is still as it was read is refused for another reason: see Queue.change.
+            # A refused job that has not changed was refused for another reason: see Queue.change.
             read = ((job, queue.get(job.id)) for job in jobs if job.id in refused)
             changed = [after for before, after in read if after is not None and after != before]
             jobs = [job for job in changed if is_possible(self._operation, job) and self._matches(job)]
@@ -102,7 +102,7 @@ class BulkRun:
         return refused
 
     def _counted(self, alias: str, made: Sequence[tuple[Job, Job | None]], refused: set[str]) -> set[str]:
-        """Count the jobs that were not ``refused``, and announce those that have ended by it.
+        """Count the jobs that were not ``refused``, and announce the waiting jobs that the operation has ended.
 
         The worker of a job that was running announces its end, when it has interrupted the job.
         """

@@ -24,7 +24,7 @@ LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """Sets fields of jobs; those that are ``None`` stay as they are. Make it with ``update_of`` or ``move_of``."""
+    """Sets fields of jobs; a field that is ``None`` stays as it is. Make it with ``update_of`` or ``move_of``."""
 
     queue_name: str | None = None
     priority: int | None = None
@@ -78,7 +78,7 @@ def update_of(
     kwargs: Mapping[str, Any] | None = None,
     tags: Sequence[str] | None = None,
 ) -> Update:
-    """Return the operation that changes jobs so. Raises ``ValueError``, also if nothing is to be changed."""
+    """Return the operation that makes these changes. Raises ``ValueError``, also if there is nothing to change."""
     if all(given is None for given in (priority, run_after, expires, args, kwargs, tags)):
         raise ValueError("update() needs something to change: priority, run_after, expires, args, kwargs or tags.")
     if priority is not None and not (is_whole(priority, LOWEST_PRIORITY) and priority <= HIGHEST_PRIORITY):
@@ -102,10 +102,10 @@ def update_of(
 
 
 def of_several(operation: Operation) -> Operation:
-    """Return ``operation`` as it is done with all jobs of a search.
+    """Return ``operation`` for all jobs of a search.
 
-    A new time is for those that wait for a time. Of a node that waits for other nodes, or of a job that waits for a
-    signal, it would be a mistake, which nobody sees in a list: such a job is updated alone.
+    A new time is meant for jobs that wait for a time. For a node that waits for other nodes, or a job that waits for a
+    signal, it would be a mistake that nobody sees in a list. Such a job has to be updated alone.
     """
     if isinstance(operation, Update) and operation.run_after is not None:
         return replace(operation, makes_due=True)
@@ -137,7 +137,7 @@ def require_queue(alias: str, queue_name: str) -> None:
 def signed_again(before: Job, after: Job) -> Job:
     """Return ``after`` with a signature if jobs are signed.
 
-    A job that was not signed with this project's key stays so, and is never run: a change by somebody who may change
-    jobs must not make a forged one genuine.
+    A job that was not signed with this project's key gets no signature, and is never run: a change by somebody who may
+    change jobs must not make a forged job genuine.
     """
     return signed(after) if loco_settings().SIGN and is_genuine(before) else after

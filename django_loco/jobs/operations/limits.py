@@ -11,7 +11,7 @@ from ...queues import Queue
 from ..presentation.limits import limits_in
 from ..stores import queue_of, searched
 
-#: Stands for a value that stays as it is, because ``None`` takes it away.
+#: Stands for a value that stays as it is, because ``None`` removes the value.
 UNCHANGED: Final[Any] = object()
 
 
@@ -26,9 +26,9 @@ def set_limit(
 ) -> None:
     """Change a limit until ``reset_limit``, whatever ``LOCO["LIMITS"]`` declares. Workers obey within a second.
 
-    What is not given stays as it is; ``None`` takes it away, and a rate with its burst. Jobs that run go on. Without
-    ``backend`` it is changed in every alias of ``TASKS``. Raises ``ValueError`` for a limit that is not declared, or a
-    wrong value, and ``QueueUnavailable`` if a store does not answer.
+    A value that is not given stays as it is; ``None`` removes it, and a removed rate takes its burst with it. Running
+    jobs go on. Without ``backend``, the limit is changed in every alias of ``TASKS``. Raises ``ValueError`` for a limit
+    that is not declared, or a wrong value, and ``QueueUnavailable`` if a store does not answer.
     """
     given = {"concurrency": concurrency, "rate": rate, "burst": burst}
     changes = {each: value for each, value in given.items() if value is not UNCHANGED}
@@ -39,9 +39,9 @@ def set_limit(
 
 
 def reset_limit(name: str, /, *, backend: str | None = None) -> bool:
-    """Let a limit be again as ``LOCO["LIMITS"]`` declares it, and open its keys that jobs have closed by ``Throttled``.
+    """Reset a limit to its declaration in ``LOCO["LIMITS"]``, and open the keys that jobs have closed by ``Throttled``.
 
-    Returns whether it was changed, or a key was closed. For errors see above.
+    Returns whether the limit was changed before, or a key was closed. For errors see ``set_limit``.
     """
     queues = [queue_of(alias) for alias in searched(backend)]
     for queue in queues:

@@ -1,8 +1,8 @@
-"""Runs that follow a unique job which has begun: what a duplicate with ``on_duplicate="rerun"`` makes.
+"""Jobs that follow a unique job that has begun: duplicates with ``on_duplicate="rerun"`` make them.
 
-1. A call finds that a job has its unique key and has begun. So the job of the call is stored as one that *follows*:
-   with a key of its own, made from the other, so that there is one at most. Later calls give it their arguments.
-2. The job before it ends. Whoever has stored that calls ``settle``: the job that follows gets the key, and is due.
+1. A call finds that a job has its unique key and has begun. So the job of the call is stored as one that *follows*. It
+   has a key of its own, made from the other, so that one job at most follows. Later calls replace its arguments.
+2. The first job ends. The code that stored its end calls ``settle``: the job that follows gets the key, and is due.
 3. If that process dies before step 2, a worker fetches the job that follows after ``POLL``, and does step 2; or puts it
    off again, if the key is not free.
 """
@@ -20,27 +20,27 @@ from ...queues import Queue
 from ...queues.base import Change
 from .edits import signed_again
 
-#: How long a job that follows waits before a worker looks whether its time has come.
+#: How long a job that follows waits until a worker checks whether it may run.
 POLL = timedelta(seconds=15)
 
 
 def key_after(key: str) -> str:
-    """Return the unique key of the job that follows the one with ``key``."""
+    """Return the unique key of the job that follows the job with ``key``."""
     return hashlib.sha256(f"rerun\0{key}".encode()).hexdigest()
 
 
 def follows(job: Job) -> bool:
-    """Return whether ``job`` waits for the end of the one with its key."""
+    """Return whether ``job`` waits for the end of another job with the same key."""
     return isinstance(job.options.get(RERUN), dict)
 
 
 def key_before(job: Job) -> str:
-    """Return the unique key of the job that one which ``follows`` waits for."""
+    """Return the unique key of the job that ``job``, which ``follows``, waits for."""
     return str(job.options[RERUN].get("key"))
 
 
 def following(job: Job) -> Job:
-    """Return a new job as one that follows."""
+    """Return a new job, changed so that it follows the holder of its unique key."""
     due = None if job.run_after is None else job.run_after.isoformat()
     return replace(
         job,
@@ -57,7 +57,7 @@ def put_off(job: Job) -> Outcome:
 
 
 def take_back(queue: Queue, jobs: Iterable[Job]) -> bool:
-    """Take jobs that follow from workers that have fetched them, and would only put them off; return if any have."""
+    """Take jobs that follow from the workers that have fetched them, and would only put them off; return if any had."""
     held = [job for job in jobs if follows(job) and job.status == RUNNING]
     if held:
         queue.finish([put_off(job) for job in held])
@@ -65,7 +65,7 @@ def take_back(queue: Queue, jobs: Iterable[Job]) -> bool:
 
 
 def settle(queue: Queue, keys: Collection[str]) -> None:
-    """Let the jobs run that follow those with ``keys``, if these have ended. Raises what the queue raises."""
+    """Release the jobs that follow the jobs with ``keys``, if these have ended. Raises the errors of the queue."""
     waiting = [job for job in queue.holders({key_after(key) for key in keys}).values() if _waits(job)]
     if not waiting:
         return
@@ -74,7 +74,7 @@ def settle(queue: Queue, keys: Collection[str]) -> None:
 
 
 def keys_of(jobs: Sequence[Job]) -> set[str]:
-    """Return the keys of those of ``jobs`` that others may follow."""
+    """Return the keys of the ``jobs`` that others may follow."""
     return {job.unique_key for job in jobs if job.unique_key is not None and RERUN in job.options}
 
 
@@ -83,7 +83,7 @@ def _waits(job: Job) -> bool:
 
 
 def _due(job: Job) -> Job:
-    """Return a job that follows as it runs after the end of the other. The notes of its fetches are dropped."""
+    """Return a job that follows, changed so that it runs: with the key of the first job, and no traces of fetches."""
     noted = job.options[RERUN]
     due = noted.get("run_after")
     return signed_again(

@@ -15,10 +15,10 @@ from ..stores import JobReference, backend_of, get
 
 
 def signal(which: JobReference, name: str, /, value: Any = None, *, backend: str | None = None) -> bool:
-    """Send the signal ``name`` to a job; return ``False`` if it had one of that name, whose value then counts.
+    """Send the signal ``name`` to a job; return ``False`` if it has one of this name already, which then stays.
 
-    The job may wait for it, run, or come to ``context.wait_for(name)`` later. ``value`` (JSON) is what that returns. In
-    an open transaction of the database that has the jobs, it is sent with the commit.
+    The job may wait for it, run, or call ``context.wait_for(name)`` later, which returns ``value`` (JSON). In an open
+    transaction of the database that has the jobs, the signal is sent with the commit.
 
     Raises ``InvalidArguments`` for a name that is no text and a value that is not JSON, or larger than
     ``MAX_RESULT_SIZE`` bytes; ``InvalidState`` if the job has ended, or does not wait for it any more;

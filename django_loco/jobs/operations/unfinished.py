@@ -8,9 +8,9 @@ from ...exceptions import QueueUnavailable, Unfinished
 def unfinished(
     error: Exception, done: int, past: str, again: str = "Run the operation again for the others."
 ) -> Unfinished:
-    """Return what to raise when ``error`` has stopped an operation after ``done`` jobs were ``past``, its participle.
+    """Return the error to raise when ``error`` has stopped an operation after ``done`` jobs.
 
-    ``again`` says how to do the rest.
+    ``past`` is the past participle of the operation. ``again`` says how to do the rest.
     """
     jobs = f"{done:,} {'job was' if done == 1 else 'jobs were'} {past}"
     reason = "a store could not be reached any more" if isinstance(error, QueueUnavailable) else "others were refused"

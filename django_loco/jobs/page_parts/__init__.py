@@ -1,1 +1,1 @@
-"""Rows, details, forms and operations that the admin's pages of jobs share with those of the dashboard."""
+"""Rows, details, forms and operations that the pages of jobs in the admin and in the dashboard share."""

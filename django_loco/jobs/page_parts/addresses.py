@@ -25,7 +25,7 @@ class JobLinks:
     """Takes the id of a job; returns the address of its page."""
 
     limit_url: Callable[[str, str], str] = lambda _alias, _name: ""
-    """Takes an alias in ``TASKS`` and the name of a limit; returns the address of what a page says of it."""
+    """Takes an alias in ``TASKS`` and the name of a limit; returns the address of the page that shows it."""
 
     batch_url: Callable[[str], str] = lambda _batch_id: ""
     """Takes the id of a batch or workflow; returns the address of its page."""

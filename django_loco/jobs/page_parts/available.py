@@ -1,4 +1,4 @@
-"""Whether the stores can be asked at all, and what a reader of a page has to know about them."""
+"""Whether the stores can be asked at all, and notes about them for the readers of pages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UNAVAILABLE = (QueueError, LocoConfigurationError)
 
 
 def notes() -> list[str]:
-    """Return what a reader of the pages has to know about the stores. Raises ``LocoConfigurationError`` without any."""
+    """Return notes about the stores for the readers of pages. Raises ``LocoConfigurationError`` without any store."""
     own = [f"TASKS[{alias!r}]" for alias in searched(None) if not queue_of(alias).is_shared]
     if not own:
         return []

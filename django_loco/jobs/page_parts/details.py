@@ -1,4 +1,4 @@
-"""All that people see of one job: why it does not run, its arguments, times, attempts, errors and changes."""
+"""Everything that a page shows of one job: why it does not run, its arguments, times, attempts, errors and changes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Fact:
     label: str
     text: str
     url: str = ""
-    """The list of the jobs that have the same value, or the page of the job that it names."""
+    """The address of the list of jobs with the same value, or of the page of the job that the value names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class Moment:
     label: str
     text: str
     since: str
-    """The time since the one before it."""
+    """The time since the moment before it."""
 
     is_ahead: bool
 
@@ -84,7 +84,7 @@ class Details:
 
     reasons: Sequence[Reason]
     progress: JobProgress | None
-    """How far it is, if it has said so."""
+    """The progress that the job has reported; ``None``: none."""
 
     facts: Sequence[Fact]
     arguments: Sequence[tuple[str, str]]
@@ -107,7 +107,7 @@ class Details:
     """The logs of its last runs, each with a title. The newest run comes first."""
 
     entries: Sequence[tuple[datetime, str]]
-    """When somebody has done something with the job, and who has done what."""
+    """The actions of people on the job: the time, and who has done what."""
 
 
 def details_of(job: Job, links: JobLinks) -> Details:

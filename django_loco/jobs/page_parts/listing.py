@@ -57,7 +57,7 @@ class Listing:
 def listing_of(query: Mapping[str, Any], links: JobLinks, scope: Scope) -> Listing:
     """Return the page of jobs of ``scope`` for the ``GET`` parameters of a request.
 
-    ``q`` is the filter, ``before`` the id after which the page begins, ``trail`` the same of the pages before it.
+    ``q`` is the filter, ``before`` the id after which the page begins, ``trail`` the ids for the pages before it.
     """
     listing = Listing(words=str(query.get("q", "")).strip())
     try:
@@ -90,7 +90,7 @@ def _find(listing: Listing, query: Mapping[str, Any], links: JobLinks, scope: Sc
 
 
 def _cursor(text: str) -> tuple[str | None, bool]:
-    """Return the id in ``text``, and whether it is something else."""
+    """Return the id in ``text``, if there is one, and whether ``text`` is something else."""
     try:
         return (id_of(text) if text else None), False
     except ValueError:

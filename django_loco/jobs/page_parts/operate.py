@@ -1,4 +1,4 @@
-"""Does an operation with the jobs that a form has chosen, after a question, and notes it in a log."""
+"""Does an operation with the jobs that a form has chosen, after a question, and writes it to a log."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ REFUSED = (LocoError, ValueError, TaskResultDoesNotExist)
 class OperatePage(ABC):
     """The answer to a form that has chosen an operation and jobs. The user has its permission.
 
-    A subclass says how its pages look, and where a change is noted.
+    A subclass says how its pages look, and where a change is recorded.
     """
 
     request: HttpRequest
@@ -61,13 +61,13 @@ class OperatePage(ABC):
 
     @abstractmethod
     def log(self, changed: LocoJob, text: str) -> None:
-        """Note a change in the admin's log."""
+        """Write a change to the admin's log."""
 
     def answer(self) -> HttpResponse:
-        """Ask, or do it and go back.
+        """Ask a question, or do the operation and go back.
 
-        Raises ``Http404`` if a user who sees a part of the jobs has chosen none of these, and ``PermissionDenied`` if
-        they would move them to a queue that they do not see.
+        Raises ``Http404`` if a user who sees only some jobs has chosen none of these, and ``PermissionDenied`` if the
+        user would move jobs to a queue that they do not see.
         """
         if self.chosen.is_empty:
             return self._said(_("Choose jobs first. Nothing was changed."), constants.WARNING)
@@ -125,7 +125,7 @@ class OperatePage(ABC):
         return text % {"count": number_text(number)} if number else ""
 
     def _operate(self) -> HttpResponse:
-        """Do it. Raises ``REFUSED``."""
+        """Do the operation. Raises ``REFUSED``."""
         queue = self.request.POST.get("queue", "").strip()
         job = self.chosen.scope.get(self.chosen.ids[0]) if len(self.chosen.ids) == 1 else None
         try:

@@ -36,10 +36,10 @@ class PageOperation:
     """Its past participle, for the log."""
 
     do: Callable[[Any, str, str], int]
-    """Takes a job or a search, who does it, and the name of a queue; returns how many jobs were changed."""
+    """Takes a job or a search, the name of the user, and the name of a queue; returns how many jobs were changed."""
 
     is_asked: bool = True
-    """Whether one job is enough for a question."""
+    """Whether it asks even before it changes a single job."""
 
     may: str = ""
     """The name of the operation whose permission it needs; empty: its own."""
@@ -142,7 +142,7 @@ class ChosenJobs:
 
     @classmethod
     def of(cls, form: QueryDict, scope: Scope) -> ChosenJobs:
-        """Return what a form has chosen: each field ``job`` has an id, or several with commas between them."""
+        """Return the choice of a form: each field ``job`` has an id, or several with commas between them."""
         is_everything = form.get("which") == "everything"
         fields = () if is_everything else form.getlist("job")
         ids = tuple(dict.fromkeys(each for field in fields for each in field.split(",") if each))
@@ -154,7 +154,7 @@ class ChosenJobs:
         return not (self.ids or self.is_everything)
 
     def found_for(self, operation: PageOperation, queue: str = "") -> Search:
-        """Return the search for those of the jobs that ``operation`` takes. Raises ``FilterError``."""
+        """Return a search for the chosen jobs that ``operation`` takes. Raises ``FilterError``."""
         if not self.is_everything:
             return self.scope.filter(id=list(self.ids), status=list(operation.states))
         search = self.scope.filter(self.words, window=WINDOW, status=list(operation.states))
@@ -162,10 +162,10 @@ class ChosenJobs:
         return search.filter(f"-{word('queue', queue)}") if operation.needs_queue and queue else search
 
     def operate(self, operation: PageOperation, by: str, queue: str) -> Count:
-        """Do ``operation`` with the jobs, at most ``MOST``; return with how many, capped if there may be more.
+        """Do ``operation`` with the jobs, at most ``MOST``; return their number, capped if there may be more.
 
-        Raises what ``jobs`` raises: of one job that is in another state, ``InvalidState``. Raises ``PermissionDenied``
-        for a queue in which the scope has no jobs.
+        Raises the errors of ``jobs``, such as ``InvalidState`` for a single job in another state. Raises
+        ``PermissionDenied`` for a queue in which the scope has no jobs.
         """
         if operation.needs_queue and not self.scope.may_move_to(queue):
             raise PermissionDenied(f"You do not see the queue {queue!r}.")
@@ -177,7 +177,7 @@ class ChosenJobs:
         return Count(number, is_capped=number == MOST or getattr(number, "is_capped", False))
 
     def described(self, number: int) -> str:
-        """Return which jobs they are, for the log."""
+        """Return a description of the jobs, for the log."""
         text = f"{number:,} job{'' if number == 1 else 's'}"
         if self.is_everything:
             words = f"{self.scope} {self.words}".strip()

@@ -14,7 +14,7 @@ from ..presentation.numbers import number_text
 from ..search import Count
 from ..states import State
 
-#: The states in a word.
+#: Each state in a word.
 STATE_TEXTS: Mapping[State, Promise] = {
     "waiting": _("waiting"),
     "scheduled": _("scheduled"),
@@ -52,11 +52,11 @@ class Phrases:
     """Says that it can be done with none of the jobs, and which ``states`` it takes."""
 
     def asked(self, count: Count) -> str:
-        """Return the question for so many jobs."""
+        """Return the question for ``count`` jobs."""
         return str(self.question % {"number": count, "count": count.text})
 
     def done(self, count: Count) -> str:
-        """Return what was done with so many jobs."""
+        """Return the sentence that says what was done with ``count`` jobs."""
         return str(self.result % {"number": count, "count": number_text(count)})
 
 

@@ -49,7 +49,7 @@ class JobRow:
 
     @property
     def waits_for_signal(self) -> bool:
-        """Whether the job waits for a signal without an end."""
+        """Whether the job waits for a signal without a time limit."""
         return self.job.finished_at is None and self.job.run_after == FOREVER
 
 
@@ -97,5 +97,5 @@ def ago(seconds: float) -> str:
 
 
 def local_text(moment: datetime) -> str:
-    """Return an aware time to the millisecond, in the time zone of the project."""
+    """Return an aware time as text, to the millisecond and in the active time zone."""
     return timezone.localtime(moment).replace(tzinfo=None).isoformat(" ", "milliseconds")

@@ -30,12 +30,12 @@ MOST_BYTES = 1_000_000
 #: The bytes of the token against forged requests in a form, with its name.
 TOKEN_BYTES = 100
 TOO_LONG = gettext_lazy("The arguments are too long to be edited here. Use jobs.run_again().")
-#: The fields of the new job that follow from its arguments. The others are those of the old job, or of no run yet.
+#: The fields of the new job that follow from its arguments. The others are the same as in the old job, or empty.
 OF_ARGUMENTS = ("arguments", "unique_key", "unique_until", "limit_key")
 
 
 def texts_of(job: Job, result: TaskResult[..., Any]) -> tuple[str, str]:
-    """Return what the page says, and what the log says, when ``run_again`` of ``job`` has returned ``result``."""
+    """Return the texts for the page and for the log when ``run_again`` of ``job`` has returned ``result``."""
     if getattr(result, "duplicate", False):
         text = _("Job %(job)s does not run again: this job has its unique key.")
         return text % {"job": job.id}, f"Not run again: job {result.id} has its unique key."
@@ -71,8 +71,8 @@ class JsonField(forms.CharField):
 class RunAgainForm(forms.Form):
     """The arguments of a new job like ``job``. Arguments that are hidden stay as they are stored.
 
-    It ``is_too_long`` if it could not be sent as it is shown. Whoever sees only the jobs of ``scope`` cannot make a job
-    of others of one of these.
+    It ``is_too_long`` if it could not be sent as it is shown. A user who sees only the jobs of ``scope`` cannot make a
+    job outside of the scope from one of these.
     """
 
     args = JsonField(
@@ -94,7 +94,7 @@ class RunAgainForm(forms.Form):
         self.is_too_long = not self.is_bound and texts is None
 
     def clean(self) -> dict[str, Any]:
-        """Put the stored values in place of those that are still marked as hidden. Raises ``ValidationError``."""
+        """Put the stored values in place of values that are still marked as hidden. Raises ``ValidationError``."""
         given: dict[str, Any] = super().clean() or self.cleaned_data
         try:
             stored = dict(zip(("args", "kwargs"), decode_call(self._job.arguments), strict=True))
@@ -107,7 +107,7 @@ class RunAgainForm(forms.Form):
         return made
 
     def _require_seen(self, args: list[Any], kwargs: dict[str, Any]) -> None:
-        """Raise ``ValidationError`` unless the user would see the job with all that follows from these arguments."""
+        """Raise ``ValidationError`` unless the user would see the new job, with the keys that its arguments make."""
         try:
             new = backend_of(self._job.backend).job_like(self._job, args, kwargs)
         except REFUSED as error:
@@ -141,7 +141,7 @@ def _texts(args: list[Any], kwargs: dict[str, Any]) -> dict[str, str] | None:
 
 
 def _can_be_sent(texts: Mapping[str, str]) -> bool:
-    """Return whether Django takes a form with these values, which browsers write with their own ends of lines."""
+    """Return whether Django accepts a form with these values, in which browsers change the ends of lines."""
     most: int | None = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     sent = {name: text.replace("\n", "\r\n") for name, text in texts.items()}
     return most is None or len(urlencode(sent)) + TOKEN_BYTES <= most

@@ -33,18 +33,18 @@ from ..search import Search
 from ..stores import JobReference, get, missing, queue_of, searched
 from .addresses import MOST_WORDS
 
-#: The words of filters by which limits and batches can be narrowed, a queue's numbers, and the statistics.
+#: The words of filters that can narrow limits and batches, the numbers of a queue, and the statistics.
 BY_ALIAS: Final = ("backend",)
 BY_QUEUE: Final = (*BY_ALIAS, "queue")
 BY_TASK: Final = (*BY_QUEUE, "task")
 #: The number up to which pages count the jobs of a queue. A database may have to read a block of the table for each.
 COUNTED_ON_PAGES: Final = 1_000
 #: The number of conditions that somebody may write on a page: more than there are words. A page applies them to up to
-#: 100,000 jobs, which takes about 0.2 seconds for each; ``MOST_WORDS`` alone would let there be 400.
+#: 100,000 jobs, which takes about 0.2 seconds for each; ``MOST_WORDS`` alone would allow 400.
 MOST_CONDITIONS: Final = 25
-#: How many queues, workers and schedulers a page shows, and how many of the running jobs it reads, the newest ones.
+#: How many queues, workers and schedulers a page shows, and how many running jobs it reads: the newest ones.
 SHOWN_QUEUES, SHOWN_WORKERS, SHOWN_SCHEDULERS, MOST_RUNNING = 100, 200, 100, 500
-#: The message to somebody of whom the site does not say which jobs they see. Its log says why.
+#: The message to users if the site does not say which jobs they see. Its log says why.
 UNKNOWN_SCOPE: Final = gettext_lazy("The site does not say which jobs you may see. Its log tells why.")
 #: The attribute of a request that holds its scope.
 _KNOWN = "_loco_scope"
@@ -52,7 +52,7 @@ _KNOWN = "_loco_scope"
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The jobs that somebody sees: those that match a filter."""
+    """The jobs that somebody sees: all that match a filter."""
 
     condition: Filter = Filter()  # noqa: RUF009 - it cannot be changed
 
@@ -71,7 +71,7 @@ class Scope:
         return all(each.token.word in known for each in self.condition.conditions)
 
     def filter(self, text: str = "", /, *, window: int | None = None, **keywords: Unpack[Keywords]) -> Search:
-        """Return those of its jobs that match a filter; see ``jobs.filter``.
+        """Return the jobs of the scope that match a filter; see ``jobs.filter``.
 
         Raises ``FilterError``, also for a ``text`` that is so long that a page would take long to apply it.
         """
@@ -87,7 +87,7 @@ class Scope:
         return self.condition.matches(job, utcnow())
 
     def get(self, reference: JobReference) -> Job:
-        """Return one of its jobs; see ``jobs.get``. Of another one it says the same as of one that does not exist."""
+        """Return a job of the scope; see ``jobs.get``. Another job raises the same error as one that does not exist."""
         job = get(reference)
         if not self.sees(job):
             raise missing(job.id, searched(None))
@@ -106,7 +106,7 @@ class Scope:
         return self.is_made_of(BY_TASK) and self.sees(Job(task_path=task, backend=backend, queue_name=queue))
 
     def may_move_to(self, queue: str) -> bool:
-        """Return whether a job that it has may be one of its jobs in the queue ``queue`` as well."""
+        """Return whether a job of the scope may still be in the scope after a move to ``queue``."""
         moved, now = Job(task_path="", backend="", queue_name=queue), utcnow()
         of_queues = [each for each in self.condition.conditions if each.token.word == "queue"]
         return all(each.matches(moved, now) for each in of_queues)
@@ -119,7 +119,7 @@ class Scope:
         return found
 
     def stats(self) -> list[QueueStats]:
-        """Return the numbers of jobs, without ages, of those queues of which it has all jobs; see ``jobs.stats``.
+        """Return the numbers of jobs, without ages, of the queues whose jobs are all in the scope; see ``jobs.stats``.
 
         They are counted up to ``COUNTED_ON_PAGES``.
         """
@@ -129,7 +129,7 @@ class Scope:
         return [each for each in found if self.sees_queue(each.backend, each.queue)] if self.is_narrowed else found
 
     def minutes(self, backend: str, minutes: Sequence[Minute]) -> Sequence[Minute]:
-        """Return those of ``minutes``, which are of an alias, that count its jobs only."""
+        """Return the ``minutes`` of an alias that count only jobs of the scope."""
         if not self.is_narrowed:
             return minutes
         pairs = {(each.labels.queue_name, each.labels.task_path) for each in minutes}
@@ -142,14 +142,14 @@ class ShownQueues(NamedTuple):
 
     stats: Sequence[QueueStats]
     unread: Collection[tuple[str, str]]
-    """The aliases and names of the queues with jobs that wait whose ages were not read."""
+    """The aliases and names of the queues that have waiting jobs, and whose ages were not read."""
 
     more: int
     """How many queues are left out."""
 
 
 def shown_queues(found: Sequence[QueueStats], *, ages: int, most: int | None) -> ShownQueues:
-    """Return ``most`` of the queues: the paused ones and those with the most jobs. The first ``ages`` get their ages.
+    """Return ``most`` of the queues: paused ones, then the ones with the most jobs. The first ``ages`` get their ages.
 
     Each age is a call to the store. ``most``: ``None`` for all queues. Raises ``QueueUnavailable``.
     """
@@ -180,10 +180,10 @@ EVERYTHING: Final = Scope()
 
 
 def scope_of(request: HttpRequest) -> Scope:
-    """Return what the user of ``request`` sees, which is asked once for each request.
+    """Return the scope of the user of ``request``. The site is asked once for each request.
 
-    Raises ``LocoConfigurationError`` if ``LOCO["DASHBOARD"]`` is wrong, or returns something else than it should; and
-    what its function raises, such as ``PermissionDenied``.
+    Raises ``LocoConfigurationError`` if ``LOCO["DASHBOARD"]`` is wrong, or its function returns a wrong value; and the
+    errors of its function, such as ``PermissionDenied``.
     """
     known = getattr(request, _KNOWN, None)
     if known is None:
@@ -193,7 +193,7 @@ def scope_of(request: HttpRequest) -> Scope:
 
 
 def scope_function() -> Callable[[HttpRequest], object] | None:
-    """Return the function that ``LOCO["DASHBOARD"]`` names, if it does. Raises ``LocoConfigurationError``."""
+    """Return the function that ``LOCO["DASHBOARD"]`` names; ``None``: none. Raises ``LocoConfigurationError``."""
     path = loco_settings().DASHBOARD
     if path is None:
         return None

@@ -37,7 +37,7 @@ _broken = Verbatim(BROKEN)
 
 
 def arguments_of(job: Job) -> tuple[list[Any], dict[str, Any]]:
-    """Return the arguments of ``job`` for ``pretty``, with a mark in place of those that ``LOCO["REDACT"]`` names."""
+    """Return the arguments of ``job`` for ``pretty``, with marks in place of the ones that ``LOCO["REDACT"]`` names."""
     try:
         args, kwargs = shown_arguments(job, _decoded_call)
     except NOT_OURS:  # nested too deeply
@@ -61,7 +61,7 @@ def decoded(text: str) -> Any:
 
 
 def hidden(value: Any) -> Any:
-    """Return a decoded value with a mark in place of what ``LOCO["REDACT"]`` names."""
+    """Return a decoded value with marks in place of the values that ``LOCO["REDACT"]`` names."""
     try:
         return shown_value(value, frozenset(loco_settings().REDACT))
     except RecursionError:
@@ -69,7 +69,7 @@ def hidden(value: Any) -> Any:
 
 
 def pretty(value: Any) -> str:
-    """Return ``value`` as indented JSON text, not too long for a page."""
+    """Return ``value`` as indented JSON text, cut if it is too long for a page."""
     parts: list[str] = []
     left = MOST_BYTES
     try:
@@ -132,7 +132,7 @@ def in_one_line(value: Any) -> str:
 
 
 def _short_line(value: Any) -> str | None:
-    """Return ``value`` in one line; ``None`` if that is longer than ``LINE``, which is known without the rest of it."""
+    """Return ``value`` in one line; ``None`` if it is longer than ``LINE``. A long value is not read to its end."""
     line = ""
     for token in _tokens(value):
         line += token

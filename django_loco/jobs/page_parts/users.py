@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-#: What the pages ask of a user.
+#: The attributes of a user that the pages need.
 NEEDED = ("is_staff", "is_active", "has_perm", "has_perms")
 
 

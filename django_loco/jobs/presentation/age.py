@@ -37,10 +37,10 @@ def elapsed(seconds: float) -> str:
 
 
 def in_milliseconds(number: float | Decimal) -> str:
-    """Return so many milliseconds in words: ``65 ms``."""
+    """Return a number of milliseconds in words: ``65 ms``."""
     return pgettext("unit of time", "%(number)s ms") % {"number": number_text(number)}
 
 
 def in_seconds(number: float | Decimal, decimals: int | None = None) -> str:
-    """Return so many seconds in words: ``3.20 s``."""
+    """Return a number of seconds in words: ``3.20 s``."""
     return pgettext("unit of time", "%(number)s s") % {"number": number_text(number, decimals)}

@@ -1,4 +1,4 @@
-"""Whether there is a task with a path: a misspelt one would be paused in vain."""
+"""Whether there is a task with a path: to pause a misspelt path would have no effect."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from ...core.validation import nearest, short
 from ..stores import backend_of, queue_of
 
-#: The number of newest jobs that are looked at: the statistics do not have a task yet that was enqueued just now.
+#: The number of newest jobs that are looked at: the statistics do not know a task yet that was enqueued just now.
 NEWEST = 1_000
 
 
 def require_known_task(path: str, aliases: Sequence[str]) -> None:
     """Raise ``ValueError``, with the most similar path, if neither this code nor a store of ``aliases`` has a task.
 
-    A store has those whose jobs wait or have run in the last two weeks. Raises ``QueueUnavailable``.
+    A store has a task if its jobs wait, or have run in the last two weeks. Raises ``QueueUnavailable``.
     """
     known = {each for alias in aliases for each in backend_of(alias).task_paths(path)}
     if path in known or path in (stored := {*_stored(aliases)}):

@@ -1,4 +1,4 @@
-"""Limits, how they are used, and which of them are in the way of a job."""
+"""Limits, how they are used, and which of them hold back a job."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class KeyState:
     """How many of the ``burst`` starts are used up; 0 for a limit without a rate."""
 
     is_closed: bool
-    """Whether no job of it may begin now."""
+    """Whether no job of the key may begin now."""
 
     opens_at: datetime | None
-    """When the next job may begin, if it is closed; ``None``: when one has ended."""
+    """When the next job may begin, if the key is closed; ``None``: as soon as a running job has ended."""
 
     throttled_until: datetime | None
     """Until when a job has closed it, by raising ``Throttled``."""
@@ -57,23 +57,23 @@ class LimitState:
 
     running: int
     closed: int
-    """The keys with jobs that are due of which none may begin now."""
+    """The number of limit keys with due jobs, none of which may begin now."""
 
     opens_at: datetime | None
-    """When the first of these opens; ``None``: when one of its jobs has ended, or if there are none."""
+    """When the first of these keys opens; ``None``: when a running job has ended, or no key is closed."""
 
     oldest_due: datetime | None = None
-    """Since when the first of the jobs is due that wait."""
+    """Since when the oldest of the waiting jobs is due."""
 
     number_of_keys: int = 0
-    """The keys with jobs that run or are due, and those whose rate is used up or that a job has closed."""
+    """The number of keys that have jobs that run or are due, have used up starts of a rate, or were closed by a job."""
 
     keys: Sequence[KeyState] = ()
-    """Some of these, those with the most jobs that wait first, if ``limits`` was asked for them."""
+    """Some of these keys, the ones with the most waiting jobs first, if ``limits`` was asked for them."""
 
 
 def limits(*, backend: str | None = None, keys: int = 0) -> list[LimitState]:
-    """Return the limits, by alias and name, each with up to so many of its ``keys``.
+    """Return the limits, by alias and name, each with as many of its keys as ``keys`` says.
 
     Raises ``QueueUnavailable`` if a store does not answer.
     """
@@ -81,12 +81,12 @@ def limits(*, backend: str | None = None, keys: int = 0) -> list[LimitState]:
 
 
 def limits_in(queue: Queue) -> Limits:
-    """Return the limits that count in ``queue``: those that people have changed, and others as they are declared."""
+    """Return the limits in force in ``queue``: as people have changed them, or else as they are declared."""
     return {**declared_limits(), **queue.changed_limits()}
 
 
 def seconds_until_open(queue: Queue, limit_keys: Collection[str]) -> Mapping[str, float]:
-    """Return in how many seconds a job of each limit key may begin; 0 if one may now, or when another has ended."""
+    """Return in how many seconds a job of each limit key may begin; 0: now, or as soon as another job has ended."""
     use = queue.limit_use({key for limit_key in limit_keys for key in keys_of(limit_key)})
     limiter = _limiter(limits_in(queue), use)
     return {limit_key: max(0.0, ((limiter.opens_at(limit_key) or use.now) - use.now) / 1e6) for limit_key in limit_keys}
@@ -128,7 +128,7 @@ class _LimitKeys:
         self.waiting: dict[str, int] = {}
         self.running: dict[str, int] = {}
         self.keys: set[str] = set()
-        """Also those that have times only."""
+        """Also keys without jobs that have only times."""
 
 
 def _by_limit(use: LimitUse) -> Mapping[str, _LimitKeys]:
@@ -146,7 +146,7 @@ def _by_limit(use: LimitUse) -> Mapping[str, _LimitKeys]:
 
 
 def _keys(found: _LimitKeys, limit: Limit, limiter: Limiter, use: LimitUse, most: int) -> Iterator[KeyState]:
-    """Yield the states of up to ``most`` keys, those with the most jobs that wait first, then those that run most."""
+    """Yield the states of up to ``most`` keys: first those with the most waiting, and then the most running jobs."""
     waiting, running = _by_key(found.waiting), _by_key(found.running)
     for key in nlargest(most, found.keys, key=lambda key: (waiting[key], running[key], key)):
         times = limiter.times_of(key)
@@ -182,9 +182,9 @@ def _limiter(known: Limits, use: LimitUse) -> Limiter:
 
 
 def sentences(limit_key: str, queue: Queue) -> Iterator[tuple[str, str]]:
-    """Yield a sentence or two for each limit for which a job with this limit key has to wait now.
+    """Yield a sentence or two for each limit that a job with this limit key has to wait for now.
 
-    Each with the command that opens it, or an empty text if no job has closed it.
+    Each comes with the command that opens the limit, or with an empty text if no job has closed it.
     """
     keys = keys_of(limit_key)
     use, known = queue.limit_use(keys), limits_in(queue)

@@ -20,7 +20,7 @@ from .shown import BROKEN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLog:
-    """The log lines of one run of a job. Not every run is an attempt: one that was interrupted does not count."""
+    """The log lines of one run of a job. Not every run is an attempt: an interrupted run does not count."""
 
     attempt: int | None = None
     began_at: str = ""

@@ -32,7 +32,7 @@ def _shown_node(job: Job) -> dict[str, Any] | None:
 
 
 def waiting_reason(job: Job, queue: Queue) -> Reason:
-    """Return for which nodes ``job``, a node that waits, waits."""
+    """Return why ``job``, a node of a workflow, waits: mostly for other nodes."""
     place = place_of(job)
     ids = {node_id(str(job.batch), name): name for name in place.after} if place else {}
     stored = {each.id: each for each in queue.get_many([*ids])}

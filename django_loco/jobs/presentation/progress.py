@@ -1,4 +1,4 @@
-"""How far a job is, as it has said itself with ``context.progress``.
+"""The progress of a job, as the job itself reports it with ``context.progress``.
 
 The stored form is JSON text of an object: ``done``, ``total``, ``note``, and ``at``, the time at which it was stored.
 """
@@ -26,7 +26,7 @@ LARGEST, MAX_NOTE = 10**15, 1_000
 
 @dataclass(frozen=True, slots=True)
 class JobProgress:
-    """How far a job is: ``result.progress``."""
+    """The progress of a job: ``result.progress``."""
 
     done: Number
     """0 or more."""
@@ -39,11 +39,11 @@ class JobProgress:
     """When it was stored, aware and in UTC."""
 
     has_succeeded: bool = False
-    """Whether the job has ended well."""
+    """Whether the job has succeeded."""
 
     @property
     def percent(self) -> float | None:
-        """From 0 to 100; ``None`` if there is no ``total``. Of a job that has ended well it is 100."""
+        """From 0 to 100; ``None`` if there is no ``total``. A job that has succeeded has 100."""
         if self.has_succeeded:
             return 100.0
         if self.total is None:
@@ -51,7 +51,7 @@ class JobProgress:
         return 100.0 if self.done >= self.total else 100 * self.done / self.total
 
     def __str__(self) -> str:
-        """Return it for people, on one line: ``1,200 of 5,000 (24 %): customers``."""
+        """Return the progress for people, on one line: ``1,200 of 5,000 (24 %): customers``."""
         text = self._numbers()
         return f"{text}: {one_line(self.note)}" if self.note else text
 
@@ -68,7 +68,7 @@ class JobProgress:
 
 
 def progress_text(done: Number, total: Number | None, note: str) -> str:
-    """Return the stored form of what a job has said now. Numbers that are no number of things are replaced by some."""
+    """Return the stored form of the progress that a job reports now. Impossible numbers are replaced."""
     counted = _number(done) or 0
     return encode(
         {
@@ -81,7 +81,7 @@ def progress_text(done: Number, total: Number | None, note: str) -> str:
 
 
 def progress_of(job: Job) -> JobProgress | None:
-    """Return how far ``job`` is; ``None`` if it has not said so, or if that cannot be read."""
+    """Return the progress of ``job``; ``None`` if it has not reported any, or its report cannot be read."""
     if job.progress is None:
         return None
     try:

@@ -13,7 +13,7 @@ from ..stores import queue_of, searched
 
 #: The minutes for which failures are counted, and over which rates are averaged.
 FAILED_MINUTES, RATE_MINUTES = 60, 10
-#: Processes write once a minute. So the last full minute is not yet written by all.
+#: Processes write once a minute. So not all of them have written the last full minute yet.
 WRITTEN_AFTER_MINUTES = 2
 
 
@@ -30,7 +30,7 @@ class QueueRates:
     failed_last_hour: int = 0
 
 
-#: The rates of a queue without any.
+#: The rates of a queue without jobs.
 NONE = QueueRates()
 
 
@@ -48,7 +48,7 @@ def rates(*, backend: str | None = None) -> dict[tuple[str, str], QueueRates]:
 
 
 def rates_in(minutes: Sequence[Minute], now: int) -> dict[str, QueueRates]:
-    """Return the rates of each queue in ``minutes``, those of one alias, in the hour before the minute ``now``."""
+    """Return the rates of each queue of an alias, from its ``minutes`` in the hour before the minute ``now``."""
     by_queue: dict[str, list[Minute]] = {}
     for minute in minutes:
         if minute.labels.minute >= now - FAILED_MINUTES:

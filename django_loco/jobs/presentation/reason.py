@@ -23,12 +23,12 @@ class Reason:
     """The shell command in ``remedy``."""
 
     operation: str = ""
-    """The operation of pages that does what ``command`` does: ``"retry"``."""
+    """The operation of pages that does the same as ``command``: ``"retry"``."""
 
     at: datetime | None = None
-    """The time in ``text``, which has it as of ``time_text``."""
+    """The time that ``text`` contains, in the form of ``time_text``."""
 
 
 def time_text(moment: datetime | None) -> str:
-    """Return ``moment`` as reasons have it; nothing if it was not stored."""
+    """Return ``moment`` as reasons show it; empty if it was not stored."""
     return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S %Z}"

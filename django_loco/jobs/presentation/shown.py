@@ -1,4 +1,4 @@
-"""The fields of a stored job as JSON values, for commands and pages, without what has to be hidden."""
+"""The fields of a stored job as JSON values, for commands and pages, without values that have to be hidden."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def shown_job(job: Job, now: datetime) -> dict[str, Any]:
 def shown_arguments(
     job: Job, decoder: Callable[[str], tuple[list[Any], dict[str, Any]]] = decode_call
 ) -> tuple[Sequence[Any], dict[str, Any]]:
-    """Return the arguments of ``job`` with a mark in place of those that ``LOCO["REDACT"]`` names.
+    """Return the arguments of ``job`` with marks in place of the ones that ``LOCO["REDACT"]`` names.
 
     ``decoder`` decodes their JSON; it raises one of ``NOT_OURS`` for text that it cannot read.
     """
@@ -90,7 +90,7 @@ def shown_arguments(
     if not redacted:
         return args, kwargs
     names = backend_of(job.backend).parameters_of(job)
-    # Of an argument without a name it is not known whether it is to be hidden.
+    # If an argument has no name, it is not known whether it has to be hidden.
     shown = [
         MARK if place >= len(names) or names[place] in redacted else hidden(value) for place, value in enumerate(args)
     ]
@@ -149,7 +149,7 @@ def _decoded(text: str | None) -> Any:
 
 
 def hidden(value: Any) -> Any:
-    """Return a decoded JSON value with a mark in place of what ``LOCO["REDACT"]`` names."""
+    """Return a decoded JSON value with marks in place of the values that ``LOCO["REDACT"]`` names."""
     names = frozenset(loco_settings().REDACT)
     try:
         return shown_value(value, names) if names else value

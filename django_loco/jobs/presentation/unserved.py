@@ -1,4 +1,4 @@
-"""Which queues have jobs that wait in vain, because no worker takes them, and whether no scheduler fires schedules."""
+"""Which queues have jobs that no worker takes, and whether no scheduler fires schedules."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..stores import aliases, backend_of, queue_of
 
 
 def is_served(queue_name: str, workers: Iterable[WorkerInfo]) -> bool:
-    """Return whether one of ``workers``, those of the alias of a queue, takes jobs of the queue now."""
+    """Return whether one of ``workers``, all workers of the queue's alias, takes jobs of the queue now."""
     return any(worker.takes_jobs and worker.serves(queue_name) for worker in workers)
 
 
 def unserved(stats: Iterable[QueueStats], workers: Sequence[AliasWorker]) -> list[QueueStats]:
-    """Return the queues of ``stats`` that have jobs, are not paused, and that none of ``workers`` serves.
+    """Return the queues of ``stats`` that have waiting jobs, are not paused, and are served by none of ``workers``.
 
     Does not consider tags; see ``jobs.why`` for one job.
     """
@@ -42,6 +42,6 @@ def is_scheduler_missing(found: Iterable[AliasWorker] | None = None) -> bool:
 def shows_schedulers(alias: str) -> bool:
     """Return whether each scheduler of the project shows itself in the store of ``alias`` to all processes.
 
-    Not if its jobs are in the memory of each process, or run inside ``enqueue``.
+    This is false if its jobs are in the memory of each process, or run inside ``enqueue``.
     """
     return backend_of(alias).runs_stored_jobs and queue_of(alias).is_shared

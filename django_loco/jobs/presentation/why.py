@@ -51,7 +51,7 @@ def why(which: JobReference, /, *, backend: str | None = None) -> list[Reason]:
 
 
 def _retention(job: Job) -> Iterator[Reason]:
-    """Yield until when a job with a retention is kept, which has ended."""
+    """Yield until when a finished job with a retention is kept."""
     until = kept_until(job)
     if until == FOREVER:
         yield Reason("kept", _("It is kept forever."))
@@ -60,7 +60,7 @@ def _retention(job: Job) -> Iterator[Reason]:
 
 
 def _ageing(job: Job, now: datetime) -> Iterator[Reason]:
-    """Yield the priority that counts for a job that has waited long."""
+    """Yield the raised priority of a job that has waited long."""
     aged = aged_priority(job, now, loco_settings().AGEING)
     if aged != job.priority:
         text = _("It has waited so long that its priority of %(priority)s counts as %(aged)s (LOCO['AGEING']).")
@@ -68,7 +68,7 @@ def _ageing(job: Job, now: datetime) -> Iterator[Reason]:
 
 
 def _expiry(job: Job, now: datetime) -> Iterator[Reason]:
-    """Yield until when a job has to begin that has not begun."""
+    """Yield the time by which a job that has not begun has to begin."""
     if job.expires_at is not None and job.expires_at > now and not job.is_known_to_have_begun:
         text = _("It expires in %(time)s: if it has not begun by then, it never runs.")
         yield Reason("expires", text % {"time": _until(job.expires_at, now)})
@@ -158,7 +158,7 @@ def _pending(job: Job, wait: Wait) -> Reason:
 
 
 def _not_due(job: Job, due: datetime, now: datetime) -> list[Reason]:
-    """Return why ``job`` is not due: one reason, or all that it sleeps and waits for."""
+    """Return why ``job`` is not due: one reason, or all of its sleeps and waits."""
     return [_pending(job, wait) for wait in pending_waits(job)] or [_put_off(job, due, now)]
 
 
@@ -186,7 +186,7 @@ def _until(later: datetime, now: datetime) -> str:
 
 
 def missing_workers(job: Job, workers: Sequence[WorkerInfo]) -> Iterator[Reason]:
-    """Yield why no worker takes ``job``; if one does, that all of them are busy, if they are."""
+    """Yield why no worker takes ``job``. If some do, and all of these are busy, yield that."""
     alive = [worker for worker in workers if worker.is_alive]
     if not alive:
         yield Reason(
@@ -291,7 +291,7 @@ def _cancelled(job: Job) -> Reason:
 
 
 def _ended(code: str, text: str, job: Job, remedy: str, after_holder: str) -> Reason:
-    """Return a reason with the command that retries ``job``, or with what helps where that would be refused."""
+    """Return a reason with the command that retries ``job``, or with another remedy if a retry would be refused."""
     if not job.is_readable:
         return Reason(code, text, _("Delete it."))
     backend = backend_of(job.backend)

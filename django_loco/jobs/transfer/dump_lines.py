@@ -1,7 +1,7 @@
 """The lines of a dump: a header, the batches and workflows (``batch_lines``), then a JSON object per job.
 
 Texts are stored to the letter: arguments, return values, checkpoints, metadata and kept logs are in JSON strings. Times
-have microseconds and a zone, which is UTC. A list of worker ids has a number in place of that many empty ones.
+have microseconds and a zone, which is UTC. In a list of worker ids, a number stands for this number of empty ids.
 
 A release may add a field whose default is ``None``: a dump without it is still read, and an older release reads lines
 in which it is ``null``. Any other change of the form needs a new ``VERSION``. An older release must refuse a dump with
@@ -30,7 +30,7 @@ VERSION = 2
 VERSION_WITHOUT_BATCHES = 1
 #: The key of the header that tells that a file is a dump. Its value is ``VERSION``.
 MARK = "django_loco_jobs"
-#: The key of the kept logs of a job, beside those of its fields. Jobs without logs do not have it.
+#: The key of the kept logs of a job, beside the keys of its fields. Jobs without logs do not have it.
 LOG = "log"
 #: The fields that a row has as JSON text, and a dump as JSON.
 JSON_FIELDS = ("tags", "options", "worker_ids", "errors")
@@ -43,7 +43,7 @@ TEXTS = (
 ONE_LINE = ("checkpoint", "metadata", "progress", "steps", "waits", "signals", "batch")
 _LINE_BREAK = re.compile(r"[\n\r\t]")
 _ID = re.compile(r"[0-9a-f]{32}")
-#: Most jobs have these.
+#: The texts of empty values, which most jobs have.
 _EMPTY: Mapping[str, Any] = {"[]": [], "{}": {}}
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 

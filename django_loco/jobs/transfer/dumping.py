@@ -29,7 +29,7 @@ class Dump:
     def __iter__(self) -> Iterator[str]:
         """Yield the header, a line per batch, and one per job. Raises ``QueueUnavailable``.
 
-        The batches are read first, so none counts as finished of which a member is in the dump as one that is left.
+        The batches are read first. So a batch is not finished in the dump while one of its members is unfinished there.
         """
         batches = self._batches()
         first = next(batches, None)

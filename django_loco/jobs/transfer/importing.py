@@ -1,7 +1,7 @@
 """Imports a dump, in two passes: the first looks at each line, and only if all are right the second stores the jobs.
 
 Batches and workflows are stored before their members, and sealed at the end, so that none finishes before all its
-members are there. Those of which the dump has no member are left out.
+members are there. A batch or workflow without a member in the dump is left out.
 
 A job that exists is left alone, so an import that was interrupted may be run again. A job that was running when it was
 dumped is ready again: nobody knows whether that run has ended, so it may run twice, as after the death of a worker.
@@ -50,23 +50,23 @@ class ImportReport:
     """The number of jobs that are to be stored, or were."""
 
     finished: int = 0
-    """Those of them that are stored as finished."""
+    """The number of these jobs that are stored as finished."""
 
     existing: int = 0
     """Jobs that were left alone: their ids, once-keys or unique keys are known."""
 
     left_out: int = 0
-    """Finished jobs that were not wanted, or are to run again and have left for another store."""
+    """Finished jobs that were not wanted, or should run again, but have left for another store."""
 
     aliases: Counter[str] = field(default_factory=Counter)
     skipped: int = 0
     """Lines that are wrong, and jobs that the store refuses."""
 
     mistakes: list[str] = field(default_factory=list)
-    """Sentences about the first of these."""
+    """Sentences about the first of these lines and jobs."""
 
     def skip(self, mistake: str) -> None:
-        """Note a line that is skipped."""
+        """Count a line that is skipped, and keep the sentence about it."""
         self.skipped += 1
         if len(self.mistakes) < SHOWN:
             self.mistakes.append(mistake)
@@ -80,21 +80,21 @@ class Import:
     """A dump that can be read twice."""
 
     backend: str | None = None
-    """The alias for all jobs; ``None``: each one's own."""
+    """The alias for all jobs; ``None``: the alias that each job has."""
 
     finished: Finished = "keep"
     skips_errors: bool = False
     _known: set[tuple[str, str]] = field(default_factory=set, init=False)
-    """Aliases and their queues that were looked at: a dump has many jobs, but few of these."""
+    """Aliases and queues that were checked: a dump has many jobs, but few aliases and queues."""
 
     _batches: dict[str, BatchRecord] = field(default_factory=dict, init=False)
     """The batches of the dump by their ids."""
 
     _open: dict[tuple[str, str], int] = field(default_factory=dict, init=False)
-    """The aliases and ids of those that are stored and not sealed yet, with the number of their members so far."""
+    """Aliases and ids of the batches that are stored and not sealed yet, with the number of their members so far."""
 
     _whole: set[tuple[str, str]] = field(default_factory=set, init=False)
-    """Those that need nothing more."""
+    """Aliases and ids of the batches that need nothing more."""
 
     def check(self, *, asks_stores: bool = False) -> ImportReport:
         """Look at each line, and store nothing. With ``asks_stores`` jobs whose ids are known count as existing.
@@ -168,7 +168,7 @@ class Import:
             self._whole.add(place)
 
     def _note_members(self, queue: Queue, alias: str, jobs: Sequence[Job]) -> None:
-        """Count members of batches that are not sealed, and let nodes among them wait for those that they wait for."""
+        """Count members of batches that are not sealed, and store the edges to the nodes among them."""
         nodes: dict[str, list[Job]] = {}
         for job in jobs:
             if (alias, str(job.batch)) in self._open:
@@ -178,7 +178,7 @@ class Import:
             hold_waiting(queue, batch_id, members)
 
     def _seal(self) -> None:
-        """Note that all members are stored. Workers do the rest when they look at all batches the next time."""
+        """Seal the batches, whose members are all stored. Workers do the rest when they next look at all batches."""
         for (alias, batch_id), number in self._open.items():
             own = replace(self._batches[batch_id], backend=alias, counts=BatchCounts(total=number))
             shared_queue(alias).restore_batch(own)
@@ -209,7 +209,7 @@ class Import:
                 yield number, job, log
 
     def _imported(self, job: Job) -> Job | None:
-        """Return a job as it is to be stored; ``None`` if it is not wanted. Raises ``ValueError``."""
+        """Return a job in the form to be stored; ``None`` if it is not wanted. Raises ``ValueError``."""
         alias = self.backend or job.backend
         if job.status in (READY, RUNNING):
             self._require_batch(job, alias)
@@ -229,7 +229,7 @@ class Import:
     def _in_wanted_state(self, job: Job) -> Job | None:
         """Return a job in the state in which it is to be stored; ``None`` if it is not wanted.
 
-        The rest of a batch that goes on needs its members that have finished: their results, and whether they failed.
+        A batch that goes on needs its finished members, too: their results, and whether they failed.
         """
         if job.status == RUNNING:
             return replace(job, status=READY, token=None, worker_id=None)
@@ -255,8 +255,8 @@ class Import:
 
 
 def _ready_again(job: Job) -> Job:
-    """Return a finished job as one that waits."""
-    if job.status == SUCCESSFUL:  # with the results of its steps nothing would be done
+    """Return a finished job, changed so that it waits."""
+    if job.status == SUCCESSFUL:  # with the results of its steps, it would do none of them again
         job = replace(job, steps=None, waits=None, signals=None, progress=None)
     return replace(job, status=READY, run_after=utcnow(), expires_at=None, finished_at=None, return_value=None)
 

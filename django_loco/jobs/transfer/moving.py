@@ -1,7 +1,7 @@
-"""Moves waiting jobs from the store of one alias to that of another one, while workers of both run.
+"""Moves waiting jobs from the store of one alias to the store of another one, while workers of both run.
 
 The two stores have no common transaction, and the command may be killed at any moment. So a batch of jobs goes through
-four steps, and at no moment two stores have a job that can run:
+four steps, and at no moment do both stores have a job that can run:
 
 1. *Park* it in the source, if it is as it was read. From now on no worker takes it; one that a worker took in between
    stays.
@@ -67,17 +67,17 @@ class MoveReport:
     """Jobs that stay because they cannot be read as they are stored."""
 
     refused: dict[str, str] = field(default_factory=dict)
-    """Why the store of the target refuses jobs, which stay, by their ids."""
+    """By the ids of jobs that stay: why the store of the target refuses them."""
 
     elsewhere: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """The numbers of parked jobs that an interrupted move to another alias has left in the source, by their ends."""
+    """The numbers of parked jobs that an interrupted move to another alias has left in the source, by both aliases."""
 
 
 class Move:
     """One move from the alias ``source`` to the alias ``target``."""
 
     def __init__(self, source: str, target: str) -> None:
-        """Raises ``ValueError`` for aliases between which nothing can be moved, ``QueueUnavailable``."""
+        """Raises ``ValueError`` if nothing can be moved between the aliases, and ``QueueUnavailable``."""
         if source == target:
             raise ValueError(f"--from and --to are both {source!r}. To move jobs to another queue of it, give --queue.")
         self._ends = (source, target)
@@ -123,7 +123,7 @@ class Move:
                 self._carry(self._park(batch), is_resumed=False)
                 self._on_their_way = 0
                 yield self.report
-            self._release_copies()  # those whose deletion took effect late, or was done by another command
+            self._release_copies()  # of jobs whose deletion took effect late, or was done by another command
             yield self.report
         except (LocoError, ValueError) as error:
             if not self.report.moved and not self._on_their_way:
@@ -136,7 +136,7 @@ class Move:
     def require_queues(self, found: Search) -> None:
         """Raise ``ValueError`` if the target lacks the queue of a job of ``found``, which waits in the source.
 
-        ``run`` would move other jobs before it comes to that one. Raises ``QueueUnavailable``.
+        ``run`` would move other jobs before it finds out. Raises ``QueueUnavailable``.
         """
         queues = backend_of(self._target_alias).queues
         waiting = {name for name, status in self._source.counts(1) if status == READY and name.isprintable()}
@@ -179,7 +179,7 @@ class Move:
             if there is not None and goes(there, *self._ends):
                 copies[job_id] = there
             elif there is not None and is_resumed:
-                del copies[job_id]  # it has arrived, and the source has forgotten that it deleted it
+                del copies[job_id]  # it has arrived, and the source has lost the deletion
             else:
                 stay.add(job_id)
                 self.report.known += 1
@@ -199,7 +199,7 @@ class Move:
         return stored, refused
 
     def _put_back(self, jobs: Sequence[Job]) -> None:
-        """Make parked jobs of the source ready again, of which the target has no copy."""
+        """Make parked jobs of the source ready again. The target has no copy of them."""
         if jobs:
             self._source.change([Change(before=job, after=unparked(job)) for job in jobs])
 
@@ -230,7 +230,7 @@ def _is_movable(job: Job) -> bool:
 
 
 def _problem(job: Job) -> str:
-    """Return why ``job`` stays; empty if it can be moved. The target could take it parked, and refuse it later."""
+    """Return why ``job`` stays; empty if it can be moved. The target might accept it parked, and refuse it later."""
     if job.batch is not None:
         return f"it is a member of batch {job.batch}, which stays where it is"
     return number_problem(job) if is_name(job.queue_name) else f"its queue must be {NAME_REQUIREMENT}"
@@ -246,7 +246,7 @@ def _all_parked(queue: Queue) -> Iterator[Job]:
 def _drop(queue: Queue, jobs: Sequence[Job]) -> set[str]:
     """Delete parked jobs, or keep them as cancelled if the queue still needs them for their once-keys.
 
-    Returns the ids of those that were still as they were read.
+    Returns the ids of the jobs that were still as they were read.
     """
     if not jobs:
         return set()

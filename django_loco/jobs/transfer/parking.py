@@ -1,4 +1,4 @@
-"""Parked jobs: those on their way from one store to another, which no worker runs meanwhile.
+"""Parked jobs: jobs on their way from one store to another, which no worker runs meanwhile.
 
 A parked job is ``READY`` in a queue of its own, due in thousands of years. One of its options says where it comes from
 and goes to, and what its queue and its due time were. Listing this queue finds all jobs that an interrupted move has
@@ -22,7 +22,7 @@ _HAS_LEFT = "has_left"
 
 
 def parked(job: Job, target: str) -> Job:
-    """Return ``job``, which waits, as one that is on its way to the alias ``target``."""
+    """Return ``job``, which waits, changed so that it is on its way to the alias ``target``."""
     way = {
         "from": job.backend,
         "to": target,
@@ -45,12 +45,12 @@ def unparked(job: Job) -> Job:
 
 
 def arrived(job: Job) -> Job:
-    """Return a parked job as one that waits in the alias that it goes to, signed again if it was genuine."""
+    """Return a parked job, changed so that it waits in the alias that it goes to; signed again if it was genuine."""
     return in_alias(unparked(job), job.options[MOVING]["to"])
 
 
 def gone(job: Job) -> Job:
-    """Return what stays of a parked job in a store that cannot delete it yet, because it remembers its once-key.
+    """Return the form in which a parked job stays in a store that still needs it because of its once-key.
 
     It counts as cancelled, keeps the option, and is pruned later.
     """
@@ -69,7 +69,7 @@ def is_parked(job: Job) -> bool:
 
 
 def is_gone(job: Job, target: str) -> bool:
-    """Return whether ``job`` is what stays of one that has left for ``target``: see ``gone``."""
+    """Return whether ``job`` has left for ``target``, and is only kept for its once-key: see ``gone``."""
     return job.status == FAILED and _end(job, "to") == target and _HAS_LEFT in job.options[MOVING]
 
 

@@ -1,4 +1,4 @@
-"""Stores jobs in an alias as they are: what imports and moves have in common."""
+"""Stores jobs in an alias as they are, for imports and moves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..operations.edits import require_queue
 from ..signing import is_genuine, signed
 from ..stores import backend_of, queue_of
 
-#: The number of jobs whose logs are read in one call. Those of a job may have a megabyte.
+#: The number of jobs whose logs are read in one call. The logs of one job may take a megabyte.
 LOGS_AT_ONCE = 100
 #: Numbers, which a database stores in 16 bits.
 NUMBERS, NUMBERS_END = ("priority", "lost"), 1 << 15
@@ -24,7 +24,8 @@ NUMBERS, NUMBERS_END = ("priority", "lost"), 1 << 15
 def shared_queue(alias: str) -> Queue:
     """Return the queue of an alias of django-loco.
 
-    Raises ``ValueError`` for an unknown alias, and for one that stores none, or in the memory of other processes.
+    Raises ``ValueError`` for an unknown alias, and for one whose jobs are not stored, or are in the memory of other
+    processes.
     """
     queue = queue_of(alias)
     if not queue.is_shared and not backend_of(alias).runs_stored_jobs:
@@ -41,7 +42,7 @@ def shared_queue(alias: str) -> Queue:
 
 
 def with_logs(jobs: Iterable[Job]) -> Iterator[tuple[Job, str | None]]:
-    """Yield each of ``jobs`` with its kept logs, of which few are in memory at once. Raises ``QueueUnavailable``."""
+    """Yield each of ``jobs`` with its kept logs. Few logs are in memory at once. Raises ``QueueUnavailable``."""
     rest = iter(jobs)
     while few := [*islice(rest, LOGS_AT_ONCE)]:
         logs: dict[str, str] = {}
@@ -58,7 +59,7 @@ def require_its_queue(job: Job, alias: str) -> None:
 
 
 def number_problem(job: Job) -> str:
-    """Return which number of ``job`` not every store can keep, because somebody has edited it; empty if all can."""
+    """Return which number of ``job``, edited by somebody, is out of range for some store; empty if none is."""
     for name in NUMBERS:
         if not -NUMBERS_END <= (number := getattr(job, name)) < NUMBERS_END:
             return f"{name} is {short(number)}; it must be from {-NUMBERS_END} to {NUMBERS_END - 1}"
@@ -66,7 +67,7 @@ def number_problem(job: Job) -> str:
 
 
 def in_alias(job: Job, alias: str) -> Job:
-    """Return ``job`` as one of ``alias``, signed again if it was genuine before."""
+    """Return ``job``, changed so that it belongs to ``alias``, and signed again if it was genuine before."""
     if job.backend == alias:
         return job
     moved = replace(job, backend=alias)
@@ -74,7 +75,7 @@ def in_alias(job: Job, alias: str) -> Job:
 
 
 def restore(queue: Queue, jobs: Sequence[Job], logs: Mapping[str, str] = NO_LOGS) -> tuple[set[str], Mapping[str, str]]:
-    """Store jobs; return the ids of those that were new, and why the store refuses others, by their ids.
+    """Store jobs; return the ids of the new ones, and by the ids of refused ones, why the store refuses them.
 
     ``logs`` are the kept logs of some of them by their ids. Raises ``QueueUnavailable``.
     """

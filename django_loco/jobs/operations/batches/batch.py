@@ -31,7 +31,7 @@ logger = get_logger("django_loco.batches")
 
 P = ParamSpec("P")
 R = TypeVar("R")
-#: ``open``: it is being filled. ``sealed``: it finishes with its last member. ``cancelled``: so it does, and takes no
+#: ``open``: it is being filled. ``sealed``: it finishes with its last member. ``cancelled``: the same, and it takes no
 #: more jobs. ``finished``: its callbacks are enqueued, or are about to be.
 BatchState = Literal["open", "sealed", "cancelled", "finished"]
 #: The number of jobs that are stored, or operated on, in one call.
@@ -48,7 +48,7 @@ class Batch(Hinted):
        or else ``on_failure``, and ``on_finish`` in any case. Each is one job.
 
     If the block raises an exception, or its process is killed, the batch stays open, and nothing follows until somebody
-    calls ``seal`` or ``cancel``. Its counts are those of when it was loaded: see ``refresh``.
+    calls ``seal`` or ``cancel``. Its counts are from the time at which it was loaded: see ``refresh``.
     """
 
     hinted_as = "batch"
@@ -74,7 +74,7 @@ class Batch(Hinted):
             on_failure: enqueued when all have ended, and some have failed, or were cancelled, or deleted.
             on_finish: enqueued when all have ended.
             metadata: JSON for the callbacks and members; it does not change.
-            backend: the alias in ``TASKS`` of all its jobs; by default that of its callbacks.
+            backend: the alias in ``TASKS`` of all its jobs; by default the alias of its callbacks.
             kind: for workflows.
 
         Raises ``InvalidTask`` or ``InvalidArguments`` for a callback that could not be enqueued, for metadata that are
@@ -114,7 +114,7 @@ class Batch(Hinted):
     def all(cls, *, backend: str | None = None, kind: str | None = BATCH) -> Iterator[Self]:
         """Yield the batches of an alias, or of all, the newest first; without counts unless they have finished.
 
-        With another ``kind`` the workflows, with ``None`` both.
+        With another ``kind``, yield the workflows; with ``None``, yield both.
         """
         for alias in searched(backend):
             before = None
@@ -134,7 +134,7 @@ class Batch(Hinted):
         return self._record
 
     def move_to(self, alias: str) -> None:
-        """Choose the alias of one that has no callbacks, and is not stored."""
+        """Change the alias of a batch that has no callbacks, and is not stored."""
         self.backend, self._backend = alias, backend_of(alias)
         self._record = replace(self._record, backend=alias)
 
@@ -165,17 +165,18 @@ class Batch(Hinted):
     def enqueue(self, task: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> TaskResult[P, R]:
         """Enqueue a member: ``task.enqueue(*args, **kwargs)``; ``task.using(...)`` chooses options.
 
-        A duplicate of a unique job that is no member becomes none: the batch does not wait for that job.
-        Raises the errors of that, ``BatchFinished``, and ``InvalidTask`` for a task of another alias.
+        If the call is a duplicate of a unique job that is no member, the batch does not wait for that job.
+        Raises the errors of ``task.enqueue``, ``BatchFinished``, and ``InvalidTask`` for a task of another alias.
         """
         result: TaskResult[P, R] = self._add(task, [(args, kwargs)])[0]
         return result
 
     def enqueue_many(self, task: Task[..., Any], calls: Iterable[Any]) -> int:
-        """Enqueue a member per item of ``calls``, which are those of ``tasks.enqueue_many``; return how many.
+        """Enqueue a member per item of ``calls``, which have the form of ``tasks.enqueue_many``; return how many.
 
-        They may be millions: they are stored 1,000 at a time, all or none of these. Duplicates of unique jobs become no
-        members and do not count; those that are known at a later commit only do. Raises the errors of ``enqueue``.
+        There may be millions: they are stored 1,000 at a time, each thousand as a whole or not at all. Duplicates of
+        unique jobs become no members, and are not counted unless they are found at a later commit only. Raises the
+        errors of ``enqueue``.
         """
         number = 0
         rest = iter(calls)
@@ -192,9 +193,9 @@ class Batch(Hinted):
         return await sync_to_async(self.enqueue_many, thread_sensitive=True)(task, calls)
 
     def seal(self) -> None:
-        """Say that it is filled: it finishes when no member waits or runs. The end of the block calls it.
+        """End the filling: the batch finishes when no member waits or runs. The end of the block calls this.
 
-        Inside a transaction this counts from the commit on.
+        Inside a transaction this takes effect at the commit.
         """
         self._store()
         queue = self._backend.queue
@@ -218,7 +219,7 @@ class Batch(Hinted):
         return number
 
     def retry(self) -> int:
-        """Make all members ready again that have failed or were cancelled; return how many.
+        """Make all members that have failed or were cancelled ready again; return how many.
 
         If the batch has finished, another round of it begins: when its members have ended, its callbacks are enqueued
         once more. Members that were pruned meanwhile do not count any more. The members of a workflow keep their order.
@@ -290,7 +291,7 @@ class Batch(Hinted):
             self._stored = SinceThen()
 
     def _do(self, operation: Operation, kind: str) -> int:
-        """Do it with the members of a kind. Raises ``Unfinished`` with the number of all that were changed."""
+        """Do ``operation`` with the members of a kind. ``Unfinished`` has the number of all that were changed."""
         from ..bulk import BulkRun  # noqa: PLC0415 - every process with tasks imports this module, and few operate jobs
 
         return BulkRun(operation).over(self._members(kind))

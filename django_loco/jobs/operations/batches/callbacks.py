@@ -1,4 +1,4 @@
-"""The tasks that follow a batch: which may, and how they are called."""
+"""The callbacks of a batch: which tasks are allowed, and how they are called."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..workflows.declaring import required_task
 
 
 def required_callback(event: str, task: Task[..., Any]) -> Task[..., Any]:
-    """Return ``task``. Raises ``InvalidTask`` with the name of ``event`` if it is none."""
+    """Return ``task``. Raises ``InvalidTask`` with the name of ``event`` if it is no task."""
     try:
         return required_task(task)
     except InvalidTask as error:
@@ -21,7 +21,7 @@ def required_callback(event: str, task: Task[..., Any]) -> Task[..., Any]:
 
 
 def callback(event: str, task: Task[..., Any], batch_id: str, backend: JobBackend) -> Job:
-    """Return the job that follows a batch. Raises ``InvalidTask`` or ``InvalidArguments`` if it could not."""
+    """Return the job of a callback. Raises ``InvalidTask`` or ``InvalidArguments`` if it could not be enqueued."""
     require_alias(task, backend.alias)
     if task.run_after is not None or getattr(task, "run_after_delay", None) is not None:
         raise InvalidTask(f"on_{event}: {task.module_path} has a run_after; it is due when the batch has finished.")

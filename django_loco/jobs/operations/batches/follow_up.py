@@ -1,6 +1,6 @@
-"""Does what follows the end of jobs: at once when one of this worker has ended, and now and then for all others.
+"""Does what follows the end of jobs: at once for the jobs of this worker, and now and then for all others.
 
-It finishes batches, lets nodes of workflows run, and jobs that follow unique ones (``reruns``).
+It finishes batches, and releases nodes of workflows and jobs that follow unique ones (``reruns``).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class FollowUp:
     def __init__(
         self, queue: Queue, clock: Callable[[], float] = time.monotonic, on_released: Callable[[], None] = lambda: None
     ) -> None:
-        """``queue`` has the batches. ``on_released`` is called when nodes were let run."""
+        """``queue`` has the batches. ``on_released`` is called when nodes were released."""
         self._queue, self._clock, self._on_released = queue, clock, on_released
         self._ended: deque[Job] = deque()
         self._postponed = PostponedSteps()
@@ -38,19 +38,19 @@ class FollowUp:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is known to be left to do."""
+        """Whether no ended job is left for ``settle``."""
         return not self._ended
 
     def note(self, jobs: Iterable[Job]) -> None:
-        """Note jobs that the queue has stored as ended. Those that nothing follows are left out."""
+        """Keep the ended ones of ``jobs``, which the queue has stored, for ``settle``, unless nothing follows them."""
         for job in jobs:
             if has_followers(job) and job.status != READY:
                 self._ended.append(job)
 
     def settle(self) -> bool:
-        """Finish the batches of the members that have ended; return whether there were any. Raises as the queue does.
+        """Finish the batches of the members that have ended; return whether there were any.
 
-        Batches that were not settled because of an error are settled next time.
+        Raises the errors of the queue. Batches that were not settled because of an error are settled next time.
         """
         taken = self._ended.copy()  # they stay until they are settled, for ``is_idle``
         if not taken:
@@ -63,11 +63,11 @@ class FollowUp:
         return True
 
     def settle_rest(self) -> None:
-        """Do what ``settle`` has left, because the jobs that it has released are being fetched meanwhile."""
+        """Do what ``settle`` has postponed, so that the jobs that it has released could be fetched first."""
         settle_rest(self._queue, self._postponed)
 
     def sweep_if_due(self) -> None:
-        """Look at all batches, if the last time was ``SWEEP_EVERY_SECONDS`` ago. Raises as the queue does."""
+        """Look at all batches, if the last time was ``SWEEP_EVERY_SECONDS`` ago. Raises the errors of the queue."""
         if self._clock() >= self._next_sweep:
             sweep(self._queue)
             settle(self._queue)

@@ -17,10 +17,10 @@ from ...stores import queue_of, searched
 from ...transfer.dump_lines import job_and_log_of
 
 #: ``open``: jobs are being added. ``running``: members wait or run. ``cancelled``: somebody has cancelled it.
-#: ``succeeded``: all members have. ``failed``: it has finished, and some have not succeeded.
+#: ``succeeded``: all members have succeeded. ``failed``: it has finished, and some members have not succeeded.
 BatchOutcome = Literal["open", "running", "failed", "succeeded", "cancelled"]
 OUTCOMES: tuple[BatchOutcome, ...] = get_args(BatchOutcome)
-#: The number of records that are looked at for one page, and that are read in one call where some are left out.
+#: The number of records that are looked at for one page, and the number that one call reads if a page leaves some out.
 WINDOW, CHUNK = 2_000, 1_000
 
 
@@ -35,11 +35,11 @@ class BatchPage:
     """The id below which the next page begins; ``None``: there is none."""
 
     reached_window: bool
-    """Whether it ended because so many were looked at: there may be more that match."""
+    """Whether it ended after ``WINDOW`` records, so that more may match."""
 
 
 def outcome_of(record: BatchRecord) -> BatchOutcome:
-    """Return how far a batch is, or how it has ended."""
+    """Return the present state of a batch, or how it has ended."""
     if record.cancelled_at is not None:
         return "cancelled"
     if record.finished_at is None:
@@ -103,7 +103,7 @@ def get_record(batch_id: str, *, is_seen: Callable[[str], bool] = lambda _alias:
 
 
 def followers_of(record: BatchRecord) -> Mapping[str, str]:
-    """Return the paths of the tasks that follow a batch by the names of their events; empty ones cannot be read."""
+    """Return the paths of the callbacks of a batch by the names of their events; an unreadable path is empty."""
     try:
         return {str(event): _path(line) for event, line in json.loads(record.callbacks).items()}
     except (ValueError, AttributeError, RecursionError):  # somebody has edited the store

@@ -1,10 +1,10 @@
-"""Finishes batches of which no member is left, and enqueues the jobs that follow.
+"""Finishes batches that have no member left, and enqueues the jobs that follow.
 
-1. A member ends. Whoever has stored that calls ``settle``: a worker's housekeeping, an operation on jobs, a test.
+1. A member ends. The code that stored its end calls ``settle``: a worker's housekeeping, an operation on jobs, a test.
 2. The queue decides which batches have finished, and returns them: ``settle_batches`` in ``records/batches`` of each
    queue.
 3. The jobs that follow are stored, each with a once-key, so that there is one however often this step is repeated.
-4. It is noted that they are stored. Until then the batch is returned again, to whoever asks.
+4. The queue records that they are stored. Until then it returns the batch again, to every caller.
 
 A process may be killed between any two steps. The housekeeping of each worker calls ``settle`` for all batches now and
 then, which does the rest.
@@ -35,7 +35,7 @@ logger = get_logger("django_loco.batches")
 
 
 def batch_of(job: Job) -> str | None:
-    """Return the id of the batch of which ``job`` is a member, or which it follows; ``None`` if there is none."""
+    """Return the id of the batch that ``job`` is a member of, or that it follows; ``None`` if there is none."""
     return job.batch or followed_by(job)
 
 
@@ -50,15 +50,15 @@ def settle(
     members: Sequence[Job] = (),
     store_jobs: Callable[[list[Job]], object] | None = None,
 ) -> int:
-    """Finish batches of which no member is left, and enqueue what follows; return how many have finished.
+    """Finish batches that have no member left, and enqueue what follows; return how many have finished.
 
     Args:
         queue: where the batches are.
-        ids: those to look at; ``None``: all.
+        ids: the batches to look at; ``None``: all.
         members: jobs that have just ended, or changed otherwise.
         store_jobs: stores the jobs that follow; by default ``store``.
 
-    Raises what the queue raises. The call may be repeated.
+    Raises the errors of the queue. The call may be repeated.
     """
     number = 0
     for batch in queue.settle_batches(ids, members):
@@ -70,7 +70,7 @@ def settle(
         else:
             store_jobs(jobs)
         is_noted = queue.note_called(batch)
-        if batch.kind == WORKFLOW and is_noted is not False:  # else those of another round may be there already
+        if batch.kind == WORKFLOW and is_noted is not False:  # else edges of the next round may be there
             drop(queue, batch.id)
         total, *ended = batch.counts
         text = "%s %s (%s) has finished: %s, of which %d succeeded, %d failed, %d cancelled"
@@ -81,9 +81,9 @@ def settle(
 
 
 def settle_members(queue: Queue, jobs: Sequence[Job], postponed: PostponedSteps | None = None) -> None:
-    """Let the jobs run that wait for ``jobs``, and ``settle`` the batches of those that are members.
+    """Release the nodes that wait for ``jobs``, and ``settle`` the batches of the members among ``jobs``.
 
-    Does nothing if none is a member. Work that can wait is left in ``postponed`` if it is given, for ``settle_rest``.
+    Does nothing if none is a member. If ``postponed`` is given, work that can wait is left there for ``settle_rest``.
     """
     own = PostponedSteps() if postponed is None else postponed
     going_on = advance_members(queue, jobs, own)
@@ -103,7 +103,7 @@ def settle_members(queue: Queue, jobs: Sequence[Job], postponed: PostponedSteps 
 
 
 def settle_rest(queue: Queue, postponed: PostponedSteps) -> None:
-    """Do what was left in ``postponed``. Raises what the queue raises."""
+    """Do the work that was left in ``postponed``. Raises the errors of the queue."""
     close(queue, postponed)
     if members := [*chain.from_iterable(postponed.ended.values())]:
         settle(queue, [*batches_of(members)], members)
@@ -120,7 +120,7 @@ def store(queue: Queue, jobs: list[Job]) -> None:
 def _following(batch: BatchRecord) -> list[Job] | None:
     """Return the jobs that follow a batch that has finished; ``None`` if this release cannot read them.
 
-    A worker of a newer release may do so.
+    A worker of a newer release may read them.
     """
     has_succeeded = batch.counts.failed == batch.counts.cancelled == 0
     events = ("success" if has_succeeded else "failure", "finish")
@@ -145,10 +145,10 @@ def _tell_unreadable(alias: str, batch_id: str, number: int, error: str) -> None
 
 
 def _anew(batch: BatchRecord, event: str, job: Job) -> Job:
-    """Return a job that follows as one that is enqueued now. It is signed again if it was genuine.
+    """Return the stored job of a callback, changed as if it was enqueued now, and signed again if it was genuine.
 
-    It expires as long after this moment as it would have after the batch was made. Its once-key makes it the only one:
-    with a unique key, which older versions took, it would be refused while another job holds that.
+    The time until it expires counts from now, and not from when the batch was made. Its once-key makes it the only one.
+    A unique key, which older versions allowed, is removed: the job would be refused while another job holds that key.
     """
     was_genuine = SIGNATURE in job.options and is_genuine(job)
     now = utcnow()

@@ -17,7 +17,7 @@ from .workflow import Workflow
 
 
 class _Parts(Part):
-    """Several parts. Nothing is stored before ``enqueue``."""
+    """Several parts of a workflow. Nothing is stored before ``enqueue``."""
 
     hinted_as = "parts"
 
@@ -53,7 +53,7 @@ class _Parts(Part):
         return self.parts[0].first_task
 
     def enqueue(self, name: str = "") -> Workflow:
-        """Enqueue it as a workflow, and return that. ``name`` is for people. Raises what ``Workflow.add`` raises."""
+        """Enqueue it as a workflow, and return the workflow, with a ``name`` for people. Raises as ``Workflow.add``."""
         flow = Workflow(name or type(self).__name__, backend=self.first_task.backend)
         flow.add(self)
         flow.enqueue()
@@ -81,5 +81,5 @@ class group(_Parts):  # noqa: N801 - as it is written
     """Calls that run beside each other."""
 
     def lay(self, add: Callable[[Signature, Takes], str], before: Takes) -> Takes:
-        """Add the parts, each after the same."""
+        """Add the parts, each after ``before``."""
         return [part.lay(add, before) for part in self.parts]

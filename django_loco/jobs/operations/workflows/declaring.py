@@ -35,7 +35,7 @@ After = Node | str | Iterable[Any]
 
 
 def required_task(task: object) -> Task[..., Any]:
-    """Return what has to be a task. Raises ``InvalidTask``."""
+    """Return ``task``. Raises ``InvalidTask`` if it is no task."""
     if isinstance(task, Task):
         return task
     if isinstance(task, Signature):

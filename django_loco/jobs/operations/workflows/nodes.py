@@ -1,10 +1,10 @@
 """The nodes of workflows: jobs that wait for other jobs.
 
-A node is a member of the batch of its workflow. One of its options says what it is called and which nodes it waits for.
-Its id follows from the workflow and its name, so that a node is found by its name, and stored once.
+A node is a member of the batch of its workflow. One of its options has its name, and the nodes that it waits for. Its
+id follows from the workflow and its name, so that a node is found by its name, and stored once.
 
-A node that waits is ``READY`` and due in thousands of years. So it holds no thread, no fetch reads it, and whatever is
-done with jobs that wait can be done with it.
+A node that waits is ``READY`` and due in thousands of years. So it holds no thread, no fetch reads it, and all
+operations on waiting jobs work on it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ....core.job import NODE, READY, Job
 from ....core.validation import LAST_YEAR
 from ....queues.records.workflows import ON_FAILED, START, Edge, OnFailed
 
-#: When a node that waits is due.
+#: The due time of a node that waits for others.
 HELD_UNTIL = datetime(LAST_YEAR, 6, 1, tzinfo=UTC)
 #: Which results are put before the arguments of a node: the name of a node, or a list of these.
 Takes = str | Sequence[Any] | None
@@ -38,13 +38,13 @@ class Place:
     takes: Takes = None
 
     def option(self) -> dict[str, Any]:
-        """Return it as an option of a job."""
+        """Return the place as an option of a job."""
         option: dict[str, Any] = {"name": self.name, "after": list(self.after), "on_failed": self.on_failed}
         return option if self.takes is None else option | {"takes": self.takes}
 
 
 def place_of(job: Job) -> Place | None:
-    """Return the place of ``job`` in its workflow; ``None`` if it is no node, or what is stored cannot be read."""
+    """Return the place of ``job`` in its workflow; ``None`` if it is no node, or its option cannot be read."""
     option = job.options.get(NODE) if job.options else None
     if option is None or job.batch is None or not isinstance(option, Mapping):
         return None
@@ -62,7 +62,7 @@ def node_id(workflow: str, name: str) -> str:
 
 
 def placed(job: Job, workflow: str, place: Place) -> Job:
-    """Return a new ``job`` as a node that waits."""
+    """Return a new ``job``, changed to a node that waits."""
     options = {**job.options, NODE: place.option()}
     return replace(job, id=node_id(workflow, place.name), batch=workflow, run_after=HELD_UNTIL, options=options)
 
@@ -73,23 +73,23 @@ def waits_for_nodes(job: Job) -> bool:
 
 
 def has_upstream(job: Job) -> bool:
-    """Return whether ``job`` is a node that waits for others before it runs, also once more."""
+    """Return whether ``job`` is a node that has to wait for others, each time before it runs."""
     place = place_of(job)
     return place is not None and bool(place.after)
 
 
 def again(job: Job) -> Job:
-    """Return a job that is ready as one that waits, if it is a node that waits for others."""
+    """Return a job that is to run again. A node that has upstream nodes waits for them once more."""
     return replace(job, run_after=HELD_UNTIL) if has_upstream(job) else job
 
 
 def released(job: Job) -> Job:
-    """Return a node that waits as one that may run: at its place among the jobs that were enqueued when it was."""
+    """Return a waiting node, changed so that it may run. It comes among the jobs that were enqueued when it was."""
     return replace(job, run_after=None)
 
 
 def edges_of(job: Job, place: Place) -> Iterator[Edge]:
-    """Yield the edges to a node. One that waits for no other waits for the start of the workflow."""
+    """Yield the edges to a node. A node that waits for no other waits for the start of the workflow."""
     for name in place.after:
         yield Edge(node_id(str(job.batch), name), job.id, place.on_failed)
     if not place.after:
@@ -97,5 +97,5 @@ def edges_of(job: Job, place: Place) -> Iterator[Edge]:
 
 
 def edges_to(jobs: Iterable[Job]) -> list[Edge]:
-    """Return the edges to nodes."""
+    """Return the edges to the nodes among ``jobs``."""
     return [*chain.from_iterable(edges_of(job, place) for job in jobs if (place := place_of(job)))]

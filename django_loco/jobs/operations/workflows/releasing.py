@@ -1,10 +1,10 @@
 """Lets the nodes of workflows run when the nodes that they wait for have ended, or cancels them if one has failed.
 
-1. A node ends. Whoever has stored that calls ``advance``: a worker's housekeeping, an operation on jobs, a test.
+1. A node ends. The code that stored its end calls ``advance``: a worker's housekeeping, an operation on jobs, a test.
 2. The queue marks the edges from that node, and returns the nodes that can be decided.
 3. Each is released or cancelled, if it still waits as it was read. Two processes that do so at once make one change.
-4. Its edges are deleted, which may come later. Somebody may have retried it by then, so that it waits again: whoever
-   has deleted edges looks at the nodes afterwards, and stores them again for those that wait.
+4. The edges to the node are deleted, perhaps later. Somebody may have retried the node by then, so that it waits again.
+   So after edges were deleted, the nodes are read, and the edges to nodes that wait are stored again.
 
 A process may be killed between any two steps. The housekeeping of each worker calls ``sweep`` now and then, which looks
 at all edges that are left.
@@ -30,40 +30,40 @@ logger = get_logger("django_loco.workflows")
 
 #: The number of nodes that are read or decided in one call.
 CHUNK = 1_000
-#: How often a node is read again that somebody changes at the same time. After that the next sweep decides on it.
+#: How often a node is read again if somebody changes it at the same time. After that the next sweep decides on it.
 ATTEMPTS = 5
 
 
 @dataclass(slots=True)
 class PostponedSteps:
-    """The steps, by workflows, that follow once the released nodes are stored."""
+    """The steps that follow once the released nodes are stored, by workflow."""
 
     decided: dict[str, dict[str, bool]] = field(default_factory=dict)
-    """The nodes that were decided: their edges are to be deleted. For each, whether it can wait for others again."""
+    """The decided nodes, the edges to which are to be deleted. For each, whether it can wait for others again."""
 
     ended: dict[str, list[Job]] = field(default_factory=dict)
-    """The nodes that have ended, and of which the batch does not know yet."""
+    """The ended nodes that the batch does not know of yet."""
 
     released: int = 0
     """How many nodes were released."""
 
     def take_released(self) -> int:
-        """Return ``released`` since the last call."""
+        """Return how many nodes were released since the last call."""
         number, self.released = self.released, 0
         return number
 
     def note(self, job: Job) -> None:
-        """Note a node that has ended."""
+        """Add a node that has ended."""
         self.ended.setdefault(str(job.batch), []).append(job)
 
 
 def advance(
     queue: Queue, workflow: str, ended: Sequence[str] | None, postponed: PostponedSteps | None = None
 ) -> list[str]:
-    """Decide on the nodes that wait for those in ``ended``, their ids; ``None``: for any. Return the ids released.
+    """Decide on the nodes that wait for nodes with the ids ``ended``; ``None``: for any. Return the released ids.
 
-    Edges that nobody needs any more are deleted at once, or noted in ``postponed``, for ``close``. Raises what the
-    queue raises. The call may be repeated.
+    Edges that are no longer needed are deleted at once, or left in ``postponed`` for ``close``. Raises the errors of
+    the queue. The call may be repeated.
     """
     own = PostponedSteps() if postponed is None else postponed
     freed: list[str] = []
@@ -84,21 +84,21 @@ def advance(
 
 
 def close(queue: Queue, postponed: PostponedSteps) -> None:
-    """Delete the edges to nodes that are decided, and forget these. Raises what the queue raises."""
+    """Delete the edges to the decided nodes in ``postponed``, and empty it. Raises the errors of the queue."""
     while postponed.decided:
         workflow, nodes = next(iter(postponed.decided.items()))
         queue.close_nodes(workflow, [*nodes])
         may_wait = [job_id for job_id, can_wait in nodes.items() if can_wait]
         is_held = bool(may_wait) and hold_waiting(queue, workflow, queue.get_many(may_wait))
         del postponed.decided[workflow]
-        if is_held:  # those that they wait for may have ended while the edges were not there
+        if is_held:  # their upstream nodes may have ended while the edges were not there
             advance(queue, workflow, None, postponed)
 
 
 def drop(queue: Queue, workflow: str) -> None:
-    """Delete the edges of a workflow that has finished: those to nodes that were deleted while they waited.
+    """Delete the edges of a finished workflow that are left: they lead to nodes that were deleted while they waited.
 
-    Raises what the queue raises.
+    Raises the errors of the queue.
     """
     queue.drop_edges(workflow)
     if hold_waiting(queue, workflow, members(queue, workflow, "left")):  # another round has begun
@@ -106,7 +106,7 @@ def drop(queue: Queue, workflow: str) -> None:
 
 
 def members(queue: Queue, batch_id: str, kind: str) -> Iterator[Job]:
-    """Yield the stored members of a batch of a kind, see ``Batches.batch_members``."""
+    """Yield the stored members of one kind in a batch, see ``Batches.batch_members``."""
     after = ""
     while ids := queue.batch_members(batch_id, kind, after=after, limit=CHUNK):
         yield from queue.get_many(ids)
@@ -114,7 +114,7 @@ def members(queue: Queue, batch_id: str, kind: str) -> Iterator[Job]:
 
 
 def hold_waiting(queue: Queue, workflow: str, jobs: Iterable[Job]) -> bool:
-    """Store the edges to those of ``jobs`` that wait for others; return whether any does."""
+    """Store the edges to the nodes among ``jobs`` that wait for others; return whether there are any."""
     edges = edges_to(job for job in jobs if waits_for_nodes(job))
     if edges:
         queue.add_edges(workflow, edges)
@@ -122,12 +122,12 @@ def hold_waiting(queue: Queue, workflow: str, jobs: Iterable[Job]) -> bool:
 
 
 def sweep(queue: Queue) -> int:
-    """``advance`` all workflows, in case whoever should have done it has died; return how many nodes were released."""
+    """``advance`` all workflows, in case a process died before it did; return how many nodes were released."""
     return sum(len(advance(queue, workflow, None)) for workflow in queue.waiting_workflows())
 
 
 def advance_members(queue: Queue, jobs: Sequence[Job], postponed: PostponedSteps | None = None) -> set[str]:
-    """``advance`` the workflows of those of ``jobs`` that are nodes; return the workflows of the nodes released."""
+    """``advance`` the workflows of the nodes among ``jobs``; return the workflows that have released nodes."""
     ended: dict[str, list[str]] = {}
     for job in jobs:
         if job.batch is not None and place_of(job) is not None:
@@ -136,10 +136,11 @@ def advance_members(queue: Queue, jobs: Sequence[Job], postponed: PostponedSteps
 
 
 def _decide(queue: Queue, failures: Mapping[str, str], decided: dict[str, bool]) -> tuple[list[str], list[Job]]:
-    """Release or cancel nodes; return the ids of those released, and those cancelled. Add all ids to ``decided``.
+    """Release or cancel nodes; return the released ids, and the cancelled jobs. Add all ids to ``decided``.
 
-    ``failures`` has for each the id of a node that has failed; empty if none has. A node that is not stored keeps its
-    edges: it may be about to be stored. So does one that waits for a node which has been retried since it failed.
+    ``failures`` has for each node the id of an upstream node that has failed; empty if none has. A node that is not
+    stored keeps its edges: it may be about to be stored. A node also keeps them if its failed upstream node was retried
+    meanwhile.
     """
     freed: list[str] = []
     cancelled: list[Job] = []
@@ -164,7 +165,7 @@ def _decide(queue: Queue, failures: Mapping[str, str], decided: dict[str, bool])
 
 
 def _ended(job: Job, failed: str) -> Mapping[str, Collection[TaskResultStatus]]:
-    """Return the states of upstream nodes by which a node can be decided, as ``failed`` has failed, or nothing."""
+    """Return which states upstream nodes must have, so that ``job`` can be decided because of the node ``failed``."""
     place = place_of(job)
     if failed and place is not None and place.on_failed == "ignore":
         return {node_id(str(job.batch), name): (FAILED, SUCCESSFUL) for name in place.after}
@@ -172,9 +173,10 @@ def _ended(job: Job, failed: str) -> Mapping[str, Collection[TaskResultStatus]]:
 
 
 def _retried(queue: Queue, ended: Mapping[str, Mapping[str, Collection[TaskResultStatus]]]) -> set[str]:
-    """Return those of the nodes in ``ended`` of which an upstream node was retried, and is in another state now.
+    """Return the nodes in ``ended`` with an upstream node that was retried, and is in another state now.
 
-    Nodes that were retried together are changed in one call: who reads this after a node has seen it wait again.
+    Nodes that are retried together are changed in one call. So if a caller has read a node as waiting again, this reads
+    the new states of its upstream nodes.
     """
     ids = {*chain.from_iterable(ended.values())}
     states = {job.id: job.status for job in queue.get_many([*ids])} if ids else {}
@@ -192,7 +194,7 @@ def _change(job: Job, failed: str) -> Change:
 
 
 def _named(job: Job, place: Place, upstream: str) -> str:
-    """Return what an upstream node is called, for people."""
+    """Return the name of an upstream node, for people."""
     name = next((name for name in place.after if node_id(str(job.batch), name) == upstream), "?")
     return f"node {one_line(name)!r} (job {upstream})"
 

@@ -21,16 +21,16 @@ class NodeResults(Mapping[str, Any]):
     """The return values of nodes by their names: ``context.results["extract"]``. Each look reads the store.
 
     Any node of the workflow can be asked for. A node that has not succeeded has no value: ``KeyError``, and ``get``
-    returns the default. Iterating yields the names of nodes that have succeeded: those that the job has waited for.
+    returns the default. Iterating yields the names of the nodes that the job has waited for and that have succeeded.
     """
 
     def __init__(self, queue: Queue | None, workflow: str, names: Sequence[str] | None = ()) -> None:
-        """``names`` are those that iterating may yield; ``None``: all. Without a ``queue`` it is empty."""
+        """``names`` are the names that iterating may yield; ``None``: all. Without a ``queue`` it is empty."""
         self._queue, self._workflow, self._names = queue, workflow, names
 
     @classmethod
     def empty(cls) -> Self:
-        """Return the results that a job has which is no node."""
+        """Return the results of a job that is no node."""
         return cls(None, "")
 
     def loaded(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class NodeResults(Mapping[str, Any]):
 
 
 def results_of(job: Job) -> NodeResults | None:
-    """Return the results that a node may read; ``None`` for a job that is none."""
+    """Return the results that a node may read; ``None`` for a job that is no node."""
     place = place_of(job)
     return None if place is None else NodeResults(backend_of(job.backend).queue, str(job.batch), place.after)
 
@@ -79,9 +79,9 @@ def takes_result(job: Job) -> bool:
 
 
 def taking_results(job: Job, function: Callable[..., Any], place: int) -> Callable[..., Any]:
-    """Return ``function``, called with the results that ``job`` takes put before the argument at a ``place``.
+    """Return a function that calls ``function`` with the results that ``job`` takes, inserted at ``place``.
 
-    They are read when it is called: in the calling thread, or on a thread for an async function. It raises
+    The results are read at the call: in the calling thread, or on a thread for an async function. The call raises
     ``Interrupted`` if the store cannot be reached.
     """
 

@@ -1,15 +1,15 @@
-"""Retries nodes of workflows: those that wait for others wait for them once more, whoever retries them.
+"""Retries nodes of workflows: a node that has upstream nodes waits for them once more, whoever retries it.
 
-A node that waits for no other is ready at once. For the others
+A node that waits for no other is ready at once. For the other nodes
 
 1. ``RetriedNodes.prepare`` stores their edges again.
 2. The nodes wait again: ``Retry`` makes that change.
 3. ``note`` stores the edges once more, as a sweep may have deleted them before step 2.
-4. ``settle`` marks the edges when all nodes have been through these steps. Nodes whose upstream nodes have succeeded
-   are released; those of which one has failed, and was not retried with them, are cancelled once more.
+4. ``settle`` marks the edges when all nodes have been through these steps. A node whose upstream nodes have succeeded
+   is released. A node is cancelled once more if an upstream node has failed, and was not retried with it.
 
 If the workflow has finished, step 2 begins its next round. If the process is killed in between, a sweep does the rest.
-In the worst case nodes wait without edges; ``retry_failed`` mends that.
+In the worst case nodes wait without edges; ``retry_failed`` stores these again.
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ from .releasing import CHUNK, advance, hold_waiting, members
 def retry_failed(queue: Queue, workflow: str) -> int:
     """Retry the failed part of a workflow; return how many nodes run or wait again.
 
-    Raises what the queue raises; ``Unfinished`` if it has changed
-    a part of the nodes before.
+    Raises the errors of the queue, or ``Unfinished`` if a part of the nodes was changed before the error.
     """
     retry, nodes, number = Retry(), RetriedNodes(), 0
     failed = [*members(queue, workflow, "failed")]
@@ -41,7 +40,7 @@ def retry_failed(queue: Queue, workflow: str) -> int:
         retry.require_backend(queue.alias)
     for first in range(0, len(failed), CHUNK):
         chunk = failed[first : first + CHUNK]
-        # A queue may list nodes that wait or run: whoever has retried them was killed before it could ``settle``.
+        # A queue may list nodes that wait or run, if the process that retried them was killed before ``settle``.
         changes = [retry.of(job) for job in chunk if job.status == FAILED]
         try:
             nodes.prepare(queue, changes)
@@ -97,18 +96,18 @@ class RetriedNodes:
         self._ids: defaultdict[tuple[Queue, str], set[str]] = defaultdict(set)
 
     def prepare(self, queue: Queue, changes: Sequence[Change]) -> None:
-        """Store the edges to those of the jobs that will be nodes which wait, and were not."""
+        """Store the edges to the nodes that these changes make wait."""
         for workflow, nodes in _by_workflow(changes).items():
             queue.add_edges(workflow, edges_to(nodes))
 
     def note(self, queue: Queue, changes: Sequence[Change]) -> None:
-        """Note changes that were made."""
+        """Record changes that were made, and store the edges once more."""
         self.prepare(queue, changes)
         for workflow, nodes in _by_workflow(changes).items():
             self._ids[queue, workflow] |= {job.id for job in nodes}
 
     def settle(self) -> int:
-        """Release the nodes that need not wait; return how many were cancelled again. Raises what the queue raises."""
+        """Release the nodes that need not wait; return how many were cancelled again. Raises the queue's errors."""
         cancelled = 0
         for (queue, workflow), ids in self._ids.items():
             advance(queue, workflow, None)

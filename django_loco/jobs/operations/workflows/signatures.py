@@ -1,4 +1,4 @@
-"""A call of a task that is not enqueued yet, and what it and larger parts of workflows have in common."""
+"""Signatures, which are calls that are not enqueued yet, and the base class of all parts of workflows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Part(Hinted, ABC):
 
     @abstractmethod
     def lay(self, add: Callable[[Signature, Takes], str], before: Takes) -> Takes:
-        """Add the nodes of this part, which comes after ``before``; return those that come last.
+        """Add the nodes of this part after the nodes ``before``; return the last nodes of the part.
 
         ``add`` takes a signature and the nodes that it comes after, and returns the name of the new node.
         """
@@ -40,7 +40,7 @@ class Part(Hinted, ABC):
 class Signature(Part):
     """A call of a task that is not enqueued yet: ``task.s(1)``, or ``task.si(1)``.
 
-    In a chain the result of what comes before it is put before its arguments; not so with ``si``.
+    In a chain, the result of the part before it is put before its arguments, except with ``si``.
     """
 
     __slots__ = ("args", "is_immutable", "kwargs", "task")

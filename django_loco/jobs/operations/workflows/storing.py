@@ -1,6 +1,6 @@
 """Stores workflows, so that a process can be killed at any moment: a workflow runs as a whole, or not at all.
 
-1. The batch is stored, then the edges, then all nodes, in one call. Nothing runs: also a node that waits for no other
+1. The batch is stored, then the edges, then all nodes, in one call. Nothing runs yet: a node that waits for no other
    waits for the start.
 2. The batch is sealed, which is the start. The nodes that waited for it are released, now or by the next sweep.
 
@@ -23,7 +23,10 @@ from .releasing import advance
 
 
 def store(backend: JobBackend, record: BatchRecord, jobs: list[Job]) -> list[str]:
-    """Store a workflow and its nodes, and start it; return the ids of the nodes that may run. Raises what queues do."""
+    """Store a workflow with its nodes, and start it; return the ids of the nodes that may run.
+
+    Raises the errors of the queue.
+    """
     queue = backend.queue
 
     def act() -> list[str]:
@@ -50,7 +53,7 @@ def _stored(backend: JobBackend, record: BatchRecord, jobs: list[Job]) -> int:
     except QueueUnavailable:
         raise
     except BaseException:
-        if queue.database is None:  # else the transaction does it
+        if queue.database is None:  # else the rollback does it
             queue.drop_batch(record.id)
         raise
 
@@ -73,12 +76,13 @@ def add_stored(backend: JobBackend, job: Job, place: Place) -> list[str]:
 
     if queue.together(act):
         backend.announce_added([job])
-    # They may have ended before their edges were there. It announces nodes that it cancels, so it is not repeated.
+    # The upstream nodes may have ended before the edges were there. ``advance`` announces the nodes that it cancels, so
+    # it is not in ``act``, which may be repeated.
     return advance(queue, str(job.batch), upstream)
 
 
 def run_inline(backend: JobBackend, workflow: str, freed: Sequence[str]) -> None:
-    """Run nodes that may run, and those that may run after them, in an alias that runs jobs inside ``enqueue``."""
+    """In an alias that runs jobs inside ``enqueue``, run the ``freed`` nodes, and the nodes that may run after them."""
     queue = backend.queue
     waiting = deque(() if backend.runs_stored_jobs else freed)
     while waiting:

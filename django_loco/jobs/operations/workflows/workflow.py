@@ -27,22 +27,21 @@ from .results import NodeResults, names_in
 from .signatures import Part, Signature
 from .storing import add_stored, run_inline, store
 
-#: ``open``: it is being stored. ``running``: nodes wait or run. ``cancelled``: so they do, and it takes no more nodes.
-#: ``finished``: none waits or runs.
+#: ``open``: it is being stored. ``running``: nodes wait or run. ``cancelled``: the same, and it takes no more nodes.
+#: ``finished``: no node waits or runs.
 WorkflowState = Literal["open", "running", "cancelled", "finished"]
 
 
 class Workflow(Hinted):
     """Jobs that wait for each other.
 
-    1. ``add`` declares nodes, each with those that it waits for. These are nodes that were added before, so that there
-       can be no loop.
-    2. ``enqueue`` stores all of them, or none. Those that wait for nothing run.
-    3. When a node has ended, those run that waited for it last. ``context.results`` has the values of earlier nodes.
+    1. ``add`` declares a node, and the nodes that it waits for. These were added before, so that there can be no loop.
+    2. ``enqueue`` stores all of them, or none. Nodes that wait for nothing run.
+    3. A node runs when the last node that it waits for has ended. ``context.results`` has the values of earlier nodes.
     4. When no node waits or runs, the workflow has finished. Its callbacks are enqueued as after a batch.
 
-    While it runs, nodes may add nodes: ``context.workflow.add(..., name=...)``. Its counts are those of when it was
-    loaded: see ``refresh``.
+    While it runs, nodes may add nodes: ``context.workflow.add(..., name=...)``. Its counts are from the time at which
+    it was loaded: see ``refresh``.
     """
 
     hinted_as = "workflow"
@@ -59,7 +58,7 @@ class Workflow(Hinted):
     ) -> None:
         """Stores nothing yet. For the arguments and errors see ``Batch``: the nodes are the members of a batch.
 
-        Without ``backend`` and callbacks, the alias is that of the first node.
+        Without ``backend`` and callbacks, the workflow has the alias of its first node.
         """
         callbacks = {"on_success": on_success, "on_failure": on_failure, "on_finish": on_finish}
         self._batch = Batch(name, **callbacks, metadata=metadata, backend=backend, kind=WORKFLOW)
@@ -104,21 +103,23 @@ class Workflow(Hinted):
     ) -> Any:
         """Add a node that calls a task with these arguments; return the ``Node``.
 
-        Of a signature it adds that, of a chain or group its nodes, and returns the last ones: a ``Node``, or a list.
+        A signature is added as one node. Of a chain or group, all nodes are added, and the last ones are returned: a
+        ``Node``, or a list.
 
         Args:
-            what: a task, or ``task.s(...)`` if it has arguments named as those below, a chain, or a group.
+            what: a task, a signature, a chain, or a group. A task that has an argument with a name below needs a
+                signature: ``task.s(...)``.
             args: the arguments of a task.
             after: the nodes that it waits for, or their names. They were added before.
             on_failed: what happens when one of these fails, is cancelled, expires or is deleted. ``"cancel"``: this one
                 is cancelled. ``"run"``: this one runs at once. ``"ignore"``: this one runs when the others have ended.
-            name: what it is called; by default as the function of its task. Required when the workflow runs, so that a
-                node which is run again adds the same node.
+            name: the name of the node; by default the name of the task's function. Required when the workflow runs, so
+                that a node which is run again adds the same node.
             kwargs: the keyword arguments of a task.
 
         Raises ``InvalidTask``, ``InvalidArguments`` and, if the workflow takes no more nodes, ``BatchFinished``. When
-        the workflow runs, a node that is added inside a transaction is stored with the commit, like a job. If that is
-        later, errors that follow from what is stored come from the commit.
+        the workflow runs, a node that is added inside a transaction is stored with the commit, like a job. Then errors
+        that depend on the store are raised at the commit.
         """
         if on_failed not in ON_FAILED:
             raise InvalidArguments(f"on_failed is {short(on_failed)}.{did_you_mean(str(on_failed), ON_FAILED)}")
@@ -149,7 +150,7 @@ class Workflow(Hinted):
         return await sync_to_async(self.add, thread_sensitive=True)(what, *args, **kwargs)
 
     def enqueue(self) -> Self:
-        """Store all nodes, or none, and let those run that wait for nothing; return this workflow.
+        """Store all nodes, or none, and let the nodes that wait for nothing run; return this workflow.
 
         Inside a transaction it is stored with the commit, like a job; after a rollback it may be enqueued again. Raises
         ``InvalidState`` if it was enqueued before, ``InvalidArguments`` if it has no nodes, and the errors of
@@ -178,8 +179,8 @@ class Workflow(Hinted):
     def retry(self) -> int:
         """Run the failed part again; return how many nodes run or wait again.
 
-        The nodes that have failed run once more, and those that were cancelled wait for them as before; what has
-        succeeded stays. If the workflow has finished, another round of it begins, with its callbacks. Raises
+        The nodes that have failed run once more. The cancelled nodes wait for them as before, and the succeeded nodes
+        stay as they are. If the workflow has finished, another round of it begins, with its callbacks. Raises
         ``InvalidState`` if the alias runs jobs inside ``enqueue``.
         """
         return self._batch.retry()
@@ -194,7 +195,7 @@ class Workflow(Hinted):
 
     @property
     def id(self) -> str:
-        """Its id, which is also that of the batch of its nodes."""
+        """Its id, which the batch of its nodes has, too."""
         return self._batch.id
 
     @property
@@ -260,7 +261,7 @@ class Workflow(Hinted):
     def _store(self) -> None:
         queue = self._backend.queue
         ready = store(self._backend, self._batch.record, [*self._jobs.values()])
-        self._stored = SinceThen(() if queue.database is None else (queue.database,))  # no other can undo it
+        self._stored = SinceThen(() if queue.database is None else (queue.database,))  # no other undoes it
         run_inline(self._backend, self.id, ready)
 
     def _require_addable(self, part: Part, name: str | None) -> None:
@@ -284,7 +285,7 @@ class Workflow(Hinted):
             self._jobs[place.name] = job
 
     def _add_stored(self, job: Job, place: Place) -> None:
-        for name in place.after:  # not before: in the same transaction they may have been added, and rolled back
+        for name in place.after:  # not earlier: they may have been added in the same transaction, and rolled back
             if name not in self._jobs and self._backend.queue.get(node_id(self.id, name)) is None:
                 raise self._no_node(name)
         run_inline(self._backend, self.id, add_stored(self._backend, job, place))
@@ -302,7 +303,7 @@ class Workflow(Hinted):
         return name
 
     def _names(self, after: After) -> Iterator[str]:
-        """Yield the names of nodes. Raises ``InvalidArguments`` for one that was not added, unless they are stored."""
+        """Yield the names of nodes. Raises ``InvalidArguments`` for an unknown one if the workflow is not stored."""
         if isinstance(after, Node):
             if after.workflow != self.id:
                 raise InvalidArguments(f"after: {after!r} is in another workflow, and not in {self.id}.")
