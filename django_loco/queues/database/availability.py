@@ -60,12 +60,12 @@ REMEDIES = {
     "default_pool_size.",
     "couldn't get a connection after": "Start it, or if it runs, raise max_size of {setting}['OPTIONS']['pool'].",
 }
-#: A further remedy for SQLite. Which transactions other threads have open, Django does not tell.
+#: A further remedy for SQLite. Django does not tell which transactions other threads have open.
 REMEDY_IN_TESTS = (
     "A test in a transaction locks out its other threads, such as those of async tests in pytest: let it commit, with "
     "TransactionTestCase or @pytest.mark.django_db(transaction=True)."
 )
-#: Where the table of jobs is if the user of PostgreSQL sees none: the schema, the user, and whether it may be used.
+#: Where the table of jobs is if the user of PostgreSQL sees none: the schema, the user, and whether they may use it.
 HIDDEN = """
     SELECT quote_ident(nspname), quote_ident(current_user), has_schema_privilege(pg_namespace.oid, 'USAGE')
     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -85,7 +85,7 @@ class MissingTables(NamedTuple):
 
 
 def what_is_missing(database: str) -> MissingTables:
-    """Return why tables are missing in a database, whose error says that, and what to do."""
+    """Return why tables are missing in a database, after its error has said so, and what to do."""
     if (hidden := _hidden(database)) is None:
         return MissingTables("migrations of django_loco are missing", migrate_remedy(database))
     schema, user, may_use = hidden
@@ -110,7 +110,7 @@ def _hidden(database: str) -> tuple[str, str, bool] | None:
         with store_timeout(), apply_store_timeout(connection).cursor() as cursor:
             cursor.execute(HIDDEN)
             found: tuple[str, str, bool] | None = cursor.fetchone()
-    except Error:  # such as that of a transaction in which a statement has failed
+    except Error:  # such as in a transaction in which a statement has failed
         return None
     return found
 
@@ -142,7 +142,7 @@ def is_of_broken_transaction(error: Exception) -> bool:
 def is_conflict(error: BaseException | None) -> bool:
     """Return whether PostgreSQL has rolled a transaction back because of others, so that it can be run again.
 
-    ``error`` is that of the database, or one that was raised from it.
+    ``error`` is the error of the database, or one that was raised from it.
     """
     while error is not None and getattr(error, "sqlstate", None) not in CONFLICT:
         error = error.__cause__
@@ -190,7 +190,7 @@ class Reached(Protocol):
 
 @contextmanager
 def explained(dialect: Reached) -> Iterator[None]:
-    """Raise ``QueueUnavailable`` for errors of the engine, and ``QueueRefused`` for those that concern the data."""
+    """Raise ``QueueUnavailable`` for errors of the engine, and ``QueueRefused`` for errors about the data."""
     try:
         with dialect.connection.wrap_database_errors:  # not all errors are raised by Django's cursors
             yield

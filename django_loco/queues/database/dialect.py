@@ -30,11 +30,11 @@ T = TypeVar("T")
 #: The fields that prove a claim, and the fields that an outcome stores.
 CLAIM_COLUMNS = ("id", "token")
 ENDED = (*CLAIM_COLUMNS, "due_at", *SET_BY_OUTCOME)
-#: The columns that an outcome sets only of some jobs.
+#: The columns that an outcome sets for some jobs only.
 SET_ALSO = {"log": statements.SET_LOG, "kept_until": statements.SET_KEPT_UNTIL}
 #: The place of ``is_async`` in a row.
 IS_ASYNC = COLUMNS.index("is_async")
-#: Seconds between two searches for jobs that seem to be of the future, and the number of jobs made due at once.
+#: Seconds between two searches for jobs that seem to be from the future, and the number of jobs made due at once.
 LOOK_AHEAD_SECONDS, AHEAD_BATCH = 5.0, 1_000
 
 
@@ -109,9 +109,9 @@ class Dialect(Engine):
     def finish(
         self, outcomes: Sequence[Outcome], statement: str = statements.FINISH, more: tuple[str, ...] = ()
     ) -> set[str]:
-        """Store how jobs ended; return the ids of those that were held with their tokens.
+        """Store how jobs ended; return the ids of the jobs that were held with their tokens.
 
-        ``more`` are the fields of the jobs that ``statement`` reads besides.
+        ``more`` are further fields of the jobs that ``statement`` reads.
         """
         rows = [*map(outcome_row, outcomes)]
         if more:
@@ -138,9 +138,9 @@ class Dialect(Engine):
         return utcnow().timestamp()
 
     def take(self, claim: Claim) -> Iterator[list[Row]]:
-        """``claim``, and claim again if jobs were delayed because a clock was put back and there is room for them.
+        """Claim jobs. If a clock was set back, make delayed jobs due, and claim again if there is room for them.
 
-        Yields the rows of each claim before anything else is tried that may fail.
+        Yields the rows of each claim before it tries anything else that may fail.
         """
         rows = self.claim(claim)
         yield rows
@@ -150,7 +150,7 @@ class Dialect(Engine):
             yield self.claim(replace(claim, threads=threads, coroutines=claim.coroutines - coroutines))
 
     def make_due(self, limit: int) -> int:
-        """Make up to ``limit`` jobs due that should run at once but seem to be of the future; return how many."""
+        """Make up to ``limit`` jobs due that should run at once but seem to be from the future; return how many."""
         given: dict[str, Any] = {"now": 0, "until": SKEW_SECONDS, "id_now": first_id(utcnow())}
         if not self.execute(self.sql(statements.AHEAD, skip_locked=""), **given, limit=1):
             return 0
@@ -178,23 +178,23 @@ class Dialect(Engine):
         return self.execute(sql, **parameters)
 
     def together(self, act: Callable[[], T], *, savepoint: bool = False) -> T:
-        """Return what ``act`` returns, which runs in the caller's transaction, or in one of its own.
+        """Call ``act`` in the caller's transaction, or in one of its own; return its value.
 
-        In one of its own it may be run again, so it must change nothing but the database. ``savepoint``: after an error
-        the caller's transaction can go on.
+        In a transaction of its own it may be called again, so it must change nothing but the database. ``savepoint``:
+        after an error the caller's transaction can go on.
         """
         with atomic(using=self.database, savepoint=savepoint):
             return act()
 
     def sql(self, template: str, **fragments: str) -> str:
-        """Return ``text``, and remember it."""
+        """Return ``text``, and keep the result for later calls."""
         key = (template, *fragments.values())
         if (text := self._texts.get(key)) is None:
             text = self._texts[key] = self.text(template, **fragments)
         return text
 
     def text(self, template: str, **fragments: str) -> str:
-        """Return the text of a statement that has too many forms to remember each."""
+        """Return the text of a statement that has too many forms to keep each."""
         text, names = template, self.names | fragments
         while "{" in text:  # a fragment may contain names
             text = text.format(**names)
@@ -217,8 +217,8 @@ class Dialect(Engine):
     ) -> tuple[dict[str, str], dict[str, str]]:
         """Return the fragments that lead to the ranges of ``claim``, and their parameters.
 
-        ``in_queues``: there is a range for each queue in any case. ``and_held_back``: they are also those of jobs that
-        are to be held back.
+        ``in_queues``: there is a range for each queue in any case. ``and_held_back``: the ranges of jobs that are to be
+        held back are included.
         """
         condition, parameters = condition_of(claim, self.names, self.contains)
         shape, words = range_fragments_of(claim, self.tag_of_word, in_queues=in_queues or self.has_paused_queues)

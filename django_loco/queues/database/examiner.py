@@ -34,7 +34,7 @@ CONNECTIONS = """
         (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
         pg_is_in_recovery(), current_setting('transaction_read_only')::bool
 """
-#: The rights on tables that the user lacks, and the user. A table that does not exist is none of them.
+#: The rights on tables that the user lacks, and the user. Tables that do not exist are left out.
 LACKING = """
     SELECT name, privilege, quote_ident(current_user)
     FROM unnest(%s::text[]) AS name, unnest(%s::text[]) WITH ORDINALITY AS privileges (privilege, number)
@@ -65,7 +65,7 @@ class DatabaseExaminer(Examiner):
         return 0.0 if self._vendor == "sqlite" else skew_of(self.queue.clock)
 
     def size(self) -> int | None:
-        """Return the bytes of the table of jobs with its indexes; of SQLite those of the whole file."""
+        """Return the bytes of the table of jobs with its indexes; with SQLite, the bytes of the whole file."""
         connection: Any = connections[self.queue.database]
         with connection.cursor() as cursor:
             if self._vendor == "sqlite":
@@ -171,8 +171,8 @@ class DatabaseExaminer(Examiner):
 def change_token_of(database: str) -> str | None:
     """Return a text that differs after each change of ``database``; ``None`` if its engine does not tell.
 
-    In a transaction it does not tell either: it would not see the changes of its own. Raises the errors of Django's
-    databases.
+    In a transaction it is ``None``, too: the text would not show changes of the transaction itself. Raises the errors
+    of Django's databases.
     """
     connection: Any = apply_store_timeout(connections[database])
     if connection.in_atomic_block:
@@ -183,7 +183,7 @@ def change_token_of(database: str) -> str | None:
 
 
 def _snapshot(connection: Any) -> str:
-    """Return which transactions of the server had ended: as long as these are the same, so are all rows."""
+    """Return the server's snapshot of ended transactions: as long as it stays the same, all rows do."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_current_snapshot()::text")
         return str(cursor.fetchone()[0])
@@ -192,8 +192,9 @@ def _snapshot(connection: Any) -> str:
 def _times(connection: Any) -> str:
     """Return when the files of an SQLite database were written.
 
-    They are not opened: closing a file that SQLite has open as well would release its locks. A file system knows times
-    up to some milliseconds, in which there may be another write, so for ``TICK_SECONDS`` each text differs.
+    They are not opened: closing a file that SQLite has open as well would release its locks. A file system measures
+    times in steps of some milliseconds, and another write may come within a step. So for ``TICK_SECONDS`` after a write
+    each text differs.
     """
     path, now = file_of(connection), time.time_ns()
     times = [_written(f"{path}{suffix}") for suffix in ("", "-wal")]

@@ -136,7 +136,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
 
     def update(self, job: Job, field: str, text: str) -> bool:
         """Store a field of a held job; return whether it is still held."""
-        # SQLite has no other limit than that for locks. The progress of jobs is not worth to wait for so long.
+        # SQLite's only time limit is the one for locks. Progress is not worth waiting that long.
         is_hurried = current_store_timeout() <= PROBE_SECONDS
         statement = statements.UPDATE_IF_FREE if is_hurried else statements.UPDATE
         with self._reached(), self._dialect.hurried() if is_hurried else nullcontext():
@@ -150,8 +150,8 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         """Return whether the database stores a small change, without waiting for others that write.
 
         It inserts and deletes a row in one transaction, which writes to the disk. A statement that changes nothing
-        would succeed even if the disk is full. It also renews the lease of no job, which has to wait while somebody
-        has locked the table of jobs: to make an index, for example.
+        would succeed even if the disk is full. It also renews the lease of a job that does not exist. That has to wait
+        while somebody has locked the table of jobs: to make an index, for example.
         """
         try:
             with (
@@ -166,7 +166,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         return True
 
     def together(self, act: Callable[[], T]) -> T:
-        """Return what ``act`` returns, in one transaction. After an error the caller's transaction can go on."""
+        """Call ``act`` in one transaction; return its value. After an error the caller's transaction can go on."""
         with self._explained():
             return self._dialect.together(act, savepoint=True)
 
@@ -276,7 +276,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
 
     def _rescue(self, limit: int) -> Sequence[Job]:
         began = time.monotonic()
-        # Whoever has asked for the time before knows that the clock had not leapt then.
+        # A caller that has asked for the time before knows that the clock had not leapt until then.
         looked, clock = self._looked.__dict__.pop("at", None) or (began, time.time())
         with atomic(using=self.database, savepoint=False):
             if time.monotonic() - began > MAX_DELAY_SECONDS:

@@ -100,7 +100,7 @@ def in_order(rows: Iterable[Row], claim: Claim) -> list[Job]:
 
 
 def _order_of(job: Job, due_at: datetime | None) -> datetime:
-    # The ``due_at`` of limited jobs is none: see ``sql.limits``.
+    # The ``due_at`` of limited jobs is not the time at which they are due: see ``sql.limits``.
     return job.due_at if due_at is None or job.limit_key is not None else due_at
 
 

@@ -9,12 +9,12 @@ so that no transition is missed:
 
 The jobs of a batch travel as one JSON text. Their common values are sent once, as parameters.
 
-A change that makes a job ready again may give it back its unique key, unless another job holds it. One that gives a job
-a once-key is refused if another job has it.
+A change that makes a job ready again may give it back its unique key, unless another job holds it. A change that gives
+a job a once-key is refused if another job has the key.
 
-The columns are compared with what this version stores. Somebody else, or another version, may have written the same
-JSON or the same time in other words. So jobs that were refused are read once more, and compared with their own words if
-these mean what was read. An unreadable job can only be deleted.
+The columns are compared with the text that this version stores. Somebody else, or another version, may have written the
+same JSON or the same time in other words. So refused jobs are read once more. If their own words mean the job that was
+read, the columns are compared with these. An unreadable job can only be deleted.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ FENCE = tuple(name for name in COLUMNS if name not in ("id", "backend", "token",
 #: The fields that decide when a job is due. They are always written.
 DECIDING = ("status", "run_after")
 
-#: The stored form of some jobs by their ids: that of each field.
+#: By the ids of some jobs, the stored form of each field.
 Words = Mapping[str, Mapping[str, Any]]
 
 
 def change(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
-    """Make those ``changes`` whose job is as it was read; return the ids of these jobs."""
+    """Make the ``changes`` whose jobs are as they were read; return the ids of these jobs."""
     if keyed := [each for each in changes if each.takes_once_key]:
         made = {job_id for each in keyed for job_id in _change_alone(dialect, each)}
         plain = [each for each in changes if not each.takes_once_key]
@@ -62,8 +62,8 @@ def change(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
 def _take_keys(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
     """Make changes by which jobs take their unique keys; return the ids of the jobs that were changed.
 
-    Of those with one key the first is made. Those whose key another job holds are left out. If one is taken meanwhile,
-    the database refuses the statement, and each change is tried by itself.
+    Of several changes with one key, the first is made. A change whose key another job holds is left out. If a key is
+    taken meanwhile, the database refuses the statement, and each change is tried by itself.
     """
     wanted: dict[str, Change] = {}
     for each in changes:
@@ -101,10 +101,10 @@ def _change_unchanged(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
 
 
 class _Batch:
-    """The jobs of a batch as columns of values, of which the varying ones are in the list ``%(payload)s``."""
+    """The jobs of a batch as columns of values. The varying columns are in the list ``%(payload)s``."""
 
     def __init__(self, dialect: Dialect, columns: Mapping[str, Sequence[Any]]) -> None:
-        """``columns``: the values of each field; ``was_`` before the name of a field: as it was."""
+        """``columns``: the values of each field; with ``was_`` before its name, the values that were read."""
         self._dialect = dialect
         common = {name for name in columns if name not in ("id", "due_at") and self._is_common(name, columns[name])}
         self._varying = [name for name in columns if name not in common]
@@ -118,7 +118,7 @@ class _Batch:
         return (first is None or not is_time) and values.count(first) == len(values)
 
     def value(self, name: str, table: str) -> str:
-        """Return the SQL of a value; ``table`` is what the list is called there."""
+        """Return the SQL of a value; ``table`` is the name of the list in the statement."""
         if name in self._varying:
             return f"{table}.{name}"
         # PostgreSQL cannot tell the type of a parameter in "%(run_after)s IS NULL".
@@ -126,7 +126,7 @@ class _Batch:
 
     @property
     def unchanged(self) -> str:
-        """The SQL of those jobs of the list that are as they were."""
+        """The SQL of the listed jobs that are as they were read."""
         names, same = self._dialect.names, self._dialect.same
         fence = (f"mine.{names[name]} {same} {self.value(f'was_{name}', 'listed')}" for name in FENCE)
         return self._dialect.text(UNCHANGED, listed=self._dialect.listed(self._varying), same=" AND ".join(fence))
@@ -140,7 +140,7 @@ def _make(dialect: Dialect, changes: Sequence[Change], words: Words | None = Non
 
 
 def _other_words(dialect: Dialect, changes: Mapping[str, Change]) -> Words:
-    """Return the words of those jobs that are as they were read, but are stored in other words than usual."""
+    """Return the words of the jobs that are as they were read, but are stored in other words than usual."""
     payload = json.dumps([{"id": job_id} for job_id in changes])
     rows = dialect.execute(dialect.sql(AMONG, in_listed=dialect.is_in.format(dialect.listed(["id"]))), payload=payload)
     found = {}

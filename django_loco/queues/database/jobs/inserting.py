@@ -16,7 +16,7 @@ from .unique_keys import free_old_keys
 
 
 def insert(dialect: Dialect, jobs: Sequence[Job]) -> set[str]:
-    """Store new jobs; return the ids of those whose keys were new, or free."""
+    """Store new jobs; return the ids of the jobs whose keys were new, or free."""
     stored = dialect.insert(jobs)
     if len(stored) < len(jobs) and (again := free_old_keys(dialect, jobs, stored)):
         stored |= dialect.insert(again)

@@ -1,6 +1,6 @@
 """Reads jobs in a database: the lists and counts of pages and commands, how long jobs have waited, logs, lost claims.
 
-Lists and counts are read from an index, so their cost depends on the size of the answer and not on that of the table.
+Lists and counts are read from an index, so their cost depends on the size of the answer, not on the size of the table.
 The queue keeps no counters: every transaction that enqueues would have to wait for the others to release them.
 """
 
@@ -47,8 +47,8 @@ from ..sql.statements import (
 
 #: The statuses of jobs that have not ended.
 LIVE = (READY, RUNNING)
-#: The number of newest jobs that ``newest`` searches for those that are ready or of one queue, and in addition for each
-#: job of the page.
+#: The number of newest jobs that ``newest`` searches for jobs that are ready or in one queue, and how many more it
+#: searches for each job of the page.
 WINDOW, WINDOW_PER_JOB = 2_000, 4
 #: The aliases with jobs of a status: each leads to the next one, so that the cost does not depend on the jobs.
 ALIASES = """
@@ -99,7 +99,7 @@ def page_of(
     limit: int = 100,
     only_calls: bool = False,
 ) -> Page:
-    """Return the page with these arguments of ``Queue.list``. Raises ``ValueError`` for a status or id that is none."""
+    """Return the page with these arguments of ``Queue.list``. Raises ``ValueError`` for an invalid status or id."""
     return Page(status_of(status), queue_name, before and UUID(before).hex, max(0, limit), only_calls)
 
 
@@ -136,7 +136,7 @@ def _of_status(dialect: Dialect, page: Page, status: TaskResultStatus) -> list[R
 def counts_by_queue(dialect: Dialect, most: int) -> list[Row]:
     """Return rows of queue, status and number of jobs; there may be several for one queue and status.
 
-    Numbers are at most ``most``, except that of running jobs, which are few.
+    Numbers are at most ``most``, except the numbers of running jobs, which are few.
     """
     ended = [f"'{status.value}'" for status in TaskResultStatus if status not in LIVE]
     of_ended = fragments(ENDED_BY_QUEUE, ended, kinds=["FALSE"])
@@ -166,7 +166,7 @@ def unfinished_jobs(database: str, most: int) -> dict[tuple[str, str], int]:
 
 
 def oldest_due_times(dialect: Dialect, queues: tuple[str, ...] | None) -> list[Row]:
-    """Return the due times of some jobs, among them that of the job that has been due longest; some are ``None``."""
+    """Return the due times of some jobs, one of which has been due longest of all; some times are ``None``."""
     claim = Claim(worker_id="", lease=0, threads=1, coroutines=1, queues=queues)
     wanted, parameters = condition_of(claim, dialect.names, dialect.contains)  # paused jobs wait as others do
     if queues is None:

@@ -1,7 +1,7 @@
-"""Stores the outcomes of jobs in a database: all of them, also those of jobs that wait for a signal.
+"""Stores the outcomes of jobs in a database, also of jobs that wait for a signal.
 
-The statement is that of the dialect (``Dialect.finish``). A job that waits for a signal may have got one during its
-run: then it is stored as ready. What outcomes say of limits is stored by ``limits.claims``, in the same transaction.
+``Dialect.finish`` has the statement. A job that waits for a signal may have got one during its run: then it is stored
+as ready. Effects of outcomes on limits are stored by ``limits.claims``, in the same transaction.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from ..dialect import Dialect
 from ..sql.statements import FINISH
 
 HAS_NONE_NEW = "{job}.{signals} {same} held.signals"
-#: Finishes jobs that wait for a signal, unless one was sent to them during the run; and those to which one was sent.
+#: Finish jobs that wait for a signal: the first if none was sent during the run, the second if one was sent.
 FINISH_WAITING = FINISH.replace("{fence}", f"{{fence}} AND {HAS_NONE_NEW}")
 FINISH_WOKEN = FINISH.replace("{fence}", f"{{fence}} AND NOT ({HAS_NONE_NEW})")
 
 
 def finish(dialect: Dialect, outcomes: Sequence[Outcome]) -> set[str]:
-    """Store how jobs ended, some of which may wait for signals; return the ids of those that were held."""
+    """Store how jobs ended, some of which may wait for signals; return the ids of the jobs that were held."""
     waiting = [outcome for outcome in outcomes if outcome.waits]
     if not waiting:
         return dialect.finish(outcomes)

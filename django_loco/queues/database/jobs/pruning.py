@@ -7,7 +7,7 @@ from ..dialect import Dialect
 from ..records.batches import IS_FOLLOWED
 
 PRUNE = "DELETE FROM {job} WHERE {id} {in_oldest} RETURNING {id}"
-#: Without jobs that somebody has made ready again by hand, and those that a batch counts or what follows it may read.
+#: Leaves out jobs that somebody has made ready again by hand, and jobs that a batch counts or its callbacks may read.
 OLDEST = """
     SELECT {id} FROM {job} WHERE {backend} = %(alias)s AND {old}
     AND ({key} IS NULL OR {finished_at} < {keys_before})
@@ -17,8 +17,8 @@ OLDEST = """
         AND NOT EXISTS (SELECT 1 FROM {batches} AS mine WHERE mine.id = {batch} AND {is_followed})))
     ORDER BY {oldest_first} LIMIT %(limit)s {skip_locked}
 """
-#: Which jobs are old, and by which column: those without a retention, and those with one. Each kind has an index of its
-#: own, so no pruner reads the jobs that are kept longer than others.
+#: Which jobs are old, and by which column: first of the jobs without a retention, then of the jobs with one. Each kind
+#: has an index of its own, so no pruner reads the jobs that are kept longer than others.
 OLD = (
     ("{kept_until} IS NULL AND {finished_at} < {before}", "{finished_at}"),
     ("{kept_until} < {now}", "{kept_until}"),

@@ -1,13 +1,13 @@
 """How a database queue takes limited jobs.
 
-Nothing is done for them when they are enqueued. A process *looks* now and then which levels (``sql.limits``) have jobs
-that are due and that it may take, which costs some lookups in an index for each key. It spends at most a fiftieth of
-its time on that, so with few keys it looks at nearly every fetch. With very many keys it spends more, because it looks
-every two seconds. The levels take turns in each process by itself.
+Nothing is done for them when they are enqueued. Now and then a process *looks* for levels (``sql.limits``) with due
+jobs that it may take. This costs some lookups in an index for each key. It spends at most a fiftieth of its time on
+looks, so with few keys it looks at nearly every fetch. With very many keys it spends more, because it looks every two
+seconds. The levels take turns in each process by itself.
 
-A claim decides while it is the only one to do so: in PostgreSQL it locks a row, and in SQLite there is one writer at a
-time. It counts the jobs of each key that run, reads the times of the keys, chooses jobs, and stores all in one
-transaction. A key that is closed until a time is left alone in this process until then.
+Only one claim decides at a time: in PostgreSQL it locks a row, and in SQLite there is one writer at a time. It counts
+the running jobs of each key, reads the times of the keys, chooses jobs, and stores all in one transaction. A key that
+is closed until a time is left alone in this process until then.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ from .turns import NEVER, Choice, Head, Levels, LimitLevel, Place
 #: The place of ``limit_key`` in a row.
 LIMIT_KEY = COLUMNS.index("limit_key")
 
-#: The time between two looks: so many times as long as a look takes, within these limits.
+#: The time between two looks: ``LOOK_SHARE`` times the length of a look, within these limits.
 LOOK_SHARE, SHORTEST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 50, 0.005, 2.0
 #: A level is looked at after this time, even if it opens later: somebody may have changed its limits, or another worker
 #: has given back a start.
 LONGEST_CLOSING_SECONDS = 60.0
-#: The time for which a claim does not look at jobs that somebody else has locked, after it has met some.
+#: The time for which claims skip jobs that somebody else has locked, after one has met such jobs.
 PASS_OVER_SECONDS = 5.0
 #: The time between two looks for limits that people have changed, while limited jobs wait.
 CHANGES_LOOK_SECONDS = 1.0
@@ -90,7 +90,7 @@ class StoredLimits(DatabaseRecords, Limiting):
             return {str(key): number for key, number, _ in self._waiting(wanted, **parameters)}
 
     def set_limit(self, name: str, limit: Limit | None) -> None:
-        """Change a limit, or let it be as declared."""
+        """Change a limit, or reset it to its declaration."""
         with self._reached():
             if limit is None:
                 self._dialect.write(self._dialect.sql(sql.CHANGE_BACK), is_durable=True, name=name)
@@ -127,7 +127,7 @@ class StoredLimits(DatabaseRecords, Limiting):
         return limits_of(changed), {str(name): micros for kind, name, _, micros in rows if kind == "opened"}
 
     def _with_changes(self, limits: Limits) -> Limits:
-        """Return ``limits`` with those that people have changed, as far as this process knows."""
+        """Return ``limits`` with the changes that people have made, as far as this process knows."""
         if time.monotonic() >= self._next_look_at_changes:
             changed, opened = self._changes()
             self._next_look_at_changes = time.monotonic() + CHANGES_LOOK_SECONDS
@@ -146,7 +146,7 @@ class StoredLimits(DatabaseRecords, Limiting):
             yield from self._dialect.take(rest)
 
     def take_limited(self, claim: Claim) -> list[Row]:
-        """Hand limited jobs to a worker, those that come before the plain jobs for which there would be room."""
+        """Hand limited jobs to a worker: the ones that come before the plain jobs that there would be room for."""
         levels = self._limited.setdefault((claim.worker_id, claim.queues, claim.tags), Levels())
         looked = self._look_now_and_then(claim, levels)
         if levels.closed_until:
@@ -159,7 +159,7 @@ class StoredLimits(DatabaseRecords, Limiting):
         return rows
 
     def finish_limited(self, outcomes: Sequence[Outcome]) -> set[str]:
-        """Store how jobs ended, which keys they close and which starts they give back; return the ids of those held.
+        """Store how jobs ended, which keys they close and which starts they give back; return the ids of held jobs.
 
         All in one transaction, in which no claim decides.
         """
@@ -187,7 +187,7 @@ class StoredLimits(DatabaseRecords, Limiting):
 
     def _look_now_and_then(self, claim: Claim, levels: Levels) -> bool:
         began = time.monotonic()
-        if running_tests.is_on():  # a test moves the clock of keys, and not that by which levels are left alone
+        if running_tests.is_on():  # a test moves the clock of keys, but not the clock by which levels are left alone
             levels.open_all()
         elif began < levels.next_look:
             return False
@@ -217,7 +217,7 @@ class StoredLimits(DatabaseRecords, Limiting):
         return self._decide(lambda: self._claim_alone(claim, levels, plain))
 
     def _decide(self, decide: Callable[[], list[Row]]) -> list[Row]:
-        """Return what ``decide`` returns, which takes jobs while no other claim decides; nothing if others do."""
+        """Call ``decide``, which takes jobs while no other claim decides; return its rows, or none if another does."""
         try:
             with self._dialect.relaxed(), atomic(using=self.database, savepoint=False):
                 return decide()
@@ -273,7 +273,7 @@ class StoredLimits(DatabaseRecords, Limiting):
         return {str(key): number for key, number in self._dialect.execute(self._dialect.sql(statement))}
 
     def _waiting(self, wanted: str = "", **given: Any) -> list[Row]:
-        """Return the limit keys of the jobs that are due, how many they are, and since when the first of them is."""
+        """Return the limit keys of due jobs, the number of their jobs, and since when the first of them is due."""
         oldest = self._dialect.read(self._dialect.text(f"min({sql.ORDER})"), "DateTimeField")
         text = self._dialect.sql(sql.WAITING, oldest_read=oldest, wanted=wanted)
         return self._dialect.execute(text, now=0.0, until=sql.SKEW_SECONDS, **given)
@@ -320,7 +320,7 @@ class StoredLimits(DatabaseRecords, Limiting):
     def _heads(
         self, claim: Claim, has_plain: bool, lock_heads: str, levels: Sequence[LimitLevel], most: int
     ) -> dict[LimitLevel, deque[Head]]:
-        """Return the first jobs of levels. Their places are only of interest if there are plain jobs as well."""
+        """Return the first jobs of levels. Their places matter only if there are plain jobs as well."""
         wanted, parameters = self._dialect.wanted(claim)
         moments: dict[str, Any] = {"now": claim.ahead, "until": claim.ahead + sql.SKEW_SECONDS}
         listed = [{"number": number, **level._asdict()} for number, level in enumerate(levels)]

@@ -7,7 +7,7 @@ import time
 from ...listener import ListeningQueue, QueueListener
 from .suspects import LimitedSuspects
 
-#: The time by which a wait may be too long.
+#: A wait may be too long by this time.
 SAME_TIME_SECONDS = 0.005
 
 

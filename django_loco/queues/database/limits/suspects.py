@@ -11,7 +11,7 @@ from ...rows import Row
 from ..sql import limits as sql
 from .claims import StoredLimits
 
-#: The number of suspects, the best ones, among which a claim chooses one that may begin. There are few.
+#: A claim chooses a suspect that may begin among this number, the best ones. There are few suspects.
 MOST = 1_000
 
 

@@ -1,4 +1,4 @@
-"""Whose turn it is among limited jobs in a database. No clock but that of the process, and no I/O of its own."""
+"""Whose turn it is among limited jobs in a database. Reads only the clock of the process, and does no I/O itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ...unreadable import EPOCH
 CHUNK = 100
 NEVER = float("inf")
 
-#: Sorts like the jobs should run: priority (negated), due time.
+#: A sort key in the order in which jobs should run: priority (negated), due time.
 Place = tuple[int, datetime]
 #: The id of a job, or of its row, and its place.
 Head = tuple[Any, Place]
@@ -26,7 +26,7 @@ Line = tuple["LimitLevel", deque[Head]]
 
 
 class LimitLevel(NamedTuple):
-    """Limited jobs that wait and stand alike."""
+    """Waiting jobs of the same kind, limit key and priority."""
 
     is_async: bool
     limit_key: str
@@ -48,29 +48,29 @@ class Levels:
         """When a fetch may take more jobs than the last one."""
 
     def found(self, levels: Mapping[LimitLevel, datetime]) -> None:
-        """Note what a look has found: levels, and when the first job of each was due. New ones come last."""
+        """Keep what a look has found: levels, and when the first job of each was due. New levels come last."""
         self.heads = levels
         found, before = dict.fromkeys(levels, 0.0), self.closed_until
         self.closed_until = {level: until for level, until in before.items() if level in found}
         self.closed_until |= {level: until for level, until in found.items() if level not in before}
 
     def open_all(self) -> None:
-        """Leave no level alone, because limits have changed."""
+        """Open all levels, because limits have changed."""
         self.closed_until = dict.fromkeys(self.closed_until, 0.0)
 
     def open(self, keys: Collection[str]) -> None:
-        """Leave no level alone that has one of ``keys``, because these have room again."""
+        """Open the levels that have one of ``keys``, because these have room again."""
         for level, until in tuple(self.closed_until.items()):
             if until and not set(keys_of(level.limit_key)).isdisjoint(keys):
                 self.closed_until[level] = 0.0
 
     def open_ones(self) -> list[LimitLevel]:
-        """Return the levels that are not left alone."""
+        """Return the levels that are open."""
         now = time.monotonic()
         return [level for level, until in self.closed_until.items() if until <= now]
 
     def served(self, level: LimitLevel) -> None:
-        """Let the turn of ``level`` come again after that of all others."""
+        """Let the next turn of ``level`` come after the turns of all others."""
         self.closed_until[level] = self.closed_until.pop(level, 0.0)
 
     @property
@@ -91,9 +91,9 @@ class Choice:
         heads: Callable[[Sequence[LimitLevel], int], Mapping[LimitLevel, deque[Head]]],
         rank: Callable[[int, datetime], Place],
     ) -> None:
-        """``prepare`` reads what ``limiter`` has to know of levels; ``heads`` returns some of their first jobs.
+        """``prepare`` reads the times that ``limiter`` needs for levels; ``heads`` returns some of their first jobs.
 
-        ``rank`` is that of the claim.
+        ``rank`` is the method of the claim.
         """
         self._levels, self._limiter, self._prepare, self._heads = levels, limiter, prepare, heads
         self._rank = rank
@@ -103,7 +103,7 @@ class Choice:
         """Keys that stay full during this claim. Thousands of levels may have one of them beside keys of their own."""
 
     def best(self, is_async: bool, room: int, plain: deque[Place]) -> dict[Any, str]:
-        """Return the ids and limit keys of jobs to take. ``plain``: the places of other jobs that the room is for."""
+        """Return the ids and limit keys of jobs to take. ``plain``: the places of other jobs that want the room."""
         chosen: dict[Any, str] = {}
         for _, levels in groupby(self._by_priority(is_async), key=attrgetter("priority")):
             room = self._take_turns(deque(levels), room, plain, chosen)
@@ -112,9 +112,9 @@ class Choice:
         return chosen
 
     def _by_priority(self, is_async: bool) -> list[LimitLevel]:
-        """Return the levels of one kind that are open, those of the same priority together, the best ones first.
+        """Return the open levels of one kind, grouped by priority, the best ones first.
 
-        With ageing the level whose turn it is stands for its priority.
+        With ageing, the level whose turn it is decides on the rank of its priority.
         """
         of_kind = [level for level in self._levels.open_ones() if level.is_async is is_async]
         ranks: dict[int, Place] = {}

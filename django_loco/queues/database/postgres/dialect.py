@@ -1,6 +1,6 @@
 """The statements of PostgreSQL: they store, claim, renew and end jobs.
 
-Several machines share it, so leases and due times are judged by its clock. A job that should run
+Several machines share a server, so leases and due times are judged by its clock. A job that should run
 at once is due when it arrives, or at the time of the enqueuing machine if that is earlier. So a machine whose clock is
 ahead does not delay its jobs.
 
@@ -184,9 +184,10 @@ class PostgresDialect(PostgresLimits):
         return self._repeated(partial(self._execute_once, sql, **parameters))
 
     def together(self, act: Callable[[], T], *, savepoint: bool = False) -> T:
-        """Run ``act`` in a transaction. If that is its own, run it again after a conflict, also of the commit.
+        """Run ``act`` in a transaction. If this has a transaction of its own, run it again after any conflict.
 
-        The next time it has PostgreSQL's default level of isolation, in which only a deadlock is a conflict.
+        A conflict may also come from the commit. The next try has PostgreSQL's default level of isolation, in which
+        only a deadlock is a conflict.
         """
         tries = count()
 
@@ -220,7 +221,7 @@ class PostgresDialect(PostgresLimits):
         return self.text(statements.LISTED, fields=self._shown(fields), typed=self._typed(fields))
 
     def held(self, fields: Sequence[str]) -> str:
-        """Return the jobs in the list that are held with their tokens, locked; in a worker without those of others."""
+        """Return the listed jobs that are held with their tokens, and lock them; a worker skips locked ones."""
         locked = statements.LOCKED_IF_FREE if has_store_timeout() else statements.LOCKED
         return self.sql(locked, fields=self._shown(fields), typed=self._typed(fields))
 
@@ -292,7 +293,7 @@ class PostgresDialect(PostgresLimits):
 
 
 def _in_order_of_keys(jobs: Sequence[Job]) -> str:
-    """Return ``jobs`` as JSON; those without a key by their id, of those with the same keys the first one first."""
+    """Return ``jobs`` as JSON, sorted by key, or by id without a key; jobs with the same keys keep their order."""
     in_order = sorted(jobs, key=lambda job: (job.key or "", job.unique_key or ("" if job.key else job.id)))
     return json.dumps([dict(zip(COLUMNS, row_of(job), strict=True)) for job in in_order])
 

@@ -1,10 +1,10 @@
 """The SQL that takes jobs from ranges in PostgreSQL, see ``database.sql.index_ranges``."""
 
 #: A condition that the planner expects few rows to meet. It expects a recursion to return a hundred times the rows that
-#: it begins with, and compiles a statement with so many rows first (``jit``), which can take seconds.
+#: it begins with, and first compiles a statement with that many rows (``jit``), which can take seconds.
 FEW = "({0} || '') = {0}"
 #: Claims the best jobs of some ranges. PostgreSQL cannot merge ranges and lock the rows of the result one by one. So
-#: this statement chooses more candidates than there is room for, and takes the best of those that no other worker has
+#: this statement chooses more candidates than there is room for, and takes the best ones that no other worker has
 #: locked. The status is an expression, because the planner would otherwise search an index of all due jobs.
 CLAIM_BEST = """
     WITH levels AS (

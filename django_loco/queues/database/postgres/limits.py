@@ -21,7 +21,7 @@ LISTED_TIMES = """
 #: The index of limited jobs contains the proof of this, so the planner leaves it out there. With another index, which
 #: may be smaller, the planner adds the cost of a function for each row. The function is never called.
 ONLY_LIMITED = "AND ({limit_key} IS NOT NULL OR to_tsvector('pg_catalog.simple', {limit_key}) IS NULL)"
-#: The row that is locked while limits are decided about. Its update fails in a transaction that reads the past.
+#: The row that is locked while a claim decides. Its update fails in a transaction that reads an old snapshot.
 ENTER_LIMITS = """
     INSERT INTO {limits} AS mine (backend, kind, name, tat, closed_until) VALUES (%(alias)s, 'turn', '', 1, 0)
     ON CONFLICT (backend, kind, name) DO UPDATE SET tat = mine.tat + 1
@@ -30,7 +30,7 @@ ENTER_LIMITS = """
 
 
 class PostgresLimits(Dialect):
-    """The statements for them."""
+    """The statements for limited jobs."""
 
     joined: ClassVar[str] = "string_agg(to_char(due, 'YYYY-MM-DD HH24:MI:SS.US'), ',')"
     listed_times: ClassVar[str] = LISTED_TIMES

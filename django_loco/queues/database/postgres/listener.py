@@ -6,9 +6,9 @@ notification contains the length of the window, and a listener wakes its worker 
 ended. The length is 5 ms while jobs arrive now and then. It grows to 50 ms while jobs arrive in each window.
 
 If notifications do not arrive (with a connection pooler in transaction mode), workers find jobs when they poll, at
-least once a second. Such a pooler would lend the server connection that listens to others, and log a warning for each
+least once a second. Such a pooler would lend the listening connection to others, and log a warning for each
 notification that comes meanwhile. So a listener behind a pooler first sends a notification to itself, from another
-connection. If that does not arrive, nothing listens.
+connection. If this does not arrive, nothing listens.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ DEAF = (
 )
 #: How long a listener waits for its own notification, and how long nothing listens after it did not arrive.
 OWN_NOTIFICATION_SECONDS, DEAF_SECONDS = 2.0, 600.0
-#: Until when nothing listens, by ``time.monotonic()``, by the aliases of ``DATABASES`` whose poolers pass nothing on.
+#: The aliases of ``DATABASES`` whose poolers pass nothing on, and until when nothing listens (``time.monotonic()``).
 _deaf_until: dict[str, float] = {}
 
 
@@ -63,13 +63,13 @@ class Debounce:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._lock = threading.RLock()  # a finalizer or a signal handler may enqueue in its midst
+        self._lock = threading.RLock()  # a finalizer or a signal handler may enqueue meanwhile
         self._ends = float("-inf")
         self._length = SHORTEST_WINDOW_SECONDS
         self._is_used = False
 
     def begin(self) -> float:
-        """Begin a new window and return its length in seconds; 0 if one is open, and note that a job came in it."""
+        """Begin a new window and return its length in seconds; 0 if one is open, which counts as used then."""
         with self._lock:
             now = self._clock()
             if now < self._ends:
@@ -94,7 +94,7 @@ class PostgresListener(QueueListener):
     """Listens on a connection of its own, and on a socket with which other threads interrupt it."""
 
     def __init__(self, alias: str, database: str) -> None:
-        """Connects to nothing yet."""
+        """Prepare the listener, without connecting."""
         self._channel = channel_of(alias)
         self._database = database
         self._django = connections.create_connection(database)  # only for its parameters; it never connects
@@ -167,14 +167,14 @@ class PostgresListener(QueueListener):
         return watched(psycopg.connect(**parameters, autocommit=True))
 
     def _hears(self, connection: psycopg.Connection[Any]) -> bool:
-        """Return whether notifications of others arrive: at once if it is connected to the server, without a pooler."""
+        """Return whether notifications of others arrive. Without a pooler they do; otherwise one is sent as a test."""
         [(pid,)] = connection.execute("SELECT pg_backend_pid()")
         if pid == connection.info.backend_pid:
             return True
         channel = f"django_loco_{secrets.token_hex(8)}"
         connection.execute(SQL("LISTEN {}").format(Identifier(channel)))
         try:
-            with self._opened() as other:  # its own connection might get the answer with that of the statement
+            with self._opened() as other:  # on its own connection, it might arrive with the answer to the statement
                 other.execute("SELECT pg_notify(%s, '')", [channel])
         except psycopg.Error as error:
             logger.debug("It is not known whether notifications arrive: %s", error)

@@ -1,15 +1,15 @@
 """Prepares the statements with which an idle worker fetches jobs.
 
-PostgreSQL parses and plans them in ten times the time in which it runs them, and most of the time from the notification
-to the job's first line would be that.
+PostgreSQL takes ten times as long to parse and plan them as to run them. That would be most of the time from the
+notification to the job's first line.
 
 1. Only a worker without a backlog uses them. A plan that was made for a small table may be slow on a large one, so
-   with a backlog each statement is planned anew. So it is for ``MAX_AGE_SECONDS`` after a run that took longer than
-   ``SLOW_SECONDS``: the table may have grown. A prepared statement lives for ``MAX_AGE_SECONDS``, too.
+   with a backlog each statement is planned anew. The same holds for ``MAX_AGE_SECONDS`` after a run that took longer
+   than ``SLOW_SECONDS``: the table may have grown. A prepared statement lives for ``MAX_AGE_SECONDS``, too.
 2. The name contains a hash of the text. Behind a pooler that gives each transaction another connection, a name stands
    for the same statement or for none. After an error of this kind no statement is prepared any more in this process.
-3. PostgreSQL itself compares the costs of a general plan with those of plans for the given values, and plans anew if
-   that is better (``plan_cache_mode``).
+3. PostgreSQL itself compares the costs of a general plan with the costs of plans for the given values, and plans anew
+   if that is better (``plan_cache_mode``).
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from ...timeouts import current_store_timeout, has_store_timeout
 LONGEST_CONNECT_SECONDS = 130
 #: The time that the server has to confirm the cancellation of a statement.
 CANCEL_SECONDS = 1.0
-#: How long nobody must have used a connection before a look at its socket, which a busy thread need not take.
+#: A thread looks at the socket of a connection that was not used for this time. A busy thread need not look.
 IDLE_SECONDS = 0.5
 #: The number of times that a socket is read to find its end: before that come an error and perhaps notices.
 READS = 4
@@ -73,7 +73,7 @@ def apply(wrapper: Any) -> None:
 
 
 def is_cut(connection: psycopg.Connection[Any]) -> bool:
-    """Return whether the server has ended the session of an idle connection, as far as its words have arrived."""
+    """Return whether the server has ended the session of an idle connection, as far as its messages have arrived."""
     try:
         with Selector() as selector:
             selector.register(connection.pgconn.socket, selectors.EVENT_READ)
@@ -115,7 +115,7 @@ def watched(connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
 
 
 def _wait(connection: psycopg.Connection[Any], steps: Any, seconds: float) -> Any:
-    """Run ``steps``, a generator that yields the events to wait for and is sent those that are ready, as psycopg does.
+    """Run ``steps``, a generator that yields the events to wait for, and is sent the ready ones, as psycopg does.
 
     In both directions 1 means read and 2 means write, for psycopg and for selectors.
     """

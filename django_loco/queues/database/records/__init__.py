@@ -1,4 +1,4 @@
-"""The records, other than jobs, of the database queue. ``poll`` asks once for all that workers need of them."""
+"""The records, other than jobs, of the database queue. ``poll`` reads all that workers need of them in one go."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Batches in the database: a row for each, and the id of its batch in the row of each member.
 
 The statements ask for the members by their index, ``django_loco_batch_members``, in its own order. Otherwise PostgreSQL
-may read the whole table, because it still expects as many members that are left as when it last looked.
+may read the whole table, because it still expects as many unfinished members as when it last analyzed the table.
 
-Whoever adds members locks the row of the batch until the commit, and so does whoever finishes it. So a batch does not
-finish between the look at its state and the insert of a member. One that is locked is looked at again later.
+A transaction that adds members to a batch, or finishes it, locks its row until the commit. So a batch does not finish
+between the look at its state and the insert of a member. A locked batch is looked at again later.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ OPEN = """
     VALUES (%(batch)s, %(alias)s, %(name)s, %(callbacks)s, %(metadata)s, %(kind)s, {now}, 1, 0, 0, 0, 0)
     ON CONFLICT (id) DO NOTHING
 """
-#: A row that is there stays as it is, but for what ``restore_batch`` may change.
+#: An existing row stays as it is, except for the values that ``restore_batch`` may change.
 RESTORE = """
     INSERT INTO {batches} ({columns}) VALUES ({values})
     ON CONFLICT (id) DO UPDATE SET sealed_at = excluded.sealed_at, total = {batches}.total + excluded.total
@@ -91,7 +91,7 @@ CALLED = """
     WHERE backend = %(alias)s AND id = %(batch)s AND round = %(round)s AND called_at IS NULL
     RETURNING id
 """
-#: Waits for whoever finishes the batch, who then reads whether members are left.
+#: Waits for a transaction that finishes the batch. Later ones read whether members are left.
 HOLD = "UPDATE {batches} SET round = round WHERE backend = %(alias)s AND id = %(batch)s RETURNING finished_at"
 #: Members that were deleted meanwhile do not count any more.
 REOPEN = """
@@ -113,10 +113,10 @@ CLEAR_BATCHES = "DELETE FROM {batches} WHERE backend = %(alias)s"
 
 
 def insert_counted(dialect: Dialect, jobs: Sequence[Job]) -> tuple[set[str], str | None]:
-    """Store new jobs, and count the members of batches among them; return the ids of those stored.
+    """Store new jobs, and count the members of batches among them; return the ids of the stored ones.
 
-    If a batch takes no more jobs, nothing is stored, and its id is returned as well. It is no error here, because one
-    would break the caller's transaction. This takes no savepoint.
+    If a batch takes no more jobs, nothing is stored, and its id is returned as well. It is not raised as an error,
+    because that would break the caller's transaction. So no savepoint is needed.
     """
     if not any([job.batch is not None for job in jobs]):
         return insert(dialect, jobs), None
@@ -132,7 +132,7 @@ def insert_counted(dialect: Dialect, jobs: Sequence[Job]) -> tuple[set[str], str
 
 
 def _count_in(dialect: Dialect, numbers: Mapping[str, int]) -> str | None:
-    """Count new members; return the id of a batch that takes no more, after which none is counted."""
+    """Count new members. If a batch takes no more, count none, and return its id."""
     counted: dict[str, int] = {}
     for batch_id, number in numbers.items():
         if not _run(dialect, ADD, batch=batch_id, number=number):
@@ -148,7 +148,7 @@ def _take_back(dialect: Dialect, numbers: Mapping[str, int]) -> None:
 
 
 def change_members(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
-    """``change``, and begin another round of those batches that have finished and get members that are left."""
+    """``change``, and begin another round of finished batches that get members which are ready again."""
     ready = {each.before.id: batch_id for each in changes if (batch_id := reopened_by(each.before, each.after))}
     if not ready:
         return change(dialect, changes)
@@ -190,7 +190,7 @@ def _record_of(row: Row) -> BatchRecord:
 
 
 def _listed(ids: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the fragment with parameters for ``ids``, and these."""
+    """Return the fragment with the names of parameters for ``ids``, and the parameters."""
     given = {f"batch{place}": batch_id for place, batch_id in enumerate(ids)}
     return {"ids": ", ".join(f"%({name})s" for name in given) or "NULL"}, given
 
@@ -294,13 +294,13 @@ class StoredBatches(DatabaseRecords, Batches):
             return [id_of(row[0]) for row in _run(self._dialect, MEMBERS, fragments={"of_kind": KINDS[kind]}, **given)]
 
     def seal_batch(self, batch_id: str, *, is_cancelled: bool = False) -> bool:
-        """Note that a batch is filled."""
+        """Record that a batch is filled."""
         fragments = {"and_cancel": AND_CANCEL if is_cancelled else ""}
         with self._reached():
             return bool(_run(self._dialect, SEAL, fragments=fragments, batch=batch_id))
 
     def settle_batches(self, ids: Sequence[str] | None = None, members: Sequence[Job] = ()) -> Sequence[BatchRecord]:  # noqa: ARG002
-        """Finish batches of which no member is left."""
+        """Finish batches that have no member left."""
         fragments, given = _listed(ids or ())
         among = "" if ids is None else f"AND mine.id IN ({fragments['ids']})"
         with self._reached():
@@ -312,6 +312,6 @@ class StoredBatches(DatabaseRecords, Batches):
             ]
 
     def note_called(self, batch: BatchRecord) -> bool:
-        """Note that the callbacks of a batch are enqueued."""
+        """Record that the callbacks of a batch are enqueued."""
         with self._reached():
             return bool(_run(self._dialect, CALLED, batch=batch.id, round=batch.round))

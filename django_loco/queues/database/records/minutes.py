@@ -1,7 +1,7 @@
 """The statistics in the database: a row for each minute, queue, task and outcome, and sums of these.
 
-The sum of an hour is a row with the negative number of the hour as its minute, that of all minutes one with ``TOTAL``.
-So an index finds minutes, hours and totals, and those that are too old are side by side in it.
+The sum of an hour is a row whose minute is the negative number of the hour. The sum of all minutes is a row with
+``TOTAL``. So one index finds minutes, hours and totals, and rows that are too old are side by side in it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ...rows import Row
 from ..dialect import Dialect
 from . import DatabaseRecords
 
-#: The number of rows of one statement. Each has some 30 parameters, of which engines allow some ten thousand.
+#: The number of rows of one statement. Each has some 30 parameters, and engines allow some ten thousand.
 BATCH = 100
 #: The number of old rows that are deleted at once: many more than a process adds in a minute, and it takes no second.
 DELETED_AT_ONCE = 10_000
@@ -48,8 +48,8 @@ ADD = """
         CASE WHEN excluded.last_minute > {minute_table}.last_minute
         THEN excluded.last_minute ELSE {minute_table}.last_minute END
 """
-#: The last minute decides. The statement asks for ``minute`` as well because the index has it: it leaves out what is
-#: young, minutes and hours.
+#: The last minute decides. The statement also asks for ``minute``, because the index has it: so young minutes and hours
+#: are not read.
 OLDEST = """
     SELECT id FROM {minute_table}
     WHERE backend = %(alias)s AND minute > %(oldest_hour)s AND minute < %(oldest)s AND last_minute < %(oldest)s
@@ -69,7 +69,7 @@ CLEAR_MINUTES = "DELETE FROM django_loco_minute WHERE backend = %(alias)s"
 
 
 def add_minutes(dialect: Dialect, minutes: Sequence[Minute]) -> None:
-    """Add to what is stored."""
+    """Add ``minutes`` to the stored statistics."""
     hours = [_stored_hour(each) for each in hours_of(minutes)]
     rows = [*((each, each.labels.minute) for each in minutes), *hours, *totals_of(minutes)]
     ordered = sorted(rows)
@@ -78,7 +78,7 @@ def add_minutes(dialect: Dialect, minutes: Sequence[Minute]) -> None:
 
 
 def prune_minutes(dialect: Dialect) -> None:
-    """Delete what is too old by the clock of the database."""
+    """Delete the statistics that are too old by the clock of the database."""
     oldest = minute_of(dialect.clock()) - KEPT_MINUTES
     sql = dialect.sql(DROP, in_oldest=dialect.is_in.format(OLDEST), **NAMES)
     dialect.write(sql, oldest=oldest, oldest_hour=-(oldest // HOUR), limit=DELETED_AT_ONCE)
@@ -136,7 +136,7 @@ class StoredStatistics(DatabaseRecords, Statistics):
             return minutes_since(self._dialect, since)
 
     def hours(self, since: int, every: int = 1) -> Sequence[Minute]:
-        """Return the sums of ``every`` hours from that of the minute ``since`` on."""
+        """Return the sums of ``every`` hours from the hour of the minute ``since`` on."""
         with self._reached():
             return hours_since(self._dialect, since, every)
 

@@ -1,7 +1,7 @@
 """The pauses of a database queue: of its queues, and of tasks and tags.
 
 A paused queue is a row that each fetch reads. A job of a paused task or tag stays ``READY``, with a ``due_at`` in the
-year 9999 that its pause has chosen. No fetch reads it there; whatever else is done with waiting jobs works as before.
+year 9999 that its pause has chosen. No fetch reads it there; all other operations on waiting jobs work as before.
 
 The process that ends a pause may die while it moves the jobs back, and a fetch may still be moving some away. So an
 ended pause stays in the table for ``REMEMBERED_SECONDS``, and workers move back what was left behind.
@@ -59,9 +59,9 @@ READY_LEVELS = "WITH RECURSIVE {levels} SELECT is_async, priority FROM levels WH
 IN_LEVEL = """
     {backend} = %(alias)s AND {is_async} = %(is_async)s AND {status} = 'READY' AND {priority} = %(priority)s
 """
-#: The texts that the following contain by their names.
+#: The texts that the statements below contain by their names.
 PARTS = {"in_level": IN_LEVEL, "place": PLACE}
-#: The first jobs of a level, those that a fetch would take next, that have to be held back.
+#: Of the first jobs of a level, which a fetch would take next, the ones that have to be held back.
 HEAD = """
     SELECT {id} FROM (
         SELECT {id}, {task_path}, {tags} FROM {job} WHERE {in_level} AND {due_at} <= {now}
@@ -117,7 +117,7 @@ class StoredPauses(DatabaseRecords, JobPauses, FetchedCommands):
         return {str(name) for (name,) in self._run(PAUSED)}
 
     def pause_jobs(self, pause: JobPause) -> None:
-        """Let no worker fetch the jobs of a task or a tag. Holds back those that are next in the line."""
+        """Let no worker fetch the jobs of a task or a tag. Hold back the jobs that are next in line at once."""
         needle = needle_of_tag(pause.name) if pause.kind == "tag" else ""
         far = (FAR - utcnow()).total_seconds() + far_away()
         with self._reached():
@@ -159,7 +159,7 @@ class StoredPauses(DatabaseRecords, JobPauses, FetchedCommands):
                 self._hold_back(HEAD, {}, level)
 
     def _poll(self, worker_id: str = "") -> str:
-        """Note the news, and let some of the jobs go whose pause has ended; return the command for the worker."""
+        """Poll, and move back some of the jobs whose pause has ended; return the command for the worker."""
         news = poll(self._dialect, worker_id)
         self._dialect.has_paused_queues, self._has_limited_jobs = news.has_paused_queues, news.has_limited_jobs
         self._dialect.not_held_back = "" if all(news.pauses.values()) else NOT_HELD_BACK

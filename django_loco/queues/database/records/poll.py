@@ -1,4 +1,4 @@
-"""One statement for all that a process has to learn of the records about once a second."""
+"""One statement that reads everything that a process needs of the records about once a second."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PollResult(NamedTuple):
 
 
 def poll(dialect: Dialect, worker_id: str) -> PollResult:
-    """Ask the tables, for a worker."""
+    """Read the records for a worker."""
     by_limit = dialect.by_index.replace("{index}", "django_loco_limited")
     rows = dialect.execute(dialect.sql(POLL, by_limit=by_limit), worker_id=worker_id)
     pauses, flags = {}, dict[str, str]()

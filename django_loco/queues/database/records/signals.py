@@ -1,4 +1,4 @@
-"""Signals for jobs in a database: a column of the job. What they do at the end of a run is in ``jobs.outcomes``."""
+"""Signals for jobs in a database: a column of the job. Their effect at the end of a run is in ``jobs.outcomes``."""
 
 from __future__ import annotations
 

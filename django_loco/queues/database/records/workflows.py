@@ -1,7 +1,7 @@
 """The edges of workflows in the database: a row for each whose downstream node is not decided.
 
-A statement locks the rows that it changes in one order, and leaves out those that another one has locked: whoever has
-locked them does the same to them. So no two of these statements wait for each other.
+All statements lock the rows that they change in the same order. They skip rows that another statement has locked,
+because that one makes the same change. So no two of these statements wait for each other.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from .batches import StoredBatches
 
 #: The number of ids in one statement.
 CHUNK = 2_000
-#: The number of upstream nodes to look at if all are meant.
+#: The number of upstream nodes that one call looks at, if it is to look at all.
 MOST = 5_000
-#: The columns of jobs whose types the columns of edges have in a list: ``was_id`` is the upstream node.
+#: Columns of jobs that have the types of the columns of edges, for a list: ``was_id`` stands for the upstream node.
 LISTED = ("was_id", "id", "key")
 
 ADD = """
@@ -28,7 +28,7 @@ ADD = """
     SELECT %(alias)s, %(batch)s, listed.was_id, listed.id, listed.key, '' FROM ({listed}) AS listed WHERE TRUE
     ON CONFLICT (batch, upstream, downstream) DO NOTHING
 """
-#: How an edge is to be marked, by what has become of its upstream node.
+#: The mark of an edge, by the state of its upstream node.
 STANDING = """
     CASE WHEN mine.upstream = %(start)s
     THEN (SELECT CASE WHEN {batches}.sealed_at IS NULL THEN '' ELSE 'S' END
@@ -37,7 +37,7 @@ STANDING = """
         FROM {job} WHERE {job}.{id} = mine.upstream), 'F') END
 """
 AMONG_UPSTREAM = "AND mine.upstream {in_listed}"
-#: Locks no edge that is marked already: a sweep finds hardly any other.
+#: Locks no edge that has the right mark already. In a sweep, nearly all have it.
 MARK = """
     UPDATE {edges} SET ended = marked.standing
     FROM (

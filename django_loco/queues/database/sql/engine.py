@@ -1,4 +1,4 @@
-"""The interface of an engine: what each one says in SQL of its own."""
+"""The interface of an engine: the SQL in which engines differ."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ class Engine(LimitDialect):
 
     @abstractmethod
     def insert(self, jobs: Sequence[Job]) -> set[str]:
-        """Store new jobs, all or none; return the ids of those whose key was new."""
+        """Store new jobs, all or none; return the ids of the jobs whose key was new."""
 
     @abstractmethod
     def restore(self, jobs: Sequence[Job]) -> set[str]:
-        """Store jobs as they are, all or none; return the ids of those whose id and key were new."""
+        """Store jobs as they are, all or none; return the ids of the jobs whose id and key were new."""
 
     @abstractmethod
     def claim_in_order(self, claim: Claim) -> list[Row]:

@@ -1,4 +1,4 @@
-"""The SQL that finds the jobs of some queues or tags, or those that have ended, without reading other jobs.
+"""The SQL that finds the jobs of some queues or tags, or finished jobs, without reading other jobs.
 
 It reads *ranges* of an index. In a range every job is wanted, and the jobs are in the wanted order. A statement finds
 the ranges and merges the first jobs of each. Its cost depends on the number of ranges, not on the number of jobs in
@@ -12,7 +12,7 @@ them or outside of them.
 A worker first asks for the levels with due jobs (``DUE_RANGES``), which writes nothing. If there are any, it takes the
 best jobs of them, which each engine does in its own way.
 
-Names in braces are those in ``Dialect.names`` and those that ``fragments`` returns.
+The names in braces are in ``Dialect.names``, or ``fragments`` returns them.
 """
 
 from __future__ import annotations
@@ -132,8 +132,8 @@ COUNT_RANGES = """
             SELECT 1 FROM {table} {by_index} WHERE {in_ranges} ORDER BY {order} LIMIT %(most)s) AS counted)
     FROM ranges WHERE ranges.queue_name IS NOT NULL AND {few_ranges}
 """
-#: The ranges of a queue one after the other, until there are ``most`` jobs. Those of jobs with tags may be spread over
-#: the whole table.
+#: Reads the ranges of a queue one after the other, until it has ``most`` jobs. Jobs with tags may be spread over the
+#: whole table.
 COUNT_QUEUES = """
     {with_ranges}
     SELECT queues.queue_name, (SELECT count(*) FROM ({one_after_the_other} LIMIT %(most)s) AS counted)
@@ -143,8 +143,8 @@ COUNTED_RANGE = """
     SELECT 1 FROM (SELECT 1 FROM {table} {by_index} WHERE {in_one} ORDER BY {order} LIMIT %(most)s) AS one_range
 """
 
-#: A worker that would need more ranges than this (queues times tags) searches all jobs in their order instead. It
-#: accepts so many of them that it soon finds enough, and thousands of ranges would take longer.
+#: A worker that would need more ranges than this (queues times tags) searches all jobs in their order instead. It takes
+#: jobs of so many ranges that it soon finds enough, and thousands of ranges would take longer.
 MAX_RANGES = 200
 
 
@@ -173,7 +173,7 @@ def fragments(
 
 
 def best_of(levels: Sequence[Any], entries: int) -> Sequence[Any]:
-    """Return those rows of ``DUE_RANGES`` among which the best ``entries`` must be, as each row has at least one."""
+    """Return the rows of ``DUE_RANGES`` that must contain the best ``entries`` jobs: each row has at least one job."""
     if len(levels) <= entries:
         return levels
     least = sorted((level[-1] for level in levels), reverse=True)[entries - 1]
@@ -193,7 +193,7 @@ def _values(values: Sequence[str]) -> str:
 def condition_of(claim: Claim, names: Mapping[str, str], contains: str) -> tuple[str, dict[str, str]]:
     """Return the condition for a row of the job table, and its parameters.
 
-    ``names`` and ``contains`` are those of ``Dialect``.
+    ``names`` and ``contains`` are attributes of ``Dialect``.
     """
     queues = _numbered("queue", claim.queues or ())
     tags = {name: needle_of_tag(tag) for name, tag in _numbered("tag", claim.tags or ()).items()}
@@ -205,8 +205,8 @@ def condition_of(claim: Claim, names: Mapping[str, str], contains: str) -> tuple
         matches = (f"{contains}({names['tags']}, %({name})s) > 0" for name in tags)
         conditions.append(f"({' OR '.join(matches)})")
     elif claim.tags is not None:
-        # An expression, as SQLite would otherwise replace the column by this value in other conditions, which would
-        # then no longer be those of an index.
+        # An expression, because SQLite would otherwise replace the column by this value in other conditions, which
+        # would then no longer match an index.
         conditions.append(f"{names['tags']} || '' = '[]'")
     if claim.suspects is False:
         conditions.append(f"{names['lost']} < {SUSPECT}")
@@ -218,7 +218,7 @@ def range_fragments_of(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return the fragments for the statements above, and their parameters beside those of ``condition_of``.
 
-    ``tag_of_word`` is that of ``Dialect``. With ``in_queues`` there is a range for each queue in any case.
+    ``tag_of_word`` is an attribute of ``Dialect``. With ``in_queues`` there is a range for each queue in any case.
     """
     words = {name: word_of_tag(tag) for name, tag in _numbered("mark", claim.tags or ()).items()}
     queues = None if claim.queues is None else [f"%({name})s" for name in _numbered("queue", claim.queues)]

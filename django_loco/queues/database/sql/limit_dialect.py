@@ -13,13 +13,13 @@ class LimitDialect(ABC):
     """The part of a dialect that is about limits."""
 
     joined: ClassVar[str]
-    """The SQL that joins the values of the column ``due``, times, to one text with commas."""
+    """The SQL that joins the times in the column ``due`` to one text, with commas."""
 
     listed_times: ClassVar[str]
     """``listed`` for the times of keys."""
 
     row: ClassVar[str] = "{id}"
-    """The SQL of what finds a row the fastest."""
+    """The SQL of the value that finds a row the fastest."""
 
     limited_at: ClassVar[str]
     """The SQL of ``rows.LIMITED_AT``."""

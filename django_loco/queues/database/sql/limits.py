@@ -6,8 +6,8 @@ an index of its own. There its *level* comes first: sync or async, its limit key
 
 from __future__ import annotations
 
-#: Jobs without ``run_after`` are due at once, even if they were made by a machine whose clock is ahead. Their order is
-#: that of the index, which is read up to ``{until}``.
+#: Jobs without ``run_after`` are due at once, even if they were made by a machine whose clock is ahead. They are in the
+#: order of the index, which is read up to ``{until}``.
 ORDER = "coalesce({run_after}, {enqueued_at})"
 IS_DUE = f"({{run_after}} IS NULL OR {{run_after}} <= {{now}}) AND {ORDER} <= {{until}}"
 #: Seconds by which the clock of a machine may be ahead. Jobs that seem to be made later get another ``enqueued_at``:
@@ -16,8 +16,8 @@ SKEW_SECONDS = 60.0
 WAITS = "{backend} = %(alias)s AND {status} = 'READY' AND {limit_key} IS NOT NULL {only_limited} AND {is_async} ="
 IN_LEVEL = f"{WAITS} %(is_async)s AND {{limit_key}} = %(limit_key)s AND {{priority}} = %(priority)s"
 
-#: The levels with jobs that are due, and when the first of them is. ``MATERIALIZED`` keeps engines from looking for
-#: each head several times.
+#: The levels with due jobs, and when the first of these is due. ``MATERIALIZED`` keeps engines from looking for each
+#: head several times.
 DUE_LEVELS = f"""
     WITH RECURSIVE kinds (is_async) AS (VALUES (FALSE), (TRUE)),
     keys (is_async, limit_key) AS (
@@ -62,7 +62,7 @@ HEADS = f"""
     SELECT {{row}}, {{order_read}} FROM {{job}} {{by_index}} WHERE {IN_LEVEL} AND {IS_DUE} {{wanted}}
     ORDER BY {ORDER}, {{id}} LIMIT %(most)s
 """  # noqa: S608 - of our own texts
-#: The same of some levels, in PostgreSQL.
+#: The first jobs of each of several levels, in PostgreSQL.
 HEADS_OF_EACH = f"""
     SELECT listed.number, head.id, head.due
     FROM json_to_recordset(%(payload)s::json) AS listed (
@@ -112,14 +112,14 @@ NOTE_OPENED = """
     INSERT INTO {limits} (backend, kind, name, tat, closed_until) VALUES (%(alias)s, 'opened', %(name)s, %(micros)s, 0)
     ON CONFLICT (backend, kind, name) DO UPDATE SET tat = excluded.tat
 """
-#: After a minute each process has looked at the keys again, whether it has noticed that or not.
+#: After a minute each process has looked at the keys again, whether it has noticed that they were opened or not.
 FORGET_TIMES = """
     DELETE FROM {limits} WHERE backend = %(alias)s AND (
         kind = 'key' AND tat < %(micros)s AND closed_until < %(micros)s
         OR kind = 'opened' AND tat < %(micros)s - 60000000)
 """
 
-#: When the plain jobs are due that a fetch would take next, by their kind and priority: one text for each level.
+#: The due times of the plain jobs that a fetch would take next, by their kind and priority: one text for each level.
 PLAIN = """
     WITH RECURSIVE {levels}
     SELECT levels.is_async, levels.priority, (

@@ -1,6 +1,6 @@
 """The SQL that the engines of the database queue have in common.
 
-The names in braces are those of the table and its columns, of the first three texts below, and of fragments that differ
+The names in braces stand for the tables and their columns, for the texts in ``SHARED``, and for fragments that differ
 by engine; ``Dialect.sql`` replaces them. Values are parameters, and a list of jobs is one JSON text.
 
 Which jobs are due
@@ -106,7 +106,8 @@ EXTEND = """
     WHERE {job}.{id} = held.id {fence}
     RETURNING {job}.{id} AS id
 """
-#: As in the index of unique keys, see ``core.uniqueness``. A key whose time is over stays there until it is taken.
+#: The condition of the index of unique keys, see ``core.uniqueness``. A key whose time is over stays there until it is
+#: taken.
 HOLDS = """{unique_key} IS NOT NULL AND (
     ({finished_at} IS NULL AND {unique_until} = 'finished')
     OR ({started_at} IS NULL AND {status} = 'READY' AND {unique_until} = 'started')
@@ -148,7 +149,7 @@ SET_LOG = f"""
             THEN {{job}}.{{log}} || '\n' || held.log
         ELSE substr({{job}}.{{log}}, {{contains}}({{job}}.{{log}}, '\n') + 1) || '\n' || held.log END,
 """
-#: Only of jobs with a retention. The others have none stored, as long as they have not ended.
+#: Only for jobs with a retention. Other jobs have no such time stored, as long as they have not ended.
 SET_KEPT_UNTIL = "{kept_until} = held.kept_until,"
 EXPIRED = """
     SELECT {columns} FROM {job}
@@ -178,7 +179,7 @@ UNCHANGED = """
     SELECT listed.* FROM ({listed}) AS listed CROSS JOIN {job} AS mine
     WHERE mine.{id} = listed.id AND mine.{backend} = %(alias)s AND mine.{status} <> 'RUNNING' AND {same} {lock_mine}
 """
-#: A job that runs at once is due as a new one is.
+#: A job that runs at once is due like a new one.
 CHANGE = """
     UPDATE {job} SET {set}, {due_at} = CASE
         WHEN held.due_at IS NULL THEN {job}.{due_at}
@@ -219,7 +220,7 @@ LIST_AMONG_NEWEST = """
     WHERE {backend} = %(alias)s {having} {in_one_queue}
     ORDER BY {id} DESC LIMIT %(limit)s
 """
-#: If not, they are read from an index in another order, and sorted.
+#: If there are not enough, they are read from an index in another order, and sorted.
 LIST_SORTED = """
     SELECT {columns} FROM {job} WHERE {id} {in_sorted} ORDER BY {id} DESC
 """
@@ -227,8 +228,8 @@ SORTED = """
     SELECT {id} FROM {job} WHERE {backend} = %(alias)s AND {having} {in_one_queue} {below}
     ORDER BY {id_apart} DESC LIMIT %(limit)s
 """
-#: The same for waiting jobs, of which there may be a million. The index of ready jobs is read backwards, so that the
-#: newest come first as a rule, and the sort drops the others at once: it takes less than half the time.
+#: The same for waiting jobs. There may be a million. The index of ready jobs is read backwards, so that the newest come
+#: first as a rule, and the sort drops the others at once: it takes less than half the time.
 #: An index by id would make ``enqueue`` a tenth slower. The inner limit keeps engines from leaving out the inner order.
 SORTED_READY = """
     SELECT id FROM (
@@ -284,7 +285,8 @@ SHARED = {
 def unpaused(condition: str, *, by_queue: bool) -> dict[str, str]:
     """Return the fragments with which a statement that reads ranges skips paused queues, with few checks.
 
-    ``condition`` is that of the claim. With ``by_queue`` each range has one queue, and paused ranges are not read.
+    ``condition`` is the condition of the claim. With ``by_queue`` each range has one queue, and paused ranges are not
+    read.
     """
     if by_queue:
         return {"wanted": condition, "unpaused_range": UNPAUSED_RANGE, "unpaused_job": UNPAUSED}

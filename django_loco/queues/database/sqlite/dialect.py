@@ -5,7 +5,7 @@ SQLite has one writer at a time. ``connections.tune`` keeps many processes from 
 1. WAL: readers never wait for the writer, and the writer never waits for readers.
 2. Transactions begin with ``BEGIN IMMEDIATE``. A transaction that first reads and then writes cannot
    wait for the lock in the middle: its reads may be outdated by then, so SQLite refuses at once, however long the
-   timeout. One that takes the lock at the start waits.
+   timeout. A transaction that takes the lock at the start waits.
 3. The timeout for locks is 20 seconds.
 
 A worker without work only reads. Its write transactions take well under a millisecond.
@@ -215,7 +215,7 @@ class SQLiteDialect(Dialect):
     def execute(self, sql: str, *, text_factory: Any = None, **parameters: Any) -> list[Row]:
         """Run a statement. Text that is not UTF-8 is returned as bytes, instead of an error for all rows.
 
-        ``text_factory``: what else makes a value of text; ``str`` is by far the fastest, and raises that error.
+        ``text_factory`` makes a value of text in another way; ``str`` is by far the fastest, and raises that error.
         """
         self.connection.ensure_connection()
         raw = self.connection.connection

@@ -21,9 +21,9 @@ from .file_watch import FileWatch
 
 #: Seconds between two polls: just after a change, and when there was none for a while.
 SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.005, 0.015
-#: The same while the watch announces changes.
+#: The longest time between two polls while the watch announces changes.
 LONGEST_WATCHED_POLL_SECONDS = 0.1
-#: Between an announcement and the next poll, if the transaction has not committed yet.
+#: Seconds between an announcement and the next poll, if the transaction has not committed yet.
 RECHECK_SECONDS = 0.001
 #: The factors by which the time between polls grows.
 GROWTH, WATCHED_GROWTH = 1.01, 1.5
@@ -40,7 +40,7 @@ class SQLiteListener(QueueListener):
     """
 
     def __init__(self, alias: str, database: str) -> None:  # noqa: ARG002 - a file does not distinguish aliases
-        """Connects to nothing yet."""
+        """Prepare the listener, without connecting."""
         self._database = database
         self._connection: Any = None
         self._seen = 0
@@ -111,7 +111,7 @@ class SQLiteListener(QueueListener):
         self._ignores_watch, self._was_announced = True, False
 
     def _pause(self, seconds: float) -> bool:
-        """Sleep until the file is written to, or for so many seconds; return whether another thread has interrupted."""
+        """Sleep until the file is written to, or for ``seconds``; return whether another thread has interrupted."""
         watch = None if self._ignores_watch else self._watch
         with selectors.DefaultSelector() as selector:
             selector.register(self._wakeup, selectors.EVENT_READ)
