@@ -8,8 +8,8 @@ read does not have it. No transition is missed nevertheless:
   finished, retried, handed back or rescued since.
 * Another change sets some field to another value. If it has set it back since, the job is again as it was read.
 
-Other releases and other encoders may have stored the same job in other words. So jobs that were refused are read once
-more, and compared with their own words, to the last letter, if these mean what was read.
+Other releases and other encoders may have stored the same job in other words. So refused jobs are read once more. If
+their own words mean the job that was read, the texts are compared with these words, to the last letter.
 
 A job is at the *entry* (``lua/change.lua``) that follows from its fields, because each script that moves a job writes
 its state and its entry from the same values. If somebody has edited the texts this may not hold. Then the entry is
@@ -141,7 +141,7 @@ def _make_all(server: RedisServer, alias: str, changes: Sequence[Change]) -> set
 def _make(server: RedisServer, steps: Collection[_Step]) -> tuple[set[str], set[str]]:
     """Run the script.
 
-    Returns the ids of the jobs that have changed since they were read, and of those that are not at their entries.
+    Returns the ids of the jobs that have changed since they were read, and of the jobs that are not at their entries.
     """
     if not steps:
         return set(), set()
@@ -172,7 +172,7 @@ def _reopening(steps: Iterable[_Step]) -> Iterator[str]:
 
 
 def _in_other_words(server: RedisServer, alias: str, changes: Sequence[Change]) -> dict[str, _Step]:
-    """Return the changes of those jobs that are as they were read, with the words in which they are stored."""
+    """Return the changes of the jobs that are as they were read, with the words in which they are stored."""
     asked = {each.before.id: each for each in changes}
     answer: bytes = server.run("show_jobs", (lines(asked), 0))
     words = iter(answer.decode(errors="surrogateescape").split("\n") if answer else ())
@@ -187,7 +187,7 @@ def _in_other_words(server: RedisServer, alias: str, changes: Sequence[Change]) 
 
 
 def _entries(server: RedisServer, ids: Collection[str]) -> dict[str, str]:
-    """Look for the entries of jobs; return those found by the ids of the jobs."""
+    """Look for the entries of jobs; return the found ones by the ids of the jobs."""
     found = {}
     # Jobs that are not held move in this direction, so none is missed.
     for key in ("deferred", "ready", "finished", "kept"):

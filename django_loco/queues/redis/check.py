@@ -113,7 +113,7 @@ class RedisExaminer(Examiner):
     def change_token(self) -> str | None:
         """Return the server's count of changes since it saved its data, and when that was; ``None`` if it hides them.
 
-        They are those of all keys of the server.
+        They count the changes of all keys of the server.
         """
         found = self.queue.server.info("persistence")
         names = ("rdb_changes_since_last_save", "rdb_last_save_time")
@@ -166,7 +166,7 @@ def _memory_use(server: RedisServer, memory: Mapping[str, Any]) -> Iterator[Chec
         )
         text = f"The Redis of {server.name} uses {used >> 20} of {limit >> 20} MiB. {effect}."
         yield kind(text, hint=ROOM, id="redis.memory")
-    # No system check: an error there would keep the site from starting, for what is past.
+    # No system check: an error there would keep the site from starting because of a past event.
     evicted = server.info("stats").get("evicted_keys", 0)
     if evicted and memory.get("maxmemory_policy", "").startswith("allkeys"):
         yield checks.Error(

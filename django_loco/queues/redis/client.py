@@ -1,4 +1,4 @@
-"""Makes the client for the Redis in ``OPTIONS``: that of a cache, or one with a URL."""
+"""Makes the client for the Redis in ``OPTIONS``: the client of a cache, or one with a URL."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _by_url(setting: str, url: Any, prefix: str, *, is_cluster: bool) -> Address
 
 
 def _require_database(url: str, pool: ConnectionPool, *, is_cluster: bool) -> None:
-    """Raise ``ValueError`` for a path that redis-py takes for database 0, and for what a Cluster does not have.
+    """Raise ``ValueError`` for a path that redis-py reads as database 0, and for options that a Cluster lacks.
 
     The path is not quoted: it may be a part of a password with a slash.
     """

@@ -100,7 +100,7 @@ def ids_of(answer: bytes) -> set[str]:
 
 
 def decoded(answer: bytes) -> str:
-    """Return an answer as text. Somebody else may have stored what it contains."""
+    """Return an answer as text. It may contain bytes that somebody else has stored."""
     return answer.decode(errors="replace")
 
 
@@ -193,7 +193,7 @@ def _until(job: Job) -> object:
 
 
 def logs_payload(logs: Mapping[str, str]) -> str:
-    """Return the logs of jobs by their ids for scripts. Those of a job are separated by tabs, as in the hash."""
+    """Return the logs of jobs by their ids for scripts. The logs of one job are separated by tabs, as in the hash."""
     return lines(chain.from_iterable((job_id, log.replace("\n", "\t")) for job_id, log in logs.items()))
 
 
@@ -214,7 +214,7 @@ def jobs_of(alias: str, rows: str) -> list[Job]:
 
 
 def calls_of(alias: str, rows: str, queue_name: str | None) -> Iterator[JobCall]:
-    """Yield the calls of jobs in the answer of ``lua/find.lua``, which has two lines per job; those in one queue."""
+    """Yield the calls in the answer of ``lua/find.lua``, two lines per job; with a name only of jobs in this queue."""
     shown = iter(rows.split("\n") if rows else ())
     for job_id, fixed in zip(shown, shown, strict=True):
         try:
@@ -295,6 +295,6 @@ def _claim(started_at: datetime | None, held: str) -> dict[str, Any]:
 
 @lru_cache(256)
 def _worker_and_time(claim: str) -> tuple[str, datetime]:
-    """All jobs of one fetch have the same, but for their queue."""
+    """Return the worker and the time of a claim. The jobs of a fetch differ in their queues only."""
     worker_id, at, _ = claim.split("\t")
     return json_value(worker_id), moment_of(int(at))

@@ -44,9 +44,9 @@ def word(text: str) -> str:
 
 
 def time_of_entry(job: Job) -> object:
-    """Return the time before which ``job`` may not run, or nothing; of a job that has ended, when it did.
+    """Return the time before which ``job`` may not run, or nothing; for a job that has ended, the time of its end.
 
-    If that job is not kept as ``RESULT_TTL`` says, a tab and the time until which it is kept follow.
+    If ``RESULT_TTL`` does not decide on an ended job, a tab and the time until which the job is kept follow.
     """
     if job.status == READY:
         return score(job.run_after)
@@ -117,7 +117,7 @@ FIXED = (
     ListItem("options", dict, _options),
     ListItem("key", _TEXT_OR_NONE, quote),
 )
-#: The state. Its token is that of the claim that the outcome ended.
+#: The state. Its token is the token of the claim that the outcome ended.
 STATE = (
     ListItem("status", str, _STATUS_WORDS.__getitem__, STATUSES.__getitem__),
     ListItem("run_after", _NUMBER_OR_NONE, _time, moment_of),
@@ -166,7 +166,7 @@ def state_text(job: Job, changes: Mapping[str, Any]) -> str:
 
 
 def states_of_change(before: Job, after: Job) -> tuple[str, str]:
-    """Return the state of ``before`` up to its token, and that of ``after``, which has no token."""
+    """Return the state of ``before`` up to its token, and the state of ``after``, which has no token."""
     old, new = [], []
     for (_, write), was, value in zip(_STATE_WRITERS, _state_values(before), _state_values(after), strict=True):
         text = "null" if was is None else write(was)
@@ -207,5 +207,5 @@ EXTRA = tuple(
     for name in FIELDS
     if name not in {item.name for item in (*FIXED, *STATE)} and name not in ("id", "backend", "worker_id", "checkpoint")
 )
-#: Those of them that the run alone writes, as one JSON object.
+#: The fields of ``EXTRA`` that nobody but the run writes while it runs, which are one JSON object.
 OTHERS = tuple(name for name in EXTRA if name != "signals")

@@ -3,8 +3,8 @@
 A process that stores a job leaves marks in *channels*. A channel is a sorted set, and a worker waits for a mark with a
 blocking pop. A mark wakes one worker, the one that has waited longest, so one job does not wake all workers. That
 worker must be able to run the job. So there is a channel for each kind (sync or async) and queue, and a worker
-*subscribes* to those for which it has room. Workers that take jobs of all queues, or only jobs with some tags, have
-channels of their own.
+*subscribes* to the channels for which it has room. Workers that take jobs of all queues, or only jobs with some tags,
+have channels of their own.
 
 A worker that cannot use a mark any more puts it back for the next one. If a mark disappears with a connection, a worker
 finds the job at its next regular fetch, at most a second later.
@@ -50,14 +50,14 @@ DEMAND_SECONDS = 2.5
 SAME_TIME_SECONDS = 0.005
 #: The pause between two tries to end a pop.
 UNBLOCK_SECONDS = 0.005
-#: After this time a channel is forgotten; ``announce`` in ``lua/common.lua`` says why.
+#: After this time a channel expires; ``announce`` in ``lua/common.lua`` says why.
 CHANNEL_MILLISECONDS = 10_000
 #: The channel of a worker without room: nothing is announced in it.
 NO_CHANNEL = ("bell:",)
 
 
 def is_soon(run_after: datetime | None) -> bool:
-    """Return whether a job that may run from then on has to be announced now."""
+    """Return whether a job that may run from ``run_after`` on has to be announced now."""
     return run_after is None or run_after <= utcnow() + SOON
 
 
@@ -79,7 +79,7 @@ def _channels_of(is_async: bool, queue_name: str, tags: tuple[str, ...]) -> tupl
 
 
 def subscriptions_for(claim: Claim, threads: int, coroutines: int) -> frozenset[str]:
-    """Return the channels to listen to with room for so many ``threads`` and ``coroutines`` after ``claim``."""
+    """Return the channels to listen to if room for ``threads`` and ``coroutines`` is left after ``claim``."""
     kinds = [f"bell:{kind}" for kind, room in enumerate((threads, coroutines)) if room > 0]
     if claim.tags is not None:
         names = [f"#{word(tag)}" for tag in claim.tags or ("",)]
@@ -101,7 +101,7 @@ class Demand:
         self._lock = threading.Lock()
 
     def subscriptions(self) -> frozenset[str]:
-        """Return the channels to listen to; before the first fetch, those in which every job is announced."""
+        """Return the channels to listen to; before the first fetch, the channels in which every job is announced."""
         with self._lock:
             if not self._by_worker:
                 return EVERY_JOB

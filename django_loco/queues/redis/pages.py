@@ -1,8 +1,8 @@
 """Pages of the jobs in Redis, the newest first.
 
 No script looks at more than ``STEP`` jobs, so that other clients are served in between. Jobs may change their status
-between two scripts. So the number of jobs with a status does not tell whether all of them were seen, except that there
-are none; the search goes on to the end of the index.
+between two scripts. So the number of jobs with a status does not tell whether all of them were seen, unless it is 0;
+the search goes on to the end of the index.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class JobPages:
         self._alias = alias
 
     def shown(self, ids: str, limit: int = 0) -> list[Job]:
-        """Return the jobs with the ``ids``, a line each; without ids up to ``limit`` jobs whose leases have run out."""
+        """Return the jobs with the ``ids``, one per line; without ids, up to ``limit`` jobs with expired leases."""
         return self._jobs(self._server.run("show_jobs", (ids, limit)))
 
     def get(self, job_id: str) -> Job | None:
@@ -52,7 +52,7 @@ class JobPages:
         before: str | None = None,
         limit: int = 100,
     ) -> list[Job]:
-        """Return a page, see ``Queue.list``. ``counts``: the number of jobs per queue name and status now."""
+        """Return a page, see ``Queue.list``. ``counts``: the present number of jobs per queue name and status."""
         status = status_of(status)
         if limit <= 0 or before == "" or not _may_have_any(counts, status, queue_name):
             return []

@@ -13,9 +13,9 @@ Keys
 ``closed_at``, ``changed_limits``
     the names of the paused queues, whose jobs a fetch leaves alone; the paused tasks and tags; ``lua/limited.lua``.
 ``leases``, ``finished``, ``kept``
-    sorted sets: when the leases of jobs end, when jobs have ended, and until when those with a retention are kept.
+    sorted sets: when the leases of jobs end, when jobs have ended, and until when jobs with a retention are kept.
 ``index``, ``series``, ``failed``, ``counts``, ``once``
-    all ids, those of jobs by series, and those of failed jobs; the number of jobs per queue and status; once-keys.
+    all ids, the ids of jobs by series, and the ids of failed jobs; the number of jobs per queue and status; once-keys.
 ``logs``: a hash by job id: the logs of a job's last runs, separated by tabs.
 ``workers``, ``commands``, ``unique``
     hashes: the last heartbeat and the description of each worker (``queues.workers``), and the last command for it;
@@ -137,7 +137,7 @@ class RedisQueue(
         return {job.unique_key: job for job in jobs if job.unique_key is not None}
 
     def restore(self, jobs: Sequence[Job], logs: Mapping[str, str] = NO_LOGS) -> set[str]:
-        """Store jobs as they are; return the ids of those that are new."""
+        """Store jobs as they are; return the ids of the new ones."""
         if not jobs:
             return set()
         by_id = {job.id: job for job in jobs}
@@ -242,7 +242,7 @@ class RedisQueue(
         self.server.ask("UNLINK", *map(self.server.key, KEYS))
 
     def wait(self, timeout: float) -> bool:
-        """Block until jobs arrive for which the last fetch had room, or a deferred job becomes due."""
+        """Block until jobs arrive that the last fetch had room for, or a deferred job becomes due."""
         return super().wait(timeout) or time.monotonic() >= self._demand.next_due
 
     def check(self) -> Sequence[CheckMessage]:
@@ -262,9 +262,9 @@ class RedisQueue(
         payload = lines(chain.from_iterable(map(outcome_payload, outcomes)))
         logs = logs_payload({outcome.job.id: outcome.log for outcome in outcomes if outcome.log})
         claimed = self._claim_payload(claim) if claim else ()
-        # The answer to a rescue is remembered under a name of its own, the answer to a fetch under that of the worker.
+        # Redis keeps the answer to a rescue under a name of its own, and the answer to a fetch under the worker's name.
         asker = claim.worker_id if claim else f"rescue:{secrets.token_hex(8)}" if only_expired else ""
-        freed = [outcome.job for outcome in outcomes if outcome.job.limit_key is not None]  # others may begin then
+        freed = [outcome.job for outcome in outcomes if outcome.job.limit_key is not None]  # more jobs may begin
         more_keys = (f"answer:{asker}", *sorted(channels_for((*ready, *freed) if freed else ready)))
         marks = f"{len(ready)} {len(freed)}"
         arguments = (payload, int(only_expired), marks, logs, *ends_payload(outcomes), *claimed)

@@ -118,7 +118,7 @@ class RedisServer:
             return self._send(command[:1], command[1:])
 
     def info(self, section: str) -> Mapping[str, Any]:
-        """Return a section of INFO; an empty one if the server refuses that. Raises ``QueueUnavailable``."""
+        """Return a section of INFO; an empty one if the server refuses to show it. Raises ``QueueUnavailable``."""
         with self.explained(), refusal_suppressed(), _closing_named():
             return cast("Mapping[str, Any]", self.node.info(section))
         return {}
@@ -132,7 +132,7 @@ class RedisServer:
     def probe(self) -> tuple[list[str], str]:
         """Try all commands that scripts use. Raises ``QueueUnavailable``.
 
-        Returns those that the server's ACL refuses, and why it refuses to write at all, if it does.
+        Returns the commands that the server's ACL refuses, and why the server refuses to write at all, if it does.
         """
         commands = "".join("\t".join(command.split()) + "\n" for command in COMMANDS)
         refused, error = (part.decode() for part in self.run("probe", (commands,)))
@@ -228,7 +228,7 @@ class RedisServer:
 
 
 class refusal_suppressed:  # noqa: N801 - like contextlib.suppress
-    """Go on if the server refuses a command that is not needed: its ACL does, or the command is disabled or renamed."""
+    """Go on if the server refuses a command that is not needed: by its ACL, or because it is disabled or renamed."""
 
     def __enter__(self) -> None: ...
 
@@ -259,7 +259,8 @@ def _size_hint(error: Exception, sent: int) -> str:
 def _packed_command(start: tuple[Any, ...], rest: Sequence[Any]) -> bytes:
     """Return a command as it is sent (RESP, "arrays of bulk strings").
 
-    Without hiredis, redis-py takes 17 µs for a script with six keys, this 3 µs: most of a command is always the same.
+    Without hiredis, redis-py takes 17 µs for a script with six keys, and this function 3 µs: most of a command never
+    changes.
     """
     return b"*%d\r\n%b%b" % (len(start) + len(rest), _packed_start(start), _packed(rest))
 
@@ -278,7 +279,7 @@ def _packed(words: Iterable[Any]) -> bytes:
 
 
 def _round_trip(pool: ConnectionPool, command: bytes) -> Any:
-    """Do what ``Redis.execute_command`` does, in half of the time: without telemetry and conversion of the answer.
+    """Do the same as ``Redis.execute_command`` in half of the time: without telemetry and conversion of the answer.
 
     The pool checks the connection, and the connection has the retries that the project has configured.
     """

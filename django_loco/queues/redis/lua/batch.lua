@@ -1,7 +1,7 @@
--- Opens, seals, cancels, settles, lists and prunes batches, and notes that callbacks are enqueued; see `members`.
+-- Opens, seals, cancels, settles, lists and prunes batches, and records that callbacks are enqueued; see `members`.
 --
 -- Keys: see the first line.
--- Arguments: the name of one of the functions in `verbs`, and what stands above that.
+-- Arguments: the name of one of the functions in `verbs`, and the arguments that its comment names.
 local keys = {
   jobs = KEYS[1], states = KEYS[2], held = KEYS[3], batches = KEYS[4], batch_states = KEYS[5], open = KEYS[6],
   members = KEYS[7], once = KEYS[8],
@@ -35,8 +35,8 @@ local function shown(id, state, is_counted)
   return id .. '\t' .. table.concat(first, '\t') .. '\t' .. counts .. '\t' .. (redis.call('HGET', keys.batches, id) or '')
 end
 
--- Returns how the job of a member stands; `state` is its text in `states`, which may have a TAB and a checkpoint at its end.
--- The last error of one that was cancelled is of a class in `cancelled`.
+-- Returns the standing of a member; `state` is its text in `states`, which may have a TAB and a checkpoint at its end.
+-- The last error of a cancelled job is of a class in `cancelled`.
 local function standing_of(job, state, holder, cancelled)
   if holder then
     return 'L'
@@ -50,7 +50,7 @@ local function standing_of(job, state, holder, cancelled)
   return cancelled[state:match('^[^\t]*'):match('.*%["([^"]*)","')] and 'C' or 'F'
 end
 
--- Finds out how these members of a batch stand now. Those that are none are left alone.
+-- Updates the standings of these members of a batch. Jobs that are no members are left alone.
 local function look_at(batch, ids, cancelled)
   local jobs, states, held = pick(keys.jobs, ids), pick(keys.states, ids), pick(keys.held, ids)
   local gone, new = {}, {}
@@ -60,7 +60,7 @@ local function look_at(batch, ids, cancelled)
     for _, standing in ipairs(STANDINGS) do
       was = was or redis.call('ZSCORE', keys.members, start .. standing .. '\t' .. id) and standing
     end
-    -- What a job was that has ended and is not there any more is known already.
+    -- If a job has ended, and is no longer there, its standing is known already.
     if was and was ~= now_is and (jobs[number] or was == 'L') then
       gone[#gone + 1] = start .. was .. '\t' .. id
       add(new, 0, start .. now_is .. '\t' .. id)
@@ -90,7 +90,7 @@ function verbs.open(id, given)
   end
 end
 
--- id, what Python reads, the state. Of a batch that is there and not sealed it notes only that it is.
+-- id, what Python reads, the state. An existing batch is only sealed, if it is not sealed yet and the state is.
 function verbs.restore(id, given, state)
   local was, new = read(id), fields(state)
   if not was then
@@ -165,7 +165,7 @@ function verbs.settle(classes, batches, members)
   return table.concat(found, '\n')
 end
 
--- id, round. Returns 1 if it has noted that the callbacks of this round are enqueued.
+-- id, round. Returns 1 if it has recorded that the callbacks of this round are enqueued.
 function verbs.called(id, round)
   local state = read(id)
   if not state or state[ROUND] ~= round or state[CALLED] ~= '' then
@@ -201,7 +201,8 @@ function verbs.list(ids)
   return table.concat(found, '\n')
 end
 
--- For how many microseconds to keep batches. Those that a job follows which has not ended stay. The entries of a large batch are deleted in several calls.
+-- For how many microseconds to keep batches. A batch with a callback that has not ended stays. The entries of a large
+-- batch are deleted in several calls.
 function verbs.prune(age)
   local states = redis.call('HGETALL', keys.batch_states)
   for place = 1, #states, 2 do

@@ -3,8 +3,8 @@
 -- With several tags: the number of places of a queue that are read beyond the room before each tag is looked up.
 local MORE = 16
 
--- Returns what sorts like jobs should run: what follows the line of a place. With `ageing`, which is in microseconds, it
--- begins with the rank of the job (see core/job/ageing.py).
+-- Returns a sort key in the order in which jobs should run: the part of a place after the line. With `ageing`, which is in
+-- microseconds, it begins with the rank of the job (see core/job/ageing.py).
 local function rank_of(place, ageing)
   local rank = place:match('\r.*')
   if not ageing or not rank then
@@ -14,7 +14,7 @@ local function rank_of(place, ageing)
 end
 
 -- Calls `visit` with each level of a line, which is the line, a CR and a priority, and its first entry. With ageing the
--- places of a level are in the order in which they should run, but not those of a line.
+-- places of a level are in the order in which they should run, but the places of a whole line are not.
 local function each_level(key, line, entry, visit)
   while entry do
     local level = entry:match('^[^\r]*\r...')

@@ -1,7 +1,7 @@
 -- Changes or deletes jobs that no worker holds, each only if it is as it was read.
 --
--- Where a job stands in `ready`, `deferred`, `finished` or `kept` is its *entry*: the place of a job that waits, or the member
--- of `finished` or `kept` of one that has ended (see `finish`).
+-- The *entry* of a job is its member of `ready`, `deferred`, `finished` or `kept`: the place of a job that waits, or the
+-- member of a job that has ended (see `finish`).
 --
 -- Keys: see the first lines; the channels to announce jobs in follow.
 -- Arguments: how many marks to leave in the channels; the changes, eleven lines each: id, its texts as they were (the job,
@@ -30,7 +30,7 @@ for row = 1, #rows, 11 do
   ids[#ids + 1] = rows[row]
 end
 
--- What to do to each key when all jobs were looked at.
+-- The changes of each key, to be made when all jobs were looked at.
 local texts, states, others, due, later, ended, kept, failed, known = {}, {}, {}, {}, {}, {}, {}, {}, {}
 local over, gone, untagged, out_of_series, not_failed, moved = {}, {}, {}, {}, {}, {}
 
@@ -64,7 +64,7 @@ local function leave(entry)
   return true, true
 end
 
--- Notes that a job is deleted. Its once-key is remembered from now on.
+-- Collects the changes that delete a job. Its once-key is remembered from now on.
 local function delete(id, entry, key)
   gone[#gone + 1] = id
   local name = key ~= '' and series_of(key) or not is_place(entry) and entry:match('^[^\t]*\t[^\t]*\t[^\t]*\t(.*)')
@@ -76,7 +76,8 @@ local function delete(id, entry, key)
   end
 end
 
--- Notes that a job moves to its new entry. One that was due stays due, even if the clock was put back, unless it is put off.
+-- Collects the changes that move a job to its new entry. A job that was due stays due, even if the clock was set back, unless
+-- it is put off.
 local function move(id, entry, was_due, new, time, key)
   if not is_place(new) then
     local at = add_ended(ended, kept, time, new)
@@ -137,7 +138,7 @@ local function drop_gone(batch)
   send('ZREM', keys.members, gone)
 end
 
--- Notes that a member is left again, which begins another round of a batch that has finished.
+-- Records that a member waits again, which begins another round of a batch that has finished.
 local function reopen(batch, id)
   local was_member = 0
   for _, standing in ipairs(STANDINGS) do

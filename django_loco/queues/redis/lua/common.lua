@@ -3,7 +3,7 @@
 -- A list is passed as one text with a line per value, which takes a tenth of the time of separate arguments. JSON has no
 -- bare line breaks, so none have to be escaped. Times are whole microseconds since 1970, on the server's clock.
 --
--- A job waits at a *place*, a text that sorts like the jobs should run:
+-- A job waits at a *place*, a text that sorts in the order in which jobs should run:
 --     <kind><queue>[VT <limit key>][TAB] CR <priority, 3 digits><due time, 16 digits><id> TAB <tag> TAB <tag> ...
 -- The kind is 0 for a sync job, 1 for an async one, 2 more for a suspect, and 4 more if it is limited.
 -- Names are JSON strings.

@@ -5,9 +5,9 @@
 -- its place, the time before which it may not run or nothing, its once-key or nothing, its other fields or nothing; for
 -- some of them the unique key that each wants to hold, two lines each: id, and the key, a TAB, and until when; the members
 -- of batches among them, two lines each: id and batch.
--- Returns the ids of those that were not stored because their once-key is known or their unique key is held, or "batch" and
--- an id if that batch takes no more jobs: then nothing is stored. A job whose id exists is stored: the reply to the same
--- arguments did not arrive, and they were sent again.
+-- Returns the ids of the jobs that were not stored because their once-key is known or their unique key is held, or "batch"
+-- and an id if that batch takes no more jobs: then nothing is stored. A job whose id exists counts as stored: the reply to
+-- the same arguments did not arrive, and they were sent again.
 local jobs, states, index, ready, tagged, deferred, once, counts, series, extra, unique, batch_states, members =
   unpack(KEYS, 1, 13)
 turns_key, turn_key = KEYS[14], KEYS[15]

@@ -1,8 +1,8 @@
--- Stores one new job as `enqueue_one` does, with a unique key, unless another job holds that (see `unique`). Running it again
--- with the same job changes nothing. `line_up_one` follows.
+-- Stores one new job as `enqueue_one` does, with a unique key, unless another job holds this key (see `unique`). Running it
+-- again with the same job changes nothing. `line_up_one` follows.
 --
 -- Keys: see the first line; the channels to announce the job in follow.
--- Arguments: those of `enqueue_one`; its other fields; its unique key, and until when it holds it.
+-- Arguments: the arguments of `enqueue_one`; its other fields; its unique key, and until when it holds it.
 -- Returns 1 if another job holds the key.
 local jobs, index, ready, counts, extra, unique = unpack(KEYS, 1, 6)
 local id, job, place, field, others, key, until_then = unpack(ARGV)

@@ -1,4 +1,4 @@
--- Looks for the entries of jobs (see `change`) among a part of those of a key. Changes nothing.
+-- Looks for the entries of jobs (see `change`) in a part of a key. Changes nothing.
 --
 -- Keys: a sorted set of entries.
 -- Arguments: where to go on (see `ZSCAN`), or 0; how many entries to look at, about; the ids, a line each.

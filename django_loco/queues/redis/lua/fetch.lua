@@ -29,7 +29,7 @@ local function take(places, claim, keys, now)
   return ids
 end
 
--- Returns the ids that were handed over when the nonce was first seen, with new leases, except those of jobs that were
+-- Returns the ids that were handed over when the nonce was first seen, with new leases, except the ids of jobs that were
 -- freed since.
 local function repeated(answer, claim, keys, now)
   local ids, still, leases = lines(answer), {}, {}

@@ -14,8 +14,9 @@ local status, needle, room, step, only_calls = ARGV[2], ARGV[3], tonumber(ARGV[4
 local ids = redis.call('ZREVRANGEBYLEX', index, from, '-', 'LIMIT', 0, step)
 local last = #ids == step and ids[#ids] or ''
 
--- Adds those of the ids in `part` that match to `rows`, at most `most`. Returns how many, how many bytes were read, and where
--- it stopped if there was no room for more. Texts are read once, and those of jobs with another status not at all.
+-- Adds the jobs of the ids in `part` that match to `rows`, at most `most`. Returns how many it has added, how many bytes it
+-- has read, and where it stopped if there was no room for more. Texts are read once. Texts of jobs with another status are
+-- not read.
 local function look_at(part, rows, most)
   local state, holder = pick(states, part), pick(held, part)
   local chosen, numbers, bytes = {}, {}, 0

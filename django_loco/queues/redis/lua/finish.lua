@@ -1,6 +1,6 @@
 -- One half of `exchange`: stores the outcomes of runs.
 
--- Until when jobs hold their unique keys that give them up when they end. See `free_keys`.
+-- The ends of the unique keys that a job gives up when it ends, see `free_keys`.
 local ENDS = { started = true, finished = true }
 
 -- The number of runs of a job whose logs are kept, as in `rows.LOGS_KEPT`.
@@ -15,7 +15,7 @@ local function with_log(before, log)
   return before and before .. '\t' .. log or log
 end
 
--- Looks again at the closed levels that have one of some keys, which have room now.
+-- Puts the closed levels that have one of the keys `names`, which have room now, back in line for their turns.
 local function open_levels(keys, names)
   local opened = {}
   for _, level in ipairs(redis.call('ZRANGE', keys.closed, 0, -1)) do
@@ -30,8 +30,8 @@ local function open_levels(keys, names)
   queue_up(opened)
 end
 
--- Notes what jobs do with keys of limits: `ends` has for each of them for how many microseconds it closes them, or nothing
--- if it gives its starts back, and the keys, with spaces between.
+-- Closes keys of limits, and gives starts back. Each of `ends` has for how many microseconds a job closes its keys, or
+-- nothing if it gives its starts back; and the keys, with spaces between.
 local function note_ends(keys, ends, limits, now)
   local limiter, given_back = limiter_of(keys, limits_of(limits, keys.changed_limits), now), {}
   for _, what in ipairs(ends) do
@@ -52,10 +52,10 @@ end
 -- is READY, its place and the earliest time of its next run (or nothing) follow; otherwise its once-key (or nothing) and
 -- the time when it ended (see `add_ended`). `log_of` has the logs of some of these runs by id, `ends_of` what some of them do
 -- with keys of `limits` (see `note_ends`).
--- Returns the ids refused: of jobs that are not held, or are held with another token. With `only_expired` also those with
+-- Returns the ids refused: of jobs that are not held, or are held with another token. With `only_expired` also of jobs with
 -- a valid lease. An outcome that is already stored in the same words is accepted again: its first reply did not arrive.
--- The earliest time of the next run of a job that waits for a signal is followed by a tab and the signals that it had when it
--- was fetched. If they are others now, the outcome is refused as well.
+-- The earliest time of the next run of a job that waits for a signal is followed by a tab and the signals that it had when
+-- it was fetched. If it has other signals now, the outcome is refused as well.
 -- The state may be followed by a tab and the job's checkpoint, which stays until the job has succeeded.
 local function finish(payload, log_of, ends_of, limits, keys, now, only_expired)
   local rows, ids = lines(payload), {}

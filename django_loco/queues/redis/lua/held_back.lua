@@ -7,7 +7,7 @@
 -- How many jobs a fetch looks at beyond those that it may take, and how many it moves at most (see `records.pauses`).
 local LOOK_AHEAD, MOST_MOVED = 100, 500
 
--- Moves up to `most` jobs of a shelf back to their places. Returns how many; forgets the shelf when it is empty.
+-- Moves up to `most` jobs of a shelf back to their places. Returns how many. Deletes the shelf when it is empty.
 local function let_go(keys, shelf, most)
   local places, due = redis.call('ZRANGEBYSCORE', keys.deferred, shelf, shelf, 'LIMIT', 0, most), {}
   for _, place in ipairs(places) do
@@ -43,7 +43,7 @@ local function shelf_of(place, job, shelves)
   return shelf
 end
 
--- Splits `places` into the first `room` that are not held back, and those that are, which it moves. Returns how many it moved.
+-- Adds the first `room` of `places` that are not held back to `free`, and moves the ones that are. Returns how many it moved.
 local function sift(keys, places, room, shelves, free)
   local ids, gone, tags, moved = {}, {}, {}, {}
   for number, place in ipairs(places) do
@@ -67,7 +67,7 @@ local function sift(keys, places, room, shelves, free)
 end
 
 -- Returns the places of the best jobs that are not held back, as `best_of` does, and how many others were moved. Sets
--- `keys.goes_on` if it stopped because these are many: then the next fetch looks behind them.
+-- `keys.goes_on` if it stopped because there are many others: then the next fetch looks behind them.
 local function best_free(keys, kinds, room, claim, shelves)
   local moved, free, now_moved = 0, {}, 0
   repeat

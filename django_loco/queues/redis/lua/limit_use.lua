@@ -1,11 +1,11 @@
 -- Shows how limits are used, part by part, so that other clients are served in between. Changes nothing.
 --
 -- Keys: see the first line.
--- Arguments: keys of which to return the times, a line each; or '*' for a part of all keys and of the jobs that wait, and
--- where it begins: with which places, and at which cursors of `tats` and `closings` (see `ZSCAN`); nothing for those that
--- are through. The first part begins with the kinds of limited jobs, and is the one that has the jobs that run.
--- Returns the time; the limit keys of the jobs that run; three values for each level with jobs: its limit key, how many
--- they are, and since when the first of them is due; keys with their times in `tats`, in `closings`, and in `closed_at`; and
+-- Arguments: the keys whose times to return, a line each; or '*' for a part of all keys and of the waiting jobs, and where
+-- the part begins: a place, and the cursors of `tats` and of `closings` (see `ZSCAN`), each empty if it has come to the end.
+-- The first part begins with the kinds of limited jobs. Only this part has the running jobs.
+-- Returns the time; the limit keys of the running jobs; three values for each level with jobs: its limit key, the number of
+-- its jobs, and since when the first of them is due; keys with their times in `tats`, in `closings`, and in `closed_at`; and
 -- the three values with which the next part begins.
 local ready, limited, tats, closings, closed_at = unpack(KEYS)
 local LEVELS, TIMES, FIRST = 150, 300, '4'
@@ -37,7 +37,7 @@ if ARGV[1] ~= '*' then
   }
 end
 
--- Hops over the levels in `ready`. Returns what is shown of each, and with which places to go on.
+-- Hops over the levels in `ready`. Returns the values of each, and the place with which to go on.
 local function levels_from(start)
   local found, from = {}, '[' .. start
   for _ = 1, LEVELS do

@@ -1,20 +1,20 @@
 -- Takes limited jobs (see core/job/limits.py), for `fetch`.
 --
--- A limited job that is due is in `ready` with a kind of its own, which plain claims do not read: that of a plain job like
--- it, and 4 more. Its limit key stands behind the queue, with a VT between, so each key has lines of its own. The jobs of a line
--- with one priority are a *level*, which is the line, a CR and the priority. Levels with jobs are in
+-- A limited job that is due is in `ready` with a kind of its own, which plain claims do not read: 4 more than the kind of a
+-- plain job like it. Its limit key stands behind the queue, with a VT between, so each key has lines of its own. The jobs of
+-- a line with one priority are a *level*, which is the line, a CR and the priority. Levels with jobs are in
 --
 -- `turns`   a sorted set, in the order in which they are served: by priority, and then by when they were last served
--- `closed`  another one: those that open by themselves, by when they do. No fetch looks at them before.
--- `limited` a hash: the limit keys of the jobs that run, by id. What ends a run deletes its field.
+-- `closed`  another one: levels that open by themselves, by the time when they do. No fetch looks at them before.
+-- `limited` a hash: the limit keys of the running jobs, by id. The script that ends a run deletes its field.
 -- `tats`, `closings`, `closed_at`  sorted sets: the times of keys. `turn` has the number of the last turn.
 --
--- A level without jobs may be in `turns`, and one may be in `closed` as well: the next fetch that meets it mends that.
+-- A level without jobs may be in `turns`, and a level may be in both sets: the next fetch that meets it corrects that.
 
 local LONGEST_CLOSING = 60000000  -- microseconds
 local MOST_LEFT = 500  -- how many levels that leave `turns` one fetch looks at
 
--- Returns the kinds of limited jobs that stand beside `kinds`, those of plain ones.
+-- Returns the kinds of limited jobs that belong to `kinds`, the kinds of plain jobs.
 local function limited(kinds)
   return (kinds:gsub('%d', function(kind) return kind + 4 end))
 end
@@ -58,7 +58,7 @@ local function entries_from(key, start)
   end
 end
 
--- The same for the places of a level with one of the wanted tags: those of each tag are neighbours in `tagged`.
+-- The same for the places of a level with one of the wanted tags: the places of each tag are neighbours in `tagged`.
 local function tagged_places(keys, level, tags)
   local heads = {}
   for _, tag in ipairs(tags) do
@@ -103,7 +103,7 @@ local function reader(keys, level, claim, shelves)
   end
 end
 
--- Moves levels that have opened back to `turns`, and those that were closed before the clock was put back.
+-- Moves levels back to `turns` that have opened, or that were closed before the clock was set back.
 local function reopen(keys, now)
   for _, range in ipairs({ { '-inf', text(now) }, { '(' .. text(now + LONGEST_CLOSING), '+inf' } }) do
     local opened = redis.call('ZRANGEBYSCORE', keys.closed, range[1], range[2], 'LIMIT', 0, 1000)
@@ -112,8 +112,8 @@ local function reopen(keys, now)
   end
 end
 
--- Returns the ranges of scores in `turns` in the order in which they are served; with ageing each priority has one, and the
--- level whose turn it is stands for its priority. Without ageing it returns one value, which means all in their order.
+-- Returns the ranges of scores in `turns` in the order in which they are served. With ageing each priority has a range, and
+-- the level whose turn it is decides on its rank. Without ageing the only value stands for all scores in their order.
 local function ranges_of(keys, claim, now, is_wanted)
   if not claim.ageing then
     return { false }
@@ -140,9 +140,9 @@ local function ranges_of(keys, claim, now, is_wanted)
   return ranges
 end
 
--- Takes turns among the levels of `kinds`, and among the jobs at the places `plain`, the best ones without limits. Returns
--- up to `room` places; and the levels that were served. Sets `keys.goes_on` if it stopped because many levels have to leave
--- `turns`: then the next fetch finds the others there.
+-- Takes jobs from the levels of `kinds` in turns, and the jobs at the places `plain`, which are the best ones without limits.
+-- Returns up to `room` places, and the levels that were served. Sets `keys.goes_on` if it stopped because many levels have to
+-- leave `turns`: then the next fetch finds the others there.
 local function take_turns(kinds, room, plain, claim, keys, now, limiter, shelves)
   local wants_level, left = wish_of(claim), 0
   local taken, next_plain, served = {}, 1, {}
@@ -229,8 +229,8 @@ local function take_turns(kinds, room, plain, claim, keys, now, limiter, shelves
   return taken, served
 end
 
--- Lets the levels that were served wait for their next turns, when their jobs are no longer in `ready`; and those which open
--- by themselves until they do. Now and then a fetch looks at them all the same: somebody may have changed their limits.
+-- Lets the levels that were served wait for their next turns, after their jobs have left `ready`. Closes levels that open by
+-- themselves until they do. Now and then a fetch looks at them all the same: somebody may have changed their limits.
 local function note_turns(keys, served, now)
   for _, entry in ipairs(served) do
     local level = entry.level

@@ -2,8 +2,8 @@
 --
 -- Keys: see the first line.
 -- Arguments: the queues and the tags, a line each, or '*' for all; the kinds, a digit each.
--- Returns two values for each line of jobs: its limit key, and how many they are. One with several of the tags counts once
--- for each.
+-- Returns two values for each line of jobs: its limit key, and the number of its jobs. A job with several of the tags counts
+-- once for each.
 local ready, tagged, deferred, paused_queues = unpack(KEYS)
 turns_key, turn_key = KEYS[5], KEYS[6]
 

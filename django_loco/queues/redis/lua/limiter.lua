@@ -1,7 +1,7 @@
 -- Decides whether limited jobs may begin (see core/job/limits.py).
 
 -- Reads the limits of a claim: four lines each, its name, concurrency, interval in microseconds and burst, 0 for none; and
--- those that people have changed: `changed_limits` is a hash with these numbers by name, with tabs between, and the JSON.
+-- the limits that people have changed: `changed_limits` is a hash with these numbers by name, with tabs between, and the JSON.
 local function limits_of(list, changed_limits)
   local found, rows = {}, lines(list)
   for row = 1, #rows, 4 do
@@ -19,7 +19,7 @@ local function limits_of(list, changed_limits)
   return found
 end
 
--- Returns what decides whether jobs of limit keys may begin: the `Limiter` of core/job/limits.py.
+-- Returns an object that decides whether jobs of limit keys may begin, like the `Limiter` of core/job/limits.py.
 local function limiter_of(keys, limits, now)
   local self, running, tats, closings, split, full = {}, nil, {}, {}, {}, {}
 
@@ -45,7 +45,7 @@ local function limiter_of(keys, limits, now)
     end
   end
 
-  -- A time that is ahead by more than a burst is of a clock that was put back.
+  -- A time that is ahead by more than a burst was stored before the clock was set back.
   local function tat_of(part)
     local tat = tats[part.key]
     if not tat then
@@ -66,7 +66,7 @@ local function limiter_of(keys, limits, now)
     redis.call('ZADD', keys.closed_at, text(now), key)
   end
 
-  -- A closing that begins later than now is of a clock that was put back.
+  -- A closing that begins later than now was stored before the clock was set back.
   local function closing_of(key)
     if not closings[key] then
       closings[key] = tonumber(redis.call('ZSCORE', keys.closings, key) or 0)
@@ -78,7 +78,7 @@ local function limiter_of(keys, limits, now)
     return closings[key]
   end
 
-  -- Returns whether one more job may begin now; and if not, when one may, or nothing if another one has to end first.
+  -- Returns whether one more job may begin now. If not, also returns when it may, or nothing if another job has to end first.
   function self.has_room(limit_key)
     local opens_at = now
     for _, part in ipairs(parts(limit_key)) do
@@ -136,7 +136,7 @@ local function limiter_of(keys, limits, now)
     end
   end
 
-  -- Notes that a job with these keys, of which `start` was noted, does not begin.
+  -- Gives back the start of a job with these keys that does not begin.
   function self.give_back(names)
     for _, part in ipairs(parts(names)) do
       if part.limit and part.limit.interval > 0 and tat_of(part) > now then

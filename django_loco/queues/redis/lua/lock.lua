@@ -1,8 +1,8 @@
--- Reads a lock, or replaces what is stored of it. The text is that of `locks.state`, which Lua does not read.
+-- Reads the text of a lock, or replaces it. `locks.state` makes the text, and Lua does not read it.
 --
 -- Keys: see the first line; the key of the lock; the channel of the process that is to look at it next, if any.
 -- Arguments: none to read it. To replace it: the text before, empty if there is none; the text after; in how many
--- milliseconds it may be forgotten; the lock's name; the end of its holder's lease, in microseconds, or 0.
+-- milliseconds it may be deleted; the lock's name; the end of its holder's lease, in microseconds, or 0.
 -- Returns the text and the time; or 1 if it was replaced, and 0 if the text was not the one before.
 local held, key = KEYS[1], KEYS[2]
 

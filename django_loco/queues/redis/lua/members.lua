@@ -2,14 +2,14 @@
 --
 -- `batches` is a hash by id with what Python reads, `batch_states` one with seven texts with tabs between: the round, and
 -- the times when the batch was made, sealed, cancelled, finished, when its callbacks were enqueued (each nothing if it
--- was not), and its counts when it finished. `open_batches` is a sorted set of the ids of those whose callbacks are not
+-- was not), and its counts when it finished. `open_batches` is a sorted set of the ids of batches whose callbacks are not
 -- enqueued, all with the score 0.
 --
 -- `members` is a sorted set. An entry is
 --     <batch> TAB <standing> TAB <id>
--- so that the members of a batch that stand alike are neighbours, and are counted without being read. The standing is a
--- letter: L for one that is left, S for succeeded, F for failed, C for cancelled. Scripts that move jobs do not write it:
--- `look_at` finds out how a member stands from where its job is. So it can be called again, or too late.
+-- so that the members of a batch with the same standing are neighbours, and are counted without being read. The standing is a
+-- letter: L for a member that waits or runs, S for succeeded, F for failed, C for cancelled. Scripts that move jobs do not
+-- write it: `look_at` finds it out from where the job of the member is. So it can be called again, or too late.
 
 local ROUND, MADE, SEALED, CANCELLED, FINISHED, CALLED, COUNTS = 1, 2, 3, 4, 5, 6, 7
 local STANDINGS = { 'L', 'S', 'F', 'C' }
@@ -43,7 +43,7 @@ local function number_of(members, batch, standing)
   return redis.call('ZLEXCOUNT', members, '[' .. start .. '\t', '(' .. start .. '\n')
 end
 
--- Returns the first entries of a batch that stand alike, those above `after` if it is given.
+-- Returns the first entries of a batch with one standing, only entries above `after` if it is given.
 local function entries_of(members, batch, standing, after, number)
   local start = batch .. '\t' .. standing
   local from = after == '' and '[' .. start .. '\t' or '(' .. start .. '\t' .. after

@@ -2,7 +2,8 @@
 --
 -- Keys: see the first line; a hash, a sorted set and a text that nothing else uses.
 -- Arguments: the commands, a line each, with tabs between their words. A word such as `*1` stands for the first key.
--- Returns the names of those that the server's ACL refuses; the first error of a server that does not write, or nothing.
+-- Returns the names of the commands that the server's ACL refuses; and the first error of a server that does not write, or
+-- nothing.
 local refused, failure = {}, ''
 for _, line in ipairs(lines(ARGV[1])) do
   local words = {}

@@ -1,6 +1,6 @@
--- Deletes jobs that ended long ago, and those that are too many, the oldest first; and forgets old once-keys.
+-- Deletes jobs that ended long ago, and more of the oldest jobs if there are too many. Deletes old once-keys, too.
 --
--- `finished` has the jobs by when they have ended, `kept` those with a retention by until when they are kept.
+-- `finished` has jobs by the time of their end, `kept` has jobs with a retention by the time until which they are kept.
 --
 -- Keys: see the first line.
 -- Arguments: for how many microseconds to keep jobs, and once-keys; how many jobs to keep at most, and to delete now.
@@ -11,9 +11,9 @@ local tats, closings, kept, closed_at = unpack(KEYS, 15, 18)
 local now = micros()
 local MINUTE = 60000000
 
--- Returns which jobs of a batch have to stay that goes on, or that a job follows which has not ended. All: those of a
--- workflow, because others may need their results, and those with a retention, because it may not be known yet how they
--- have ended. Else those that have failed, because somebody may retry them, as long as there are not too many jobs.
+-- Returns which jobs of a batch have to stay while it goes on, or while one of its callbacks has not ended. All: jobs of a
+-- workflow, because others may need their results, and jobs with a retention, because it may not be known yet how they have
+-- ended. Else failed jobs, because somebody may retry them, as long as there are not too many jobs.
 local function stays_of(batch, key)
   local state = redis.call('HGET', batch_states, batch)
   local found = state and fields(state)
@@ -24,7 +24,7 @@ local function stays_of(batch, key)
   return (is_workflow or key == kept) and 'all' or 'failed'
 end
 
--- Returns those of the first `number` entries of `key` whose jobs may be deleted. The others move away from the front.
+-- Returns the ones of the first `number` entries of `key` whose jobs may be deleted. The others move away from the front.
 local function deletable(key, number, are_too_many)
   if number <= 0 then
     return {}

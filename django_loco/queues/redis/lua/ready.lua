@@ -36,7 +36,7 @@ end
 
 -- Calls `visit` with every line of one kind (a digit, see `place`) that has jobs and is wanted, and its first place.
 -- `queues` and `tags` are lists of JSON strings, or nil for all; an empty list of tags means jobs without tags. With tags
--- the lines are those of `tagged`, otherwise those of `ready`. `paused` has the names of queues that are left out.
+-- the lines are in `tagged`, otherwise in `ready`. `paused` has the names of queues that are left out.
 local function each_line(ready, tagged, kind, queues, tags, paused, visit)
   local by_tag, only_untagged, is_any_paused = tags and #tags > 0, tags and #tags == 0, next(paused)
   local function wanted(line, place)

@@ -1,7 +1,7 @@
--- Adds to the statistics of some minutes, to those of their hours, and to the totals, once.
+-- Adds to the statistics of some minutes, to the sums of their hours, and to the totals, once.
 --
--- Keys: see the first line; one that is there if this batch was added already; the hash of each minute; that
--- of each hour, in the same order.
+-- Keys: see the first line; a key that exists if this batch was added already; the hash of each minute; the hash of each
+-- hour, in the same order.
 -- Arguments: for how many milliseconds the batch is remembered; for how many minutes a minute is kept, by the server's
 -- clock; the numbers of the minutes, a line each; three lines per row: which of these minutes, the field, and the numbers
 -- to add to it, with spaces between.

@@ -2,7 +2,7 @@
 --
 -- Keys: see the first line.
 -- Arguments: microseconds; the jobs, two lines each: id and token.
--- Returns the ids of those that are not held with these tokens.
+-- Returns the ids of the jobs that are not held with these tokens.
 local held, leases = unpack(KEYS)
 
 local payload, ids = lines(ARGV[2]), {}

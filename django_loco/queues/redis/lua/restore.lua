@@ -1,12 +1,12 @@
--- Stores jobs as they are: those that wait, and those that have ended. The answer is remembered, so running the script again
+-- Stores jobs as they are: waiting jobs, and jobs that have ended. The answer is remembered, so running the script again
 -- changes nothing.
 --
 -- Keys: see the first lines; the channels to announce jobs in follow.
 -- Arguments: how many marks to leave in the channels; different jobs, seven lines each as for `enqueue`. A job that has ended
--- has its entry (see `change`) instead of a place, and the time at which it has ended (see `add_ended`). The logs of some of them, two lines
--- each: id, and its logs (see `finish`); for some of them the unique keys as for `enqueue`; the members of batches, three lines
--- each: id, batch, and how it stands (see `members`).
--- Returns the ids of those that were not stored because a job with the id exists, their once-key is known, or their unique
+-- has its entry (see `change`) instead of a place, and the time at which it has ended (see `add_ended`). The logs of some of
+-- them, two lines each: id, and its logs (see `finish`); for some of them the unique keys as for `enqueue`; the members of
+-- batches, three lines each: id, batch, and standing (see `members`).
+-- Returns the ids of the jobs that were not stored because a job with the id exists, their once-key is known, or their unique
 -- key is held.
 local jobs, states, index, ready, tagged, deferred, once, counts, series, extra = unpack(KEYS, 1, 10)
 local finished, failed, logs, unique, _, _, kept, _, _, answer = unpack(KEYS, 11, 20)

@@ -4,7 +4,7 @@
 -- members that end in "<id> TAB <queue> TAB SUCCESSFUL TAB <series>".
 --
 -- Keys: see the first line.
--- Arguments: what the entries of the series begin with, and a TAB; how many jobs to show at most.
+-- Arguments: the prefix of the entries of the series, and a TAB; how many jobs to show at most.
 -- Returns the jobs (see `show`), without checkpoints and other fields.
 local jobs, states, held, finished, counts, series = unpack(KEYS)
 

@@ -1,7 +1,7 @@
 -- Changes a limit. The levels that are closed are looked at again.
 --
 -- Keys: see the first line.
--- Arguments: its name; its numbers and its JSON (see `limits_of`), or nothing to let it be as it is declared.
+-- Arguments: its name; its numbers and its JSON (see `limits_of`), or nothing to reset it to its declaration.
 local turns, turn, closed, changed_limits = unpack(KEYS)
 turns_key, turn_key = turns, turn
 

@@ -1,4 +1,4 @@
--- Shows the newest of the jobs that wait, or of those that have ended, if these are few. Changes nothing.
+-- Shows the newest waiting jobs, or the newest jobs that have ended, if there are few. Changes nothing.
 --
 -- Keys: see the first line.
 -- Arguments: the status; a queue, or nothing for all; the id before which to begin, or nothing; how many jobs to show at

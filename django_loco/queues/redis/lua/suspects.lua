@@ -3,7 +3,7 @@
 -- Keys: see the first line.
 -- Arguments: the queues and the tags, a line each, or '*' for all; the kinds of plain suspects, a digit each; the limits (see
 -- `limits_of`).
--- Returns how many there are. One with several of the tags counts once for each.
+-- Returns how many there are. A suspect with several of the tags counts once for each.
 local ready, tagged, deferred, paused_queues = unpack(KEYS)
 turns_key, turn_key = KEYS[5], KEYS[6]
 

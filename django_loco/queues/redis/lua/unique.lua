@@ -3,7 +3,7 @@
 --     j<id>   its key
 -- So whatever a script does to a job, it finds its key, and frees it only if the job holds it.
 
--- Returns the id of the job that has a key, and until when it has it; and whether that time is over.
+-- Returns the id of the job that has a key, until when it has the key, and whether that time is over.
 local function owner_of(unique, key, now)
   local id, until_then = (redis.call('HGET', unique, 'k' .. key) or ''):match('^(.*)\t(.*)$')
   local time = tonumber(until_then)
@@ -16,7 +16,7 @@ local function is_taken(unique, wish, id, now)
   return owner ~= nil and owner ~= id and not is_over
 end
 
--- Lets the job `id` hold a key that is free. It gives up another one.
+-- Lets the job `id` hold a key that is free. If it holds another key, it gives that up.
 local function hold_key(unique, wish, id, now)
   local key, until_then = wish:match('^(.*)\t(.*)$')
   local before = redis.call('HGET', unique, 'j' .. id)
@@ -30,7 +30,7 @@ local function hold_key(unique, wish, id, now)
   redis.call('HSET', unique, 'k' .. key, id .. '\t' .. until_then, 'j' .. id, key)
 end
 
--- Frees the keys of jobs: those which are held until one of `ends`, a set, or without it any.
+-- Frees the keys of jobs that are held until one of `ends`, a set; without `ends`, all keys of these jobs.
 local function free_keys(unique, ids, ends)
   if #ids == 0 or redis.call('EXISTS', unique) == 0 then
     return

@@ -1,7 +1,7 @@
 -- Stores a field of a held job that its run has changed.
 --
 -- Keys: see the first line.
--- Arguments: id, token, where the field is, its text. In `states` that is the checkpoint, which stands behind the state
+-- Arguments: id, token, `states` or `extra`, the new text. In `states` this is the checkpoint, which stands behind the state
 -- with a tab between; in `extra` all fields that are there, except the signals, which stay behind a tab (`signal.lua`).
 -- Returns 1 if the job is held under the token, or else 0.
 local states, held, extra = unpack(KEYS)

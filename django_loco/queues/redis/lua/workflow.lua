@@ -1,14 +1,14 @@
--- Adds the edges of workflows, notes which nodes have ended, closes and drops edges, finds workflows that have some.
+-- Adds the edges of workflows, marks them when nodes have ended, closes and drops them, and finds workflows that have some.
 --
 -- `edges` is a sorted set, all with the score 0. An edge is there twice, and a node that is not decided once, as
 --     <workflow> TAB U TAB <upstream> TAB <downstream>
 --     <workflow> TAB <mark> TAB <downstream> TAB <upstream>
 --     <workflow> TAB D TAB <downstream> TAB <on_failed>
--- so that the edges from a node, those to it with the same mark, and the nodes are neighbours. The mark is W for a node
--- that is waited for, S for one that has succeeded, F for one that has failed.
+-- so that the edges from a node, the edges to it with the same mark, and the nodes are neighbours. The mark is W if the
+-- upstream node is waited for, S if it has succeeded, F if it has failed.
 --
 -- Keys: see the first line.
--- Arguments: the name of one of the functions in `verbs`, the workflow, and what stands above that function.
+-- Arguments: the name of one of the functions in `verbs`, the workflow, and the arguments that the function's comment names.
 local keys = {
   jobs = KEYS[1], states = KEYS[2], held = KEYS[3], batches = KEYS[4], batch_states = KEYS[5], open = KEYS[6],
   members = KEYS[7], edges = KEYS[8],
@@ -83,7 +83,8 @@ function verbs.add(workflow, payload)
   send('ZADD', keys.edges, entries)
 end
 
--- Upstream nodes, a line each, or * for all. Returns the nodes that can be decided, a line each: id, TAB, one that failed.
+-- Upstream nodes, a line each, or * for all. Returns the nodes that can be decided, a line each: id, TAB, and the id of an
+-- upstream node that has failed, or nothing.
 function verbs.note(workflow, upstreams)
   local gone, new, nodes, seen, found = {}, {}, {}, {}, {}
   for _, upstream in ipairs(upstreams == '*' and some_upstream(workflow) or lines(upstreams)) do

@@ -1,4 +1,4 @@
-"""Batches in Redis: what is stored of each, and a sorted set of all members by how they stand (``lua/members.lua``)."""
+"""Batches in Redis: a record of each, and a sorted set of all members by their standing (``lua/members.lua``)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def members_payload(jobs: Sequence[Job]) -> str:
 
 
 def standings_payload(jobs: Iterable[Job]) -> str:
-    """Return the members among ``jobs``, and how each stands, for ``lua/restore.lua``."""
+    """Return the members among ``jobs`` with their standings, for ``lua/restore.lua``."""
     members = ((job.id, job.batch, standing_of(job)[0].upper()) for job in jobs if is_id(job.batch or ""))
     return lines(chain.from_iterable(members))
 
@@ -116,15 +116,15 @@ class RedisBatches(Batches):
         return decoded(answer).split("\n") if answer else []
 
     def seal_batch(self, batch_id: str, *, is_cancelled: bool = False) -> bool:
-        """Note that a batch is filled."""
+        """Record that a batch is filled."""
         return bool(self.server.run("batch", ("seal", batch_id, int(is_cancelled))))
 
     def settle_batches(self, ids: Sequence[str] | None = None, members: Sequence[Job] = ()) -> Sequence[BatchRecord]:
-        """Finish batches of which no member is left."""
+        """Finish batches that have no member left."""
         wanted = "*" if ids is None else lines(batch_id for batch_id in ids if is_id(batch_id))
         payload = members_payload([job for job in members if is_id(job.batch or "")])
         return _records_of(self.alias, self.server.run("batch", ("settle", lines(GIVEN_UP), wanted, payload)))
 
     def note_called(self, batch: BatchRecord) -> bool:
-        """Note that the callbacks of a batch are enqueued."""
+        """Record that the callbacks of a batch are enqueued."""
         return bool(self.server.run("batch", ("called", batch.id, batch.round)))

@@ -1,4 +1,4 @@
-"""What workers ask a Redis queue for, and the limits that hold jobs back, as arguments of scripts."""
+"""The claims of workers, and the limits that hold jobs back, as arguments of scripts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def choice_payload(claim: Claim) -> tuple[str, str, str, str]:
 
 
 def kinds_of(claim: Claim) -> tuple[str, str]:
-    """Return the kinds of plain jobs for the threads, and those for the coroutines."""
+    """Return the kinds of plain jobs for the threads, and the kinds for the coroutines."""
     if claim.suspects:
         return "2" * (claim.threads > 0) + "3" * (claim.coroutines > 0), ""
     return ("02", "13") if claim.suspects is None else ("0", "1")

@@ -24,10 +24,10 @@ FIRST_PART = ("4", "0", "0")
 class _PartOfUse(NamedTuple):
     now: int
     running: Sequence[bytes]
-    """The limit keys of jobs that run."""
+    """The limit keys of running jobs."""
 
     levels: Iterable[tuple[str, int, int]]
-    """Limit keys, each with how many of its jobs are due, and since when the first of them is, in microseconds."""
+    """Limit keys, each with the number of its due jobs, and since when the first of them is due, in microseconds."""
 
     tats: Mapping[str, int]
     closings: Mapping[str, int]
@@ -40,7 +40,7 @@ class RedisLimits(RedisPauses, Limiting):
     server: RedisServer
 
     def set_limit(self, name: str, limit: Limit | None) -> None:
-        """Change a limit, or let it be as declared."""
+        """Change a limit, or reset it to its declaration."""
         text = "" if limit is None else "\t".join(map(str, (*numbers_of(limit), json.dumps(asdict(limit)))))
         self.server.run("set_limit", (name, text))
 

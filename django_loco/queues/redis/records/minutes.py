@@ -1,8 +1,8 @@
 """The statistics in Redis: a hash for each minute and each hour, which expire by themselves.
 
 A field of such a hash is a queue, a task and an outcome, its value the numbers of ``queues.records.minutes``, with
-spaces between. ``minutes`` is a sorted set of the minutes that there are. ``totals`` is such a hash for all minutes
-together, and ``totaled`` a sorted set of its fields by the last minute in them.
+spaces between. ``minutes`` is a sorted set of the stored minutes. ``totals`` is such a hash for all minutes together,
+and ``totaled`` a sorted set of its fields by the last minute that they contain.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ REMEMBERED_MS = 60_000
 
 
 def add_minutes(server: RedisServer, minutes: Sequence[Minute]) -> None:
-    """Add to what is stored."""
+    """Add ``minutes`` to the stored statistics."""
     ordered = sorted(minutes)
     for first in range(0, len(ordered), BATCH):
         _add(server, ordered[first : first + BATCH])
@@ -35,14 +35,14 @@ def minutes_since(server: RedisServer, minute: int) -> list[Minute]:
 
 
 def hours_since(server: RedisServer, minute: int) -> list[Minute]:
-    """Return the sums of the hours from that of ``minute`` on."""
+    """Return the sums of the hours from the hour of ``minute`` on."""
     known = [int(each) for each in server.ask("ZRANGEBYSCORE", server.key("minutes"), minute // HOUR * HOUR, "+inf")]
     hours = sorted({number // HOUR for number in known})
     return _read(server, [(hour * HOUR, _hour_key(hour)) for hour in hours])
 
 
 def _read(server: RedisServer, wanted: Sequence[tuple[int, str]]) -> list[Minute]:
-    """Return what is in hashes, each given with the minute of its statistics."""
+    """Return the statistics in hashes, each of which is given with its minute."""
     found: list[Minute] = []
     for first in range(0, len(wanted), BATCH):
         part = wanted[first : first + BATCH]
@@ -109,7 +109,7 @@ class RedisStatistics(Statistics):
         return minutes_since(self.server, since)
 
     def hours(self, since: int, every: int = 1) -> Sequence[Minute]:
-        """Return the sums of ``every`` hours from that of the minute ``since`` on."""
+        """Return the sums of ``every`` hours from the hour of the minute ``since`` on."""
         hours = hours_since(self.server, since)
         return hours if every == 1 else hours_of(hours, every)
 

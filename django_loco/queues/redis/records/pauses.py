@@ -32,7 +32,7 @@ class RedisPauses(JobPauses):
         return {json.loads(name) for name in self.server.ask("SMEMBERS", self.server.key("paused"))}
 
     def pause_jobs(self, pause: JobPause) -> None:
-        """Let no worker fetch the jobs of a task or a tag. Holds back those that are next in the line."""
+        """Let no worker fetch the jobs of a task or a tag. Hold back the jobs that are next in line at once."""
         # Scores are floats, so they have to be multiples of 128 at this size.
         shelf = FAR + round(far_away() * 1e6) * 1024
         while self.server.run("pause", (_field_of(pause), shelf))[1]:

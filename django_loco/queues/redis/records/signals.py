@@ -1,4 +1,4 @@
-"""Signals for jobs in Redis: ``lua/signal.lua`` stores them, and ``lua/finish.lua`` finds that one was sent."""
+"""Signals for jobs in Redis: ``lua/signal.lua`` stores them, and ``lua/finish.lua`` notices that one was sent."""
 
 from __future__ import annotations
 
