@@ -35,7 +35,7 @@ DEFAULT = "database"
 _queues: dict[tuple[str, Testing | None], Queue] = {}
 #: The queues in memory of the present test, whose jobs outlast an override of settings.
 _of_test: list[Queue] = []
-_lock = threading.RLock()  # a finalizer or a signal handler may enqueue in its midst
+_lock = threading.RLock()  # a finalizer or a signal handler may enqueue while the thread is inside
 
 
 def queue_for(alias: str) -> Queue:
@@ -61,7 +61,7 @@ def _made(alias: str, testing: Testing | None) -> Queue:
 
 
 def _queue_of_test(alias: str, options: dict[str, Any]) -> Queue:
-    """Return the queue in memory of the present test. One with other options is another queue."""
+    """Return the queue in memory of the present test. With other options it is another queue."""
     for queue in _of_test:
         if (queue.alias, queue.options) == (alias, options):
             return queue

@@ -3,7 +3,7 @@
 How a job is held
 -----------------
 ``fetch`` gives a job to a worker under a *lease*: a random token and a time until which it is valid. A
-worker's heartbeat renews the leases of all it holds at a third of their length. When a worker dies its leases
+worker's heartbeat renews the leases of all its jobs at a third of their length. When a worker dies its leases
 run out, and ``rescue``, which every live worker calls, makes those jobs ready again.
 
 A worker that was presumed dead (a suspended laptop, a long garbage collection, a network failure) may still finish.
@@ -12,8 +12,8 @@ job may run twice, but it never has two outcomes.
 
 Whose clock
 -----------
-Leases and due times are compared with one clock per queue: that of the database if several machines share it, or else
-that of this machine. The clocks of the machines need not agree.
+Leases and due times are compared with one clock per queue: the clock of the database if several machines share it, or
+else the clock of this machine. The clocks of the machines need not agree.
 
 That clock may be set, or another server with another clock may take over. A job without ``run_after`` is due
 regardless of the clock, and so is one that was handed back. All leases may seem to have run out. So the reaper compares
@@ -21,11 +21,11 @@ regardless of the clock, and so is one that was handed back. All leases may seem
 
 Where an operation is done
 --------------------------
-Each is a method of the class in ``queue.py`` of ``memory/``, ``database/`` and ``redis/``, which is called by its name.
+Each operation is a method of the same name of the class in ``queue.py`` of ``memory/``, ``database/`` and ``redis/``.
 In a database it is done in ``jobs/``, with the statements in ``sql/`` and in the ``dialect.py`` of the engine; unique
 keys are an index there. On Redis it is the script of its name in ``lua/``; ``rescue``, ``fetch`` and ``finish`` share
-``lua/exchange.lua``. What concerns more than jobs, such as batches, limits, pauses and workers, is in the ``records/``
-of each; limits in a database are in ``limits/``.
+``lua/exchange.lua``. Each queue has its batches, pauses, workers and other records in ``records/``; limits in a
+database are in ``limits/``.
 
 To write a queue of your own, implement the abstract methods, run ``django_loco.testing.QueueContract`` against
 it, and name it in ``TASKS[alias]["OPTIONS"]["queue"]`` by its dotted path.
@@ -75,7 +75,7 @@ class Change:
     after: Job | None
     """The job as it should be: waiting or finished, with the same id. ``None`` deletes it.
 
-    It has the same once-key, or waits and takes one that is not known yet if it has none.
+    Its once-key is the same. A waiting job without a once-key may take one that is not known yet.
     """
 
     @property
@@ -128,7 +128,7 @@ class Queue(Records, WorkerRegistry, ABC):
         self.options = options
 
     def limit(self, name: str, default: int | None = None, *, is_required: bool = False) -> int | None:
-        """Return the option ``name``: a whole number, or ``None`` for no limit, unless one ``is_required``.
+        """Return the option ``name``: a whole number, or ``None`` for no limit unless a number ``is_required``.
 
         Raises ``LocoConfigurationError``.
         """
@@ -166,7 +166,7 @@ class Queue(Records, WorkerRegistry, ABC):
         return time.time()
 
     def together(self, act: Callable[[], T]) -> T:
-        """Return what ``act`` returns. In a database all that it does is stored in one transaction.
+        """Call ``act`` and return its value. In a database, all that it does is stored in one transaction.
 
         After a conflict with other transactions it is run again, so it must change nothing but the queue.
         """
@@ -174,23 +174,23 @@ class Queue(Records, WorkerRegistry, ABC):
 
     @abstractmethod
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
-        """Store new jobs, all or none, in one round trip; return those stored.
+        """Store new jobs, all or none, in one round trip; return the stored ones.
 
         A job whose ``key`` the queue has seen before, or whose ``unique_key`` another job holds, is neither stored nor
         returned. Raises ``QueueFull``.
         """
 
     def restore(self, jobs: Sequence[Job], logs: Mapping[str, str] = NO_LOGS) -> set[str]:  # noqa: ARG002
-        """Store jobs as they are, with their ids and histories, waiting or finished; return the ids of those stored.
+        """Store jobs as they are, with their ids and histories, waiting or finished; return the ids of the stored ones.
 
         A job whose id the queue has, whose once-key it has seen, or whose unique key another job holds is not stored.
-        One that waits is due at its ``run_after``. ``logs`` are those of some of the jobs, as ``logs()`` returns them.
+        A waiting job is due at its ``run_after``. ``logs`` are the logs of some of the jobs, as of ``logs()``.
         All or none are stored, also if more jobs wait than ``enqueue`` allows. By default it raises ``QueueRefused``.
         """
         raise QueueRefused(f"{type(self).__name__} cannot store the jobs of another store: it has no restore().")
 
     def holders(self, keys: Collection[str]) -> Mapping[str, Job]:  # noqa: ARG002
-        """Return the jobs that hold unique keys (``core.uniqueness``), by these. By default there are none."""
+        """Return the jobs that hold unique ``keys`` (``core.uniqueness``), by key. By default there are none."""
         return {}
 
     @abstractmethod
@@ -205,11 +205,11 @@ class Queue(Records, WorkerRegistry, ABC):
         """Store how jobs ended (done, failed, to be retried, handed back) in one round trip.
 
         Returns the ids refused because the job is no longer held with the outcome's token; these jobs are unchanged.
-        Of an outcome that ``waits`` the job is stored as ``woken`` if its ``signals`` are not as when it was fetched.
+        If an outcome ``waits``, and the ``signals`` of its job have changed since the fetch, it is stored as ``woken``.
 
-        A queue whose jobs can be locked by transactions of others should not wait for these in a thread with a store
-        timeout (``timeouts``), because a worker stores all its outcomes in one. Such a thread stores the outcomes of
-        the other jobs, and then it gets ``JobsLocked``.
+        Transactions of others may lock jobs of a queue. In a thread with a store timeout (``timeouts``), the queue
+        should not wait for them, because a worker stores all its outcomes in one such thread. It stores the outcomes of
+        the other jobs, and then raises ``JobsLocked``.
         """
 
     def exchange(self, outcomes: Sequence[Outcome], claim: Claim, stored: Callable[[set[str]], None]) -> list[Job]:
@@ -227,11 +227,11 @@ class Queue(Records, WorkerRegistry, ABC):
 
     @abstractmethod
     def update(self, job: Job, field: str, text: str) -> bool:
-        """Store ``text`` (JSON) as a field of a held ``job`` that is in ``WRITTEN_BY_RUN``; return whether it is held.
+        """Store ``text`` (JSON) as a ``field``, one of ``WRITTEN_BY_RUN``, of a held job; return whether it is held.
 
         The other fields of ``job`` that a run writes have their present values: a queue may store them together.
-        It stays with the job however the run ends, except that a ``SUCCESSFUL`` outcome deletes a ``checkpoint``. Other
-        outcomes do not change it: the value in their ``job`` may be older than the one that is stored.
+        The text stays with the job however the run ends, except that a ``SUCCESSFUL`` outcome deletes a ``checkpoint``.
+        Other outcomes do not change it: the value in their ``job`` may be older than the stored one.
         """
 
     @abstractmethod
@@ -277,28 +277,28 @@ class Queue(Records, WorkerRegistry, ABC):
     def list(self, **which: Unpack[Which]) -> list[Job]:
         """Return up to ``limit`` jobs, the newest first: by ``id``, descending.
 
-        Only those with ``status`` (``FAILED`` or ``"FAILED"``), in the queue ``queue_name``, and with an id below
-        ``before``, if these are given. Fewer than ``limit`` jobs are the last ones. Raises ``ValueError`` for a text
-        that is not a status.
+        Only jobs with ``status`` (``FAILED`` or ``"FAILED"``), in the queue ``queue_name``, and with an id below
+        ``before``, if these are given. If there are fewer than ``limit``, no more jobs follow. Raises ``ValueError``
+        for a text that is not a status.
         """
 
     def list_calls(self, **which: Unpack[Which]) -> Sequence[Job | JobCall]:
-        """Return what ``list`` returns, or only the calls of these jobs, if reading less costs the queue less."""
+        """Return the jobs that ``list`` returns, or only their calls, if reading less costs the queue less."""
         return self.list(**which)
 
     @abstractmethod
     def change(self, changes: Sequence[Change]) -> set[str]:
         """Make changes to jobs that no worker holds, each only if the job is still as it was read.
 
-        It is not if it was fetched, has ended, was changed or was deleted since. Returns the ids refused, which are
-        unchanged. A job that is ready again is due at its ``run_after``. Of several that take one unique key the first
-        is changed. A member of a batch that is ready again begins the next round of one that has finished, see
-        ``Batches``. The once-key of a deleted job stays known as after ``prune``; a queue that keeps it in the job
-        refuses to delete the job until then.
+        A change is refused if the job was fetched, has ended, was changed or was deleted since. Returns the ids of the
+        refused jobs, which are unchanged. A job that is ready again is due at its ``run_after``. If several jobs take
+        one unique key, the first is changed. If a member of a finished batch is ready again, the next round of the
+        batch begins, see ``Batches``. The once-key of a deleted job stays known as after ``prune``; a queue that keeps
+        the key in the job refuses to delete the job until then.
         """
 
     def lost(self, jobs: Sequence[Job]) -> set[str]:
-        """Return the ids of those of ``jobs``, which a worker has fetched, that it no longer holds. Changes nothing."""
+        """Return the ids of the fetched ``jobs`` that their worker no longer holds. Changes nothing."""
         return {job.id for job in jobs if (stored := self.get(job.id)) is None or stored.token != job.token}
 
     @abstractmethod
@@ -323,7 +323,7 @@ class Queue(Records, WorkerRegistry, ABC):
 
     @abstractmethod
     def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
-        """Return when the job that is due longest became due, limited jobs left out; ``None`` if no job is due."""
+        """Return when the job that is due longest became due, without limited jobs; ``None`` if no job is due."""
 
     @abstractmethod
     def prune(self, older_than: float, limit: int = 1000) -> int:
@@ -345,7 +345,7 @@ class Queue(Records, WorkerRegistry, ABC):
 
     @abstractmethod
     def interrupt(self) -> None:
-        """End every ``wait`` in this process at once, also that of a thread which is about to wait."""
+        """End every ``wait`` in this process at once, also the ``wait`` of a thread that is about to begin it."""
 
     def answers(self) -> bool:
         """Return whether the store takes a small write that changes nothing.

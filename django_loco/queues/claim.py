@@ -45,7 +45,7 @@ class Claim:
     database."""
 
     limits: Limits = field(default_factory=declared_limits, repr=False, hash=False)
-    """By default those of ``LOCO["LIMITS"]``. Jobs of another limit are not limited."""
+    """By default the limits in ``LOCO["LIMITS"]``. Jobs of another limit are not limited."""
 
     ageing: float | None = field(default_factory=declared_ageing)
     """Seconds of waiting that raise a priority by one, by default ``LOCO["AGEING"]``; ``None``: nothing does."""
@@ -55,8 +55,8 @@ class Claim:
     sync or async, and no other job."""
 
     nonce: str = field(default="", repr=False, compare=False)
-    """What the tokens of jobs in a database begin with; all tries of a fetch have the same until one is answered."""
+    """The beginning of the tokens of jobs in a database. All tries of a fetch have the same until one is answered."""
 
     def rank(self, priority: int, due_at: datetime) -> tuple[int, datetime]:
-        """Return what sorts like jobs should be handed over; equal ones are in the order of their ids."""
+        """Return a sort key: the job with the lowest one is handed over first; with equal ones, by the lowest id."""
         return rank(priority, due_at, self.ageing)

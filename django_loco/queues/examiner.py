@@ -1,4 +1,4 @@
-"""Tells what ``loco_doctor`` and the dashboard want to know about the store of a queue. It only reads."""
+"""Examines the store of a queue for ``loco_doctor`` and the dashboard. It only reads."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ class Examiner:
         return None
 
     def change_token(self) -> str | None:
-        """Return a text that differs after each change of what the store holds, and may differ without one.
+        """Return a text that differs after each change of the store's contents, and may differ without one.
 
-        ``None``, the default: that is not known. It is asked twice a second, so it must cost next to nothing.
+        ``None``, the default: changes are not known. It is called twice a second, so it must cost next to nothing.
         """
         return None
 
     def expired(self, limit: int = 100) -> list[Job]:
         """Return up to ``limit`` running jobs whose lease has run out, as far as the queue can tell.
 
-        By default those whose worker is not alive, among the newest running ones.
+        By default the jobs whose worker is not alive, among the newest running ones.
         """
         queue: ExaminedQueue = self.queue
         running = queue.list(status=RUNNING, limit=limit)
@@ -70,7 +70,7 @@ class Examiner:
         return [job for job in running if job.worker_id not in alive]
 
     def messages(self, connections: int) -> Iterator[CheckMessage]:  # noqa: ARG002
-        """Yield what should be changed in the configuration of the store; by default what ``Queue.check`` says.
+        """Yield messages about the configuration of the store; by default the messages of ``Queue.check``.
 
         ``connections``: how many connections the workers of the alias may open.
         """

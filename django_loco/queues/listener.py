@@ -16,7 +16,7 @@ from .base import Queue
 class QueueListener(ABC):
     """Waits on behalf of one thread, on a connection of its own. Connects at the first wait.
 
-    Only ``interrupt`` may be called by other threads. The other methods raise what the driver of the store raises.
+    Only ``interrupt`` may be called by other threads. The other methods raise the errors of the store's driver.
     """
 
     @abstractmethod

@@ -39,10 +39,10 @@ LOGS_KEPT = 5
 #: The ``due_at`` of limited jobs that wait, where no plain fetch meets them: see ``records.limits``.
 LIMITED_AT = datetime(9998, 1, 1, tzinfo=UTC)
 
-#: Stands for a stored time that Python cannot represent: PostgreSQL's ``infinity``, or the year 10,000.
+#: The place-holder for a stored time that Python cannot represent: PostgreSQL's ``infinity``, or the year 10,000.
 BEYOND = datetime.min  # noqa: DTZ901 - as a database without zones gives it
 
-#: The length of what ``stored_time`` returns.
+#: The length of the texts that ``stored_time`` returns.
 STORED_LENGTH = 26
 
 STATUSES = {status.value: status for status in TaskResultStatus}
@@ -54,7 +54,7 @@ def id_of(stored: str | UUID) -> str:
 
 
 def digits_of(text: str) -> str | None:
-    """Return an id as stores have it, from any form of a UUID; ``None`` for a text that is none."""
+    """Return an id as stores keep it, from any form of a UUID; ``None`` for a text that is no UUID."""
     try:
         return UUID(text).hex
     except ValueError:
@@ -62,17 +62,17 @@ def digits_of(text: str) -> str | None:
 
 
 def tags_of(text: str) -> tuple[str, ...]:
-    """Return what ``text_of_tags`` was given."""
+    """Return the tags in a text of ``text_of_tags``."""
     return () if text == "[]" else texts(json.loads(text))
 
 
 def workers_of(text: str) -> tuple[str, ...]:
-    """Return what ``text_of_workers`` was given."""
+    """Return the worker ids in a text of ``text_of_workers``."""
     return () if text == "[]" else unfolded(decode(text))
 
 
 def options_of(text: str) -> Mapping[str, Any]:
-    """Return what ``text_of_options`` was given."""
+    """Return the options in a text of ``text_of_options``."""
     options = {} if text == "{}" else json.loads(text)
     if not isinstance(options, dict):
         raise TypeError("it is not a JSON object")
@@ -80,7 +80,7 @@ def options_of(text: str) -> Mapping[str, Any]:
 
 
 def errors_of(text: str) -> tuple[TaskError, ...]:
-    """Return what ``text_of_errors`` was given."""
+    """Return the errors in a text of ``text_of_errors``."""
     if text == "[]":
         return ()
     errors = [texts([error["exception_class_path"], error["traceback"]]) for error in decode(text)]
@@ -95,7 +95,7 @@ def stored_time(moment: datetime) -> str:
 
 
 def time_of(stored: str | datetime | None) -> datetime | None:
-    """Return the time of which ``stored`` is the stored form. Databases may return it as a ``datetime``."""
+    """Return the time whose stored form is ``stored``. Databases may return it as a ``datetime``."""
     if stored is None:
         return None
     moment = _time_of_text(stored) if isinstance(stored, str) else stored
@@ -238,7 +238,7 @@ SET_BY_OUTCOME = (
 REQUIRED = tuple(name for name in FIELDS if name not in OPTIONAL)
 _REQUIRED_FORMS = tuple((name, FIELDS[name]) for name in REQUIRED)
 _optional_values_of: Callable[[Job], Row] = attrgetter(*OPTIONAL)
-#: The fields that a new job of a unique task has beside these.
+#: The fields that a new job of a unique task has beside the required ones.
 UNIQUE = ("unique_key", "unique_until")
 _but_unique_values_of: Callable[[Job], Row] = attrgetter(*(name for name in OPTIONAL if name not in UNIQUE))
 _NO_OPTIONAL_VALUES = (None,) * len(OPTIONAL)
@@ -251,7 +251,7 @@ _values_of: Callable[[Job], Row] = attrgetter(*COLUMNS)
 
 
 def appended_log(stored: str | None, more: str) -> str:
-    """Return the last ``LOGS_KEPT`` of the logs of a job and ``more``. Each line is the log of a run."""
+    """Return the logs of a job with ``more`` added, without all but the last ``LOGS_KEPT``. Each line is one run's."""
     lines = [*(stored.split("\n") if stored else ()), *more.split("\n")]
     return "\n".join(lines[-LOGS_KEPT:])
 
@@ -274,13 +274,13 @@ def outcome_row(outcome: Outcome) -> dict[str, Any]:
 
 
 def stored_kept_until(job: Job) -> str | None:
-    """Return the stored form of the time until which ``job`` is kept; ``None``: as ``RESULT_TTL`` says."""
+    """Return the stored form of the time until which ``job`` is kept; ``None``: ``RESULT_TTL`` decides."""
     until = kept_until(job)
     return None if until is None else stored_time(until)
 
 
 def has_only_required(job: Job) -> bool:
-    """Return whether the fields of ``job`` that may be missing are ``None``: it is new, due at once, without a key."""
+    """Return whether all optional fields of ``job`` are ``None``: it is new, due at once, and has no key."""
     return _optional_values_of(job) == _NO_OPTIONAL_VALUES
 
 

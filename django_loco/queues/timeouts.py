@@ -18,11 +18,11 @@ from contextlib import AbstractContextManager, contextmanager
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.module_loading import import_string
 
-#: The time after which the threads of workers and schedulers give up a connection; that of ticks is earlier.
+#: The time after which the threads of workers and schedulers give up a connection; for ticks it is shorter.
 STORE_TIMEOUT_SECONDS = 10.0
 
-#: The function that applies it to a connection, by the driver. SQLite waits only for locks, and has a timeout for them.
-#: psycopg2 waits in C, where nothing can limit it; with it there are no jobs in the database.
+#: The function that applies the timeout to a connection, by the driver. SQLite waits only for locks, and has a timeout
+#: for them. psycopg2 waits in C, where nothing can limit it; with psycopg2 there are no jobs in the database.
 _DRIVERS = {"psycopg": "django_loco.queues.database.postgres.timeouts.apply"}
 
 _thread = threading.local()
@@ -34,12 +34,12 @@ def current_store_timeout() -> float:
 
 
 def has_store_timeout() -> bool:
-    """Return whether the calling thread is one of a worker or a scheduler, and runs no code of the project."""
+    """Return whether the calling thread belongs to a worker or a scheduler, and runs no code of the project."""
     return current_store_timeout() < math.inf
 
 
 def set_store_timeout(seconds: float | None = None) -> None:
-    """Make the calling thread one of a worker or a scheduler.
+    """Declare that the calling thread belongs to a worker or a scheduler.
 
     Its store timeout is ``STORE_TIMEOUT_SECONDS`` by default, and its connections are outside of Django's pool.
     """
@@ -76,7 +76,7 @@ def apply_store_timeout(connection: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
 def return_to_pool(connection: BaseDatabaseWrapper) -> None:
     """Give back a connection of Django's pool, unless it is in a transaction or used by code of the project.
 
-    A thread that looks at a store now and then, such as that of the dashboard's streams, would keep it all the time.
+    A thread that looks at a store now and then, such as the one of the dashboard's streams, would keep it all the time.
     """
     if _is_pooled(connection) and has_store_timeout():
         connection.close()
@@ -91,5 +91,5 @@ def _leave_pool(connection: BaseDatabaseWrapper) -> None:
 
 
 def _is_pooled(connection: BaseDatabaseWrapper) -> bool:
-    """Return whether it is of a pool and can leave that now: it is not in a transaction."""
+    """Return whether ``connection`` is from a pool, and can leave it now, because it is not in a transaction."""
     return bool(connection.settings_dict.get("OPTIONS", {}).get("pool")) and not connection.in_atomic_block

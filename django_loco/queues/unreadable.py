@@ -36,7 +36,7 @@ def record_of(error: Exception, where: str) -> TaskError:
 
 
 def split(jobs: Iterable[Job]) -> tuple[list[Job], list[Job]]:
-    """Return the jobs that can be read, and those that cannot."""
+    """Return the readable jobs, and the unreadable ones."""
     readable: list[Job] = []
     unreadable: list[Job] = []
     for job in jobs:
@@ -45,13 +45,13 @@ def split(jobs: Iterable[Job]) -> tuple[list[Job], list[Job]]:
 
 
 def outcomes_of(alias: str, unreadable: Sequence[Job]) -> list[Outcome]:
-    """Return outcomes that fail held jobs which cannot be read, and log them."""
+    """Log held jobs that cannot be read, and return outcomes that fail them."""
     _log(alias, unreadable)
     return [Outcome(job=job, status=FAILED, spent=False, error=job.errors[-1]) for job in unreadable]
 
 
 def readable(alias: str, jobs: Iterable[Job]) -> list[Job]:
-    """Return those of ``jobs`` that can be read, and log that the others have failed."""
+    """Return the readable ones of ``jobs``, and log that the others have failed."""
     can_be_read, unreadable = split(jobs)
     _log(alias, unreadable)
     return can_be_read

@@ -16,7 +16,7 @@ from ..core.job import utcnow
 
 #: The shortest time between two fetches that also read the command for a worker. An idle worker fetches less often.
 POLL_SECONDS = 0.7
-#: The age of a command that a fetch has read, up to which a worker goes by it.
+#: The maximum age of a command that a fetch has read, for a worker to obey it without asking again.
 COMMAND_AGE_SECONDS = 1.0
 #: The part of its lease after which a heartbeat is late. Workers send one three times per lease.
 LATE_PART = 0.7
@@ -69,15 +69,15 @@ _STACKS = " stacks "
 
 
 def with_stacks(command: str, number: str) -> str:
-    """Return ``command``, as it is in the queue, with the wish to see the stacks of the worker's process.
+    """Return ``command``, as it is in the queue, with a request for the stacks of the worker's process.
 
-    ``number`` differs from that of earlier wishes.
+    ``number`` differs from the number of each earlier request.
     """
     return f"{split_command(command)[0]}{_STACKS}{number}"
 
 
 def split_command(command: str) -> tuple[str, str]:
-    """Return the ``Command`` in the text of a queue, and the number of the wish to see stacks, which may be empty."""
+    """Return the ``Command`` in the text of a queue, and the number of the request for stacks, which may be empty."""
     text, _, number = command.partition(_STACKS)
     return text, number
 
@@ -108,7 +108,7 @@ class WorkerInfo:
 
     started_at: datetime
     version: str = ""
-    """The version of django-loco that it runs; empty if that did not say so yet."""
+    """The version of django-loco that it runs; empty for versions that did not tell."""
 
     busy: int = 0
     """The number of jobs that it held at its last heartbeat."""
@@ -120,7 +120,7 @@ class WorkerInfo:
     """A ``WorkerState``, as it was at its last heartbeat."""
 
     role: str = ""
-    """A ``Role``; empty if a worker of an earlier release did not say so."""
+    """A ``Role``; empty for a worker of an earlier release, which did not tell."""
 
     memory: int = 0
     """The bytes of memory that its process used at its last heartbeat; 0: not known."""
@@ -188,7 +188,7 @@ def text_of_worker(worker: WorkerInfo) -> str:
 
 
 def worker_of_text(worker_id: str, text: str, age: float) -> WorkerInfo:
-    """Return what ``text_of_worker`` was given; for a text that cannot be read, a worker with its id alone.
+    """Return the worker in a text of ``text_of_worker``; for a text that cannot be read, a worker with its id alone.
 
     ``age``: seconds since its last heartbeat. Unknown fields, which a newer release has stored, are ignored.
     """
@@ -232,7 +232,7 @@ class WorkerRegistry(ABC):
 
     @abstractmethod
     def workers(self) -> Sequence[WorkerInfo]:
-        """Return the registered workers and schedulers, also those that have died and were not unregistered yet."""
+        """Return the registered workers and schedulers, also dead ones that were not unregistered yet."""
 
     def command(self, worker_id: str, command: str) -> bool:  # noqa: ARG002
         """Leave a ``Command`` for a worker, in place of an earlier one; return whether the worker is registered.
@@ -246,7 +246,7 @@ class WorkerRegistry(ABC):
         return Command.RUN
 
     def recent_command_of(self, worker_id: str) -> str:
-        """Return the same, as it was at some moment of the last ``COMMAND_AGE_SECONDS``. Workers ask once a second."""
+        """Return the command as it was at some moment of the last ``COMMAND_AGE_SECONDS``. Workers ask every second."""
         return self.command_of(worker_id)
 
 
@@ -258,7 +258,7 @@ class FetchedCommands(WorkerRegistry):
         return {}
 
     def recent_command_of(self, worker_id: str) -> str:
-        """Return what the last fetch has read, if it is young enough."""
+        """Return the command that the last fetch has read, if that was recent enough."""
         if self._command_age(worker_id) < COMMAND_AGE_SECONDS:
             return self._fetched_commands[worker_id][1]
         return self.command_of(worker_id)

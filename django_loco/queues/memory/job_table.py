@@ -31,7 +31,7 @@ class Hold(NamedTuple):
 class JobTable:
     """A plain data structure, for one thread at a time. Each job is in one of its three parts.
 
-    1. ``waiting`` has the jobs that are ``READY``, ``held`` those that are ``RUNNING``, ``finished`` all others.
+    1. ``waiting`` has the jobs that are ``READY``, ``held`` the jobs that are ``RUNNING``, ``finished`` all others.
     2. The queue moves them. ``remove`` and the methods that are named after a part keep the series up to date.
     """
 
@@ -75,7 +75,7 @@ class JobTable:
         return counts
 
     def running(self) -> Counter[str]:
-        """Return the number of jobs that run by limit key."""
+        """Return the number of running jobs by limit key."""
         return Counter(hold.job.limit_key for hold in self.held.values() if hold.job.limit_key is not None)
 
     def hold(self, job: Job, lease: float) -> None:
@@ -93,7 +93,7 @@ class JobTable:
         return self.waiting.add(job, now, is_due=is_due)
 
     def finish(self, jobs: Iterable[Job]) -> None:
-        """Add jobs that have finished, and forget the oldest if there are too many."""
+        """Add jobs that have finished, and delete the oldest if there are too many."""
         for job in jobs:
             self.finished[job.id] = job
             self.series.add(job)
@@ -111,7 +111,7 @@ class JobTable:
                 self.forget(self.finished.pop(oldest.id))
 
     def forget(self, job: Job) -> None:
-        """Drop what is stored about ``job``, which is in no part any more."""
+        """Delete the records about ``job``, which is no longer in any part."""
         self.series.drop(job)
         self.unique.drop(job)
         self.logs.pop(job.id, None)
@@ -148,7 +148,7 @@ class JobTable:
         return outcome.woken() if was_sent else outcome
 
     def ended(self, outcomes: Collection[Outcome]) -> list[Job]:
-        """Stop holding the jobs of ``outcomes``; return them as they are after these."""
+        """Stop holding the jobs of ``outcomes``; return the jobs as they are after their outcomes."""
         jobs = [replace(outcome, job=self.with_written(outcome.job)).applied() for outcome in outcomes]
         for job in jobs:
             del self.held[job.id]

@@ -39,7 +39,7 @@ PRUNE = "DELETE FROM once WHERE claimed_at < ?"
 
 @dataclass(eq=False)
 class OnceKeys:
-    """The keys that were reserved in the file ``path``. Each is remembered for ``remember`` seconds.
+    """The keys that were reserved in the file ``path``. Each is kept for ``remember`` seconds.
 
     May be used by many threads and processes at once. ``clock`` returns seconds since 1970.
     """
@@ -60,7 +60,7 @@ class OnceKeys:
         return set(keys) if reserved is None else reserved
 
     def release(self, keys: Sequence[str]) -> None:
-        """Forget keys that were reserved for jobs that were not stored; if that fails, they stay reserved."""
+        """Delete keys that were reserved for jobs that were not stored; if that fails, they stay reserved."""
         try:
             address = f"{self.path.absolute().as_uri()}?mode=rw"  # which creates no file
             with closing(sqlite3.connect(address, timeout=RESERVE_SECONDS, isolation_level=None, uri=True)) as file:
@@ -77,11 +77,11 @@ class OnceKeys:
             return True
 
     def clear(self) -> None:
-        """Forget all keys."""
+        """Delete all keys."""
         self.path.unlink(missing_ok=True)
 
     def _tried(self, keys: Sequence[str]) -> set[str] | None:
-        """Return ``None`` if the file cannot be used."""
+        """``reserve``, but return ``None`` if the file cannot be used."""
         try:
             return self._reserve(keys)
         except (sqlite3.Error, OSError) as error:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ...core.job import Job
 from .key_file import OnceKeys
 
-#: The number of keys that are remembered.
+#: The number of keys that are kept.
 MAX_KEYS = 10_000
 
 
@@ -24,7 +24,7 @@ class Keys:
         """The file in which keys are reserved among all processes that share it; ``None``: keys are not shared."""
 
     def unknown(self, jobs: Iterable[Job]) -> Iterator[Job]:
-        """Yield those of ``jobs`` that have no key, or one that this process has not seen."""
+        """Yield the ``jobs`` that have no key, or a key that this process has not seen."""
         seen: set[str] = set()
         for job in jobs:
             if job.key is None or (job.key not in self._known and job.key not in seen):
@@ -36,14 +36,14 @@ class Keys:
         return self.shared is not None and any(job.key is not None for job in jobs)
 
     def reserve(self, jobs: Sequence[Job]) -> Sequence[Job]:
-        """Reserve the keys of ``jobs``; return the jobs without those whose key another process has."""
+        """Reserve the keys of ``jobs``; return the jobs whose keys no other process has."""
         if self.shared is None or not self.have_to_be_reserved(jobs):
             return jobs
         won = self.shared.reserve([job.key for job in jobs if job.key is not None])
         return [job for job in jobs if job.key is None or job.key in won]
 
     def unused(self, won: Sequence[Job], stored: Iterable[Job]) -> list[str]:
-        """Return the keys that were reserved for jobs of ``won`` that were not ``stored``, as others held them up."""
+        """Return the keys that were reserved for jobs of ``won`` that then could not be ``stored``."""
         if not self.have_to_be_reserved(won):
             return []
         used = {job.key for job in stored}
@@ -55,14 +55,14 @@ class Keys:
             self.shared.release(keys)
 
     def note(self, job: Job) -> None:
-        """Remember the key of ``job``."""
+        """Add the key of ``job``."""
         if job.key is not None:
             self._known[job.key] = None
         while len(self._known) > MAX_KEYS:
             self._known.popitem(last=False)
 
     def clear(self) -> None:
-        """Forget all."""
+        """Delete all keys."""
         self._known.clear()
         if self.shared is not None:
             self.shared.clear()

@@ -61,7 +61,7 @@ def require_folder(folder: Path) -> None:
 
 
 def _exposed(folder: Path) -> Iterator[Path]:
-    """Yield those of ``folder`` and the folders above it that lie in a folder to which anybody may write."""
+    """Yield ``folder`` and the folders above it, if they are in a folder to which anybody may write."""
     for path in (folder, *folder.parents):
         if path.parent != path and path.parent.stat().st_mode & stat.S_IWOTH:
             yield path

@@ -49,7 +49,7 @@ class MemoryQueue(
         the number of jobs that may wait before ``enqueue`` raises ``QueueFull`` (no limit). Retries always fit.
 
     A job waits, is held, or has finished; one lock guards all three. Due times are judged by this machine's clock,
-    leases by its monotonic clock. With ``keys.shared`` several processes accept one job per once-key together.
+    leases by its monotonic clock. With ``keys.shared``, several processes together accept one job per once-key.
     """
 
     is_shared: ClassVar[bool] = False
@@ -81,7 +81,7 @@ class MemoryQueue(
         return self.keys.shared is not None and self.keys.shared.works
 
     def share_keys(self, folder: Path, seconds: float) -> None:
-        """Claim once-keys in a file in ``folder``. The first call decides which."""
+        """Reserve once-keys in a file in ``folder``. The first call chooses the folder."""
         if self.keys.shared is None:
             self.keys.shared = OnceKeys(folder / KEYS_FILE, seconds)
 
@@ -115,7 +115,7 @@ class MemoryQueue(
             return {key: job for key in keys if (job := self._jobs.unique.holder(key, now))}
 
     def restore(self, jobs: Sequence[Job], logs: Mapping[str, str] = NO_LOGS) -> set[str]:
-        """Store jobs as they are; return the ids of those that are new."""
+        """Store jobs as they are; return the ids of the new ones."""
         with self._lock:
             unknown = list(self.keys.unknown({job.id: job for job in jobs if not self._jobs.get(job.id)}.values()))
         won = self.keys.reserve(unknown)
@@ -259,7 +259,7 @@ class MemoryQueue(
         return last.keys() - {change.before.id for change in made}
 
     def _reserved(self, takers: Sequence[Change]) -> Sequence[Job]:
-        """Reserve the once-keys that jobs are to get; return the jobs that may have theirs."""
+        """Reserve the once-keys that jobs are to get; return the jobs whose keys were free."""
         with self._lock:
             unchanged = [each.after for each in takers if each.after and self._jobs.is_unchanged(each.before)]
             wanted = list(self.keys.unknown(unchanged))
@@ -322,7 +322,7 @@ class MemoryQueue(
         self._add([job for job in jobs if job.status == READY])
 
     def _add(self, jobs: Sequence[Job], due: Collection[str] = ()) -> None:
-        """Let ``jobs`` wait. Those whose ids are in ``due`` were due before, so they are due by any clock."""
+        """Let ``jobs`` wait. Jobs whose ids are in ``due`` were due before, so they are due by any clock."""
         now = utcnow()
         for job in jobs:
             self._arrivals += self._jobs.wait(job, now, is_due=job.id in due)

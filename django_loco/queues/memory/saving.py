@@ -1,4 +1,4 @@
-"""How the jobs that wait in memory are saved to files at the end of a process, and loaded by another one."""
+"""Saves the jobs that wait in memory to files at the end of a process, and loads them in another one."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Series:
             self._ids.setdefault(name, set()).add(job.id)
 
     def drop(self, job: Job) -> None:
-        """Forget ``job``."""
+        """Remove ``job``."""
         if job.key is not None and (name := job.series) in self._ids:
             self._ids[name].discard(job.id)
             if not self._ids[name]:
@@ -34,5 +34,5 @@ class Series:
         return nlargest(limit, self._ids.get(name, ()))
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all jobs."""
         self._ids.clear()

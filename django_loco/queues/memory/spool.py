@@ -33,7 +33,7 @@ from .private_files import create_file, make_folder, open_file, require_usable
 
 logger = get_logger(__name__)
 
-#: The key of the kept logs of a job, beside those of its fields.
+#: The key of the kept logs of a job, beside the keys of its fields.
 LOG = "log"
 #: Takes jobs, and the kept logs of some of them by their ids.
 Take = Callable[[Sequence[Job], Mapping[str, str]], Any]
@@ -60,7 +60,7 @@ def folder_for(alias: str) -> Path | None:
 
     ``OPTIONS["spool"]`` names the folder; ``None`` there turns it off. By default it is ``.django-loco`` in
     ``BASE_DIR``, or one in the machine's folder for temporary files if there is no ``BASE_DIR`` or it is read-only.
-    A relative folder is one in ``BASE_DIR``, and a relative ``BASE_DIR`` one where the process has started.
+    A relative folder is in ``BASE_DIR``, and a relative ``BASE_DIR`` in the folder where the process has started.
     In tests nothing is kept: the next run of the site must not find a test's jobs.
     """
     if running_tests.is_on():
@@ -149,7 +149,8 @@ def read_spool(folder: Path, alias: str, take: Take) -> int:
     """Call ``take`` with the jobs and logs in each file of ``alias``, the oldest first; return the number of jobs.
 
     A file with a line that cannot be read is kept as ``*.damaged``; its other lines are used. If the folder is not this
-    user's own, or cannot be written to, logs that and takes nothing: the end of the process is too late for a remedy.
+    user's own, or cannot be written to, this is logged, and nothing is read: when the process ends and has to keep its
+    jobs, it is too late for a remedy.
     """
     if problem := problem_of(folder):
         logger.warning("Jobs that wait in memory are neither kept nor taken up: %s. %s", problem, REMEDY)

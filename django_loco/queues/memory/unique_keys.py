@@ -26,7 +26,7 @@ class UniqueKeys:
         return job if job is not None and job.unique_key == key and holds_key(job, now) else None
 
     def free(self, jobs: Iterable[Job]) -> Iterator[Job]:
-        """Yield those of ``jobs`` whose key no other job holds, of several with one key the first."""
+        """Yield the ``jobs`` whose key no other job holds; of several with one key, the first."""
         now = utcnow()
         taken: dict[str, str] = {}
         for job in jobs:
@@ -37,15 +37,15 @@ class UniqueKeys:
             yield job
 
     def note(self, job: Job) -> None:
-        """Take note that ``job``, which has a key, is stored, or has changed. Its key is free."""
+        """Record the key of ``job``, which was stored, or has changed, if it holds the key. The key is free."""
         if job.unique_key is not None and holds_key(job, utcnow()):
             self._last[job.unique_key] = job.id
 
     def drop(self, job: Job) -> None:
-        """Forget the key of a job that is deleted."""
+        """Remove the key of a job that is deleted."""
         if job.unique_key is not None and self._last.get(job.unique_key) == job.id:
             del self._last[job.unique_key]
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all keys."""
         self._last.clear()

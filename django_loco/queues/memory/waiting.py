@@ -12,7 +12,7 @@ from ...core.job.limits import Limiter
 from ..claim import Claim
 from ..records.pauses import JobPause, is_paused
 
-#: Sorts like the jobs should run: priority (negated), due time, id.
+#: A sort key in the order in which jobs should run: priority (negated), due time, id.
 _Place = tuple[int, datetime, str]
 _Line = list[_Place]
 #: The kind of jobs in a line: whether they are async, their queue, their tags, their limit key if they obey limits, and
@@ -53,7 +53,7 @@ class WaitingJobs:
         return counts
 
     def limit_keys(self, claim: Claim | None = None, paused: Collection[str] = ()) -> dict[str, tuple[int, datetime]]:
-        """Return by limit key how many jobs are due, and since when the first is; with ``claim`` those it accepts."""
+        """Return by limit key how many jobs are due, and since when; with ``claim`` only jobs that it accepts."""
         keys: dict[str, tuple[int, datetime]] = {}
         for kind, line in self._lines.items():
             is_wanted = claim is None or (kind[1] not in paused and _has_room(claim, kind[0]) and _accepts(claim, kind))
@@ -91,7 +91,7 @@ class WaitingJobs:
     def take(self, claim: Claim, limiter: Limiter, paused: Collection[str] = ()) -> list[Job]:
         """Remove and return the best jobs that ``claim`` accepts, best first, except those of ``paused`` queues.
 
-        Those that obey limits are left where they are unless ``limiter`` has room for them.
+        Jobs that obey limits are left where they are unless ``limiter`` has room for them.
         """
         places: list[_Place] = []
         for is_async, room in ((False, claim.threads), (True, claim.coroutines)):
@@ -190,9 +190,9 @@ class Turns:
     """Whose turn it is among lines of limited jobs, within one claim."""
 
     def __init__(self, kinds: Iterable[_Kind], limiter: Limiter, rank: Callable[[_Kind], _Place]) -> None:
-        """``kinds`` are in the order of their turns among those with the same priority; ``rank`` sorts priorities.
+        """``kinds`` with the same priority are in the order of their turns; ``rank`` sorts priorities.
 
-        It is that of the first job of the line whose turn it is.
+        The rank of a priority is the rank of the first job in the line whose turn it is.
         """
         self._rounds: dict[int, deque[_Kind]] = {}
         for kind in kinds:
@@ -214,7 +214,7 @@ class Turns:
         return None
 
     def took(self, *, still_waits: bool) -> None:
-        """Note that a job was taken from the line that ``next`` has returned."""
+        """Record that a job was taken from the line that ``next`` has returned."""
         level = self._rounds[self._levels[-1]]
         kind = level.popleft()
         self._limiter.start(str(kind[3]))
@@ -227,7 +227,7 @@ def _kind_of(job: Job) -> _Kind:
 
 
 def _ranks_of(claim: Claim) -> Callable[[_Place], _Place]:
-    """Return the function that turns places into what sorts like ``claim`` wants them."""
+    """Return the function that turns places into the sort keys of ``claim``."""
     return _itself if claim.ageing is None else lambda place: (*claim.rank(-place[0], place[1]), place[2])
 
 

@@ -9,4 +9,4 @@ from .workflows import Workflows
 
 
 class Records(Statistics, Batches, Workflows, JobPauses, JobSignals, Limiting):
-    """The methods of a queue for what it stores beside jobs. A queue need not have any of them."""
+    """The methods of a queue for its records. A queue need not implement any of them."""

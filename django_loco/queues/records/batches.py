@@ -6,15 +6,15 @@ From then on it finishes as soon as no member waits or runs. Members may still a
 Members are a set, and not a counter: whether a batch has finished follows from the states of its members. So an outcome
 that is stored twice, a job that is rescued, retried, cancelled or deleted, and a process that is killed between two
 steps cannot make the number wrong. ``settle_batches`` looks at that set. It is called after members have ended, and
-for all batches now and then, because whoever should have called it may have died.
+for all batches now and then, because a process may have died before it called this.
 
 A batch that has finished has *callbacks*, which are jobs. ``settle_batches`` returns it until ``note_called`` says that
-they are enqueued. They have once-keys, so that of each there is one job, however often they are enqueued. A batch is
-pruned when these have ended, too, because they read it.
+they are enqueued. They have once-keys, so that there is one job for each, however often they are enqueued. A batch is
+pruned after its callbacks have ended, too, because they read it.
 
-A member of a finished batch that is made ready again (``Queue.change``) begins the next *round*: the batch has not
-finished any more, is sealed, and takes jobs. This is one step with the change of the member, so that no process which
-is killed leaves a batch that has finished with a member that has not.
+A member of a finished batch that is made ready again (``Queue.change``) begins the next *round*: the batch no longer
+counts as finished, is sealed, and takes jobs. The member and the batch are changed in one step. So even if a process is
+killed, no finished batch has an unfinished member.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from ...core.job import FAILED, GIVEN_UP, READY, RUNNING, SUCCESSFUL, Job, utcno
 from ...core.job.job import value
 from ...exceptions import BatchFinished, QueueRefused
 
-#: The states of a member that is not left.
+#: The states of a member that has ended.
 ENDED = (SUCCESSFUL, FAILED)
 #: The kinds of records. They are stored.
 BATCH, WORKFLOW = "batch", "workflow"
 #: The events that jobs follow. They are stored.
 EVENTS = ("success", "failure", "finish")
-#: How a member stands: it is left, or has ended in one of three ways.
+#: The standing of a member: it waits or runs (``left``), or has ended in one of three ways.
 Standing = Literal["left", "succeeded", "failed", "cancelled"]
 _PREFIX = "batch"
 
@@ -45,7 +45,7 @@ class BatchCounts(NamedTuple):
     succeeded: int = 0
     failed: int = 0
     cancelled: int = 0
-    """Those that were cancelled, discarded or deleted, or have expired."""
+    """Members that were cancelled, discarded or deleted, or have expired."""
 
     @property
     def left(self) -> int:
@@ -80,7 +80,7 @@ class BatchRecord:
     """How often it was opened. The callbacks of each round have once-keys of their own."""
 
     counts: BatchCounts = BatchCounts()
-    """As they were when it finished, if it has."""
+    """If the batch has finished, the counts at its end."""
 
 
 def new_record(batch_id: str, backend: str, name: str, callbacks: str, metadata: str) -> BatchRecord:
@@ -91,7 +91,7 @@ def new_record(batch_id: str, backend: str, name: str, callbacks: str, metadata:
 
 
 def standing_of(job: Job) -> Standing:
-    """Return how a member stands."""
+    """Return the standing of a member."""
     if job.status in (READY, RUNNING):
         return "left"
     if job.status != FAILED:
@@ -120,7 +120,7 @@ def followed_by(job: Job) -> str | None:
 
 
 def reopened_by(before: Job, after: Job | None) -> str | None:
-    """Return the id of the batch of a job if a change makes it ready again that has ended; else ``None``."""
+    """Return the id of the batch of a job that has ended, if a change makes it ready again; else ``None``."""
     return after.batch if after is not None and after.status == READY and before.status in ENDED else None
 
 
@@ -138,17 +138,17 @@ class Batches:
     def open_batch(self, batch: BatchRecord) -> None:  # noqa: ARG002
         """Store a new batch; do nothing if it is there. Part of the caller's transaction, as ``enqueue`` is.
 
-        From then on ``enqueue`` takes jobs with its id as their ``batch``, until it has finished or was cancelled. It
-        raises ``BatchFinished`` then, and stores nothing.
+        From then on ``enqueue`` takes jobs with its id as their ``batch``, until it has finished or was cancelled.
+        After that, ``enqueue`` raises ``BatchFinished``, and stores nothing.
         """
         raise QueueRefused(f"{type(self).__name__} has no batches: it lacks open_batch() and the methods beside it.")
 
     def restore_batch(self, batch: BatchRecord) -> None:  # noqa: ARG002
-        """Store a batch of another store as it is, before its members are restored; keep the one that is there.
+        """Store a batch of another store as it is, before its members are restored; keep an existing one.
 
-        Of one that is there and not sealed it notes that ``batch`` is, and adds its total. So the first call for a
-        batch that has not finished is with one that is not sealed and has no members, and the last one, when these are
-        there, with one that is. In between the batch does not finish.
+        If the existing one is not sealed, and ``batch`` is, it is sealed, and the total of ``batch`` is added. So an
+        unfinished batch takes two calls: the first with an unsealed batch without members; the last, when the members
+        are stored, with a sealed one. In between the batch does not finish.
         """
         raise QueueRefused(f"{type(self).__name__} cannot store batches of another store: it has no restore_batch().")
 
@@ -157,40 +157,40 @@ class Batches:
         return None
 
     def list_batches(self, *, before: str | None = None, limit: int = 100) -> Sequence[BatchRecord]:  # noqa: ARG002
-        """Return batches, the newest first, those with ids below ``before``; without counts unless they finished."""
+        """Return batches with ids below ``before``, the newest first; without counts unless they have finished."""
         return ()
 
     def count_batches(self, batches: Sequence[BatchRecord]) -> Sequence[BatchRecord]:
-        """Return ``batches`` with their counts as they are now, in few round trips. One that is gone stays as it is."""
+        """Return ``batches`` with their present counts, in few round trips. A batch that is gone stays as it is."""
         return [each if each.finished_at is not None else self.get_batch(each.id) or each for each in batches]
 
     def batch_members(self, batch_id: str, kind: str, *, after: str = "", limit: int = 1000) -> Sequence[str]:  # noqa: ARG002
-        """Return the ids of stored members, in order, those above ``after``.
+        """Return the ids of stored members above ``after``, in order.
 
         ``kind`` is ``"left"``: they wait or run; ``"failed"``: they have failed or were cancelled; or ``"succeeded"``.
         """
         return ()
 
     def seal_batch(self, batch_id: str, *, is_cancelled: bool = False) -> bool:  # noqa: ARG002
-        """Note that a batch is filled; with ``is_cancelled`` that it takes no more jobs from now on.
+        """Record that a batch is filled; with ``is_cancelled`` also that it takes no more jobs from now on.
 
         Returns whether it is there and has not finished.
         """
         return False
 
     def settle_batches(self, ids: Sequence[str] | None = None, members: Sequence[Job] = ()) -> Sequence[BatchRecord]:  # noqa: ARG002
-        """Finish the batches that are sealed and have no member left; return those whose callbacks are not noted.
+        """Finish the sealed batches that have no member left; return finished ones whose callbacks are not enqueued.
 
-        ``ids`` are those to look at; ``None``: all, of which it may take a part. ``members`` have just ended, or
-        changed otherwise: a queue that keeps a list of members looks at these first. So whoever ends members with
-        ``change`` has to call this: until then ``batch_members`` and the counts may be those before the change.
+        ``ids`` are the batches to look at; ``None``: all, of which a call may take a part. ``members`` have just ended,
+        or changed otherwise: a queue that keeps a list of members looks at these first. So code that ends members with
+        ``change`` has to call this: until then ``batch_members`` and the counts may be as before the change.
         """
         return ()
 
     def note_called(self, batch: BatchRecord) -> bool | None:  # noqa: ARG002
-        """Note that the callbacks of this round of a batch are enqueued.
+        """Record that the callbacks of this round of a batch are enqueued.
 
-        Returns whether it has noted that now: not if another round has begun, or somebody else has noted it. ``None``:
-        the queue does not tell.
+        Returns whether this call has recorded it: ``False`` if another round has begun, or somebody else has recorded
+        it before. ``None``: the queue does not tell.
         """
         return None

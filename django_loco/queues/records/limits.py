@@ -27,12 +27,12 @@ def micros_of(moment: datetime) -> int:
 
 
 def time_of_micros(number: int) -> datetime:
-    """Return the time that ``micros_of`` was given."""
+    """Return the time for which ``micros_of`` returns ``number``."""
     return _EPOCH + number * _MICROSECOND
 
 
 def note_ends(limiter: Limiter, outcomes: Iterable[Outcome]) -> None:
-    """Note which keys jobs have closed, and which starts they give back."""
+    """Tell ``limiter`` which keys jobs have closed, and which starts they give back."""
     for outcome in outcomes:
         limiter.close(outcome.closes, outcome.closed_for)
         limiter.give_back(outcome.gives_back)
@@ -54,7 +54,7 @@ class LimitUse(NamedTuple):
     """The times of keys."""
 
     oldest: Mapping[str, datetime] = MappingProxyType({})
-    """Since when the first of the jobs is due that wait, by limit key."""
+    """Since when the oldest of the waiting jobs is due, by limit key."""
 
 
 NO_USE = LimitUse(0, *[MappingProxyType[str, Any]({})] * 3)
@@ -64,7 +64,7 @@ class Limiting:
     """The methods of a queue for limits."""
 
     def limit_use(self, keys: Collection[str] | None = None) -> LimitUse:  # noqa: ARG002
-        """Return how limits are used; with ``keys`` without the jobs that wait, and only the times of these keys.
+        """Return how limits are used; with ``keys``, only the running jobs and the times of these keys.
 
         By default a queue knows no limits.
         """
@@ -78,7 +78,7 @@ class Limiting:
         return {}
 
     def set_limit(self, name: str, limit: Limit | None) -> None:  # noqa: ARG002
-        """Let ``limit`` be that of ``name`` from now on, whatever ``Claim.limits`` say; ``None``: as they say.
+        """Use ``limit`` for ``name`` from now on, instead of the one in ``Claim.limits``; ``None``: use that again.
 
         Other processes obey within a second. By default it raises ``QueueRefused``.
         """

@@ -72,7 +72,7 @@ class Minute(NamedTuple):
     def durations(self) -> tuple[int, ...]:
         """How many took at most as long as each of ``BOUNDS``; the last number has no bound.
 
-        That is the number of runs of known duration. It may be below ``runs``: nobody knows it of a lost one.
+        The last number counts the runs of known duration. It may be below ``runs``: a lost run has no known duration.
         """
         return tuple(accumulate(self.numbers[DURATION : DURATION + BUCKETS]))
 
@@ -97,7 +97,7 @@ def summed(minutes: Iterable[Minute], relabelled: Callable[[Labels], Labels]) ->
 
 
 def totals_of(minutes: Sequence[Minute]) -> list[tuple[Minute, int]]:
-    """Return the sums of ``minutes`` over time, each with the last minute that is in it."""
+    """Return the sums of ``minutes`` over time, each with the last minute that it contains."""
     last: dict[Labels, int] = {}
     for each in minutes:
         labels = total_labels(each.labels)
@@ -131,10 +131,10 @@ class Statistics:
         return ()
 
     def hours(self, since: int, every: int = 1) -> Sequence[Minute]:
-        """Return the sums of each hour from that of the minute ``since`` on, the oldest first.
+        """Return the sums of each hour from the hour of the minute ``since`` on, the oldest first.
 
-        ``every``: of so many hours each, counted from 1970 in UTC. Each has the first minute of its hours. A page reads
-        two weeks of them at a time, so hours should be kept as sums. By default the minutes are summed.
+        Each sum is of ``every`` hours, counted from 1970 in UTC, and has the first minute of these hours. A page reads
+        the sums of two weeks at a time, so hours should be kept as sums. By default the minutes are summed.
         """
         return hours_of(self.minutes(since // HOUR * HOUR), every)
 

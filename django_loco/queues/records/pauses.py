@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from ...core.job import Job
 from ...exceptions import QueueRefused
 
-#: The kinds of pauses other than those of queues.
+#: The kinds of pauses other than pauses of queues.
 JobKind = Literal["task", "tag"]
 #: The number of jobs that a fetch moves at most.
 MOST_MOVED = 500

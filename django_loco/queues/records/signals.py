@@ -14,12 +14,12 @@ class JobSignals:
     def signal(self, job: Job, text: str | None) -> bool:  # noqa: ARG002
         """Store ``text`` as the ``signals`` of a ``RUNNING`` job, whoever holds it; return whether that was done.
 
-        It is not if the job does not run any more, or if its ``signals`` are not those of ``job``. Those of a job that
-        waits are changed by ``change``. By default it raises ``QueueRefused``.
+        It is not done if the job no longer runs, or if its ``signals`` differ from the ``signals`` of ``job``. For a
+        job that waits, use ``change``. By default it raises ``QueueRefused``.
         """
         raise QueueRefused(f"{type(self).__name__} cannot send signals to jobs: it has no signal().")
 
 
 def woken(outcomes: Sequence[Outcome], refused: set[str]) -> list[Outcome]:
-    """Return those of ``outcomes`` that wait and were ``refused``, as they are if a signal was sent meanwhile."""
+    """Return the ``outcomes`` that wait and were ``refused``, as ``woken``: a signal may have been sent meanwhile."""
     return [outcome.woken() for outcome in outcomes if outcome.waits and outcome.job.id in refused]

@@ -5,12 +5,11 @@ that is due in thousands of years (``jobs.operations.workflows.nodes``). To rele
 
 An *edge* is stored until its downstream node is decided: released or cancelled. It has a mark: whether the upstream
 node has ended, and how. ``note_ends`` sets the marks by the present states of the upstream jobs, so it may be called
-again, or too late; and returns the nodes that can be decided. Whoever called it decides on them, which is a fenced
-change of a job, and then calls ``close_nodes``. A process may be killed between any two of these steps: somebody else
-calls ``note_ends`` for the whole workflow now and then, and finds the same nodes.
+again, or too late; and returns the nodes that can be decided. The caller decides on them, which is a fenced change of a
+job, and then calls ``close_nodes``. A process may be killed between any two of these steps: another process calls
+``note_ends`` for the whole workflow now and then, and finds the same nodes.
 
-No step reads more edges than those of the nodes that it is about, so that the work for a whole graph is linear in its
-edges.
+No step reads other edges than the edges of its nodes, so that the work for a whole graph is linear in its edges.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ START = "0" * 32
 
 
 class Edge(NamedTuple):
-    """That a node waits for another one."""
+    """An edge: a node waits for another one."""
 
     upstream: str
     """The id of a job, or ``START``."""
@@ -54,14 +53,14 @@ class Workflows:
     """The methods of a queue for workflows. By default it has none, and refuses them. It has to have batches."""
 
     def add_edges(self, workflow: str, edges: Sequence[Edge]) -> None:  # noqa: ARG002
-        """Store edges; those that are there stay as they are. Part of the caller's transaction, as ``enqueue`` is."""
+        """Store edges; existing ones stay as they are. Part of the caller's transaction, as ``enqueue`` is."""
         raise QueueRefused(f"{type(self).__name__} has no workflows: it lacks add_edges() and the methods beside it.")
 
     def note_ends(self, workflow: str, upstream: Sequence[str] | None) -> Sequence[Decidable]:  # noqa: ARG002
-        """Mark the edges from these nodes as the nodes are now; return the downstream nodes that can be decided.
+        """Mark the edges from these nodes by their present states; return the downstream nodes that can be decided.
 
-        ``None``: those of all nodes, of which it may take a part. A node that is not stored counts as failed. A
-        downstream node can be decided if each of its edges is marked as ended, and before that if one is marked as
+        ``None``: the edges from all nodes, of which a call may take a part. A node that is not stored counts as failed.
+        A downstream node can be decided if each of its edges is marked as ended, and before that if one is marked as
         failed, unless its ``on_failed`` is ``"ignore"``.
         """
         return ()
@@ -73,14 +72,14 @@ class Workflows:
         """Delete all edges of a workflow."""
 
     def drop_batch(self, batch_id: str) -> None:
-        """Delete a batch of which no member is stored, and its edges, as if it had never been there."""
+        """Delete a batch without stored members, and its edges, as if it had never been there."""
 
     def waiting_workflows(self) -> Sequence[str]:
         """Return the ids of workflows that are sealed, and have edges."""
         return ()
 
     def get_many(self, ids: Sequence[str]) -> Sequence[Job]:
-        """Return those of some jobs that are there, in any order, in as few round trips as the queue can."""
+        """Return the stored jobs with these ids, in any order, in as few round trips as the queue can."""
         return [job for job_id in ids if (job := self.get(job_id)) is not None]
 
     def get(self, job_id: str) -> Job | None:

@@ -23,7 +23,7 @@ from ...rows import digits_of
 
 
 class BatchTable:
-    """The batches, and how the members of each stand. A plain data structure, for one thread at a time."""
+    """The batches, and the state of each member. A plain data structure, for one thread at a time."""
 
     def __init__(self) -> None:
         self.records: dict[str, BatchRecord] = {}
@@ -55,7 +55,7 @@ class BatchTable:
                 raise refusal(job.batch)
 
     def note(self, job: Job, *, is_gone: bool = False) -> None:
-        """Note how a member stands now; with ``is_gone`` it was deleted: cancelled unless it had ended."""
+        """Record the state of a member; with ``is_gone`` it was deleted, which means cancelled unless it had ended."""
         members = self._members.get(job.batch or "")
         if members is None or job.batch is None:
             return
@@ -68,7 +68,7 @@ class BatchTable:
         self._standings[job.batch][now] += 1
 
     def note_follower(self, job: Job, *, is_gone: bool = False) -> None:
-        """Note whether a job that follows a batch waits or runs, if ``job`` is one."""
+        """If ``job`` follows a batch, record whether it waits or runs."""
         if (batch_id := followed_by(job)) is None:
             return
         if standing_of(job) == "left" and not is_gone:
@@ -84,7 +84,7 @@ class BatchTable:
         return record if record is None or record.finished_at else replace(record, counts=self._counts(batch_id))
 
     def members(self, batch_id: str, kinds: Sequence[str]) -> list[str]:
-        """Return the ids of the members that stand in one of these ways, in order."""
+        """Return the ids of the members that have one of these states, in order."""
         return sorted(job_id for job_id, way in self._members.get(batch_id, {}).items() if way in kinds)
 
     def update(self, batch_id: str, **changes: Any) -> BatchRecord:
@@ -93,7 +93,7 @@ class BatchTable:
         return self.records[batch_id]
 
     def settle(self, batch_id: str) -> BatchRecord | None:
-        """Return a batch that has finished, now or before, and whose callbacks are not noted; else ``None``."""
+        """Return a batch that has finished, now or before, if its callbacks are not enqueued yet; else ``None``."""
         record = self.get(batch_id)
         if record is None or record.sealed_at is None or record.called_at is not None:
             return None
@@ -104,7 +104,7 @@ class BatchTable:
         return self.records[batch_id]
 
     def reopen(self, batch_id: str, is_stored: Callable[[str], object]) -> None:
-        """Begin another round of a batch that has finished, without the members that are not stored any more."""
+        """Begin another round of a batch that has finished, without the members that are no longer stored."""
         record = self.records.get(batch_id)
         if record is not None and record.finished_at is not None:
             members = self._members[batch_id]
@@ -125,9 +125,9 @@ class BatchTable:
             part.pop(batch_id, None)
 
     def is_kept(self, job: Job, *, if_room: bool = False) -> bool:
-        """Whether ``job`` is a node of a workflow that goes on, or that a job follows: others may need its result.
+        """Whether ``job`` is a node of a workflow that goes on, or whose callbacks do: others may need its result.
 
-        With ``if_room`` also whether it is a member of such a batch that has failed, because somebody may retry it.
+        With ``if_room`` also whether it is a failed member of such a batch, because somebody may retry it.
         """
         record = self.records.get(job.batch or "")
         if record is None or not self._goes_on(record):
@@ -135,7 +135,7 @@ class BatchTable:
         return record.kind == WORKFLOW or (if_room and job.status == FAILED)
 
     def kept(self) -> int:
-        """Return how many jobs ``is_kept`` keeps that have ended."""
+        """Return how many ended jobs ``is_kept`` keeps."""
         running = [each.id for each in self.records.values() if each.kind == WORKFLOW and self._goes_on(each)]
         return sum(self._standings[batch_id].total() - self._standings[batch_id]["left"] for batch_id in running)
 
@@ -143,7 +143,7 @@ class BatchTable:
         return record.called_at is None or record.id in self._followers
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete everything."""
         for part in (self.records, self._members, self._standings, self._followers):
             part.clear()
 
@@ -186,7 +186,7 @@ class MemoryBatches(Batches):
             return [job_id for job_id in self._batches.members(batch_id, kinds) if job_id > after][:limit]
 
     def seal_batch(self, batch_id: str, *, is_cancelled: bool = False) -> bool:
-        """Note that a batch is filled."""
+        """Record that a batch is filled."""
         with self._lock:
             record = self._batches.records.get(batch_id)
             if record is None or record.finished_at is not None:
@@ -197,13 +197,13 @@ class MemoryBatches(Batches):
             return True
 
     def settle_batches(self, ids: Sequence[str] | None = None, members: Sequence[Job] = ()) -> Sequence[BatchRecord]:  # noqa: ARG002
-        """Finish batches of which no member is left."""
+        """Finish batches that have no member left."""
         with self._lock:
             found = map(self._batches.settle, [*self._batches.records] if ids is None else ids)
             return [record for record in found if record is not None]
 
     def note_called(self, batch: BatchRecord) -> bool:
-        """Note that the callbacks of a batch are enqueued."""
+        """Record that the callbacks of a batch are enqueued."""
         with self._lock:
             record = self._batches.records.get(batch.id)
             if record is None or record.round != batch.round or record.called_at is not None:

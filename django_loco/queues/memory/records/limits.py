@@ -12,7 +12,7 @@ from ...claim import Claim, declared_limits
 from ...records.limits import Limiting, LimitUse, micros_of, note_ends, time_of_micros
 from ..job_table import JobTable
 
-#: The number of keys whose times are kept before those that are over are forgotten.
+#: With more keys than this, the times that are over are deleted.
 MANY = 10_000
 
 
@@ -25,10 +25,10 @@ class KeyTable:
         """The limits that people have changed."""
 
         self.opens_at: datetime | None = None
-        """When jobs may begin that a fetch has left; ``None``: when another one has ended, if there are any."""
+        """When jobs that a fetch has left may begin; ``None``: when another job has ended, or there are none."""
 
     def note(self, limiter: Limiter) -> None:
-        """Note what a claim has decided."""
+        """Keep the times that a claim has changed."""
         self.times |= limiter.changed
         if len(self.times) > MANY:
             self.times = {key: times for key, times in self.times.items() if max(times) > limiter.now}
@@ -42,7 +42,7 @@ class KeyTable:
         return True
 
     def clear(self) -> None:
-        """Forget all."""
+        """Delete everything."""
         self.times.clear()
         self.changed.clear()
         self.opens_at = None
@@ -73,7 +73,7 @@ class MemoryLimits(Limiting):
         return {key: number for key, (number, _) in waiting.items()}
 
     def set_limit(self, name: str, limit: Limit | None) -> None:
-        """Change a limit, or let it be as declared."""
+        """Change a limit, or reset it to its declaration."""
         with self._lock:
             self._keys.changed.pop(name, None)
             if limit is not None:

@@ -16,10 +16,10 @@ class MinuteTable:
         self._lock = threading.Lock()
         self._minutes: dict[Labels, Minute] = {}
         self._last: dict[Labels, int] = {}
-        """The last minute in each of them."""
+        """The last minute that each of these rows contains."""
 
     def add(self, minutes: Sequence[Minute]) -> None:
-        """Add to what is stored."""
+        """Add ``minutes``."""
         with self._lock:
             for each, last in [*((each, each.labels.minute) for each in minutes), *totals_of(minutes)]:
                 known = self._minutes.get(each.labels)
@@ -27,7 +27,7 @@ class MinuteTable:
                 self._last[each.labels] = max(last, self._last.get(each.labels, last))
 
     def prune(self) -> None:
-        """Drop what is too old."""
+        """Delete the rows that are too old."""
         now = minute_of(time.time())
         with self._lock:
             for labels in [labels for labels, last in self._last.items() if last < now - KEPT_MINUTES]:
@@ -45,7 +45,7 @@ class MinuteTable:
             return [each for each in self._minutes.values() if each.labels.minute == TOTAL]
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete everything."""
         with self._lock:
             self._minutes.clear()
             self._last.clear()

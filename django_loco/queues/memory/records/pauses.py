@@ -40,7 +40,7 @@ class MemoryPauses(JobPauses):
             self._jobs.waiting.pause(pause)
 
     def resume_jobs(self, pause: JobPause) -> bool:
-        """Let workers fetch them again; return whether they were paused."""
+        """Let workers fetch the jobs of a task or a tag again; return whether these were paused."""
         with self._lock:
             was_paused = self._jobs.waiting.resume(pause)
             self._arrivals += was_paused

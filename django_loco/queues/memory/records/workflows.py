@@ -12,7 +12,7 @@ from .batches import MemoryBatches
 
 @dataclass(slots=True)
 class _Node:
-    """A node that is not decided: the upstream nodes that it waits for, and those that have ended."""
+    """A node that is not decided: the upstream nodes that it waits for, and the ones that have ended."""
 
     on_failed: OnFailed
     waits: set[str] = field(default_factory=set)
@@ -26,7 +26,7 @@ class _Node:
 
     @property
     def is_decidable(self) -> bool:
-        """Whether it need not wait any more."""
+        """Whether the node need not wait any longer."""
         return not self.waits or bool(self.failed and self.on_failed != "ignore")
 
 
@@ -67,7 +67,7 @@ class Graph:
 
 
 def mark_of(job: Job | None) -> str:
-    """Return how the edges from a job are to be marked."""
+    """Return the mark of the edges from a job."""
     if job is None or job.status == FAILED:
         return "failed"
     return "waits" if job.status in (READY, RUNNING) else "succeeded"
@@ -79,7 +79,7 @@ class MemoryWorkflows(MemoryBatches, Workflows):
     _graphs: dict[str, Graph]
 
     def _stored(self, job_id: str) -> Job | None:
-        """Return a job, to a thread that has the lock."""
+        """Return a job. The calling thread has the lock."""
         raise NotImplementedError
 
     def add_edges(self, workflow: str, edges: Sequence[Edge]) -> None:
