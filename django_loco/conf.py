@@ -155,7 +155,7 @@ class LocoSettings:
         Sequence[str] | None,
         Rule(lambda value: value is None or _are_names(value), "a list of dotted paths of modules, or None"),
     ] = None
-    """Modules and packages that a stored task path may import; ``None``: the project's and those of installed apps."""
+    """Modules and packages that a stored task path may import; ``None``: the project's and the installed apps'."""
 
     SIGN: Annotated[bool, _BOOL] = False
     """Whether jobs are signed with ``SECRET_KEY`` when they are enqueued, and run only with such a signature."""

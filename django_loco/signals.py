@@ -1,4 +1,4 @@
-"""Signals about workers, jobs and schedules, beside those of Django's Tasks framework.
+"""Signals about workers, jobs and schedules, in addition to the signals of Django's Tasks framework.
 
 Each receiver gets these keyword arguments, and ``signal`` and ``sender``, the class that sends it.
 

@@ -227,7 +227,7 @@ class _Errors:
 
 @dataclass(eq=False)
 class _LastHook:
-    """Follows each of our hooks in a transaction; the last of them raises the first error, with notes of the others."""
+    """A hook after each of our hooks in a transaction. The last raises the first error, with the others as notes."""
 
     errors: _Errors
 

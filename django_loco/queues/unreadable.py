@@ -51,7 +51,7 @@ def outcomes_of(alias: str, unreadable: Sequence[Job]) -> list[Outcome]:
 
 
 def readable(alias: str, jobs: Iterable[Job]) -> list[Job]:
-    """Return the readable ones of ``jobs``, and log that the others have failed."""
+    """Return the ``jobs`` that can be read, and log that the others have failed."""
     can_be_read, unreadable = split(jobs)
     _log(alias, unreadable)
     return can_be_read

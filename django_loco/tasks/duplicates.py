@@ -199,7 +199,7 @@ def note(results: Sequence[TaskResult[..., Any]], holders: Mapping[str, Job], ha
 
 
 def log_left_out(jobs: Sequence[Job], holders: Mapping[str, Job]) -> None:
-    """Log that the batch of ``jobs`` does not wait for those of their ``holders`` that are no members of it."""
+    """Log that the batch of ``jobs`` does not wait for the ``holders`` that are not members of the batch."""
     others = [holders[job.id] for job in jobs if job.id in holders and holders[job.id].batch != job.batch]
     if others and jobs[0].batch is not None:
         text = (

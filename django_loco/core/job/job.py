@@ -52,9 +52,10 @@ def utcnow() -> datetime:
 
 
 def aware(moment: datetime) -> datetime:
-    """Return ``moment``, in the time zone of the site if it has none: without ``USE_TZ``, code and databases have such.
+    """Return ``moment``; if it has no time zone, it gets the time zone of the site.
 
-    The reader of a page may have another time zone, which is not used here.
+    Without ``USE_TZ``, code and databases give times without a time zone. The reader of a page may have another time
+    zone, which is not used here.
     """
     return timezone.make_aware(moment, timezone.get_default_timezone()) if timezone.is_naive(moment) else moment
 

@@ -30,7 +30,7 @@ def left() -> Iterator[str]:
 
 
 def end_pools() -> None:
-    """Send SIGTERM to the daemon processes of ``multiprocessing``, and to those of executors.
+    """Send SIGTERM to the daemon processes of ``multiprocessing`` and to the processes of executors.
 
     When Python exits, it ends these processes or lets them finish. After ``os._exit`` they would wait forever.
     """

@@ -1,4 +1,4 @@
-"""The stacks of threads and of asyncio tasks, as text like that of a traceback."""
+"""The stacks of threads and of asyncio tasks, as text in the format of a traceback."""
 
 from __future__ import annotations
 

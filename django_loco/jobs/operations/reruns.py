@@ -1,10 +1,10 @@
 """Jobs that follow a unique job that has begun: duplicates with ``on_duplicate="rerun"`` make them.
 
 1. A call finds that a job has its unique key and has begun. So the job of the call is stored as one that *follows*. It
-   has a key of its own, made from the other, so that one job at most follows. Later calls replace its arguments.
+   has a key of its own, made from the unique key, so that at most one job follows. Later calls replace its arguments.
 2. The first job ends. The code that stored its end calls ``settle``: the job that follows gets the key, and is due.
-3. If that process dies before step 2, a worker fetches the job that follows after ``POLL``, and does step 2; or puts it
-   off again, if the key is not free.
+3. If that process dies before step 2, a worker fetches the job that follows after ``POLL``. The worker does step 2, or
+   puts the job off again if the key is not free.
 """
 
 from __future__ import annotations
@@ -52,12 +52,15 @@ def following(job: Job) -> Job:
 
 
 def put_off(job: Job) -> Outcome:
-    """Return the outcome of a job that follows, which was fetched; call ``settle`` when it is stored."""
+    """Return the outcome that puts off a fetched job that follows. Call ``settle`` when the outcome is stored."""
     return Outcome.released(job, run_after=utcnow() + POLL).not_begun()
 
 
 def take_back(queue: Queue, jobs: Iterable[Job]) -> bool:
-    """Take jobs that follow from the workers that have fetched them, and would only put them off; return if any had."""
+    """Put off the ``jobs`` that follow and were fetched; return whether there were any.
+
+    The workers that have fetched these jobs would only put them off.
+    """
     held = [job for job in jobs if follows(job) and job.status == RUNNING]
     if held:
         queue.finish([put_off(job) for job in held])
@@ -74,7 +77,7 @@ def settle(queue: Queue, keys: Collection[str]) -> None:
 
 
 def keys_of(jobs: Sequence[Job]) -> set[str]:
-    """Return the keys of the ``jobs`` that others may follow."""
+    """Return the unique keys of the ``jobs`` that another job may follow."""
     return {job.unique_key for job in jobs if job.unique_key is not None and RERUN in job.options}
 
 

@@ -133,7 +133,7 @@ def permitted(request: HttpRequest) -> list[PageOperation]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenJobs:
-    """The jobs that somebody has chosen: by their ids, or all that match a filter, among those of a scope."""
+    """The jobs in a scope that somebody has chosen: by their ids, or all that match a filter."""
 
     scope: Scope
     ids: Sequence[str] = ()

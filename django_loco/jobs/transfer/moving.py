@@ -230,7 +230,10 @@ def _is_movable(job: Job) -> bool:
 
 
 def _problem(job: Job) -> str:
-    """Return why ``job`` stays; empty if it can be moved. The target might accept it parked, and refuse it later."""
+    """Return why ``job`` stays; empty if it can be moved.
+
+    It is asked before the move: the target might accept the parked job, and refuse it later in its own queue.
+    """
     if job.batch is not None:
         return f"it is a member of batch {job.batch}, which stays where it is"
     return number_problem(job) if is_name(job.queue_name) else f"its queue must be {NAME_REQUIREMENT}"

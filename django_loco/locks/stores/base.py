@@ -15,10 +15,10 @@ class Stored:
     """The stored value of a lock."""
 
     text: str | None
-    """The text of its ``LockState``; ``None``: nothing."""
+    """The text of its ``LockState``; ``None``: nothing is stored."""
 
     now: int
-    """The time of the store's clock when it was read, in microseconds since 1970."""
+    """The time of the store's clock when the text was read, in microseconds since 1970."""
 
 
 def process_of(owner: str) -> str:
@@ -29,7 +29,7 @@ def process_of(owner: str) -> str:
 class LockStore(ABC):
     """Keeps a text for each lock. Used by many threads. Methods raise ``QueueUnavailable``.
 
-    It knows nothing of leases or lines: ``swap`` replaces the text that was read by another one, unless somebody
+    It knows nothing of leases or lines: ``swap`` replaces the text that was read with a new text, unless somebody
     else was faster. So each change is made as a whole or not at all, on any store.
     """
 
@@ -41,7 +41,7 @@ class LockStore(ABC):
 
     @abstractmethod
     def read(self, name: str) -> Stored:
-        """Return what is stored of the lock ``name``."""
+        """Return the stored value of the lock ``name``."""
 
     @abstractmethod
     def swap(self, name: str, before: str | None, after: LockState, now: int, wake: str = "") -> bool:
@@ -52,7 +52,7 @@ class LockStore(ABC):
 
     @abstractmethod
     def held(self) -> Sequence[tuple[str, Stored]]:
-        """Return names and texts of all locks that somebody seems to hold; leases may have run out."""
+        """Return the names and values of all locks that somebody seems to hold; their leases may have expired."""
 
     def close(self) -> None:  # noqa: B027 - most hold nothing
         """Close the connections that are not in use."""

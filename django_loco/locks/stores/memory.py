@@ -21,7 +21,7 @@ class MemoryLocks(LockStore):
         self._next_sweep = 0
 
     def read(self, name: str) -> Stored:
-        """Return what is stored of a lock."""
+        """Return the stored value of a lock."""
         with self._lock:
             return Stored(self._text(name), _now())
 

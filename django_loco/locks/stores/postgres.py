@@ -29,7 +29,7 @@ class PostgresLocks(DatabaseLocks):
         self.process = secrets.token_hex(8)
 
     def read(self, name: str) -> Stored:
-        """Return what is stored of a lock."""
+        """Return the stored value of a lock."""
         [(text, now)] = self._rows(READ, self._alias, name)
         return Stored(text, now)
 

@@ -22,7 +22,7 @@ class RedisLocks(LockStore):
         self.process = secrets.token_hex(8)
 
     def read(self, name: str) -> Stored:
-        """Return what is stored of a lock."""
+        """Return the stored value of a lock."""
         text, now = self._server.run("lock", (), (_key(name),))
         return Stored(None if text is None else decoded(text), int(now))
 
@@ -35,7 +35,7 @@ class RedisLocks(LockStore):
         return bool(self._server.run("lock", arguments, keys))
 
     def held(self) -> Sequence[tuple[str, Stored]]:
-        """Return what is stored of the locks in the index."""
+        """Return the stored values of the locks in the index."""
         names = map(decoded, self._server.ask("ZRANGE", self._server.key("locks"), 0, -1))
         return [(name, self.read(name)) for name in names]
 

@@ -42,7 +42,7 @@ class SQLiteLocks(DatabaseLocks):
         super().__init__(alias, database, f"{file_of(connections[database])}{SUFFIX}", FIRST)
 
     def read(self, name: str) -> Stored:
-        """Return what is stored of a lock."""
+        """Return the stored value of a lock."""
         rows = self._rows(READ, self._alias, name)
         return Stored(rows[0][0] if rows else None, self._now())
 

@@ -70,7 +70,7 @@ class Dialect(Engine):
         """Return whether ``claim`` reads the ranges of an index instead of all jobs in their order."""
         number = len(claim.queues or ("any",)) * len(claim.tags or ("any",))
         is_any = claim.queues is None and claim.tags is None
-        # With ageing the order is not that of an index, and priorities have to be merged, as ranges are.
+        # With ageing no index has the order of the jobs, and priorities have to be merged, as ranges are.
         return claim.ageing is not None or not ((is_any and not self.has_paused_queues) or number > MAX_RANGES)
 
     def claim_again(self, claim: Claim) -> list[Row]:

@@ -56,7 +56,7 @@ logger = get_logger("django_loco.queues")
 MAX_DELAY_SECONDS = 0.5
 #: The number of series that one statement reads. SQLite allows 500 parts of a statement.
 SERIES_AT_ONCE = 100
-#: A number larger than that of all jobs.
+#: More than the number of all jobs.
 NO_LIMIT = 2**62
 
 

@@ -105,7 +105,7 @@ def _order_of(job: Job, due_at: datetime | None) -> datetime:
 
 
 def sums_of(rows: Iterable[Row]) -> dict[tuple[str, TaskResultStatus], int]:
-    """Return the sums of ``rows``, each of which is a queue name, a status and a number."""
+    """Return the sums of ``rows``; each row is a queue name, a status and a number."""
     counts: Counter[tuple[str, TaskResultStatus]] = Counter()
     for queue_name, status, number in rows:
         counts[str(queue_name), stored_status(status)] += number

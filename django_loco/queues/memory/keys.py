@@ -13,7 +13,7 @@ MAX_KEYS = 10_000
 
 
 class Keys:
-    """The once-keys that this process has seen, and with ``shared`` those of other processes as well.
+    """The once-keys that this process has seen, and with ``shared`` the keys that other processes have seen.
 
     The queue's lock guards all methods except ``reserve`` and ``release``, which may wait for other processes.
     """

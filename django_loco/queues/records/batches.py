@@ -181,9 +181,10 @@ class Batches:
     def settle_batches(self, ids: Sequence[str] | None = None, members: Sequence[Job] = ()) -> Sequence[BatchRecord]:  # noqa: ARG002
         """Finish the sealed batches that have no member left; return finished ones whose callbacks are not enqueued.
 
-        ``ids`` are the batches to look at; ``None``: all, of which a call may take a part. ``members`` have just ended,
-        or changed otherwise: a queue that keeps a list of members looks at these first. So code that ends members with
-        ``change`` has to call this: until then ``batch_members`` and the counts may be as before the change.
+        ``ids`` are the batches to look at; ``None``: all, but one call may look at only some. ``members`` have just
+        ended, or changed otherwise: a queue that keeps a list of members looks at these first. So code that ends
+        members with ``change`` has to call this: until then ``batch_members`` and the counts may be as before the
+        change.
         """
         return ()
 

@@ -59,7 +59,7 @@ class Workflows:
     def note_ends(self, workflow: str, upstream: Sequence[str] | None) -> Sequence[Decidable]:  # noqa: ARG002
         """Mark the edges from these nodes by their present states; return the downstream nodes that can be decided.
 
-        ``None``: the edges from all nodes, of which a call may take a part. A node that is not stored counts as failed.
+        ``None``: the edges from all nodes; one call may mark only some. A node that is not stored counts as failed.
         A downstream node can be decided if each of its edges is marked as ended, and before that if one is marked as
         failed, unless its ``on_failed`` is ``"ignore"``.
         """

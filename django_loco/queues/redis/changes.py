@@ -1,8 +1,8 @@
 """Changes that people make to jobs in Redis that no worker holds: cancel, retry, edit, delete.
 
-One script makes a batch of changes. It touches a job only if no worker holds it and its stored texts are those of the
-job that was read, which travel with the change. The token at the end of a state is not compared, because a job that was
-read does not have it. No transition is missed nevertheless:
+One script makes a batch of changes. It touches a job only if no worker holds it and its stored texts have not changed
+since the job was read; the texts that were read travel with the change. The token at the end of a state is not
+compared, because a job that was read does not have it. No transition is missed nevertheless:
 
 * A fetch makes a job held. It also sets ``last_attempted_at``, in microseconds, so a job differs even if it was
   finished, retried, handed back or rescued since.
@@ -85,7 +85,7 @@ class _Step:
 
     @classmethod
     def of(cls, change: Change, stored: Texts | None = None) -> _Step:
-        """Return a change of a job that is ``stored`` in other words than usual; by default in the usual ones."""
+        """Return the step of ``change``. ``stored``: the job's stored texts, if this version would write others."""
         before, after = change.before, change.after
         had = bool(stored.state) if stored else has_run(before)
         old, new = states_of_change(before, after or before) if had or has_run(after or before) else ("", "")

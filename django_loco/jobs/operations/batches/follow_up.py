@@ -42,7 +42,7 @@ class FollowUp:
         return not self._ended
 
     def note(self, jobs: Iterable[Job]) -> None:
-        """Keep the ended ones of ``jobs``, which the queue has stored, for ``settle``, unless nothing follows them."""
+        """Keep for ``settle`` the ``jobs`` that have ended and have followers. The queue has stored their ends."""
         for job in jobs:
             if has_followers(job) and job.status != READY:
                 self._ended.append(job)
@@ -63,7 +63,7 @@ class FollowUp:
         return True
 
     def settle_rest(self) -> None:
-        """Do what ``settle`` has postponed, so that the jobs that it has released could be fetched first."""
+        """Do the work that ``settle`` has postponed, so that workers could fetch the released jobs first."""
         settle_rest(self._queue, self._postponed)
 
     def sweep_if_due(self) -> None:

@@ -83,7 +83,7 @@ def settle(
 def settle_members(queue: Queue, jobs: Sequence[Job], postponed: PostponedSteps | None = None) -> None:
     """Release the nodes that wait for ``jobs``, and ``settle`` the batches of the members among ``jobs``.
 
-    Does nothing if none is a member. If ``postponed`` is given, work that can wait is left there for ``settle_rest``.
+    Does nothing if no job is a member. Work that can wait is added to ``postponed``, if given, for ``settle_rest``.
     """
     own = PostponedSteps() if postponed is None else postponed
     going_on = advance_members(queue, jobs, own)

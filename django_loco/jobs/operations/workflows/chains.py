@@ -22,7 +22,7 @@ class _Parts(Part):
     hinted_as = "parts"
 
     def __init__(self, *parts: Any) -> None:
-        """``parts``, or one iterable of them. Raises ``InvalidArguments`` if there are none, or for what is no part."""
+        """``parts``, or one iterable of parts. Raises ``InvalidArguments`` if there are none, or for another object."""
         if len(parts) == 1 and isinstance(parts[0], Iterable):
             parts = tuple(parts[0])
         kind = type(self).__name__

@@ -55,7 +55,7 @@ def retry_failed(queue: Queue, workflow: str) -> int:
 
 
 class Hindrance(NamedTuple):
-    """A node because of which another one would be cancelled again."""
+    """A failed or deleted node: if only the node after it was retried, that one would be cancelled again."""
 
     name: str
     job_id: str
@@ -64,7 +64,7 @@ class Hindrance(NamedTuple):
 
 
 def hindrance_of(queue: Queue, job: Job) -> Hindrance | None:
-    """Return the node because of which ``job`` would be cancelled again if it alone was retried, if there is one."""
+    """Return the node that would get ``job`` cancelled again if only ``job`` was retried, if there is one."""
     place = place_of(job)
     if place is None or place.on_failed != "cancel":
         return None

@@ -140,7 +140,7 @@ def _make(dialect: Dialect, changes: Sequence[Change], words: Words | None = Non
 
 
 def _other_words(dialect: Dialect, changes: Mapping[str, Change]) -> Words:
-    """Return the words of the jobs that are as they were read, but are stored in other words than usual."""
+    """Return the stored words of the unchanged jobs that this version would store in other words."""
     payload = json.dumps([{"id": job_id} for job_id in changes])
     rows = dialect.execute(dialect.sql(AMONG, in_listed=dialect.is_in.format(dialect.listed(["id"]))), payload=payload)
     found = {}

@@ -126,7 +126,7 @@ def _of_status(dialect: Dialect, page: Page, status: TaskResultStatus) -> list[R
         queues = None if page.queue_name is None else ["%(queue_name)s"]
         shape = fragments(ENDED_BY_QUEUE, [f"'{status.value}'"], kinds=["FALSE"], queues=queues)
         return dialect.select(dialect.sql(dialect.newest_of_ranges, **shape, **page.where), **page.values)
-    # The first conditions are those of the index with the queue.
+    # The first conditions repeat the condition of the index with the queue.
     having = f"{{status}} = '{status.value}'" + (ANY_READY_BY_QUEUE if status == READY and page.queue_name else "")
     by_id = SORTED_READY if status == READY and page.queue_name is None else SORTED
     sql = dialect.sql(LIST_SORTED, in_sorted=dialect.is_in.format(by_id), having=having, **page.where)
@@ -166,7 +166,7 @@ def unfinished_jobs(database: str, most: int) -> dict[tuple[str, str], int]:
 
 
 def oldest_due_times(dialect: Dialect, queues: tuple[str, ...] | None) -> list[Row]:
-    """Return the due times of some jobs, one of which has been due longest of all; some times are ``None``."""
+    """Return the due times of some jobs, including the job that has been due longest; some times are ``None``."""
     claim = Claim(worker_id="", lease=0, threads=1, coroutines=1, queues=queues)
     wanted, parameters = condition_of(claim, dialect.names, dialect.contains)  # paused jobs wait as others do
     if queues is None:

@@ -20,7 +20,7 @@ FINISH_WOKEN = FINISH.replace("{fence}", f"{{fence}} AND NOT ({HAS_NONE_NEW})")
 
 
 def finish(dialect: Dialect, outcomes: Sequence[Outcome]) -> set[str]:
-    """Store how jobs ended, some of which may wait for signals; return the ids of the jobs that were held."""
+    """Store how jobs ended, or that they wait for signals; return the ids of the jobs that were held."""
     waiting = [outcome for outcome in outcomes if outcome.waits]
     if not waiting:
         return dialect.finish(outcomes)

@@ -167,7 +167,7 @@ class PostgresListener(QueueListener):
         return watched(psycopg.connect(**parameters, autocommit=True))
 
     def _hears(self, connection: psycopg.Connection[Any]) -> bool:
-        """Return whether notifications of others arrive. Without a pooler they do; otherwise one is sent as a test."""
+        """Return whether notifications arrive. Without a pooler they do; otherwise this sends one as a test."""
         [(pid,)] = connection.execute("SELECT pg_backend_pid()")
         if pid == connection.info.backend_pid:
             return True

@@ -216,7 +216,7 @@ def condition_of(claim: Claim, names: Mapping[str, str], contains: str) -> tuple
 def range_fragments_of(
     claim: Claim, tag_of_word: str, *, in_queues: bool = False
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the fragments for the statements above, and their parameters beside those of ``condition_of``.
+    """Return the fragments for the statements above, and the parameters that ``condition_of`` does not return.
 
     ``tag_of_word`` is an attribute of ``Dialect``. With ``in_queues`` there is a range for each queue in any case.
     """

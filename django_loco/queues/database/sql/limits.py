@@ -47,7 +47,7 @@ DUE_LEVELS = f"""
         FROM levels WHERE levels.priority IS NOT NULL)
     SELECT is_async, limit_key, priority, {{head_read}} FROM heads WHERE head IS NOT NULL ORDER BY head
 """  # noqa: S608 - of our own texts
-#: Due suspects, of which there are few.
+#: Due suspects. There are few.
 SUSPECTS = f"""
     FROM {{job}} {{by_index}}
     WHERE {{backend}} = %(alias)s AND {{status}} = 'READY' AND {{suspect}}

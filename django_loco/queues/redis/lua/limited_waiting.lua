@@ -1,4 +1,4 @@
--- Counts the limited jobs that are due, except those of paused queues.
+-- Counts the due limited jobs in the queues that are not paused.
 --
 -- Keys: see the first line.
 -- Arguments: the queues and the tags, a line each, or '*' for all; the kinds, a digit each.

@@ -1,4 +1,4 @@
--- Counts the suspects that are due, except those of paused queues, and limited ones that may not begin now.
+-- Counts the due suspects in the queues that are not paused. Limited suspects count only if they may begin now.
 --
 -- Keys: see the first line.
 -- Arguments: the queues and the tags, a line each, or '*' for all; the kinds of plain suspects, a digit each; the limits (see

@@ -23,7 +23,7 @@ class RedisSignals(JobSignals):
         raise NotImplementedError
 
     def _woken(self, outcomes: Sequence[Outcome], refused: set[str]) -> set[str]:
-        """Let jobs that wait for a signal run again if they were refused because one was sent; return the others."""
+        """Store refused outcomes of jobs that wait for a signal as due at once; return the ids still refused."""
         again = woken(outcomes, refused) if refused else ()
         still = self.finish(again) if again else set()
         return refused - {outcome.job.id for outcome in again} | still
