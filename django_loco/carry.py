@@ -117,7 +117,7 @@ def captured() -> dict[str, Any]:
 
 
 def call(carried: object, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """Call ``function`` in the context that its job has ``carried``; return its value, or a coroutine that does so.
+    """Call ``function`` in the context that its job has ``carried``; return its value, or a coroutine that returns it.
 
     Raises the errors of ``restore()``: the job must not run without its context.
     """

@@ -32,7 +32,7 @@ FIRST_PAGE, LARGEST_PAGE = 100, 1_000
 PAGE_BYTES = 8 << 20
 #: Each stream of an alias is a query to its store. With more of them, it is faster to read the jobs of all queues.
 MOST_STREAMS = 200
-#: After a page in which fewer than one job of this number matches, only calls are read.
+#: After a page with less than one match in this number of jobs, only calls are read.
 RARE = 10
 
 

@@ -20,7 +20,7 @@ from .presentation.numbers import number_text
 from .scan import Scan
 from .stores import aliases, queue_of
 
-#: The number up to which jobs are counted.
+#: Jobs are counted up to this number.
 COUNTED = 10_000
 
 
@@ -76,7 +76,7 @@ class Search:
     in pages, by id, so that any number of jobs may match. Durations such as ``older:2h`` count from when it was made.
 
     Operations return the number of jobs that they have changed; ``Count.is_capped`` if they ended at the ``window``.
-    Jobs in a state in which an operation is not possible are left alone. Each job is changed only if it is as it was
+    Jobs are left alone if the operation is not possible in their state. Each job is changed only if it is as it was
     read; a job that has changed is read again. So operations may run beside workers and each other, and be repeated
     after an error. All methods that read or write raise ``QueueUnavailable`` if a store does not answer. An operation
     that cannot be done with the jobs of an alias is refused before any job is changed. An error that stops an operation

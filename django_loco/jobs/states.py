@@ -12,7 +12,7 @@ from ..core.job import CANCELLED, FAILED, GIVEN_UP, READY, RUNNING, SUCCESSFUL, 
 State = Literal["waiting", "scheduled", "retrying", "running", "failed", "cancelled", "done"]
 
 STATES: tuple[State, ...] = get_args(State)
-#: The status with which a job in each state is stored.
+#: The stored status of a job in each state.
 STATUS_OF: Mapping[State, TaskResultStatus] = {
     "waiting": READY,
     "scheduled": READY,
@@ -43,7 +43,7 @@ def state_of(job: Job, now: datetime) -> State:
 
 
 def cancellation_of(job: Job | None) -> TaskError | None:
-    """Return the error with which a job has failed because somebody cancelled it; ``None`` for any other job."""
+    """Return the error of a job that has failed because somebody cancelled it; ``None`` for any other job."""
     if job is None or job.status != FAILED or not job.errors:
         return None
     return job.errors[-1] if job.errors[-1].exception_class_path == CANCELLED else None

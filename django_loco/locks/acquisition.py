@@ -15,7 +15,7 @@ from .table import LockTable, Seen, lease_clock
 LONGEST_POLL_SECONDS = 0.5
 #: When pauses get this long, a thread listens. Most waits end earlier, and do without the connection of that thread.
 LISTEN_FROM_SECONDS = 0.02
-#: The first pause between two looks at the store, and the factor by which pauses grow.
+#: The first pause between two looks at the store. Each pause is longer than the one before by this factor.
 SHORTEST_POLL_SECONDS, GROWTH = 0.002, 1.5
 
 

@@ -1,4 +1,4 @@
-"""The claims of this process that wait for locks, in the order in which they came.
+"""The claims of this process that wait for locks, in the order of their arrival.
 
 Only the first one for each lock looks at the store again and again. The others sleep until it is their turn.
 """

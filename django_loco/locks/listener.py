@@ -1,4 +1,4 @@
-"""Waits until another process gives back a lock for which a claim of this process waits."""
+"""Waits until another process gives back a lock that a claim of this process waits for."""
 
 from __future__ import annotations
 

@@ -26,13 +26,13 @@ class LockClaim:
     """The claim of somebody who wants a lock."""
 
     owner: str
-    """A random text, by which the store knows this claim."""
+    """A random text that identifies this claim in the store."""
 
     place: str
     """The machine and the process: ``host:pid``."""
 
     job: str
-    """The id of the job in which it was made; empty outside of jobs."""
+    """The id of the job that has made the claim; empty outside of jobs."""
 
     lease: int
     """Microseconds for which a grant is valid."""

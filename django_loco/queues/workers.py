@@ -87,7 +87,7 @@ class WorkerInfo:
     """One worker, as it described itself with its last heartbeat."""
 
     worker_id: str
-    """The id with which it holds jobs."""
+    """The worker holds jobs with this id."""
 
     host: str
     pid: int
@@ -104,7 +104,7 @@ class WorkerInfo:
     """The number of async jobs that it runs at once."""
 
     lease: float
-    """Seconds after its last heartbeat at which it is presumed dead."""
+    """It is presumed dead this number of seconds after its last heartbeat."""
 
     started_at: datetime
     version: str = ""

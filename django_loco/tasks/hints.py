@@ -63,7 +63,7 @@ def schedule_key_hint(name: str, keys: Sequence[str]) -> str:
 
 
 def async_hint(method: str) -> SynchronousOnlyOperation:
-    """Return the error with which Django refuses to use the database in async code, with the remedy."""
+    """Return the error that Django raises for use of the database in async code, with the remedy."""
     return SynchronousOnlyOperation(
         f"{method}() uses the database, which would block the event loop. Write await task.a{method}(...)."
     )

@@ -126,7 +126,7 @@ def _hint_of(names: Sequence[str], known: Sequence[str]) -> str:
 
 
 def with_origin(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of the ``options`` of a new job, with the ids of the request and the job in which this runs."""
+    """Return a copy of the ``options`` of a new job, with the ids of the current request and the current job."""
     copy = {**options}
     if request_id := bound("request_id"):
         copy[REQUEST] = request_id
@@ -195,7 +195,7 @@ class JobTemplate:
 
 
 class KnownTask(NamedTuple):
-    """The template of a task, with the backend and the settings for which the task was checked."""
+    """The template of a task, with the backend and the settings that the task was checked for."""
 
     template: JobTemplate
     backend: type[BaseTaskBackend]
@@ -276,7 +276,7 @@ def _later(now: datetime, delay: timedelta) -> datetime:
 
 
 def _expiry(job: Job, expires: float | timedelta | datetime) -> datetime:
-    """Return the time at which a new job expires."""
+    """Return the time when a new job expires."""
     if isinstance(expires, datetime):
         if settings.USE_TZ and timezone.is_naive(expires):
             raise InvalidTask(f"expires is {expires}; it must be an aware datetime.")

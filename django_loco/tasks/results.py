@@ -270,7 +270,7 @@ def _local(moment: datetime | None) -> datetime | None:
 
 
 def _as_enqueued(task: Task[..., Any], job: Job) -> Task[..., Any]:
-    """Return ``task`` with the options with which ``job`` was enqueued.
+    """Return ``task`` with the options that ``job`` was enqueued with.
 
     Does not call ``using()``, which is slow and validates against the present settings. A stored job must be readable
     with any settings.

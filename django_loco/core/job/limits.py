@@ -145,7 +145,7 @@ class KeyTimes(NamedTuple):
     """The theoretical arrival time of the next start, in microseconds since 1970 by the store's clock."""
 
     closed_until: int = 0
-    """No job of the key begins before this time, whatever its limit allows; in the same unit."""
+    """No job of the key begins before this time, even if its limit allows one; in the same unit."""
 
     closed_at: int = 0
     """When a job closed the key; 0 if a process of an older release has stored ``closed_until``."""

@@ -91,7 +91,7 @@ class Phase:
         return function
 
     def hooks(self) -> list[tuple[float, float, Hook]]:
-        """Return ``(order, timeout, hook)`` of each, in the order in which they run."""
+        """Return ``(order, timeout, hook)`` of each hook, the first to run first."""
         return sorted(self._hooks, key=lambda entry: entry[0])
 
     def remove(self, function: Hook) -> None:

@@ -39,7 +39,7 @@ class Argument:
         return without(value, self._hidden)
 
     def candidates(self, job: Job | JobCall) -> Iterator[Any]:
-        """Yield each value that ``of`` may return, whatever the names of the task's parameters are."""
+        """Yield each value that ``of`` may return, for any names of the task's parameters."""
         args, kwargs = decoded(decode_call, job.arguments) or ([], {})
         by_place = [at_path(each, self._path[1:]) for each in args] if isinstance(args, list) else []
         for value in (at_path(kwargs, self._path), at_path(args, self._path), *by_place):

@@ -41,7 +41,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Conditions, all of which a job has to satisfy. Durations count from the time at which the filter was made."""
+    """Conditions on a job, which has to satisfy all of them. Durations count from the time when the filter was made."""
 
     conditions: tuple[Condition, ...] = ()
 

@@ -55,7 +55,7 @@ class Operation(Protocol):
 
     @property
     def states(self) -> Collection[State]:
-        """The states in which it is possible. Jobs in other states are left alone."""
+        """The operation is possible in these states. Jobs in other states are left alone."""
 
     @property
     def makes_due(self) -> bool:
@@ -86,7 +86,7 @@ def require(operation: Operation, job: Job) -> None:
 
 
 def _hindrance(operation: Operation, job: Job) -> str:
-    """Return why ``operation`` is not possible with ``job`` whatever its state is; empty if it is."""
+    """Return why ``operation`` is not possible with ``job`` in any state; empty if it is possible."""
     if isinstance(operation, Delete):
         return ""
     if not job.is_readable:

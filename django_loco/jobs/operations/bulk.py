@@ -33,7 +33,7 @@ T = TypeVar("T")
 class BulkRun:
     """One run of an operation over jobs.
 
-    1. ``over`` takes the jobs in batches, and leaves out those with which the operation is not possible.
+    1. ``over`` takes the jobs in batches, and leaves out jobs that the operation cannot change.
     2. Each batch is stored in one call per queue, each job only if it is still as it was read.
     3. A job that has changed is read again. If it still matches and the operation is possible, it is in the next call.
     4. At the end, nodes of workflows that were retried are released if they need not wait.
@@ -45,7 +45,7 @@ class BulkRun:
         self._matches = matches
         self._nodes = RetriedNodes()
         self.done = 0
-        """The number of jobs with which the operation was done."""
+        """The number of jobs that the operation has changed."""
 
         self.left_alone = 0
         """The number of jobs that were not made due, because they wait for more than a time."""

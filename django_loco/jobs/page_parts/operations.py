@@ -165,7 +165,7 @@ class ChosenJobs:
         """Do ``operation`` with the jobs, at most ``MOST``; return their number, capped if there may be more.
 
         Raises the errors of ``jobs``, such as ``InvalidState`` for a single job in another state. Raises
-        ``PermissionDenied`` for a queue in which the scope has no jobs.
+        ``PermissionDenied`` for a queue without jobs in the scope.
         """
         if operation.needs_queue and not self.scope.may_move_to(queue):
             raise PermissionDenied(f"You do not see the queue {queue!r}.")

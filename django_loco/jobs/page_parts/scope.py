@@ -37,7 +37,7 @@ from .addresses import MOST_WORDS
 BY_ALIAS: Final = ("backend",)
 BY_QUEUE: Final = (*BY_ALIAS, "queue")
 BY_TASK: Final = (*BY_QUEUE, "task")
-#: The number up to which pages count the jobs of a queue. A database may have to read a block of the table for each.
+#: Pages count the jobs of a queue up to this number. A database may have to read a block of the table for each.
 COUNTED_ON_PAGES: Final = 1_000
 #: The number of conditions that somebody may write on a page: more than there are words. A page applies them to up to
 #: 100,000 jobs, which takes about 0.2 seconds for each; ``MOST_WORDS`` alone would allow 400.
@@ -138,7 +138,7 @@ class Scope:
 
 
 class ShownQueues(NamedTuple):
-    """The queues that a page shows, those with the most jobs first."""
+    """The queues that a page shows. Queues with the most jobs come first."""
 
     stats: Sequence[QueueStats]
     unread: Collection[tuple[str, str]]

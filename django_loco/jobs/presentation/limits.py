@@ -146,7 +146,7 @@ def _by_limit(use: LimitUse) -> Mapping[str, _LimitKeys]:
 
 
 def _keys(found: _LimitKeys, limit: Limit, limiter: Limiter, use: LimitUse, most: int) -> Iterator[KeyState]:
-    """Yield the states of up to ``most`` keys: first those with the most waiting, and then the most running jobs."""
+    """Yield the states of up to ``most`` keys: by the number of waiting, then of running jobs."""
     waiting, running = _by_key(found.waiting), _by_key(found.running)
     for key in nlargest(most, found.keys, key=lambda key: (waiting[key], running[key], key)):
         times = limiter.times_of(key)

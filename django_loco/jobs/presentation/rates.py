@@ -11,7 +11,7 @@ from ...metrics.tally import CANCELLED, FAILURE, SUCCESS
 from ...queues.records.minutes import Minute, minute_of
 from ..stores import queue_of, searched
 
-#: The minutes for which failures are counted, and over which rates are averaged.
+#: Failures are counted over the first number of minutes. Rates are averaged over the second.
 FAILED_MINUTES, RATE_MINUTES = 60, 10
 #: Processes write once a minute. So not all of them have written the last full minute yet.
 WRITTEN_AFTER_MINUTES = 2

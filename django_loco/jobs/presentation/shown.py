@@ -34,7 +34,7 @@ _WORKER_FRAME = re.compile(
 
 
 def shown_job(job: Job, now: datetime) -> dict[str, Any]:
-    """Return the fields of ``job`` by name, in the order in which to show them; ``now`` is aware. Times are aware."""
+    """Return the fields of ``job`` by name, in the order to show them; ``now`` is aware. Times are aware."""
     args, kwargs = shown_arguments(job)
     return {
         "id": job.id,

@@ -35,7 +35,7 @@ LOG = "log"
 #: The fields that a row has as JSON text, and a dump as JSON.
 JSON_FIELDS = ("tags", "options", "worker_ids", "errors")
 TIMES = tuple(name for name, form in FIELDS.items() if datetime in form.types)
-#: The texts that stores keep as they are. They have to be encodable, and those that are JSON are on one line.
+#: The texts that stores keep as they are. They have to be encodable, and JSON texts are on one line.
 TEXTS = (
     *("task_path", "queue_name", "key", "unique_key", "unique_until"),
     *("arguments", "return_value", "checkpoint", "metadata", "progress", "steps", "waits", "signals", "batch"),

@@ -227,7 +227,7 @@ class Import:
         return in_alias(job, alias)
 
     def _in_wanted_state(self, job: Job) -> Job | None:
-        """Return a job in the state in which it is to be stored; ``None`` if it is not wanted.
+        """Return a job in the state to store it in; ``None`` if it is not wanted.
 
         A batch that goes on needs its finished members, too: their results, and whether they failed.
         """

@@ -209,7 +209,7 @@ class Move:
             self.report.moved += len(copies) - len(refused)
 
     def _release_copies(self) -> None:
-        """Release the copies whose jobs have left the source, and drop those whose jobs are not parked any more."""
+        """Release the copies whose jobs have left the source. Drop the copies whose jobs are not parked any more."""
         for copies in batches((job for job in _all_parked(self._target) if goes(job, *self._ends)), lambda job: job):
             pairs = [(copy, self._source.get(copy.id)) for copy in copies]
             has_left = {copy.id for copy, job in pairs if job is None or is_gone(job, self._target_alias)}

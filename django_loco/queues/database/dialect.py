@@ -93,7 +93,7 @@ class Dialect(Engine):
         return int(count)
 
     def claim_parameters(self, claim: Claim) -> dict[str, Any]:
-        """Return the parameters with which jobs are put under the leases of ``claim``."""
+        """Return the parameters of statements that put jobs under the leases of ``claim``."""
         moments = {"clock": self.wall_time(), "now": claim.ahead, "until": claim.lease}
         return {"worker_id": claim.worker_id, "nonce": claim.nonce, "ageing": claim.ageing, **moments}
 

@@ -93,14 +93,14 @@ def ids(rows: Iterable[Row]) -> set[str]:
 
 
 def in_order(rows: Iterable[Row], claim: Claim) -> list[Job]:
-    """Return the jobs in ``rows`` in the order in which they should run. The last column of a row is ``due_at``."""
+    """Return the jobs in ``rows``, the next to run first. The last column of a row is ``due_at``."""
     jobs = [(shown_job_of(row), readable_time(row[-1])) for row in rows]
     jobs.sort(key=lambda pair: (*claim.rank(pair[0].priority, _order_of(*pair)), pair[0].id))
     return [job for job, _ in jobs]
 
 
 def _order_of(job: Job, due_at: datetime | None) -> datetime:
-    # The ``due_at`` of limited jobs is not the time at which they are due: see ``sql.limits``.
+    # The ``due_at`` of limited jobs is not the time when they are due: see ``sql.limits``.
     return job.due_at if due_at is None or job.limit_key is not None else due_at
 
 

@@ -1,4 +1,4 @@
-"""The jobs of the queue in memory: those that wait, are held, or have finished."""
+"""The jobs of the queue in memory: waiting, held and finished ones."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class OnceKeys:
     _warned: bool = False
 
     def reserve(self, keys: Sequence[str]) -> set[str]:
-        """Reserve ``keys``; return those that no process had reserved before.
+        """Reserve ``keys``; return the keys that no process had reserved before.
 
         If the file cannot be used, logs a warning once and returns all keys. Raises ``QueueUnavailable`` if other
         processes lock it for too long.

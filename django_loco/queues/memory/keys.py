@@ -21,7 +21,7 @@ class Keys:
     def __init__(self) -> None:
         self._known: OrderedDict[str, None] = OrderedDict()
         self.shared: OnceKeys | None = None
-        """The file in which keys are reserved among all processes that share it; ``None``: keys are not shared."""
+        """The file that reserves keys among all processes that share it; ``None``: keys are not shared."""
 
     def unknown(self, jobs: Iterable[Job]) -> Iterator[Job]:
         """Yield the ``jobs`` that have no key, or a key that this process has not seen."""

@@ -1,4 +1,4 @@
-"""Files in which the waiting jobs of a memory queue outlive their process.
+"""Files that keep the waiting jobs of a memory queue after the end of its process.
 
 Each stop writes a file of its own, one JSON document per line, under a temporary name until it is on the disk in
 full. Each start takes every file it finds: locks it, reads it, deletes it, and hands the jobs over. If several

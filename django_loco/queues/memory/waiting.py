@@ -1,4 +1,4 @@
-"""The jobs that wait in memory, in the order in which they should run."""
+"""The jobs that wait in memory, the next to run first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...core.job.limits import Limiter
 from ..claim import Claim
 from ..records.pauses import JobPause, is_paused
 
-#: A sort key in the order in which jobs should run: priority (negated), due time, id.
+#: A sort key for the order of jobs: priority (negated), due time, id.
 _Place = tuple[int, datetime, str]
 _Line = list[_Place]
 #: The kind of jobs in a line: whether they are async, their queue, their tags, their limit key if they obey limits, and

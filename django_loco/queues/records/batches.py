@@ -39,7 +39,7 @@ _PREFIX = "batch"
 
 
 class BatchCounts(NamedTuple):
-    """How many members a batch has, and how many have ended in which way."""
+    """How many members a batch has, and how many have ended in each way."""
 
     total: int = 0
     succeeded: int = 0

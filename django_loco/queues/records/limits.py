@@ -27,7 +27,7 @@ def micros_of(moment: datetime) -> int:
 
 
 def time_of_micros(number: int) -> datetime:
-    """Return the time for which ``micros_of`` returns ``number``."""
+    """Return the time that ``micros_of`` turns into ``number``."""
     return _EPOCH + number * _MICROSECOND
 
 

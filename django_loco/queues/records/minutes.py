@@ -35,7 +35,7 @@ def minute_of(seconds: float) -> int:
 
 
 class Labels(NamedTuple):
-    """The key by which runs are counted."""
+    """Runs with the same labels are counted together."""
 
     minute: int
     """The minutes since 1970, in UTC; ``TOTAL``: all minutes."""
@@ -112,7 +112,7 @@ def hours_of(minutes: Iterable[Minute], every: int = 1) -> list[Minute]:
 
 
 def total_labels(labels: Labels) -> Labels:
-    """Return the labels of the total to which a minute with ``labels`` belongs."""
+    """Return the labels of the total that a minute with ``labels`` belongs to."""
     return labels._replace(minute=TOTAL)
 
 
@@ -120,7 +120,7 @@ class Statistics:
     """The methods of a queue for statistics. By default it keeps none."""
 
     def record(self, minutes: Sequence[Minute]) -> None:
-        """Add to the statistics of these minutes. ``prune`` deletes those that are older than ``KEPT_MINUTES``.
+        """Add to the statistics of these minutes. ``prune`` deletes minutes that are older than ``KEPT_MINUTES``.
 
         Adds to the totals and hours as well. Must add atomically, because many processes add to the same minutes. Is
         not called again after an error. A queue that keeps no statistics does nothing.

@@ -34,7 +34,7 @@ def is_paused(job: Job, pauses: Collection[JobPause]) -> bool:
 
 
 def far_away() -> float:
-    """Return a random number of seconds, up to four months, by which the places of pauses differ."""
+    """Return a random number of seconds, up to four months, that makes the places of pauses differ."""
     return random.random() * 1e7  # noqa: S311 - if two are the same, the end of one lets the other move its jobs again
 
 

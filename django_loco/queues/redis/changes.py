@@ -172,7 +172,7 @@ def _reopening(steps: Iterable[_Step]) -> Iterator[str]:
 
 
 def _in_other_words(server: RedisServer, alias: str, changes: Sequence[Change]) -> dict[str, _Step]:
-    """Return the changes of the jobs that are as they were read, with the words in which they are stored."""
+    """Return the changes of the jobs that are as they were read, with their stored words."""
     asked = {each.before.id: each for each in changes}
     answer: bytes = server.run("show_jobs", (lines(asked), 0))
     words = iter(answer.decode(errors="surrogateescape").split("\n") if answer else ())

@@ -68,7 +68,7 @@ def _line_and_tags(kind: int, queue_name: str, tags: tuple[str, ...], limit_key:
 
 
 def place_of(job: Job, due_at: datetime, lost: int) -> str:
-    """Return the place at which ``job`` waits after ``lost`` deaths of workers, see ``lua/common.lua``."""
+    """Return the place where ``job`` waits after ``lost`` deaths of workers, see ``lua/common.lua``."""
     kind = job.is_async + 2 * (lost >= SUSPECT) + LIMITED * (job.limit_key is not None)
     line, tags = _line_and_tags(kind, job.queue_name, job.tags, job.limit_key)
     priority = min(max(HIGHEST - job.priority, 0), 999)
@@ -148,7 +148,7 @@ def short_payload(job: Job) -> tuple[str, tuple[object, ...]] | None:
 
 
 def update_payload(job: Job, field: str, text: str) -> tuple[str, str]:
-    """Return the name of a hash and the text for it with which ``lua/update.lua`` stores a field of ``job``."""
+    """Return the name of a hash and the text that ``lua/update.lua`` puts into it to store a field of ``job``."""
     changes: dict[str, Any] = {field: text}
     return ("states", text) if field == "checkpoint" else ("extra", _others_text(replace(job, **changes)))
 

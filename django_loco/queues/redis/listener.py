@@ -42,9 +42,9 @@ INTERRUPT, CHANGE = b"!", b"~"
 SOON = timedelta(seconds=1)
 #: The shortest blocking pop: Redis 6 rounds to milliseconds, and 0 means to wait forever.
 SHORTEST_POP_SECONDS = 0.01
-#: The channels in which every job is announced.
+#: The channels that announce every job.
 EVERY_JOB = frozenset(("bell:0*", "bell:1*"))
-#: The time for which the last fetch of a worker counts. A worker fetches at least every second.
+#: The last fetch of a worker counts for this time. A worker fetches at least every second.
 DEMAND_SECONDS = 2.5
 #: The maximum difference between two replies about the same due time.
 SAME_TIME_SECONDS = 0.005
@@ -101,7 +101,7 @@ class Demand:
         self._lock = threading.Lock()
 
     def subscriptions(self) -> frozenset[str]:
-        """Return the channels to listen to; before the first fetch, the channels in which every job is announced."""
+        """Return the channels to listen to; before the first fetch, the channels that announce every job."""
         with self._lock:
             if not self._by_worker:
                 return EVERY_JOB

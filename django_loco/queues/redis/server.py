@@ -250,7 +250,7 @@ def _text_of(error: Exception) -> str:
 
 
 def _size_hint(error: Exception, sent: int) -> str:
-    """Return a hint for a large request, for which a server closes the connection, mostly without giving a reason."""
+    """Return a hint if the request was large: a server may close the connection then, mostly without a reason."""
     if sent < LARGE or not isinstance(error, exceptions.ConnectionError | exceptions.ResponseError | OSError):
         return ""
     return f" It was sent {sent:,} bytes; its proto-max-bulk-len may be smaller."

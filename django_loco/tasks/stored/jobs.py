@@ -1,4 +1,4 @@
-"""The functions by which operations on stored jobs use tasks: see ``jobs.stores.JobBackend``."""
+"""The functions that operations on stored jobs need from tasks: see ``jobs.stores.JobBackend``."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class LimitRule:
         return " ".join(name if by is None else f"{name}:{texts[by]}" for name, by in self._by.items())
 
     def is_key_of(self, limit_key: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-        """Return whether ``limit_key`` is the key of a call, whichever values were hidden when the key was made."""
+        """Return whether ``limit_key`` is the key of a call. Each value may be hidden in the key or not."""
         texts = {by: _text(self._value(by, args, kwargs)) for by in self._sources}
         forms = [
             {name} if by is None else {f"{name}:{texts[by]}", f"{name}:{_digest(texts[by])}"}

@@ -48,7 +48,7 @@ class Batch(Hinted):
        or else ``on_failure``, and ``on_finish`` in any case. Each is one job.
 
     If the block raises an exception, or its process is killed, the batch stays open, and nothing follows until somebody
-    calls ``seal`` or ``cancel``. Its counts are from the time at which it was loaded: see ``refresh``.
+    calls ``seal`` or ``cancel``. Its counts are from the time when it was loaded: see ``refresh``.
     """
 
     hinted_as = "batch"

@@ -2,7 +2,7 @@
 
 1. A node ends. The code that stored its end calls ``advance``: a worker's housekeeping, an operation on jobs, a test.
 2. The queue marks the edges from that node, and returns the nodes that can be decided.
-3. Each is released or cancelled, if it still waits as it was read. Two processes that do so at once make one change.
+3. Each is released or cancelled, if it still waits as it was read. Only one of two processes can make this change.
 4. The edges to the node are deleted, perhaps later. Somebody may have retried the node by then, so that it waits again.
    So after edges were deleted, the nodes are read, and the edges to nodes that wait are stored again.
 
@@ -39,7 +39,7 @@ class PostponedSteps:
     """The steps that follow once the released nodes are stored, by workflow."""
 
     decided: dict[str, dict[str, bool]] = field(default_factory=dict)
-    """The decided nodes, the edges to which are to be deleted. For each, whether it can wait for others again."""
+    """The decided nodes, whose incoming edges are to be deleted. For each, whether it can wait for others again."""
 
     ended: dict[str, list[Job]] = field(default_factory=dict)
     """The ended nodes that the batch does not know of yet."""

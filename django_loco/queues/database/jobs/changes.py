@@ -37,7 +37,7 @@ from ..shown_rows import ids, shown_job_of
 from ..sql.statements import AMONG, CHANGE, CHOSEN, DELETE, UNCHANGED
 from .unique_keys import give_up, keys_in_index
 
-#: The fields that prove that a job is as it was read, which are those that may change.
+#: All fields that may change. If none of them has changed, the job is as it was read.
 FENCE = tuple(name for name in COLUMNS if name not in ("id", "backend", "token", "worker_id"))
 #: The fields that decide when a job is due. They are always written.
 DECIDING = ("status", "run_after")

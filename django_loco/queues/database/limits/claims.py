@@ -48,7 +48,7 @@ LOOK_SHARE, SHORTEST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 50, 0.005, 2.0
 #: A level is looked at after this time, even if it opens later: somebody may have changed its limits, or another worker
 #: has given back a start.
 LONGEST_CLOSING_SECONDS = 60.0
-#: The time for which claims skip jobs that somebody else has locked, after one has met such jobs.
+#: After a claim has met jobs that somebody else has locked, claims skip locked jobs for this time.
 PASS_OVER_SECONDS = 5.0
 #: The time between two looks for limits that people have changed, while limited jobs wait.
 CHANGES_LOOK_SECONDS = 1.0

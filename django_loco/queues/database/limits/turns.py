@@ -17,7 +17,7 @@ from ...unreadable import EPOCH
 CHUNK = 100
 NEVER = float("inf")
 
-#: A sort key in the order in which jobs should run: priority (negated), due time.
+#: A sort key for the order of jobs: priority (negated), due time.
 Place = tuple[int, datetime]
 #: The id of a job, or of its row, and its place.
 Head = tuple[Any, Place]

@@ -91,7 +91,7 @@ def text_of(window: float) -> str:
 
 
 class PostgresListener(QueueListener):
-    """Listens on a connection of its own, and on a socket with which other threads interrupt it."""
+    """Listens on a connection of its own, and on a socket that other threads use to interrupt it."""
 
     def __init__(self, alias: str, database: str) -> None:
         """Prepare the listener, without connecting."""

@@ -1,4 +1,4 @@
-"""Prepares the statements with which an idle worker fetches jobs.
+"""Prepares the statements that an idle worker uses to fetch jobs.
 
 PostgreSQL takes ten times as long to parse and plan them as to run them. That would be most of the time from the
 notification to the job's first line.

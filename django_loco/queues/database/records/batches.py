@@ -91,7 +91,7 @@ CALLED = """
     WHERE backend = %(alias)s AND id = %(batch)s AND round = %(round)s AND called_at IS NULL
     RETURNING id
 """
-#: Waits for a transaction that finishes the batch. Later ones read whether members are left.
+#: Waits for a transaction that finishes the batch. Later transactions read whether members are left.
 HOLD = "UPDATE {batches} SET round = round WHERE backend = %(alias)s AND id = %(batch)s RETURNING finished_at"
 #: Members that were deleted meanwhile do not count any more.
 REOPEN = """

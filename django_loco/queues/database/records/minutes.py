@@ -41,7 +41,7 @@ NAMES = {
     "summed": ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in NUMBERS),
     "sums": ", ".join(f"{name} = {{minute_table}}.{name} + excluded.{name}" for name in NUMBERS),
 }
-#: Rows are locked in the order in which they are listed. Processes that list them in the same order cannot deadlock.
+#: Rows are locked in the order of the list. Processes that list them in the same order cannot deadlock.
 ADD = """
     INSERT INTO {minute_table} (backend, {all_columns}) VALUES {rows}
     ON CONFLICT (backend, {labels}) DO UPDATE SET {sums}, last_minute =

@@ -61,7 +61,7 @@ IN_LEVEL = """
 """
 #: The texts that the statements below contain by their names.
 PARTS = {"in_level": IN_LEVEL, "place": PLACE}
-#: Of the first jobs of a level, which a fetch would take next, the ones that have to be held back.
+#: The jobs to hold back among the first jobs of a level, which a fetch would take next.
 HEAD = """
     SELECT {id} FROM (
         SELECT {id}, {task_path}, {tags} FROM {job} WHERE {in_level} AND {due_at} <= {now}

@@ -35,7 +35,7 @@ class Engine(LimitDialect):
     """The SQL of a tag as ``WaitingTag`` stores it; ``{}`` is the name of a parameter, the JSON word of the tag."""
 
     few: ClassVar[str] = "TRUE"
-    """A condition that is always true, with which the planner expects few rows; ``{0}`` is a text column."""
+    """A condition that is always true. It makes the planner expect few rows. ``{0}`` is a text column."""
 
     by_index: ClassVar[str] = ""
     """The SQL that makes the engine use the index ``{index}``."""
@@ -44,7 +44,7 @@ class Engine(LimitDialect):
     """The SQL that tests whether an id is among the few ids that a statement finds."""
 
     id_apart: ClassVar[str]
-    """The SQL of an expression that sorts like the id, but for which the engine does not use an index."""
+    """The SQL of an expression that sorts like the id; the engine uses no index for it."""
 
     skip_locked: ClassVar[str] = ""
     plain: ClassVar[str] = ""

@@ -25,7 +25,7 @@ class LimitDialect(ABC):
     """The SQL of ``rows.LIMITED_AT``."""
 
     only_limited: ClassVar[str] = ""
-    """A condition that is always true, with which the planner reads limited jobs from their own index."""
+    """A condition that is always true. It makes the planner read limited jobs from their own index."""
 
     @abstractmethod
     def clock(self) -> float:

@@ -248,7 +248,7 @@ COUNT_RUNNING = """
     SELECT {queue_name}, 'RUNNING', count(*) FROM {job}
     WHERE {backend} = %(alias)s AND {status} = 'RUNNING' GROUP BY {queue_name}
 """
-#: ``{now}`` is by the queue's clock, by which ages are computed.
+#: ``{now}`` is the time of the queue's clock. Ages are computed with it.
 REGISTER = """
     INSERT INTO {worker} (id, backend, info, heartbeat_at) VALUES (%(worker_id)s, %(alias)s, %(info)s, {now})
     ON CONFLICT (id) DO UPDATE SET info = excluded.info, heartbeat_at = excluded.heartbeat_at
@@ -283,7 +283,7 @@ SHARED = {
 
 
 def unpaused(condition: str, *, by_queue: bool) -> dict[str, str]:
-    """Return the fragments with which a statement that reads ranges skips paused queues, with few checks.
+    """Return the fragments that make a statement over ranges skip paused queues, with few checks.
 
     ``condition`` is the condition of the claim. With ``by_queue`` each range has one queue, and paused ranges are not
     read.

@@ -20,7 +20,7 @@ from .clones import clone_whole
 from .file_path import file_of, is_on_read_only_system
 
 BUSY_MILLISECONDS = 20_000
-#: The level of ``PRAGMA synchronous`` at which commits do not wait for the disk.
+#: With this level of ``PRAGMA synchronous``, commits do not wait for the disk.
 NORMAL = 1
 #: The bits of an error code of SQLite that say what it is; the others say more about it.
 PRIMARY_CODE = 0xFF
@@ -90,7 +90,7 @@ def _identity(connection: Any) -> tuple[int, int] | None:
 
 
 def served() -> set[str]:
-    """Return the aliases in ``DATABASES`` in which queues of this project store jobs."""
+    """Return the aliases in ``DATABASES`` that queues of this project store jobs in."""
     every = [(params.get("BACKEND", ""), params.get("OPTIONS", {})) for params in task_backends.settings.values()]
     return {
         options.get("database", "default")

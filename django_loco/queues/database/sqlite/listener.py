@@ -25,7 +25,7 @@ SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.005, 0.015
 LONGEST_WATCHED_POLL_SECONDS = 0.1
 #: Seconds between an announcement and the next poll, if the transaction has not committed yet.
 RECHECK_SECONDS = 0.001
-#: The factors by which the time between polls grows.
+#: The time between polls grows by these factors.
 GROWTH, WATCHED_GROWTH = 1.01, 1.5
 
 

@@ -95,7 +95,7 @@ class RedisLimits(RedisPauses, Limiting):
 
 
 def _limited_kinds(claim: Claim) -> str:
-    """Return the kinds of limited jobs for which ``claim`` has room."""
+    """Return the kinds of limited jobs that ``claim`` has room for."""
     rooms = zip(kinds_of(claim), (claim.threads, claim.coroutines), strict=True)
     return "".join(str(int(kind) + LIMITED) for kinds, room in rooms if room > 0 for kind in kinds)
 
