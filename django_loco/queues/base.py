@@ -79,6 +79,11 @@ class Change:
     """
 
     @property
+    def is_possible(self) -> bool:
+        """Whether the job can be read. If not, it can only be deleted."""
+        return self.after is None or self.before.is_readable
+
+    @property
     def takes_once_key(self) -> bool:
         """Whether the job gets a once-key."""
         return self.after is not None and self.after.key != self.before.key

@@ -109,8 +109,20 @@ def by_run() -> Any:
     return field(default=None, metadata={"by_run": True})
 
 
+class Noted:
+    """What a queue notes of a job that it has read: how it is stored. A copy with other fields has no note."""
+
+    __slots__ = ("note",)
+    note: Any
+
+    @property
+    def stored(self) -> Any:
+        """The note, which only the queue understands that has made it; ``None``: there is none."""
+        return getattr(self, "note", None)
+
+
 @value
-class Job:
+class Job(Noted):
     """One call of a task that waits, runs or has run.
 
     1. ``enqueue`` makes it: ``READY`` and due at once, or at ``run_after``.

@@ -19,7 +19,7 @@ from ...core.job import READY, SUMMARY, Job, Outcome, first_id, utcnow
 from ...exceptions import LocoConfigurationError
 from ..claim import Claim
 from ..rows import COLUMNS, SET_BY_OUTCOME, Row, outcome_row
-from .shown_rows import ids
+from .shown_rows import ids, shown_job_of
 from .sql import statements
 from .sql.engine import Engine
 from .sql.index_ranges import DUE_RANGES, MAX_RANGES, condition_of, range_fragments_of
@@ -123,6 +123,12 @@ class Dialect(Engine):
         held = self.held((*ENDED, *filter(also.get, also), *more))
         sql = self.sql(statement, held=held, same=self.same, set_also=" ".join(also.values()))
         return ids(self.write(sql, wakes=wakes, payload=json.dumps(rows), now=0))
+
+    def noted_job_of(self, row: Row) -> Job:
+        """Return the job in a row with ``{read_columns}``, with a note of the version in which it is stored."""
+        job = shown_job_of(row)
+        job.note = row[-1] if self.version else row[: len(COLUMNS)]
+        return job
 
     def extend(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases; return the ids of the jobs that were held with their tokens."""
@@ -252,6 +258,7 @@ class Dialect(Engine):
         names |= {name: quote(given) for name, given in statements.QUOTED.items()}
         names |= {
             "columns": ", ".join(read[name] for name in (*COLUMNS, "due_at")),
+            "all_columns": self.all_columns,
             "summary": ", ".join([*(read[name] for name in SUMMARY), self.last_error.format(**names)]),
             "set_by_outcome": ", ".join(f"{names[name]} = held.{name}" for name in SET_BY_OUTCOME),
             "due_at_read": read["due_at"],
@@ -262,6 +269,7 @@ class Dialect(Engine):
             "few_payload": self.few.format("payload.queue_name"),
             "few_ranges": self.few.format("ranges.queue_name"),
         }
+        names["read_columns"] = ", ".join(filter(None, (names["columns"], self.version.format(table=""))))
         names |= {"contains": self.contains, "limited_at": self.limited_at, "only_limited": self.only_limited}
         names |= {"random_text": self.random_text, "by_index": self.by_index, "skip_locked": self.skip_locked}
         names |= {"plain": self.plain, "id_now": self.id_now, "fence": self.fence, "lock_mine": self.lock_mine}

@@ -193,7 +193,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         """Return a job, if it is there."""
         if (digits := digits_of(job_id)) is None:
             return None
-        return next(map(shown_job_of, self._run(statements.GET, id=digits)), None)
+        return next(map(self._dialect.noted_job_of, self._run(statements.GET, id=digits)), None)
 
     def logs(self, ids: Sequence[str]) -> Mapping[str, str]:
         """Return the kept logs of jobs."""
@@ -216,7 +216,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
 
     def list(self, **which: Unpack[Which]) -> list[Job]:
         """Return jobs, the newest first."""
-        return [*map(shown_job_of, self._newest(which))]
+        return [*map(self._dialect.noted_job_of, self._newest(which))]
 
     def list_calls(self, **which: Unpack[Which]) -> Sequence[JobCall]:
         """Return the calls of jobs, the newest first."""

@@ -1,15 +1,14 @@
 """Changes that people make to jobs in Redis that no worker holds: cancel, retry, edit, delete.
 
-One script makes a batch of changes. It touches a job only if no worker holds it and its stored texts have not changed
-since the job was read; the texts that were read travel with the change. The token at the end of a state is not
-compared, because a job that was read does not have it. No transition is missed nevertheless:
+One script makes a batch of changes. It touches a job only if no worker holds it and its stored texts are those that the
+job was read from, of which it has a note (``codec.jobs_of``). They travel with the change. No transition is missed:
 
 * A fetch makes a job held. It also sets ``last_attempted_at``, in microseconds, so a job differs even if it was
   finished, retried, handed back or rescued since.
 * Another change sets some field to another value. If it has set it back since, the job is again as it was read.
 
-Other releases and other encoders may have stored the same job in other words. So refused jobs are read once more. If
-their own words mean the job that was read, the texts are compared with these words, to the last letter.
+A job may be stored in other words meanwhile, or come from elsewhere. So jobs that were refused, or that have no note,
+are read once more, and changed if they are as they should be.
 
 A job is at the *entry* (``lua/change.lua``) that follows from its fields, because each script that moves a job writes
 its state and its entry from the same values. If somebody has edited the texts this may not hold. Then the entry is
@@ -31,6 +30,7 @@ from ...core.uniqueness import takes_key
 from ..base import Change
 from ..records.batches import reopened_by
 from .codec import (
+    JobTexts,
     decoded,
     entry_of,
     extra_text,
@@ -43,11 +43,11 @@ from .codec import (
 from .job_lists import (
     EXTRA,
     FIXED,
+    STATE,
     fixed_text,
-    fixed_text_of_any_run,
     has_run,
     once,
-    states_of_change,
+    state_of,
     time_of_entry,
 )
 from .listener import channels_for, is_soon
@@ -59,10 +59,12 @@ BATCH = 500
 
 _extra_values: Callable[[Job], Any] = attrgetter(*EXTRA)
 _fixed_values: Callable[[Job], Any] = attrgetter(*(item.name for item in FIXED if item.name != "run_after"))
+_past_values: Callable[[Job], Any] = attrgetter("checkpoint", *(item.name for item in STATE if item.name != "token"))
+_words: Callable[[JobTexts], tuple[str, str, str]] = attrgetter("fixed", "state", "extra")
 
 
 class Texts(NamedTuple):
-    """The stored values of a job that no worker holds. Missing texts are empty."""
+    """The values to store of a job. Empty texts stay as they are."""
 
     fixed: str
     state: str
@@ -74,32 +76,27 @@ class _Step:
     """A change on its way to the script."""
 
     change: Change
-    was: Texts
-    """The values to store, see ``same_job`` and ``same_state`` in ``lua/change.lua``."""
-
+    was: JobTexts
     new: Texts
-    """Empty texts stay as they are."""
 
     entry: str
     """Where the job is now."""
 
     @classmethod
-    def of(cls, change: Change, stored: Texts | None = None) -> _Step:
-        """Return the step of ``change``. ``stored``: the job's stored texts, if this version would write others."""
+    def of(cls, change: Change, was: JobTexts) -> _Step:
+        """Return a change of a job that was read from the texts ``was``."""
         before, after = change.before, change.after
-        had = bool(stored.state) if stored else has_run(before)
-        old, new = states_of_change(before, after or before) if had or has_run(after or before) else ("", "")
-        was = stored or Texts(
-            fixed_text_of_any_run(before) if had else fixed_text(before),
-            with_checkpoint(old if had else "", before),
-            extra_text(before),
-        )
         if after is None:
             return cls(change, was, Texts("", "", ""), entry_of(before))
+        had = bool(was.state)
         # A state has a ``run_after`` of its own, which is then the one that counts.
         is_same = _fixed_values(before) == _fixed_values(after) and (had or before.run_after == after.run_after)
+        is_as_before = had and _past_values(before) == _past_values(after)
+        state = "" if is_as_before or not (had or has_run(after)) else state_of(after)
         extra = "" if _extra_values(before) == _extra_values(after) else extra_text(after) or "{}"
-        texts = Texts("" if is_same else fixed_text(after), with_checkpoint(new, after), extra)
+        texts = Texts(
+            "" if is_same else fixed_text(after), "" if is_as_before else with_checkpoint(state, after), extra
+        )
         return cls(change, was, texts, entry_of(before))
 
     @property
@@ -107,14 +104,16 @@ class _Step:
         """The lines for ``lua/change.lua``."""
         before, after = self.change.before, self.change.after
         if after is None:
-            return before.id, *self.was, self.entry, "", "", once(before), *self.new
-        return before.id, *self.was, self.entry, entry_of(after), time_of_entry(after), once(before), *self.new
+            return before.id, *_words(self.was), self.entry, "", "", once(before), *self.new
+        return before.id, *_words(self.was), self.entry, entry_of(after), time_of_entry(after), once(before), *self.new
 
 
 def change(server: RedisServer, alias: str, changes: Sequence[Change]) -> set[str]:
     """Make changes; return the ids refused. Each ``BATCH`` of them is made completely or not at all."""
     asked = {each.before.id: each for each in changes}
-    possible = [each for each in asked.values() if is_id(each.before.id) and each.before.status != RUNNING]
+    possible = [
+        each for each in asked.values() if is_id(each.before.id) and each.before.status != RUNNING and each.is_possible
+    ]
     made: set[str] = set()
     for first in range(0, len(possible), BATCH):
         made |= _make_all(server, alias, possible[first : first + BATCH])
@@ -123,14 +122,15 @@ def change(server: RedisServer, alias: str, changes: Sequence[Change]) -> set[st
 
 def _make_all(server: RedisServer, alias: str, changes: Sequence[Change]) -> set[str]:
     """Make the changes of jobs that are as they were read; return the ids of these jobs."""
-    steps = {each.before.id: _Step.of(each) for each in changes}
+    steps = {each.before.id: _Step.of(each, each.before.stored) for each in changes if each.before.stored is not None}
     refused, astray = _make(server, steps.values())
     made = steps.keys() - refused - astray
-    if refused and (others := _in_other_words(server, alias, [steps[job_id].change for job_id in refused])):
-        refused, more = _make(server, others.values())
-        made |= others.keys() - refused - more
+    others = [each for each in changes if each.before.id not in steps or each.before.id in refused]
+    if others and (again := _read_again(server, alias, others)):
+        refused, more = _make(server, again.values())
+        made |= again.keys() - refused - more
         astray |= more
-        steps |= others
+        steps |= again
     if astray:
         found = {job_id: replace(steps[job_id], entry=entry) for job_id, entry in _entries(server, astray).items()}
         refused, astray = _make(server, found.values())
@@ -171,18 +171,18 @@ def _reopening(steps: Iterable[_Step]) -> Iterator[str]:
             yield from (before.id, batch_id)
 
 
-def _in_other_words(server: RedisServer, alias: str, changes: Sequence[Change]) -> dict[str, _Step]:
-    """Return the changes of the jobs that are as they were read, with their stored words."""
+def _read_again(server: RedisServer, alias: str, changes: Sequence[Change]) -> dict[str, _Step]:
+    """Return the changes of those jobs that are as they should be, with the texts that are stored now."""
     asked = {each.before.id: each for each in changes}
     answer: bytes = server.run("show_jobs", (lines(asked), 0))
     words = iter(answer.decode(errors="surrogateescape").split("\n") if answer else ())
     found = {}
-    for job, (_, fixed, state, _, extra) in zip(
+    for job, texts in zip(
         jobs_of(alias, decoded(answer)), zip(words, words, words, words, words, strict=True), strict=True
     ):
-        each = asked[job.id]
-        if job == each.before and (job.is_readable or each.after is None):
-            found[job.id] = _Step.of(each, Texts(fixed, state, extra))
+        each, now = asked[job.id], JobTexts(*texts)
+        if job == each.before and now != each.before.stored:
+            found[job.id] = _Step.of(each, now)
     return found
 
 

@@ -208,7 +208,7 @@ def _queue_and_status(queue_name: str, status: TaskResultStatus) -> str:
 
 
 def jobs_of(alias: str, rows: str) -> list[Job]:
-    """Return the jobs in the answer of a script, which has five lines per job."""
+    """Return the jobs in the answer of a script, which has five lines per job. Those that nobody holds note these."""
     shown = iter(rows.split("\n") if rows else ())
     return [_job(alias, JobTexts(*five)) for five in zip(shown, shown, shown, shown, shown, strict=True)]
 
@@ -239,9 +239,12 @@ class JobTexts(NamedTuple):
 
 def _job(alias: str, stored: JobTexts) -> Job:
     try:
-        return _readable(alias, stored)
+        job = _readable(alias, stored)
     except NOT_OURS as error:
-        return _unreadable(alias, stored, error)
+        job = _unreadable(alias, stored, error)
+    if not stored.held:
+        job.note = stored
+    return job
 
 
 def _readable(alias: str, stored: JobTexts) -> Job:

@@ -91,7 +91,7 @@ def _worker_ids(worker_ids: Sequence[str]) -> str:
 
 
 def _errors(errors: Sequence[TaskError]) -> str:
-    return encode([(error.exception_class_path, error.traceback) for error in errors]) if errors else "[]"
+    return f"[{','.join([f'[{word(error.exception_class_path)},{quote(error.traceback)}]' for error in errors])}]"
 
 
 def _options(options: Mapping[str, Any]) -> str:
@@ -131,8 +131,7 @@ STATE = (
     ListItem("token", _TEXT_OR_NONE, quote),
 )
 _FIXED_WRITERS = tuple(item.write for item in FIXED)
-_STATE_WRITERS = tuple((item.name, item.write) for item in STATE)
-_AT_RUN_AFTER = [item.name for item in FIXED].index("run_after")
+_STATE_WRITERS = {item.name: item.write for item in STATE}
 _state_values: Callable[[Job], tuple[Any, ...]] = attrgetter(*(item.name for item in STATE))
 _fixed_values: Callable[[Job], tuple[Any, ...]] = attrgetter(*(item.name for item in FIXED))
 #: The fields of the state that show that a job has run. ``run_after`` is in both lists.
@@ -142,37 +141,26 @@ _NO_HISTORY = _history(Job(task_path="", backend=""))
 
 def fixed_text(job: Job) -> str:
     """Return the part of ``job`` that no run changes."""
-    return f"[{','.join(_fixed_texts(job))}]"
+    return _list_of(_FIXED_WRITERS, _fixed_values(job))
 
 
-def fixed_text_of_any_run(job: Job) -> str:
-    """Return the part of ``job`` that no run changes, with a tab in place of its ``run_after``."""
-    texts = _fixed_texts(job)
-    return f"[{','.join(texts[:_AT_RUN_AFTER])},\t,{','.join(texts[_AT_RUN_AFTER + 1 :])}]"
+def state_of(job: Job) -> str:
+    """Return the state of ``job``."""
+    return _list_of(_STATE_WRITERS.values(), _state_values(job))
 
 
-def _fixed_texts(job: Job) -> list[str]:
-    values = zip(_FIXED_WRITERS, _fixed_values(job), strict=True)
-    return ["null" if value is None else write(value) for write, value in values]
+def _list_of(writers: Iterable[Callable[[Any], str]], values: Iterable[Any]) -> str:
+    texts = ["null" if value is None else write(value) for write, value in zip(writers, values, strict=True)]
+    return f"[{','.join(texts)}]"
 
 
 def state_text(job: Job, changes: Mapping[str, Any]) -> str:
     """Return the state of ``job`` with ``changes`` made to it."""
     texts = []
-    for name, write in _STATE_WRITERS:
+    for name, write in _STATE_WRITERS.items():
         value = changes[name] if name in changes else getattr(job, name)
         texts.append("null" if value is None else write(value))
     return f"[{','.join(texts)}]"
-
-
-def states_of_change(before: Job, after: Job) -> tuple[str, str]:
-    """Return the state of ``before`` up to its token, and the state of ``after``, which has no token."""
-    old, new = [], []
-    for (_, write), was, value in zip(_STATE_WRITERS, _state_values(before), _state_values(after), strict=True):
-        text = "null" if was is None else write(was)
-        old.append(text)
-        new.append(text if value is was else "null" if value is None else write(value))
-    return f"[{','.join(old[:-1])},", f"[{','.join(new)}]"
 
 
 def has_run(job: Job) -> bool:

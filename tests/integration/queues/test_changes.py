@@ -91,7 +91,8 @@ def test_a_change_is_part_of_the_transaction(queue):
 
 
 def test_a_batch_is_one_statement_for_changes_and_one_for_deletions(queue, django_assert_num_queries):
-    jobs = queue.enqueue([job(tags=("t",), priority=number % 3) for number in range(40)])
+    queue.enqueue([job(tags=("t",), priority=number % 3) for number in range(40)])
+    jobs = queue.list()
     ends = [replace(each, status=FAILED, finished_at=utcnow()) for each in jobs[:10]]
     changes = [Change(before=before, after=after) for before, after in zip(jobs, ends, strict=False)]
     changes += [Change(before=each, after=replace(each, queue_name="q", tags=("u", "v"))) for each in jobs[10:20]]
@@ -102,6 +103,32 @@ def test_a_batch_is_one_statement_for_changes_and_one_for_deletions(queue, djang
     tags = [tag.strip('"') for tag in WaitingTag.objects.values_list("tag", flat=True)]
     assert sorted(tags) == ["t"] * 10 + ["u"] * 10 + ["v"] * 10
     assert WaitingTag.objects.filter(queue_name="q").count() == 20
+
+
+def test_a_job_that_was_not_read_is_compared_with_the_stored_one(queue):
+    [one, other] = queue.enqueue([job(), job()])
+    other = replace(other, priority=1)
+    assert queue.change([Change(before=each, after=replace(each, priority=5)) for each in (one, other)]) == {other.id}
+    assert [queue.get(each.id).priority for each in (one, other)] == [5, 0]
+
+
+def test_a_change_in_the_same_transaction_is_noticed(queue):
+    [one] = queue.enqueue([job()])
+    with transaction.atomic():
+        assert queue.change([first := prioritised(queue, one.id)]) == set()
+        assert queue.change([second := prioritised(queue, one.id)]) == set()
+        back = Change(before=queue.get(one.id), after=queue.get(one.id))
+        assert queue.change([replace(back, after=replace(back.before, queue_name="q"))]) == set()
+        assert queue.change([first]) == queue.change([second]) == queue.change([back]) == {one.id}
+    assert queue.get(one.id).queue_name == "q"
+
+
+def test_a_row_that_was_written_again_as_it_was_can_be_changed(queue):
+    [one] = queue.enqueue([job()])
+    change = prioritised(queue, one.id)
+    StoredJob.objects.filter(id=one.id).update(status=READY)
+    assert queue.change([change]) == set()
+    assert queue.get(one.id).priority == 5
 
 
 def test_a_job_that_waits_keeps_its_place(queue):

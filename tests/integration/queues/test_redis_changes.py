@@ -108,7 +108,7 @@ def test_a_change_whose_reply_was_lost_counts_as_made(queue, line, act):
 
 
 def test_a_change_whose_reply_never_came_is_not_made_twice(queue, line):
-    one = enqueued(queue)
+    one = stored(queue, enqueued(queue))
     line.breaks, line.error = 2, ConnectionLost
     with pytest.raises(QueueUnavailable):
         cancel(queue, one)
@@ -118,7 +118,7 @@ def test_a_change_whose_reply_never_came_is_not_made_twice(queue, line):
 
 
 def test_a_change_is_one_script(queue, line):
-    jobs = [failed(queue) for _ in range(3)]
+    jobs = [stored(queue, failed(queue)) for _ in range(3)]
     line.scripts = 0
     assert queue.change([Change(before=one, after=replace(one, priority=1)) for one in jobs]) == set()
     assert line.scripts == 1

@@ -1,7 +1,9 @@
 """Changes that people make to jobs that no worker holds: cancel, retry, edit, delete.
 
-A change is fenced by the job itself: it touches a row only if the row is as the job was read. All fields are compared,
-so that no transition is missed:
+A change is fenced by the version of the row: it touches a row only if the row is as the job was read, which the job has
+a note of (``Dialect.noted_job_of``). On PostgreSQL the version is the transaction that has written the row and the
+place where it is stored, which the server changes with each update. On SQLite it is all columns of the row, so that no
+transition is missed there either:
 
 * A fetch makes the job ``RUNNING``, and such a row is never touched. It also sets ``last_attempted_at``, so the job
   differs even if it was finished, retried, handed back or rescued since.
@@ -12,15 +14,17 @@ The jobs of a batch travel as one JSON text. Their common values are sent once, 
 A change that makes a job ready again may give it back its unique key, unless another job holds it. A change that gives
 a job a once-key is refused if another job has the key.
 
-The columns are compared with the text that this version stores. Somebody else, or another version, may have written the
-same JSON or the same time in other words. So refused jobs are read once more. If their own words mean the job that was
-read, the columns are compared with these. An unreadable job can only be deleted.
+A row may have got another version without a change of its job, and a job may come from elsewhere. So jobs that were
+refused, or that have no note, are read once more, and changed if they are as they should be. An unreadable job can only
+be deleted.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -31,19 +35,17 @@ from ....core.job import READY, RETENTION, Job, utcnow
 from ....core.job.retention import keys_kept_seconds
 from ....core.uniqueness import takes_key
 from ...base import Change
-from ...rows import COLUMNS, FIELDS, LIMITED_AT, row_of, stored_kept_until, stored_time
+from ...rows import COLUMNS, FIELDS, LIMITED_AT, stored_kept_until
 from ..dialect import Dialect, is_due
-from ..shown_rows import ids, shown_job_of
+from ..shown_rows import ids
 from ..sql.statements import AMONG, CHANGE, CHOSEN, DELETE, UNCHANGED
 from .unique_keys import give_up, keys_in_index
 
-#: All fields that may change. If none of them has changed, the job is as it was read.
-FENCE = tuple(name for name in COLUMNS if name not in ("id", "backend", "token", "worker_id"))
+#: The fields that need not be compared, and those that may change.
+UNFENCED = ("id", "backend", "token", "worker_id")
+FENCE = tuple(name for name in COLUMNS if name not in UNFENCED)
 #: The fields that decide when a job is due. They are always written.
 DECIDING = ("status", "run_after")
-
-#: By the ids of some jobs, the stored form of each field.
-Words = Mapping[str, Mapping[str, Any]]
 
 
 def change(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
@@ -93,96 +95,95 @@ def _change_alone(dialect: Dialect, asked: Change) -> set[str]:
 
 
 def _change_unchanged(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
-    made = _make(dialect, changes)
-    if refused := {each.before.id: each for each in changes if each.before.id not in made}:
-        words = _other_words(dialect, refused)
-        made |= _make(dialect, [refused[job_id] for job_id in words], words)
+    noted = [each for each in changes if each.before.stored is not None and each.is_possible]
+    made = _make(dialect, noted)
+    if len(made) < len(changes):
+        made |= _make(dialect, _read_again(dialect, [each for each in changes if each.before.id not in made]))
     return made
 
 
 class _Batch:
     """The jobs of a batch as columns of values. The varying columns are in the list ``%(payload)s``."""
 
-    def __init__(self, dialect: Dialect, columns: Mapping[str, Sequence[Any]]) -> None:
-        """``columns``: the values of each field; with ``was_`` before its name, the values that were read."""
+    def __init__(self, dialect: Dialect, jobs: Sequence[Job], new: Mapping[str, Sequence[Any]]) -> None:
+        """``new``: the new values of each field. The versions of ``jobs`` are called ``was`` and the name."""
         self._dialect = dialect
-        common = {name for name in columns if name not in ("id", "due_at") and self._is_common(name, columns[name])}
+        notes = [job.stored for job in jobs]
+        names, versions = (("version",), [notes]) if dialect.version else (COLUMNS, [*zip(*notes, strict=True)])
+        old = {f"was_{name}": values for name, values in zip(names, versions, strict=True) if name not in UNFENCED}
+        columns = {"id": [job.id for job in jobs], **old, **new}
+        common = {name for name, values in columns.items() if name != "id" and values.count(values[0]) == len(values)}
+        self._fence = [*old]
         self._varying = [name for name in columns if name not in common]
         rows = zip(*(columns[name] for name in self._varying), strict=True)
-        payload = json.dumps([dict(zip(self._varying, row, strict=True)) for row in rows])
+        payload = json.dumps([dict(zip(self._varying, row, strict=True)) for row in rows], default=repr)
         self.parameters = {"payload": payload, **{name: columns[name][0] for name in common}}
-
-    def _is_common(self, name: str, values: Sequence[Any]) -> bool:
-        first = values[0]
-        is_time = self._dialect.column_types[name.removeprefix("was_")] == "DateTimeField"
-        return (first is None or not is_time) and values.count(first) == len(values)
 
     def value(self, name: str, table: str) -> str:
         """Return the SQL of a value; ``table`` is the name of the list in the statement."""
         if name in self._varying:
             return f"{table}.{name}"
         # PostgreSQL cannot tell the type of a parameter in "%(run_after)s IS NULL".
-        return "NULL" if self.parameters[name] is None else f"%({name})s"
+        if self.parameters[name] is None:
+            return "NULL"
+        is_time = self._dialect.column_types.get(name.removeprefix("was_")) == "DateTimeField"
+        return (self._dialect.time_parameter if is_time else "%({})s").format(name)
 
     @property
     def unchanged(self) -> str:
-        """The SQL of the listed jobs that are as they were read."""
-        names, same = self._dialect.names, self._dialect.same
-        fence = (f"mine.{names[name]} {same} {self.value(f'was_{name}', 'listed')}" for name in FENCE)
-        return self._dialect.text(UNCHANGED, listed=self._dialect.listed(self._varying), same=" AND ".join(fence))
+        """The SQL of those jobs of the list that are as they were."""
+        dialect = self._dialect
+        columns = {"version": dialect.version.format(table="mine."), **dialect.names}
+        fence = (
+            f"{'' if name == 'was_version' else 'mine.'}{columns[name.removeprefix('was_')]} {dialect.same} "
+            f"{self.value(name, 'listed')}"
+            for name in self._fence
+        )
+        return dialect.text(UNCHANGED, listed=dialect.listed(self._varying), same=" AND ".join(fence))
 
 
-def _make(dialect: Dialect, changes: Sequence[Change], words: Words | None = None) -> set[str]:
+def _make(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
     pairs = [(each.before, each.after) for each in changes if each.after is not None]
     deleted = [each.before for each in changes if each.after is None]
-    changed = _change(dialect, pairs, words) if pairs else set()
-    return changed | _delete(dialect, deleted, words) if deleted else changed
+    changed = _change(dialect, pairs) if pairs else set()
+    return changed | _delete(dialect, deleted) if deleted else changed
 
 
-def _other_words(dialect: Dialect, changes: Mapping[str, Change]) -> Words:
-    """Return the stored words of the unchanged jobs that this version would store in other words."""
-    payload = json.dumps([{"id": job_id} for job_id in changes])
+def _read_again(dialect: Dialect, changes: Sequence[Change]) -> list[Change]:
+    """Return the changes of those jobs that are as they should be, but in another version."""
+    asked = {each.before.id: each for each in changes}
+    payload = json.dumps([{"id": job_id} for job_id in asked])
     rows = dialect.execute(dialect.sql(AMONG, in_listed=dialect.is_in.format(dialect.listed(["id"]))), payload=payload)
-    found = {}
-    for job, row in ((shown_job_of(row), row) for row in rows):
-        usual = dict(zip(COLUMNS, row_of(job), strict=True))
-        words = usual | {name: word for name, word in zip(COLUMNS, row, strict=False) if isinstance(word, str)}
-        each = changes[job.id]
-        if job == each.before and words != usual and (job.is_readable or each.after is None):
-            found[job.id] = words
-    return found
+    return [
+        replace(each, before=job)
+        for job, each in ((job, asked[job.id]) for job in map(dialect.noted_job_of, rows))
+        if job == each.before and job.stored != each.before.stored and each.is_possible
+    ]
 
 
-def _change(dialect: Dialect, changes: Sequence[tuple[Job, Job]], words: Words | None) -> set[str]:
+def _change(dialect: Dialect, changes: Sequence[tuple[Job, Job]]) -> set[str]:
     jobs, after = zip(*changes, strict=True)
     old, new = _columns(jobs, FENCE), _columns(after, FENCE)
     new = {name: _stored(name, new[name]) for name in FENCE if name in DECIDING or old[name] != new[name]}
     if any(RETENTION in job.options for job in (*jobs, *after)):
         new["kept_until"] = [stored_kept_until(job) for job in after]
-    columns = _fence(jobs, words) | {"due_at": [_due_at(*pair) for pair in changes]} | new
-    batch = _Batch(dialect, columns)
+    batch = _Batch(dialect, jobs, new | {"due_at": _stored("run_after", [_due_at(*pair) for pair in changes])})
     sql = dialect.text(
         CHANGE,
         unchanged=batch.unchanged,
         new_run_after=batch.value("run_after", "held"),
+        new_due_at=batch.value("due_at", "held"),
         set=", ".join(f"{dialect.names[name]} = {batch.value(name, 'held')}" for name in new),
     )
     wakes = is_due(job.run_after for job in after if job.status == READY)
     return ids(dialect.write(sql, wakes=wakes, is_durable=True, now=0, **batch.parameters))
 
 
-def _delete(dialect: Dialect, jobs: Sequence[Job], words: Words | None) -> set[str]:
-    batch = _Batch(dialect, _fence(jobs, words))
+def _delete(dialect: Dialect, jobs: Sequence[Job]) -> set[str]:
+    batch = _Batch(dialect, jobs, {})
     chosen = dialect.is_in.format(dialect.text(CHOSEN, unchanged=batch.unchanged))
     sql = dialect.text(DELETE, in_chosen=chosen)
     return ids(dialect.write(sql, is_durable=True, keys_before=-keys_kept_seconds(), **batch.parameters))
-
-
-def _fence(jobs: Sequence[Job], words: Words | None) -> dict[str, Sequence[Any]]:
-    columns = {f"was_{name}": _stored(name, values) for name, values in _columns(jobs, FENCE).items()}
-    if words is not None:
-        columns = {f"was_{name}": [words[job.id][name] for job in jobs] for name in FENCE}
-    return {"id": [job.id for job in jobs], **columns}
 
 
 def _columns(jobs: Sequence[Job], names: Sequence[str]) -> dict[str, Sequence[Any]]:
@@ -199,7 +200,7 @@ def _stored(name: str, values: Sequence[Any]) -> Sequence[Any]:
     return [value if value is None else write(value) for value in values]
 
 
-def _due_at(before: Job, after: Job) -> str | None:
+def _due_at(before: Job, after: Job) -> datetime | None:
     """Return when a job is due; ``None`` if this does not change.
 
     A job that waits keeps its time, because a clock that was put back may have made it due earlier than its fields say.
@@ -207,7 +208,7 @@ def _due_at(before: Job, after: Job) -> str | None:
     if after.status != READY:
         return None
     if after.limit_key is not None:
-        return stored_time(LIMITED_AT)
+        return LIMITED_AT
     if before.limit_key is None and (before.status, before.run_after) == (after.status, after.run_after):
         return None
-    return stored_time(after.due_at)
+    return after.due_at

@@ -78,7 +78,7 @@ class Page(NamedTuple):
     @property
     def where(self) -> dict[str, str]:
         """The conditions for the id and for the queue, as fragments, and the columns if not all are read."""
-        columns = {"columns": ", ".join(f"{{{name}}}" for name in CALLED)} if self.only_calls else {}
+        columns = {"read_columns": ", ".join(f"{{{name}}}" for name in CALLED)} if self.only_calls else {}
         return columns | {
             "below": "" if self.before is None else " AND {id} < %(before_id)s",
             "in_one_queue": "" if self.queue_name is None else " AND {queue_name} = %(queue_name)s",

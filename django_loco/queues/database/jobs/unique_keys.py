@@ -12,7 +12,6 @@ from collections.abc import Collection, Sequence
 from ....core.job import Job, utcnow
 from ....core.uniqueness import holds_key
 from ..dialect import Dialect
-from ..shown_rows import shown_job_of
 from ..sql.statements import GIVE_UP, HOLDERS, HOLDING
 
 #: The fields that decide whether a job holds its unique key until a time.
@@ -31,7 +30,7 @@ def keys_in_index(dialect: Dialect, keys: Collection[str]) -> tuple[dict[str, Jo
     """
     payload = json.dumps([{"unique_key": key} for key in sorted(keys)])
     sql = dialect.sql(HOLDERS, in_holding=dialect.is_in.format(HOLDING), listed=dialect.listed(["unique_key"]))
-    jobs = [shown_job_of(row) for row in dialect.execute(sql, payload=payload)] if keys else []
+    jobs = [dialect.noted_job_of(row) for row in dialect.execute(sql, payload=payload)] if keys else []
     now = utcnow()
     held = {str(job.unique_key): job for job in jobs if holds_key(job, now)}
     return held, [job for job in jobs if str(job.unique_key) not in held]

@@ -71,6 +71,8 @@ class PostgresDialect(PostgresLimits):
     newest_of_ranges: ClassVar[str] = NEWEST
     skip_locked: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
     same: ClassVar[str] = "IS NOT DISTINCT FROM"
+    version: ClassVar[str] = "{table}xmin::text || {table}ctid::text"  # who has written the row, and where it is
+    all_columns: ClassVar[str] = "*, xmin, ctid"
     lock_mine: ClassVar[str] = "ORDER BY mine.{id} FOR UPDATE OF mine"
 
     def __init__(self, alias: str, database: str) -> None:
@@ -278,7 +280,7 @@ class PostgresDialect(PostgresLimits):
         return ", ".join(f"{field} {SQL_TYPES.get(self._kind(field), 'text')}" for field in fields)
 
     def _kind(self, field: str) -> str:
-        return self.column_types[field.removeprefix("was_")]
+        return self.column_types.get(field.removeprefix("was_"), "TextField")
 
     def _value(self, field: str, source: str = "") -> str:
         zone = " AT TIME ZONE 'UTC'" if self._kind(field) == "DateTimeField" else ""

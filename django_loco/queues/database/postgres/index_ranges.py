@@ -47,7 +47,7 @@ BY_RANK = {
 }
 NEWEST = """
     {with_ranges}
-    SELECT {columns} FROM {job} WHERE {id} = ANY (ARRAY(
+    SELECT {read_columns} FROM {job} WHERE {id} = ANY (ARRAY(
         SELECT head.id FROM ranges CROSS JOIN LATERAL (
             SELECT {id} AS id FROM {table} {by_index} WHERE {in_ranges} {below} ORDER BY {id} DESC LIMIT %(limit)s
         ) AS head

@@ -13,7 +13,6 @@ from typing import Any
 from ....core.job import Job
 from ...records.workflows import START, Decidable, Edge, Workflows
 from ...rows import Row, digits_of, id_of
-from ..shown_rows import shown_job_of
 from .batches import StoredBatches
 
 #: The number of ids in one statement.
@@ -81,7 +80,7 @@ WAITING = """
     AND EXISTS (SELECT 1 FROM {edges} WHERE {edges}.batch = mine.id)
     ORDER BY mine.id
 """
-GET_MANY = "SELECT {columns} FROM {job} WHERE {backend} = %(alias)s AND {id} {in_listed}"
+GET_MANY = "SELECT {read_columns} FROM {job} WHERE {backend} = %(alias)s AND {id} {in_listed}"
 CLEAR_EDGES = "DELETE FROM {edges} WHERE backend = %(alias)s"
 
 
@@ -146,7 +145,7 @@ class StoredWorkflows(StoredBatches, Workflows):
         with self._reached():
             for chunk in _chunks([digits for job_id in ids if (digits := digits_of(job_id))]):
                 rows = self._execute(GET_MANY, {"in_listed": self._in_listed}, **self._listed(chunk))
-                jobs += map(shown_job_of, rows)
+                jobs += map(self._dialect.noted_job_of, rows)
         return jobs
 
     @property

@@ -114,7 +114,7 @@ HOLDS = """{unique_key} IS NOT NULL AND (
     OR ({unique_until} > '0' AND {unique_until} < '9'))
 """
 #: Each key is looked up. A condition that the key is in the list may be a filter for all jobs that hold keys.
-HOLDERS = "SELECT {columns} FROM {job} WHERE {id} {in_holding}"
+HOLDERS = "SELECT {read_columns} FROM {job} WHERE {id} {in_holding}"
 HOLDING = """
     SELECT (SELECT {id} FROM {job} WHERE {backend} = %(alias)s AND {holds} AND {unique_key} = listed.unique_key LIMIT 1)
     FROM ({listed}) AS listed
@@ -173,7 +173,7 @@ MAKE_DUE = """
     WHERE {id} {in_ahead} RETURNING {id}
 """
 
-GET = "SELECT {columns} FROM {job} WHERE {backend} = %(alias)s AND {id} = %(id)s"
+GET = "SELECT {read_columns} FROM {job} WHERE {backend} = %(alias)s AND {id} = %(id)s"
 #: Jobs of a list that no worker holds and that are as they were read, locked in the order of their ids.
 UNCHANGED = """
     SELECT listed.* FROM ({listed}) AS listed CROSS JOIN {job} AS mine
@@ -182,9 +182,9 @@ UNCHANGED = """
 #: A job that runs at once is due like a new one.
 CHANGE = """
     UPDATE {job} SET {set}, {due_at} = CASE
-        WHEN held.due_at IS NULL THEN {job}.{due_at}
-        WHEN {new_run_after} IS NULL AND held.due_at > {now} AND held.due_at <> {limited_at} THEN {now}
-        ELSE held.due_at END
+        WHEN {new_due_at} IS NULL THEN {job}.{due_at}
+        WHEN {new_run_after} IS NULL AND {new_due_at} > {now} AND {new_due_at} <> {limited_at} THEN {now}
+        ELSE {new_due_at} END
     FROM ({unchanged}) AS held
     WHERE {job}.{id} = held.id
     RETURNING {job}.{id} AS id
@@ -196,7 +196,7 @@ DELETE = """
     AND ({key} IS NULL OR {finished_at} < {keys_before} AND {status} <> 'READY')
     RETURNING {id}
 """
-AMONG = "SELECT {columns} FROM {job} WHERE {backend} = %(alias)s AND {id} {in_listed} AND {status} <> 'RUNNING'"
+AMONG = "SELECT {read_columns} FROM {job} WHERE {backend} = %(alias)s AND {id} {in_listed} AND {status} <> 'RUNNING'"
 LOGS = "SELECT {id}, {log} FROM {job} WHERE {backend} = %(alias)s AND {id} {in_listed} AND {log} IS NOT NULL"
 #: Stores a ``{field}`` of jobs that ``restore`` has stored.
 RESTORE_FIELD = """
@@ -210,19 +210,20 @@ LOST = """
 """
 
 LIST = """
-    SELECT {columns} FROM {job} WHERE {backend} = %(alias)s {below}
+    SELECT {read_columns} FROM {job} WHERE {backend} = %(alias)s {below}
     ORDER BY {id} DESC LIMIT %(limit)s
 """
 #: No index has the waiting jobs, or all of a queue, in the order of their ids. Usually there are enough of them among
 #: the newest jobs.
 LIST_AMONG_NEWEST = """
-    SELECT {columns} FROM (SELECT * FROM {job} WHERE TRUE {below} ORDER BY {id} DESC LIMIT %(window)s) AS newest
+    SELECT {read_columns}
+    FROM (SELECT {all_columns} FROM {job} WHERE TRUE {below} ORDER BY {id} DESC LIMIT %(window)s) AS newest
     WHERE {backend} = %(alias)s {having} {in_one_queue}
     ORDER BY {id} DESC LIMIT %(limit)s
 """
 #: If there are not enough, they are read from an index in another order, and sorted.
 LIST_SORTED = """
-    SELECT {columns} FROM {job} WHERE {id} {in_sorted} ORDER BY {id} DESC
+    SELECT {read_columns} FROM {job} WHERE {id} {in_sorted} ORDER BY {id} DESC
 """
 SORTED = """
     SELECT {id} FROM {job} WHERE {backend} = %(alias)s AND {having} {in_one_queue} {below}

@@ -56,5 +56,5 @@ NEWEST = """
         FROM newest WHERE newest.id IS NOT NULL
         ORDER BY 4 DESC
         LIMIT %(limit)s)
-    SELECT {columns} FROM {job} WHERE {id} IN (SELECT id FROM newest) ORDER BY {id} DESC
+    SELECT {read_columns} FROM {job} WHERE {id} IN (SELECT id FROM newest) ORDER BY {id} DESC
 """

@@ -105,26 +105,6 @@ local function take_once_key(id, key)
   end
 end
 
--- Returns whether `stored` begins with `head`, and the rest.
-local function after_head(stored, head)
-  return stored:find(head, 1, true) == 1 and stored:sub(#head + 1)
-end
-
--- Returns whether a job is stored as it was. A tab stands for a time or null.
-local function same_job(stored, was)
-  local tab = stored ~= was and was:find('\t', 1, true)
-  local rest = tab and after_head(stored, was:sub(1, tab - 1))
-  return stored == was or rest and rest:match('^%-?%w+(.*)$') == was:sub(tab + 1)
-end
-
--- Returns whether a state is stored as it was. If it ends with a comma, or with one in front of the checkpoint, then any token
--- may follow the comma.
-local function same_state(stored, was)
-  local tab = was:find('\t', 1, true) or #was + 1
-  local rest = stored ~= was and was:sub(tab - 1, tab - 1) == ',' and after_head(stored, was:sub(1, tab - 1))
-  return stored == was or rest and rest:match('^[^,\t]*%](.*)$') == was:sub(tab)
-end
-
 -- Drops the members that did not succeed and are not stored any more: they do not count in the next round.
 local function drop_gone(batch)
   local gone = {}
@@ -165,8 +145,8 @@ local holders, had_text, had_state, had_others = pick(keys.held, ids), pick(keys
 for number, id in ipairs(ids) do
   local _, was_text, was_state, was_other, entry, new, time, key, job, state, other =
     unpack(rows, 11 * number - 10, 11 * number)
-  local is_same = not holders[number] and same_job(flat(had_text[number]), was_text)
-    and same_state(flat(had_state[number]), was_state) and flat(had_others[number]) == was_other
+  local is_same = not holders[number] and flat(had_text[number]) == was_text
+    and flat(had_state[number]) == was_state and flat(had_others[number]) == was_other
     and not (wishes[id] and is_taken(keys.unique, wishes[id], id, now))
     and not (onces[id] and redis.call('ZSCORE', keys.once, onces[id]))
   local is_there, was_due = false, false
