@@ -40,8 +40,13 @@ def size_of(job: Job | JobCall) -> int:
     """Return the approximate number of bytes of the large fields of ``job``."""
     if isinstance(job, JobCall):
         return len(job.arguments)
-    texts = (job.arguments, job.return_value, job.checkpoint, job.metadata, job.progress, job.steps)
-    return sum(map(len, filter(None, texts))) + sum([len(error.traceback) for error in job.errors])
+    size = len(job.arguments)
+    for text in (job.return_value, job.checkpoint, job.metadata, job.progress, job.steps):
+        if text is not None:
+            size += len(text)
+    for error in job.errors:
+        size += len(error.traceback)
+    return size
 
 
 @dataclass(slots=True)

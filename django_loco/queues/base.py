@@ -36,7 +36,6 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -46,6 +45,7 @@ from django.core.checks import CheckMessage
 
 from ..core.compat import TaskResultStatus
 from ..core.job import Job, JobCall, JobSummary, Outcome
+from ..core.job.job import value
 from ..core.validation import did_you_mean, is_whole
 from ..exceptions import LocoConfigurationError, QueueRefused
 from ..log.safe import get_logger
@@ -65,7 +65,7 @@ NO_LOGS: Mapping[str, str] = MappingProxyType({})
 PROBE_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Change:
     """A change that somebody asks for, to a job that no worker holds."""
 

@@ -16,6 +16,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 from types import NoneType
@@ -23,7 +24,7 @@ from typing import Any
 from uuid import UUID
 
 from ..core.compat import TaskError, TaskResultStatus
-from ..core.job import READY, RETENTION, Job, Outcome
+from ..core.job import READY, RETENTION, Job, Outcome, job_with
 from ..core.job.retention import kept_until
 from ..core.serialization import decode
 from .unreadable import texts
@@ -41,6 +42,9 @@ LIMITED_AT = datetime(9998, 1, 1, tzinfo=UTC)
 
 #: The place-holder for a stored time that Python cannot represent: PostgreSQL's ``infinity``, or the year 10,000.
 BEYOND = datetime.min  # noqa: DTZ901 - as a database without zones gives it
+
+#: The length below which the text of workers or errors is remembered with these.
+MOST_REMEMBERED = 10_000
 
 #: The length of the texts that ``stored_time`` returns.
 STORED_LENGTH = 26
@@ -63,12 +67,22 @@ def digits_of(text: str) -> str | None:
 
 def tags_of(text: str) -> tuple[str, ...]:
     """Return the tags in a text of ``text_of_tags``."""
-    return () if text == "[]" else texts(json.loads(text))
+    return () if text == "[]" else _tags_of(text)
+
+
+@lru_cache(256)
+def _tags_of(text: str) -> tuple[str, ...]:
+    return texts(json.loads(text))
 
 
 def workers_of(text: str) -> tuple[str, ...]:
     """Return the worker ids in a text of ``text_of_workers``."""
-    return () if text == "[]" else unfolded(decode(text))
+    return () if text == "[]" else _workers_of(text) if len(text) < MOST_REMEMBERED else unfolded(decode(text))
+
+
+@lru_cache(256)  # most jobs have run on a few workers
+def _workers_of(text: str) -> tuple[str, ...]:
+    return unfolded(decode(text))
 
 
 def options_of(text: str) -> Mapping[str, Any]:
@@ -83,6 +97,11 @@ def errors_of(text: str) -> tuple[TaskError, ...]:
     """Return the errors in a text of ``text_of_errors``."""
     if text == "[]":
         return ()
+    return _errors_of(text) if len(text) < MOST_REMEMBERED else _errors_of.__wrapped__(text)
+
+
+@lru_cache(32)  # jobs that have failed together often have the same errors
+def _errors_of(text: str) -> tuple[TaskError, ...]:
     errors = [texts([error["exception_class_path"], error["traceback"]]) for error in decode(text)]
     return tuple([TaskError(exception_class_path=path, traceback=story) for path, story in errors])
 
@@ -314,4 +333,4 @@ def job_of(row: Sequence[Any]) -> Job:
     for place, read in _READERS:
         if (value := values[place]) is not None:
             values[place] = read(value)
-    return Job(**dict(zip(COLUMNS, values, strict=False)))  # a statement may return more columns
+    return job_with(values)  # a statement may return more columns

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ...exceptions import Discard, JobCancelled, JobExpired, LostJob
 from ..compat import TaskError, TaskResultStatus
-from .job import FAILED, MAX_LOST, READY, SUCCESSFUL, Job, Value, error_of, path_of, utcnow, value
+from .job import FAILED, MAX_LOST, READY, SUCCESSFUL, Job, Value, changed, error_of, path_of, utcnow, value
 from .limits import keys_of
 
 #: How a run ended, in a word: see ``Outcome.kind``.
@@ -128,7 +128,7 @@ class Outcome:
 
     def applied(self) -> Job:
         """Return the job after this outcome. It is not held by a worker."""
-        return replace(self.job, **self.changes())
+        return changed(self.job, **self.changes())
 
     def changes(self) -> dict[str, Any]:
         """Return the fields of the job that this outcome sets."""

@@ -23,12 +23,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from ...conf import loco_settings
-from ...core.job import FAILED, READY, RERUN, RUNNING, Job, Outcome, error_of, pending_wait, utcnow
+from ...core.job import FAILED, READY, RERUN, RUNNING, Job, Outcome, changed, error_of, pending_wait, utcnow
 from ...exceptions import InvalidState, JobCancelled
 from ...queues.base import Change
 from ..states import State, state_of
@@ -163,7 +163,7 @@ class Retry:
 
     def of(self, job: Job) -> Change:
         """Return the change."""
-        ready = replace(job, status=READY, run_after=self.at, expires_at=None, finished_at=None)
+        ready = changed(job, status=READY, run_after=self.at, expires_at=None, finished_at=None)
         return Change(before=job, after=again(ready))
 
 
@@ -182,7 +182,7 @@ class RunNow:
 
     def of(self, job: Job) -> Change:
         """Return the change."""
-        return Change(before=job, after=replace(job, run_after=self.at))
+        return Change(before=job, after=changed(job, run_after=self.at))
 
 
 @dataclass(frozen=True, slots=True)

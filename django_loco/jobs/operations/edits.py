@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ...conf import loco_settings
-from ...core.job import Job, aware, utcnow
+from ...core.job import Job, aware, changed, utcnow
 from ...core.serialization import decode_call, encode_call
 from ...core.task_options import STORED_OPTIONS
 from ...core.validation import FIRST_YEAR, LAST_YEAR, NAME_REQUIREMENT, did_you_mean, is_name, is_whole, short
@@ -52,7 +52,7 @@ class Update:
         }
         if self.args is not None or self.kwargs is not None:
             fields["arguments"] = self._arguments(job)
-        return Change(before=job, after=signed_again(job, replace(job, **fields)))
+        return Change(before=job, after=signed_again(job, changed(job, **fields)))
 
     def _arguments(self, job: Job) -> str:
         args, kwargs = decode_call(job.arguments)

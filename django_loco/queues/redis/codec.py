@@ -18,7 +18,19 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from ...core.compat import TaskResultStatus
-from ...core.job import READY, RETENTION, RUNNING, SUSPECT, UNREADABLE, Job, JobCall, Outcome, utcnow
+from ...core.job import (
+    FIELD_NAMES,
+    READY,
+    RETENTION,
+    RUNNING,
+    SUSPECT,
+    UNREADABLE,
+    Job,
+    JobCall,
+    Outcome,
+    job_with,
+    utcnow,
+)
 from ...core.serialization import encode
 from ...core.uniqueness import holds_key, is_time, time_of_until
 from ..rows import FIELDS
@@ -247,18 +259,29 @@ def _job(alias: str, stored: JobTexts) -> Job:
     return job
 
 
+_DEFAULTS = [getattr(Job(task_path="", backend=""), name) for name in FIELD_NAMES]
+_PLACES = {name: place for place, name in enumerate(FIELD_NAMES)}
+_ID, _BACKEND, _TOKEN, _CHECKPOINT, _STARTED_AT = map(
+    _PLACES.__getitem__, ("id", "backend", "token", "checkpoint", "started_at")
+)
+
+
 def _readable(alias: str, stored: JobTexts) -> Job:
-    values = read_fixed(stored.fixed)
+    row = [*_DEFAULTS]
+    row[_ID], row[_BACKEND] = stored.id, alias
+    read_fixed.into(row, stored.fixed)
     state, _, checkpoint = stored.state.partition("\t")
     if state:
-        values |= _past(state)
+        read_state.into(row, state)
+        row[_TOKEN] = None  # that of a claim that has ended
     if checkpoint:
-        values["checkpoint"] = checkpoint
-    if stored.extra:
-        values |= _read_extra(stored.extra)
+        row[_CHECKPOINT] = checkpoint
+    others = _read_extra(stored.extra) if stored.extra else {}
     if stored.held:
-        values |= _claim(values.get("started_at"), stored.held)
-    return Job(id=stored.id, backend=alias, **values)
+        others |= _claim(row[_STARTED_AT], stored.held)
+    for name, value in others.items():
+        row[_PLACES[name]] = value
+    return job_with(row)
 
 
 def _read_extra(text: str) -> dict[str, Any]:

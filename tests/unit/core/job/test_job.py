@@ -1,12 +1,14 @@
-"""Times without a zone."""
+"""Times without a zone, and copies of jobs."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
 from django.utils import timezone
 
-from django_loco.core.job import aware
+from django_loco.core.job import READY, SUCCESSFUL, Job, aware, changed
 from django_loco.exceptions import Snooze
 from django_loco.jobs.operations.edits import update_of
 from django_loco.jobs.stores import backend_of
@@ -23,3 +25,17 @@ def test_a_time_without_a_zone_is_one_of_the_site_whoever_reads_a_page(settings)
         assert update_of(run_after=NAIVE).run_after == AT
         assert Snooze(until=NAIVE).until == AT
         assert backend_of("default").job_of(tasks.add.using(run_after=NAIVE), (1, 2), {}).run_after == AT
+
+
+def test_a_changed_job_is_another_one_without_the_note_of_the_queue():
+    job = Job(task_path="a.b", backend="default", tags=("x",), lost=1)
+    job.note = "as it is stored"
+    new = changed(job, status=SUCCESSFUL, lost=2)
+    assert new == replace(job, status=SUCCESSFUL, lost=2)
+    assert (job.status, job.lost, job.stored, new.stored) == (READY, 1, "as it is stored", None)
+    assert replace(job, lost=2).stored is None
+
+
+def test_a_job_has_no_other_fields():
+    with pytest.raises(AttributeError):
+        changed(Job(task_path="a.b", backend="default"), colour="red")
