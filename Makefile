@@ -83,18 +83,20 @@ unit: .venv/installed-dev
 # These tests take longer than one test of the suite may.
 chaos: export PYTEST_ADDOPTS = -o faulthandler_timeout=0
 chaos: .venv/installed-dev
-	LOCO_CHAOS=10 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)
-	LOCO_CHAOS=2 .venv/bin/pytest tests/acceptance/test_batches.py tests/acceptance/test_workflows.py tests/acceptance/test_steps.py --timeout 600 $(PYTEST_ARGS)
-	LOCO_CHAOS=2 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/acceptance/test_batches.py tests/acceptance/test_workflows.py tests/acceptance/test_steps.py --timeout 600 $(PYTEST_ARGS)
-	LOCO_CHAOS=3 .venv/bin/pytest tests/acceptance/test_redis_chaos.py tests/acceptance/test_faults.py --timeout 600 $(PYTEST_ARGS)
-	LOCO_CHAOS=10 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)
-	LOCO_CHAOS=5 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/acceptance/test_killed_operations.py tests/acceptance/test_transfer.py --timeout 600 $(PYTEST_ARGS)
-	LOCO_CHAOS=5 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/acceptance/test_killed_operations.py tests/acceptance/test_transfer.py --timeout 600 $(PYTEST_ARGS)
+	LOCO_CHAOS=20 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)
+	LOCO_CHAOS=5 .venv/bin/pytest tests/acceptance/test_batches.py tests/acceptance/test_workflows.py tests/acceptance/test_steps.py \
+		tests/acceptance/test_limits.py tests/acceptance/test_unique.py tests/acceptance/test_retention.py --timeout 600 $(PYTEST_ARGS)
+	LOCO_CHAOS=5 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/acceptance/test_batches.py tests/acceptance/test_workflows.py tests/acceptance/test_steps.py \
+		tests/acceptance/test_limits.py tests/acceptance/test_unique.py tests/acceptance/test_retention.py --timeout 600 $(PYTEST_ARGS)
+	LOCO_CHAOS=6 .venv/bin/pytest tests/acceptance/test_redis_chaos.py tests/acceptance/test_faults.py --timeout 600 $(PYTEST_ARGS)
+	LOCO_CHAOS=20 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)
+	LOCO_CHAOS=10 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/acceptance/test_killed_operations.py tests/acceptance/test_transfer.py --timeout 600 $(PYTEST_ARGS)
+	LOCO_CHAOS=10 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/acceptance/test_killed_operations.py tests/acceptance/test_transfer.py --timeout 600 $(PYTEST_ARGS)
 	LOCO_CHAOS=2 .venv/bin/pytest -rP tests/acceptance/test_transfer_pairs.py -o faulthandler_timeout=6000 $(PYTEST_ARGS)
 	LOCO_CHAOS=10 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/integration/queues/test_*change_races.py --timeout 600 $(PYTEST_ARGS)
 	LOCO_CHAOS=10 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/integration/queues/test_*change_races.py --timeout 600 $(PYTEST_ARGS)
-	LOCO_CHAOS=3 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest -rP tests/acceptance/test_lock_storm.py $(PYTEST_ARGS)
-	LOCO_CHAOS=3 LOCO_TEST_DATABASE=postgres .venv/bin/pytest -rP tests/acceptance/test_lock_storm.py $(PYTEST_ARGS)
+	LOCO_CHAOS=6 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest -rP tests/acceptance/test_lock_storm.py $(PYTEST_ARGS)
+	LOCO_CHAOS=6 LOCO_TEST_DATABASE=postgres .venv/bin/pytest -rP tests/acceptance/test_lock_storm.py $(PYTEST_ARGS)
 
 	LOCO_CHAOS=84 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/integration/queues/test_database_model.py tests/integration/queues/test_redis_model.py $(PYTEST_ARGS)
 	LOCO_CHAOS=84 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/integration/queues/test_database_model.py $(PYTEST_ARGS)

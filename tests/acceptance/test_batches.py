@@ -14,7 +14,7 @@ from .storm import SEED
 
 pytestmark = pytest.mark.storm
 
-BATCHES, MEMBERS = 12 * SCALE, 20
+BATCHES, MEMBERS = 6 * SCALE, 20
 #: Some members fail for good, and some add another one. The last batch is never sealed.
 FILL = f"""
 from django_loco.tasks import batch
@@ -57,7 +57,7 @@ def test_every_batch_is_followed_once_under_kill_9(any_site, capsys):
     draw, began = random.Random(SEED), time.monotonic()
     workers = [any_site.start("loco_worker") for _ in range(3)]
     any_site.shell(FILL, 20 + 5 * SCALE)
-    kills = 5 * SCALE
+    kills = 2 * SCALE
     for number in range(1, kills + 1):
         wait_until(lambda done=number: len(notes(any_site, "followed")) >= BATCHES * 0.8 * done / kills, 90 * SCALE)
         victim = workers.pop(draw.randrange(len(workers)))

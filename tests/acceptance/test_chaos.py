@@ -20,9 +20,9 @@ MOMENT = 4
 
 def test_kill_9_loses_no_job(any_site, capsys):
     """As often as may be: see ``storm``."""
-    any_site.settings["LOCO"] = {"LEASE": LEASE, "NUM_WORKERS": 3, "ASYNC_WORKERS": 3}
+    any_site.settings["LOCO"] = {"LEASE": LEASE, "NUM_WORKERS": 2, "ASYNC_WORKERS": 1}
     name = "redis" if redis_queue(any_site) else os.environ.get("LOCO_TEST_DATABASE", "sqlite")
-    storm = Storm(any_site, JOBS, kills=4 * SCALE)
+    storm = Storm(any_site, JOBS, kills=2 * SCALE)
     with capsys.disabled():
         print(f"\nkill -9, a lease of {LEASE} s, LOCO_CHAOS_SEED={SEED}")
     storm.enqueue()
@@ -37,9 +37,9 @@ def test_kill_9_loses_no_job(any_site, capsys):
 
 
 def test_poison_and_forks_in_a_storm_harm_nobody_else(any_site, capsys):
-    any_site.settings["LOCO"] = {"LEASE": 3, "NUM_WORKERS": 3, "ASYNC_WORKERS": 3}
-    killers = 2 * min(SCALE, 5)
-    storm = Storm(any_site, JOBS // 4, kills=2 * SCALE, killers=killers, forks=5 * SCALE)
+    any_site.settings["LOCO"] = {"LEASE": 3, "NUM_WORKERS": 2, "ASYNC_WORKERS": 1}
+    killers = min(SCALE, 10)
+    storm = Storm(any_site, JOBS // 4, kills=SCALE, killers=killers, forks=3 * SCALE)
     began = time.monotonic()
     storm.enqueue()
     storm.rage()
@@ -57,7 +57,7 @@ def test_poison_and_forks_in_a_storm_harm_nobody_else(any_site, capsys):
 
 
 def test_sigterm_loses_no_job_and_runs_none_twice(any_site):
-    any_site.settings["LOCO"] = {"NUM_WORKERS": 5, "ASYNC_WORKERS": 5}
+    any_site.settings["LOCO"] = {"NUM_WORKERS": 3, "ASYNC_WORKERS": 3}
     enqueue_both(any_site)
     first = any_site.start("loco_worker")
     wait_until(lambda: len(notes(any_site, "end")) > JOBS // 5)
@@ -101,7 +101,7 @@ def test_four_workers_and_a_busy_site_share_a_queue(any_site):
 
 
 def test_two_schedulers_fire_each_tick_once(any_site, capsys):
-    seconds = 10 * SCALE
+    seconds = 5 * SCALE
     schedulers = [any_site.start("loco_scheduler", LOCO_TEST_TICKS="1") for _ in range(2)]
     worker = any_site.start("loco_worker", "--scheduler", LOCO_TEST_TICKS="1")
     wait_until(lambda: len(ticks(any_site)) >= seconds, seconds + 30)

@@ -19,7 +19,7 @@ from .ticks_sites import STORES, Sites, TickSite
 
 pytestmark = pytest.mark.storm
 
-JOBS = int(os.environ.get("LOCO_ENDURANCE", "3000"))
+JOBS = int(os.environ.get("LOCO_ENDURANCE", "1200"))
 #: The jobs are enqueued in so many parts. After the first third a worker has what it needs.
 PARTS = max(6, JOBS // 10_000)
 WARM_PARTS = PARTS // 3

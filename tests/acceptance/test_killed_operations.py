@@ -16,7 +16,7 @@ from .chaos import SCALE, notes, redis_queue
 
 pytestmark = pytest.mark.storm
 
-JOBS = 3_000 * SCALE
+JOBS = 1_500 * SCALE
 #: How often a command is killed, each time after one more batch of 1,000 jobs.
 KILLS = 1 if SCALE == 1 else 5
 ENQUEUE = """

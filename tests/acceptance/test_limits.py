@@ -14,7 +14,7 @@ from .storm import SEED
 
 pytestmark = pytest.mark.storm
 
-KEYS, JOBS, SLOTS = 4, 40 * SCALE, 2
+KEYS, JOBS, SLOTS = 4, 20 * SCALE, 2
 #: Seconds. A worker that stands still for longer while others take its jobs would be no error of limits.
 LEASE = 5
 FILL = f"""
@@ -36,7 +36,7 @@ def test_no_limit_is_exceeded_under_kill_9(any_site, capsys):
     draw, began = random.Random(SEED), time.monotonic()
     workers = [any_site.start("loco_worker") for _ in range(3)]
     any_site.shell(FILL, 20 + 5 * SCALE)
-    kills = 4 * SCALE
+    kills = 2 * SCALE
     for number in range(1, kills + 1):
         due = KEYS * JOBS * 0.8 * number / kills
         wait_until(lambda due=due: len(notes(any_site, "end")) >= due, 90 * SCALE)

@@ -17,7 +17,7 @@ from .storm import SEED
 
 pytestmark = pytest.mark.storm
 
-PROCESSES, BLOWS = 4, 6 * SCALE
+PROCESSES, BLOWS = 4, 3 * SCALE
 LEASE_SECONDS = 1
 #: Seconds for which a process is stopped: longer than its lease.
 STOP_SECONDS = 1.5

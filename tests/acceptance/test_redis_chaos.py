@@ -15,7 +15,7 @@ from .chaos import SCALE, enqueue, notes, redis_queue, statuses, story, wait_unt
 
 pytestmark = pytest.mark.storm
 
-JOBS = 2_000 * SCALE
+JOBS = 1_000 * SCALE
 FEW = 500
 WORKERS = 2
 
@@ -28,7 +28,7 @@ def server(request):
 
 @pytest.fixture
 def site(redis_server, server, tmp_path):  # redis_server: to be left out where that is
-    with Site(str(tmp_path / "site.sqlite3"), tmp_path, TASKS=server.setting()) as site:
+    with Site(str(tmp_path / "site.sqlite3"), tmp_path, TASKS=server.setting(), LOCO={"NUM_WORKERS": 5}) as site:
         yield site
 
 

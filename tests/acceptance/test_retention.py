@@ -11,7 +11,7 @@ from .chaos import SCALE, notes, redis_queue, statuses, wait_until
 
 pytestmark = pytest.mark.storm
 
-JOBS, KILLS = 60 * SCALE, 4 * SCALE
+JOBS, KILLS = 30 * SCALE, 2 * SCALE
 ENQUEUE = """
 from django_loco.tasks import enqueue_many
 from tests.app import tasks

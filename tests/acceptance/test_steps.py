@@ -20,7 +20,8 @@ from tests.app import tasks
 enqueue_many(tasks.in_steps, [(number, {STEPS}) for number in range({JOBS})])
 """
 
-WAITING = 60 * SCALE
+#: The jobs that wait get each of two signals in so many parts, and before each of them a worker is killed.
+WAITING, PARTS = 30 * SCALE, min(2, SCALE)
 ENQUEUE_WAITING = f"""
 from django_loco.tasks import enqueue_many
 from tests.app import tasks
@@ -39,7 +40,7 @@ import json
 print(json.dumps([json.loads(jobs.get(job_id).return_value) for job_id in {ids}]))
 """
 
-CALLS = 60 * SCALE
+CALLS = 30 * SCALE
 #: Calls one task again and again, while it runs and while it does not.
 CALL = f"""
 import time
@@ -83,26 +84,27 @@ def test_no_signal_is_lost_and_no_sleep_is_forgotten(any_site, capsys):
     workers = [any_site.start("loco_worker") for _ in range(2)]
     ids = any_site.shell(ENQUEUE_WAITING, 20 + 5 * SCALE).split()
     for number, name in enumerate(["go", "end"]):
-        for part in range(2):
-            wait_until(lambda number=number, part=part: called(any_site, number) >= WAITING * (part + 1) / 4, 90)
+        for part in range(PARTS):
+            wait_until(
+                lambda number=number, part=part: called(any_site, number) >= WAITING * (part + 1) / PARTS / 2, 90
+            )
             victim = workers.pop(draw.randrange(len(workers)))
             victim.signal(signal.SIGKILL)
             workers.append(any_site.start("loco_worker"))
-            half = ids[part::2]
-            any_site.shell(SEND.format(ids=half, name=name), 20 + 5 * SCALE)
+            any_site.shell(SEND.format(ids=ids[part::PARTS], name=name), 20 + 5 * SCALE)
     wait_until(lambda: statuses(any_site) == {"SUCCESSFUL": WAITING}, 90 * SCALE)
     for process in workers:
         process.wait_for("stop +Ctrl-C")
         assert process.terminate() == 0
     answers = json.loads(any_site.shell(ANSWERS.format(ids=ids), 20 + 5 * SCALE))
-    expected = [[f"go{number // 2}", "none", f"end{number // 2}"] for number in range(WAITING)]
+    expected = [[f"go{number // PARTS}", "none", f"end{number // PARTS}"] for number in range(WAITING)]
     assert answers == expected
     calls = notes(any_site, "called")
     assert len(calls) == WAITING * 3
     again = sum(number - 1 for number in calls.values())
     with capsys.disabled():
-        print(f"\n{WAITING} jobs that sleep and wait, {4} kills: no signal lost, {again} steps called again")
-    assert again <= 4 * 4, "a kill stops as many runs as a worker has threads"
+        print(f"\n{WAITING} jobs that sleep and wait, {2 * PARTS} kills: no signal lost, {again} steps called again")
+    assert again <= 2 * PARTS * 4, "a kill stops as many runs as a worker has threads"
 
 
 def called(site, place):

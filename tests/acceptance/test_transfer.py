@@ -146,7 +146,7 @@ def test_moves_to_and_fro_are_killed_while_workers_run(site):
     """Which jobs are moved and which are run, chance decides; kills hit any moment, also between two steps."""
     draw = random.Random(SEED)
     workers = [site.start("loco_worker") for _ in range(2)]
-    rounds, ends = 2 * SCALE, []
+    rounds, ends = 2 if SCALE == 1 else SCALE, []
     for number in range(rounds):
         source, target = WAYS[number % 2]
         mover = start_move(site, source, target, draw.randrange(4), "SIGKILL")

@@ -56,7 +56,7 @@ from django_loco.tasks import enqueue_many
 from tests.app.tasks import unique_step
 print(sum(result.duplicate for result in enqueue_many(unique_step, range({numbers}))))
 """
-KILLS = 4 * SCALE
+KILLS = 2 * SCALE
 
 
 def test_of_a_hundred_processes_at_once_one_makes_a_job(any_site):

@@ -14,7 +14,7 @@ from .storm import SEED
 
 pytestmark = pytest.mark.storm
 
-WORKFLOWS, NODES = 12 * SCALE, 20
+WORKFLOWS, NODES = 6 * SCALE, 20
 #: Random graphs. What each node is declared with is printed.
 GRAPHS = """
 import json, random
@@ -93,7 +93,7 @@ def test_every_workflow_ends_as_declared_under_kill_9(any_site, capsys):
     workers = [any_site.start("loco_worker") for _ in range(3)]
     lines = any_site.shell(ENQUEUE.format(WORKFLOWS, SEED, NODES), 20 + 5 * SCALE).splitlines()
     graphs = {str(number): json.loads(line) for number, line in enumerate(lines[-WORKFLOWS:])}
-    kills = 5 * SCALE
+    kills = 2 * SCALE
     for number in range(1, kills + 1):
         wait_until(lambda done=number: len(notes(any_site, "start")) >= WORKFLOWS * NODES * 0.5 * done / kills, 120)
         victim = workers.pop(draw.randrange(len(workers)))
