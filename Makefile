@@ -30,13 +30,14 @@ MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
 PAIRS = py312-django60$(comma)py313-django61$(if $(filter true,$(CI)),,$(comma)py314-django61)
 
-.PHONY: help start test test-pairs unit chaos endurance sweep matrix ticks wagtail browser browser-short soak check lint types layers dead commits django catalogues messages docs wheel release format coverage bench bench-guard bench-admin bench-pool bench-schedules bench-locks bench-mass bench-control bench-web bench-dashboard clean
+.PHONY: help start test test-extra test-pairs unit chaos endurance sweep matrix ticks wagtail browser browser-short soak check lint types layers dead commits django catalogues messages docs wheel release format coverage bench bench-guard bench-admin bench-pool bench-schedules bench-locks bench-mass bench-control bench-web bench-dashboard clean
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
 	@echo "                 with a dashboard of its jobs at /jobs/, for staff; with its jobs on Redis: LOCO_QUEUE=redis REDIS_URL=redis://127.0.0.1:6379/0 make start"
 	@echo "make test      the tests, on one Python, with SQLite, without storms of kills; takes ten minutes (PYTEST_ARGS=...)"
 	@echo "make test-pairs the storms, and the tests on PostgreSQL and newer pairs of Python and Django that are installed; takes minutes"
+	@echo "make test-extra the variants of tests that prove little more than those of make test (the mark extra); takes minutes"
 	@echo "make unit      the fast unit tests, on one Python, without servers; takes seconds (PYTEST_ARGS=...)"
 	@echo "make chaos     more runs of the tests that kill workers, schedulers and Redis, on every durable queue; takes minutes"
 	@echo "                 to repeat the same kills: LOCO_CHAOS_SEED=4711 make chaos"
@@ -70,7 +71,11 @@ start: .venv/installed
 	exec $(MANAGE) loco_start 127.0.0.1:$(PORT) --worker --scheduler
 
 test: .venv/installed-dev
-	LOCO_TEST_PARTS="acceptance-? sqlite-? unit" .venv/bin/python -m tests.databases $(PYTEST_ARGS)
+	LOCO_TEST_PARTS="sqlite-? acceptance-? unit" .venv/bin/python -m tests.databases $(PYTEST_ARGS)
+
+# The variants that `make test` and `make test-pairs` leave out.
+test-extra: .venv/installed-dev
+	.venv/bin/pytest --extra only tests/acceptance tests/integration $(PYTEST_ARGS)
 
 # The pairs run in parallel: these tests mostly wait for processes.
 test-pairs: .venv/installed-dev

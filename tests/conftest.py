@@ -59,6 +59,9 @@ def pytest_configure() -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Split the tests into parts, so that several runs can share them: ``1/3``, ``2/3`` and ``3/3``."""
     parser.addoption("--share", default="1/1", help="which of how many parts of the tests to run: 2/3")
+    parser.addoption(
+        "--extra", choices=["with", "without", "only"], default="with", help="the tests and variants marked so"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -67,8 +70,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     On PostgreSQL these are tests that do not use the database or have their own. They run with SQLite.
     """
     number, count = map(int, config.getoption("--share").split("/"))
+    unwanted = {"with": (), "without": (True,), "only": (False,)}[config.getoption("--extra")]
     left_out = [
-        item for item in items if _share_of(item, count) != number or (ON_POSTGRES and _needs_no_database(item))
+        item
+        for item in items
+        if _share_of(item, count) != number or (ON_POSTGRES and _needs_no_database(item)) or _is_extra(item) in unwanted
     ]
     config.hook.pytest_deselected(items=left_out)
     for item in items:
@@ -81,6 +87,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _share_of(item: pytest.Item, count: int) -> int:
     """Return the part that ``item`` belongs to. It does not depend on the other tests, which differ between Pythons."""
     return zlib.crc32(item.nodeid.encode()) % count + 1
+
+
+def _is_extra(item: pytest.Item) -> bool:
+    """Whether ``item`` is marked ``extra``, or is one of the variants that the mark names by words of their ids.
+
+    A site's database is called ``sqlite`` or ``postgres``, as it is.
+    """
+    mark = item.get_closest_marker("extra")
+    return mark is not None and (not mark.args or not _words_of(item).isdisjoint(mark.args))
+
+
+def _words_of(item: pytest.Item) -> set[str]:
+    """Return the words of the id of a variant."""
+    words = (
+        set(item.callspec.id.split("-")) if isinstance(item, pytest.Function) and hasattr(item, "callspec") else set()
+    )
+    return words | ({"postgres" if ON_POSTGRES else "sqlite"} if "database" in words else set())
 
 
 def _needs_no_database(item: pytest.Item) -> bool:
@@ -101,7 +124,7 @@ def _is_about_other_stores(item: pytest.Item) -> bool:
         return True
     if INTEGRATION_TESTS in item.path.parents:
         return False
-    words = set(item.callspec.id.split("-")) if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+    words = _words_of(item)
     return not OTHER_STORES.isdisjoint(words) and {"database", "postgres", "default"}.isdisjoint(words)
 
 

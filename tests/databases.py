@@ -1,12 +1,13 @@
 """Run pytest with each database, side by side: ``python -m tests.databases [arguments of pytest]``.
 
-Without arguments the tests are split into parts. ``LOCO_TEST_PARTS`` may choose some of them, such as ``unit storms``.
-``make test`` runs all parts except the storms on the oldest pair of Python and Django, with SQLite. ``make test-pairs``
-runs the storms and the tests of PostgreSQL on newer pairs, and repeats the unit tests on the newest.
+Without arguments the tests are split into parts, of which ``LOCO_TEST_PARTS`` may name some, such as ``unit storms-?``.
+``make test`` runs them on the oldest pair of Python and Django, with SQLite, but for the storms. ``make test-pairs``
+runs the storms and the tests of PostgreSQL on newer pairs, and repeats the unit tests on the newest. None of the parts
+has the tests that are marked ``extra``: ``make test-extra`` runs these.
 
-Three parts run at a time, or ``LOCO_TEST_AT_ONCE``: with more parts, tests would mostly wait for the processor. Small
-parts end at about the same time. The output of the first part is shown as it comes, and the output of the other parts
-after it.
+Three parts run at a time, or ``LOCO_TEST_AT_ONCE``: with more, a test waits for the processor rather than for what it
+tests. Small parts end at about the same time: name the long ones first. The output of the first part is shown as it
+comes, that of the others after it.
 
 An acceptance test that fails is run once more, alone: with all parts at once, a small machine may not start a process
 within the time that a test gives it. Both results are shown. Tests that pass the second time are named at the very end,
@@ -67,21 +68,25 @@ class Part:
         return process.returncode
 
 
+#: What another variant of the same test proves as well.
+NO_EXTRA = ("--extra", "without")
+
+
 def acceptance(name: str, database: str, *chosen: str) -> Part:
     """``chosen``: arguments of pytest that choose some of the tests; all by default."""
-    return Part(name, database, (ACCEPTANCE, *chosen), is_tried_twice=True)
+    return Part(name, database, (ACCEPTANCE, *NO_EXTRA, *chosen), is_tried_twice=True)
 
 
 PARTS = (
     Part("unit", "sqlite", (UNIT,)),
     *(Part(f"quick-unit-{share}", "sqlite", (UNIT, "-m", "not slow", "--share", f"{share}/3")) for share in (1, 2, 3)),
-    *(Part(f"sqlite-{share}", "sqlite", (*TOGETHER, "--share", f"{share}/2")) for share in (1, 2)),
-    *(Part(f"postgres-{share}", "postgres", (*TOGETHER, "--share", f"{share}/2")) for share in (1, 2)),
+    *(Part(f"sqlite-{share}", "sqlite", (*TOGETHER, *NO_EXTRA, "--share", f"{share}/2")) for share in (1, 2)),
+    *(Part(f"postgres-{share}", "postgres", (*TOGETHER, *NO_EXTRA, "--share", f"{share}/2")) for share in (1, 2)),
     *(acceptance(f"acceptance-{n}", "sqlite", "-m", "not storm", "--share", f"{n}/6") for n in range(1, 7)),
-    acceptance("storms", "sqlite", "-m", "storm"),
+    *(acceptance(f"storms-{share}", "sqlite", "-m", "storm", "--share", f"{share}/2") for share in (1, 2)),
     acceptance("postgres-acceptance", "postgres"),
 )
-ALL = "acceptance-? storms sqlite-? unit postgres-? postgres-acceptance"
+ALL = "sqlite-? postgres-? postgres-acceptance acceptance-? storms-? unit"
 
 
 def main(arguments: Sequence[str]) -> int:

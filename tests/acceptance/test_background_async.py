@@ -8,6 +8,8 @@ from collections import Counter
 
 import pytest
 
+pytestmark = pytest.mark.own_database
+
 ENQUEUE = "from django_loco.tasks import enqueue_many; from tests.app import tasks; enqueue_many(tasks.{}, {})\n"
 
 

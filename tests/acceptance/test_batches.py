@@ -88,6 +88,7 @@ def jobs_that_follow(site):
     return count
 
 
+@pytest.mark.extra("sqlite")
 def test_a_batch_whose_filling_is_killed_stays_open(any_site):
     any_site.settings["LOCO"] = {"LEASE": LEASE}
     filling = any_site.start("shell", "-c", KILLED)
@@ -101,6 +102,7 @@ def test_a_batch_whose_filling_is_killed_stays_open(any_site):
     assert len(notes(any_site, "followed")) == 1
 
 
+@pytest.mark.extra("sqlite")
 def test_a_worker_that_drains_runs_what_follows(any_site):
     any_site.shell(FILL)
     worker = any_site.start("loco_worker", "--drain")

@@ -73,6 +73,7 @@ def test_sigterm_loses_no_job_and_runs_none_twice(any_site):
     assert set(notes(any_site, "start").values()) == {1}
 
 
+@pytest.mark.extra("sqlite")
 def test_a_job_that_kills_its_worker_fails_as_lost_the_third_time(any_site):
     any_site.settings["LOCO"] = {"LEASE": 1}
     enqueue(any_site, "poison", 1)

@@ -104,6 +104,7 @@ def test_under_nohup_it_does_not(tmp_path, harness):
     assert process.wait() == 128 + signal.SIGTERM
 
 
+@pytest.mark.extra
 @pytest.mark.timeout(120)
 def test_the_benchmark_of_the_dashboard_leaves_nothing(harness):
     benchmark = harness.start(sys.executable, "-m", "benchmarks.dashboard", "--stores", "redis", "--jobs", "100")

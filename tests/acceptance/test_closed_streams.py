@@ -39,7 +39,7 @@ def test_it_runs_and_ends_as_ever(project, streams, arguments):
     assert "Traceback" not in process.output
 
 
-@pytest.mark.parametrize("streams", ["1", "012"])
+@pytest.mark.parametrize("streams", [pytest.param("1", marks=pytest.mark.extra), "012"])
 @pytest.mark.parametrize(
     "words",
     [("loco_jobs", "list"), ("loco_jobs", "dump"), ("loco_status",), ("loco_scheduler", "--list"), ("loco_doctor",)],

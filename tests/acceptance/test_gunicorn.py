@@ -180,6 +180,7 @@ def test_a_component_that_raises_does_not_touch_the_site(served):
     assert process.terminate() == CLEAN
 
 
+@pytest.mark.extra("sync")
 @pytest.mark.parametrize("options", [THREADS, ()], ids=["gthread", "sync"])
 def test_with_reload_a_syntax_error_is_shown_until_it_is_corrected(served, options):
     process = served.gunicorn("--reload", *options)

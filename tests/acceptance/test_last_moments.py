@@ -92,6 +92,7 @@ def test_no_signal_kills_one_that_is_about_to_end(project, command):
     assert process.wait() in (CLEAN, FORCED)
 
 
+@pytest.mark.extra("0.3", "0.9")
 @pytest.mark.parametrize("seconds", [0.0, 0.3, 0.6, 0.9, 1.2])
 def test_signals_from_the_first_moment_on_lose_no_job(project, seconds):
     """Who has no handlers yet is killed, and holds nothing; who has them hands back what it holds."""

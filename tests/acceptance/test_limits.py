@@ -66,6 +66,7 @@ for name in ("soon", "late"):
 """
 
 
+@pytest.mark.extra("sqlite")
 def test_a_worker_that_drains_waits_for_limits_that_open_soon(any_site):
     any_site.settings["LOCO"] = {"LIMITS": {"soon": {"rate": "1/s"}, "late": {"rate": "1/h"}}}
     any_site.shell(TWO_RATES)

@@ -79,7 +79,7 @@ def test_a_full_disk_ends_a_list_with_a_clear_error(project: Project):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("unbuffered", ["", pytest.param("1", marks=pytest.mark.extra)])
 @pytest.mark.parametrize(
     "words", [("loco_status", "--watch"), ("loco_jobs", "pause", "emails"), ("loco_jobs", "purge", "--all", "--yes")]
 )

@@ -71,6 +71,7 @@ def test_jobs_in_memory_outlive_the_reload(project):
     process.wait_for("job second ends")
 
 
+@pytest.mark.extra("uvicorn", "none")
 @pytest.mark.parametrize("server", [(), ("--http", "uvicorn"), ("--no-server",)], ids=["runserver", "uvicorn", "none"])
 def test_code_that_cannot_be_loaded_is_waited_for(project, server):
     process = project.start(

@@ -77,6 +77,7 @@ def jobs_of(lines: list[str], form: str) -> list[str]:
     return [match["job"] for match in matches if match]
 
 
+@pytest.mark.extra("text")
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_worker_that_is_stopped_amid_its_jobs_loses_no_line(project, form):
     project.settings["LOCO"]["LOG_FORMAT"] = form

@@ -75,6 +75,7 @@ def test_those_beside_several_of_them_do_no_harm_and_come_to_none(any_site):
     assert {notes(any_site, "start")[str(1000 + number)] for number in range(2)} == {3}
 
 
+@pytest.mark.own_database
 def test_processes_and_their_parent_outlive_it(site):
     site.settings["LOCO"] = {"LEASE": 1.5, "NUM_WORKERS": 4, "ASYNC_WORKERS": 4}
     site.shell(ENQUEUE.format(beside=6, poison=1))
@@ -83,6 +84,7 @@ def test_processes_and_their_parent_outlive_it(site):
     assert parent.output.count("was killed by signal 9") == 2
 
 
+@pytest.mark.extra("sqlite")
 def test_a_worker_that_is_busy_for_long_lets_suspects_run(any_site):
     any_site.settings["LOCO"] = {"LEASE": 1.5, "NUM_WORKERS": 1, "ASYNC_WORKERS": 1, "SHUTDOWN_TIMEOUT": 1}
     any_site.shell("from tests.app import tasks; tasks.step.enqueue(1, 60); tasks.astep.enqueue(2, 60)")
@@ -95,6 +97,7 @@ def test_a_worker_that_is_busy_for_long_lets_suspects_run(any_site):
     worker.wait()
 
 
+@pytest.mark.own_database
 def test_drain_runs_them_too(site):
     site.settings["LOCO"] = {"LEASE": 1.5}
     enqueue_suspects(site, 1, count=3)
@@ -103,6 +106,7 @@ def test_drain_runs_them_too(site):
     assert statuses(site) == {"SUCCESSFUL": 3}
 
 
+@pytest.mark.extra("sqlite")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
 def test_the_end_of_the_process_that_started_it_is_no_death(any_site, name):
     any_site.settings["LOCO"] = {"LEASE": 1.5, "SHUTDOWN_TIMEOUT": 1}
@@ -116,6 +120,7 @@ def test_the_end_of_the_process_that_started_it_is_no_death(any_site, name):
     assert worker.wait() == (FORCED if name == "SIGTERM" else -signal.SIGKILL)
 
 
+@pytest.mark.own_database
 def test_one_that_forks_does_not_keep_its_worker_from_learning_of_the_end(site):
     """A forked copy of the process that started it has its end of the link, too."""
     site.settings["LOCO"] = {"LEASE": 1.5, "SHUTDOWN_TIMEOUT": 1}

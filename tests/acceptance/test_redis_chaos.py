@@ -43,6 +43,7 @@ def end(site):
     assert len(site.processes) == WORKERS
 
 
+@pytest.mark.extra("everysec")
 @pytest.mark.parametrize("server", [(*ON_DISK, "always"), (*ON_DISK, "everysec")], indirect=True, ids=lambda o: o[-1])
 def test_kill_9_of_redis(site, server, capsys, request):
     enqueue(site, count=JOBS)

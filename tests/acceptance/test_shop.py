@@ -191,6 +191,7 @@ def test_a_port_that_a_web_server_has_is_said_on_the_page(open_shop: OpenShop) -
     assert f"Port {shop.index_port} is taken by another program" in page
 
 
+@pytest.mark.own_database
 def test_a_code_reload_loses_nothing(open_shop: OpenShop, tmp_path: Path) -> None:
     copy = shutil.copytree(PROJECT, tmp_path / "project", ignore=shutil.ignore_patterns("*.sqlite3*", "__pycache__"))
     shop = open_shop(copy)

@@ -112,6 +112,7 @@ def called(site, place):
     return sum(each.endswith(f"-{place}") for each in notes(site, "called"))
 
 
+@pytest.mark.extra("sqlite")
 def test_the_last_call_of_a_job_that_runs_once_more_is_not_lost(any_site):
     any_site.settings["LOCO"] = {"LEASE": LEASE, "NUM_WORKERS": 2}
     draw = random.Random(SEED)

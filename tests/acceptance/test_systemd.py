@@ -110,6 +110,7 @@ os.execv(sys.executable, [sys.executable, "-m", "gunicorn", *sys.argv[2:]])
 """
 
 
+@pytest.mark.own_database
 def test_gunicorn_takes_the_port_from_systemd(tmp_path, systemd):
     with ServedProject(tmp_path) as project:
         options = ("-c", "python:django_loco.servers.gunicorn", "--no-control-socket", "site_wsgi")

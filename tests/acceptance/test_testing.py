@@ -88,8 +88,8 @@ def database(request: pytest.FixtureRequest) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("mode", "runner"),
     [
-        ("memory", "parallel"), ("memory-and-file", "pytest"), ("database", "manage.py"), ("redis", "manage.py"),
-        ("database-in-file", "parallel"),
+        ("memory", "parallel"), ("memory-and-file", "pytest"), ("redis", "manage.py"), ("database-in-file", "parallel"),
+        pytest.param("database", "manage.py", marks=pytest.mark.own_database),
     ],
 )  # fmt: skip
 def test_jobs_stay_in_their_test(request, tmp_path, mode, runner):
@@ -112,6 +112,7 @@ time.sleep(0.1)
 """
 
 
+@pytest.mark.own_database
 @pytest.mark.parametrize("end", ["", "teardown_test_environment()\n"], ids=["without", "with"])
 def test_the_end_of_a_process_runs_no_job_of_a_test(tmp_path, end):
     developer = Developer(tmp_path, {"LOCO": {"TESTING": "live", "SHUTDOWN_TIMEOUT": 50, "NUM_WORKERS": 2}})

@@ -41,6 +41,7 @@ def files() -> dict[str, str]:
     return kept | PROJECT | {name: text for name, text in EXAMPLES if name.startswith("shop/")}
 
 
+@pytest.mark.own_database
 def test_every_example_says_where_it_belongs():
     assert PAGE.count("```python") == len(EXAMPLES)
     assert {name for name, _ in EXAMPLES if not name.startswith("shop/")} == {"settings.py"}
@@ -55,6 +56,8 @@ def test_the_examples_run(developer):
     assert f"Ran {cases} tests" in output
 
 
+@pytest.mark.own_database
+@pytest.mark.extra("memory")
 def test_they_run_in_pytest(developer):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *PLUGIN]
     count = sum(text.count("def test_") for name, text in EXAMPLES)
@@ -79,6 +82,8 @@ class Failing(TestCase):
 """
 
 
+@pytest.mark.own_database
+@pytest.mark.extra("memory")
 def test_the_failure_reads_as_shown(developer):
     shown = PAGE.partition("```text\n")[2].partition("```")[0].strip()
     (developer.folder / "shop/test_failing.py").write_text(FAILING)

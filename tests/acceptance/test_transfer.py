@@ -162,6 +162,7 @@ def test_moves_to_and_fro_are_killed_while_workers_run(site):
         assert worker.terminate() == 0
 
 
+@pytest.mark.own_database
 def test_the_workers_of_the_target_are_woken(site):
     worker = site.start("loco_worker", "--backend", "redis")
     worker.wait_for("stop +Ctrl-C")
@@ -171,6 +172,7 @@ def test_the_workers_of_the_target_are_woken(site):
     assert worker.terminate() == 0
 
 
+@pytest.mark.own_database
 def test_a_dump_goes_through_a_pipe_into_another_store(site):
     enqueue(site, "default", 0)
     script = (
@@ -185,6 +187,7 @@ def test_a_dump_goes_through_a_pipe_into_another_store(site):
     assert set(notes(site, "end").values()) == {1}
 
 
+@pytest.mark.own_database
 def test_a_reader_that_goes_away_ends_a_dump_without_a_traceback(site):
     enqueue(site, "default", 0, count=3_000)
     script = f"{sys.executable} -m django loco_jobs dump | head -1; echo ${{PIPESTATUS[0]}}"

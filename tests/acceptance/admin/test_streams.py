@@ -109,6 +109,7 @@ def opened(site: ServedProject, session: str, count: int) -> Iterator[list[Strea
         yield streams
 
 
+@pytest.mark.extra("gunicorn with uvicorn's class")
 @pytest.mark.parametrize("server", SERVERS)
 def test_changes_are_told_at_once_and_streams_do_not_delay_the_end(site, server):
     process = SERVERS[server](site)

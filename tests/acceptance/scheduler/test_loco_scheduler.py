@@ -71,6 +71,7 @@ def test_each_mistake_is_told_once(scheduled, arguments):
         assert ended.stderr.count(f"Schedule '{name}'") == 1, ended.stderr
 
 
+@pytest.mark.extra("arguments1", "arguments2", "arguments3")
 @pytest.mark.parametrize("arguments", [("--list",), ("--preview", "1m"), ("--check",), ("--history", "other")])
 def test_a_reader_that_has_gone_ends_a_command_quietly(scheduled, arguments):
     read, write = os.pipe()

@@ -339,6 +339,7 @@ def test_two_weeks_are_read_by_the_hour(client, queue):
     assert "Runs 2" in text(client.get(f"{PAGE}?range=7d"))
 
 
+@pytest.mark.extra("6h", "1d", "7d")
 @pytest.mark.parametrize("name", RANGES)
 def test_the_chart_stops_growing_when_its_range_is_full(client, queue, name):
     """The document of a browser is made the same as these parts, however long the page is open."""
