@@ -228,17 +228,18 @@ class Project:
         assert process.wait() == code, process.output
         return process.output
 
+    def answer(self, *arguments: str, code: int = 0) -> str:
+        """Run a command of which only the output and the exit code are looked at; return the output."""
+        ended, output = warm_python.run(self.command_line(*arguments)[1:], self.environment, SECONDS)
+        assert ended == code, f"{arguments} ended with {ended}:\n{output}"
+        return output
+
     def shell(self, code: str) -> str:
         """Run Python ``code`` in the project; return what it prints. ``manage`` starts a process as users do."""
-        return self._prepare("shell", "--verbosity", "0", "--command", code)
+        return self.answer("shell", "--verbosity", "0", "--command", code)
 
     def migrate(self) -> None:
-        self._prepare("migrate", "--verbosity", "0")
-
-    def _prepare(self, *arguments: str) -> str:
-        ended, output = warm_python.run((str(self.folder / "manage.py"), *arguments), self.environment, SECONDS)
-        assert ended == 0, f"{arguments} ended with {ended}:\n{output}"
-        return output
+        self.answer("migrate", "--verbosity", "0")
 
     def serve(self, *arguments: str, **environment: str) -> Process:
         """Start ``loco_start`` on the project's port and wait until it serves."""

@@ -83,7 +83,7 @@ def test_a_component_alone_runs_by_its_name_and_an_unknown_one_is_refused(projec
     process.wait_for("slow turns")
     assert process.terminate() == CLEAN
     assert process.output.index("slow turns") < process.output.index("slow closes")
-    refused = project.manage("loco_start", "--no-server", "--component", "slwo", code=1)
+    refused = project.answer("loco_start", "--no-server", "--component", "slwo", code=1)
     assert "LOCO['COMPONENTS'] has no component 'slwo'. Did you mean 'slow'?" in refused
 
 

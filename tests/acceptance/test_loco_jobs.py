@@ -159,18 +159,18 @@ def test_running_jobs_of_another_process_are_cancelled(project: Project, store: 
     worker = project.start("loco_worker")
     worker.wait_for("begins to compute")
     worker.wait_for("begins to sleep")
-    assert "runs it since" in project.manage("loco_jobs", "why", computing)
+    assert "runs it since" in project.answer("loco_jobs", "why", computing)
 
-    assert project.manage("loco_jobs", "cancel", computing, sleeping, "--yes").endswith("Cancelled 2 jobs.")
+    assert project.answer("loco_jobs", "cancel", computing, sleeping, "--yes").endswith("Cancelled 2 jobs.")
     cancelled_at = time.monotonic()
     worker.wait_for("computed, cancelled=True")
     worker.wait_for("slept, cancelled=True")
     assert time.monotonic() - cancelled_at < WITHIN_SECONDS
     worker.wait_for(f"Job {computing} .* was cancelled")
-    shown = project.manage("loco_jobs", "list", "status:cancelled")
+    shown = project.answer("loco_jobs", "list", "status:cancelled")
     assert computing in shown
     assert sleeping in shown
-    assert "cancelled by" in project.manage("loco_jobs", "why", computing)
+    assert "cancelled by" in project.answer("loco_jobs", "why", computing)
     assert worker.terminate() == CLEAN
     assert "came too late" not in worker.output
     assert "Lost the claim" not in worker.output

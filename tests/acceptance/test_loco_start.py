@@ -115,12 +115,12 @@ def test_missing_tables_keep_the_worker_waiting_and_the_site_serving(project):
 )
 def test_nonsense_is_refused(project, arguments, said):
     code = 2 if "--http" in arguments else 1
-    assert said in project.manage("loco_start", *arguments, code=code)
+    assert said in project.answer("loco_start", *arguments, code=code)
 
 
 def test_an_unsound_project_is_not_served(project):
     project.settings["LOCO"] = {"NUM_WORKER": 3}
-    output = project.manage("loco_start", "--worker", "--noreload", str(project.port), code=1)
+    output = project.answer("loco_start", "--worker", "--noreload", str(project.port), code=1)
     assert output.startswith("CommandError: LOCO['NUM_WORKER'] is unknown. Did you mean 'NUM_WORKERS'?")
 
 
@@ -173,7 +173,7 @@ def test_it_builds_on_the_runserver_that_the_project_has(project):
     process = project.serve("--worker", "--noreload")
     assert get(project.url("static/note.txt")) == "served by staticfiles"
     assert process.terminate() == CLEAN
-    assert "--nostatic" in project.manage("loco_start", "--help")
+    assert "--nostatic" in project.answer("loco_start", "--help")
 
 
 @pytest.mark.parametrize("server", ["runserver", "uvicorn"])

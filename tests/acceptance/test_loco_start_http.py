@@ -93,7 +93,7 @@ def test_a_process_of_gunicorn_that_is_killed_at_the_end_has_not_ended_well(serv
 )
 def test_an_application_that_cannot_be_imported_is_told(served, http, settings, said):
     served.settings |= settings
-    output = served.manage("loco_start", "--http", http, *ALL, str(served.port), code=FORCED)
+    output = served.answer("loco_start", "--http", http, *ALL, str(served.port), code=FORCED)
     assert said in output
     assert "Traceback" not in output
 
@@ -104,18 +104,18 @@ def test_an_application_that_cannot_be_imported_is_told(served, http, settings, 
 def test_with_a_taken_port_nothing_runs(served, http, flags):
     served.open_gate("job")
     with socket.create_server(("127.0.0.1", served.port)):
-        output = served.manage("loco_start", "--http", http, *flags, str(served.port), code=FORCED)
+        output = served.answer("loco_start", "--http", http, *flags, str(served.port), code=FORCED)
     assert str(served.port) in output
     assert "schedules" not in output
 
 
 def test_options_that_make_no_sense_are_refused_before_anything_runs(served):
-    assert "contradict" in served.manage("loco_start", "--http", "gunicorn", "--no-server", "--worker", code=FORCED)
+    assert "contradict" in served.answer("loco_start", "--http", "gunicorn", "--no-server", "--worker", code=FORCED)
 
 
 def test_without_the_extra_uvicorn_is_told_to_be_missing(served):
     served.write("uvicorn.py", "raise ModuleNotFoundError('No module named uvicorn', name='uvicorn')")
-    output = served.manage("loco_start", "--http", "uvicorn", code=FORCED)
+    output = served.answer("loco_start", "--http", "uvicorn", code=FORCED)
     assert '--http uvicorn needs uvicorn: pip install "django-loco[uvicorn]".' in output
 
 

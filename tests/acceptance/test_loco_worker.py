@@ -150,16 +150,16 @@ def test_only_the_queues_it_is_told(project):
 )
 def test_nonsense_is_refused(project, settings, arguments, said):
     project.settings |= settings
-    assert said in project.manage("loco_worker", *arguments, code=1)
+    assert said in project.answer("loco_worker", *arguments, code=1)
 
 
 def test_numbers_are_from_one_on(project):
-    assert "not a whole number of 1 or more" in project.manage("loco_worker", "--concurrency", "0", code=2)
+    assert "not a whole number of 1 or more" in project.answer("loco_worker", "--concurrency", "0", code=2)
 
 
 def test_missing_tables_are_named_with_the_remedy(project):
     (project.folder / "db.sqlite3").unlink()
-    assert "run manage.py migrate django_loco" in project.manage("loco_worker", code=1)
+    assert "run manage.py migrate django_loco" in project.answer("loco_worker", code=1)
 
 
 @pytest.mark.parametrize("tasks", [{"default": BACKEND | {"QUEUES": ["emails"]}}, {"jobs": BACKEND}])
@@ -189,7 +189,7 @@ def test_the_scheduler_alone(project):
         "scheduler.every(work, seconds=1, args=['tick'], name='ticking')\n",
     )
     project.open_gate("tick")
-    assert "ticking" in project.manage("loco_scheduler", "--list")
+    assert "ticking" in project.answer("loco_scheduler", "--list")
     process = project.start("loco_scheduler")
     process.wait_for("scheduler +1 schedule; next is ticking")
     start(project).wait_for("job tick ends", count=2)
@@ -197,7 +197,7 @@ def test_the_scheduler_alone(project):
 
 
 def test_a_project_without_schedules(project):
-    assert "There are no schedules." in project.manage("loco_scheduler", "--list")
+    assert "There are no schedules." in project.answer("loco_scheduler", "--list")
 
 
 def test_the_log_says_which_worker_died_and_who_has_its_jobs(project):

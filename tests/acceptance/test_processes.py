@@ -278,13 +278,13 @@ def test_a_terminal_that_closes_ends_all(project):
 
 
 def test_numbers_are_from_one_on(project):
-    assert "is not a whole number of 1 or more" in project.manage("loco_worker", "--processes", "0", code=2)
+    assert "is not a whole number of 1 or more" in project.answer("loco_worker", "--processes", "0", code=2)
 
 
 def test_a_project_that_is_broken_is_tried_once(project):
-    output = project.manage("loco_worker", "--processes", "3", "--queues", "email", code=1)
+    output = project.answer("loco_worker", "--processes", "3", "--queues", "email", code=1)
     assert output.count("TASKS has no queue 'email'") == 1
 
 
 def test_too_little_memory_is_refused(project):
-    assert "uses before its first" in project.manage("loco_worker", "--max-memory", "5", code=1)
+    assert "uses before its first" in project.answer("loco_worker", "--max-memory", "5", code=1)

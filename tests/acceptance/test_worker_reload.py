@@ -113,7 +113,7 @@ def test_in_production_and_where_it_is_not_wanted_there_is_but_one_process(proje
 
 
 def test_a_wrong_option_ends_it_at_once(project):
-    assert "Did you mean 'emails'?" in project.manage("loco_worker", "--queues", "email", "--reload", code=1)
+    assert "Did you mean 'emails'?" in project.answer("loco_worker", "--queues", "email", "--reload", code=1)
 
 
 @pytest.mark.parametrize(

@@ -32,5 +32,5 @@ def test_a_chain_outlives_a_scheduler(project):
     begun = [line for line in worker.lines if "job slow begins" in line]
     followed = [line for line in worker.lines if "job next begins" in line]
     assert len(followed) <= len(begun)
-    told = project.manage("loco_scheduler", "--history", "next")
+    told = project.answer("loco_scheduler", "--history", "next")
     assert told.count("SUCCESSFUL") >= 2

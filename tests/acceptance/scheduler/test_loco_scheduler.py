@@ -34,14 +34,14 @@ def scheduled(project):
 
 
 def listed(project):
-    output = project.manage("loco_scheduler", "--list", "--format", "json")
+    output = project.answer("loco_scheduler", "--list", "--format", "json")
     return {row["name"]: row for row in json.loads(output[output.index("[\n") :])}
 
 
 def test_what_is_listed_checked_run_and_fired(scheduled):
     assert set(listed(scheduled)) == {"ticking", "other", "sessions", "echo"}
-    assert "All 4 schedules are valid." in scheduled.manage("loco_scheduler", "--check")
-    assert "of schedule 'echo' is READY." in scheduled.manage("loco_scheduler", "--run", "echo")
+    assert "All 4 schedules are valid." in scheduled.answer("loco_scheduler", "--check")
+    assert "of schedule 'echo' is READY." in scheduled.answer("loco_scheduler", "--run", "echo")
     scheduled.open_gate("tick")
     process = scheduled.start("loco_scheduler", "--tag", "fast")
     process.wait_for("scheduler +2 schedules; next is ticking")
@@ -86,7 +86,7 @@ def test_a_reader_that_has_gone_ends_a_command_quietly(scheduled, arguments):
 
 def test_a_schedule_that_is_wrong_ends_a_pipeline(scheduled):
     scheduled.write("schedule.toml", FILE.replace("Thursday", "Thurzday"))
-    told = scheduled.manage("loco_scheduler", "--check", code=1)
+    told = scheduled.answer("loco_scheduler", "--check", code=1)
     assert "Schedule 'echo': the schedule '7pm every Thurzday' is not understood" in told
     assert "Did you mean '7pm every thursday'?" in told
     assert "1 schedule is wrong and off; the others run." in told
@@ -107,4 +107,4 @@ def test_what_else_is_wrong_does(scheduled):
     scheduled.settings["TASKS"] = {
         "default": {"BACKEND": "django_loco.backend.LocoBackend", "OPTIONS": {"queue": "no"}}
     }
-    assert "loco.E002" in scheduled.manage("loco_scheduler", code=1)
+    assert "loco.E002" in scheduled.answer("loco_scheduler", code=1)
