@@ -10,7 +10,7 @@ import pytest
 
 from tests.processes import Process, Site
 
-PROCESSES, ROUNDS = 4, 30
+PROCESSES, ROUNDS = 4, 10
 LEASE_SECONDS = 2
 
 COUNT = """

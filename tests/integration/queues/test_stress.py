@@ -1,6 +1,6 @@
 import re
 
-REQUESTS, VISITORS, WORKERS = 400, 2, 4
+REQUESTS, VISITORS, WORKERS = 150, 2, 4
 
 
 def test_workers_and_a_busy_site_never_find_the_database_locked(site):
