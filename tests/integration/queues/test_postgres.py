@@ -76,12 +76,14 @@ def kill_connections():
         )
 
 
-def test_a_simple_job_is_stored_as_the_statement_for_all_jobs_would_store_it(queue, monkeypatch):
-    one = job(queue_name="mail", priority=7, tags=("a", "b"), options={"timeout": 5}, is_async=True)
+@pytest.mark.parametrize("unique", [{}, {"unique_key": "5" * 64, "unique_until": "finished"}])
+def test_a_simple_job_is_stored_as_the_statement_for_all_jobs_would_store_it(queue, monkeypatch, unique):
+    one = job(queue_name="mail", priority=7, tags=("a", "b"), options={"timeout": 5}, is_async=True, **unique)
     queue.enqueue([one])
     stored = rows()
     queue.clear()
-    monkeypatch.setattr("django_loco.queues.database.postgres.dialect.has_only_required", lambda job: False)
+    for name in ("has_only_required", "has_only_unique_key"):
+        monkeypatch.setattr(f"django_loco.queues.database.postgres.dialect.{name}", lambda job: False)
     queue.enqueue([one])
     assert stored == rows()
 

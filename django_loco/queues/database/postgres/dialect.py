@@ -30,7 +30,7 @@ from ....core.job import READY, Job
 from ....exceptions import QueueUnavailable
 from ....log.safe import get_logger
 from ...claim import Claim
-from ...rows import COLUMNS, REQUIRED, Row, has_only_required, required_row_of, row_of
+from ...rows import COLUMNS, REQUIRED, UNIQUE, Row, has_only_required, has_only_unique_key, required_row_of, row_of
 from ...timeouts import apply_store_timeout, has_store_timeout
 from ..availability import is_conflict
 from ..dialect import CLAIM_COLUMNS, IS_ASYNC, T, is_due
@@ -94,6 +94,9 @@ class PostgresDialect(PostgresLimits):
             plain, notifying = self._insert_one
             self.write(plain, wakes=True, notifying=notifying, **required_row_of(jobs[0]))
             return {jobs[0].id}
+        if len(jobs) == 1 and has_only_unique_key(jobs[0]):
+            unique = {name: getattr(jobs[0], name) for name in UNIQUE}
+            return ids(self.write(self._insert_unique, wakes=True, **required_row_of(jobs[0]), **unique))
         sql = self._insert_of(statements.INSERT if all(job.unique_key is None for job in jobs) else statements.RESTORE)
         return ids(self.write(sql, wakes=is_due(job.run_after for job in jobs), payload=_in_order_of_keys(jobs)))
 
@@ -260,13 +263,18 @@ class PostgresDialect(PostgresLimits):
 
     @cached_property
     def _insert_one(self) -> tuple[str, str]:
-        inserted = ", ".join(self.names[column] for column in REQUIRED)
-        values = ", ".join(self._parameter(column) for column in REQUIRED)
         plain, notifying = (
-            self.sql(text, inserted=inserted, values=values)
-            for text in (statements.INSERT_ONE, statements.INSERT_ONE_NOTIFYING)
+            self._insert_one_of(text, REQUIRED) for text in (statements.INSERT_ONE, statements.INSERT_ONE_NOTIFYING)
         )
         return plain, notifying
+
+    @cached_property
+    def _insert_unique(self) -> str:
+        return self._insert_one_of(statements.INSERT_UNIQUE, (*REQUIRED, *UNIQUE))
+
+    def _insert_one_of(self, template: str, fields: Sequence[str]) -> str:
+        inserted = ", ".join(self.names[column] for column in fields)
+        return self.sql(template, inserted=inserted, values=", ".join(map(self._parameter, fields)))
 
     def _parameter(self, field: str) -> str:
         if self.column_types[field] == "DateTimeField":

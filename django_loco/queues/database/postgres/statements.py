@@ -14,6 +14,8 @@ INSERT_ONE = """
     VALUES ({values}, least(CAST(%(enqueued_at)s AS timestamp) AT TIME ZONE 'UTC', statement_timestamp()))
 """
 INSERT_ONE_NOTIFYING = f"{INSERT_ONE} RETURNING pg_notify(%(channel)s, %(window)s)"
+#: The same for a job that also has a unique key.
+INSERT_UNIQUE = f"{INSERT_ONE} ON CONFLICT DO NOTHING RETURNING {{id}}"
 #: ``MATERIALIZED`` keeps the planner from running ``chosen`` twice. The array keeps it from reading the whole table to
 #: find the chosen rows. The inner limit, which the outer ones make redundant, keeps it from expecting millions of rows.
 #: The levels come first in the join, in their order, because the lateral query depends on them.
