@@ -143,12 +143,13 @@ class Dialect(Engine):
         """Return the seconds since 1970 on the clock that judges leases."""
         return utcnow().timestamp()
 
-    def take(self, claim: Claim) -> Iterator[list[Row]]:
-        """Claim jobs. If a clock was set back, make delayed jobs due, and claim again if there is room for them.
+    def take(self, claim: Claim, *, has_jobs: bool = True) -> Iterator[list[Row]]:
+        """``claim``, and claim again if jobs were delayed because a clock was put back and there is room for them.
 
-        Yields the rows of each claim before it tries anything else that may fail.
+        Yields the rows of each claim before anything else is tried that may fail. Without ``has_jobs`` none was due a
+        moment ago, and only the latter is looked for.
         """
-        rows = self.claim(claim)
+        rows = self.claim(claim) if has_jobs else []
         yield rows
         if len(rows) < claim.threads + claim.coroutines and self._make_due_now_and_then():
             coroutines = sum(bool(row[IS_ASYNC]) for row in rows)
@@ -190,6 +191,11 @@ class Dialect(Engine):
         after an error the caller's transaction can go on.
         """
         with atomic(using=self.database, savepoint=savepoint):
+            return act()
+
+    def decide(self, act: Callable[[], T]) -> T:
+        """Return what ``act`` returns, which takes jobs while no other claim decides, and may be run again."""
+        with self.relaxed(), atomic(using=self.database, savepoint=False):
             return act()
 
     def sql(self, template: str, **fragments: str) -> str:

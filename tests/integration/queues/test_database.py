@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, connections, transaction
 
 from django_loco.core.job import SUCCESSFUL, Job, Outcome, new_id, utcnow
+from django_loco.core.job.limits import Limit
 from django_loco.exceptions import LocoConfigurationError, QueueRefused, QueueUnavailable
 from django_loco.models import StoredJob
 from django_loco.queues import Claim
@@ -241,3 +242,19 @@ def test_a_sweep_of_a_large_workflow_looks_at_a_part_and_locks_no_edge_that_is_m
         for _ in range(4):
             queue.note_ends(record.id, None)
         assert locks() == before
+
+
+def test_a_fetch_reads_limited_and_plain_jobs_only_if_it_may_take_some(queue, monkeypatch):
+    asked = []
+    for name in ("claim", "decide"):
+        act = getattr(queue._dialect, name)
+        monkeypatch.setattr(queue._dialect, name, lambda *given, act=act, name=name: asked.append(name) or act(*given))
+    claim = Claim(worker_id="w", lease=30, threads=5, limits={"api": Limit(concurrency=3)})
+    queue.enqueue([job(limit_key="api")])
+    queue.fetch(replace(claim, threads=0, coroutines=5))
+    assert asked == ["claim"]
+    assert len(queue.fetch(claim)) == 1
+    assert asked == ["claim", "decide"]
+    queue.enqueue([job(limit_key=key) for key in ("api", None)])
+    assert len(queue.fetch(claim)) == 2
+    assert asked == ["claim", "decide", "decide", "claim"]

@@ -11,6 +11,7 @@ from django.db import DatabaseError, OperationalError, connection, connections, 
 from django.db.transaction import TransactionManagementError
 
 from django_loco.core.job import SUCCESSFUL, Job, Outcome, utcnow
+from django_loco.core.job.limits import Limit
 from django_loco.exceptions import QueueRefused, QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
@@ -406,6 +407,28 @@ def test_it_fetches_all_the_same_if_a_pooler_has_lost_the_prepared_statements(qu
     queue.enqueue([job()])
     assert len(fetch(queue)) == 1
     assert prepared_names() == []
+
+
+def test_limited_jobs_are_taken_with_prepared_statements_and_without_those_that_a_pooler_has_lost(queue):
+    limits = {"api": Limit(concurrency=100, rate="100/s", burst=100)}
+    for number in range(3):
+        queue.enqueue([job(limit_key="api") for _ in range(5)])
+        assert len(fetch(queue, threads=2, limits=limits)) == 2
+        if number == 0:
+            assert len(prepared_names()) == 6
+            assert not queue._dialect._prepared.is_off
+        with connection.cursor() as cursor:
+            cursor.execute("DEALLOCATE ALL")
+    assert queue._dialect._prepared.is_off
+    assert queue.limit_use().running == {"api": 6}
+    assert prepared_names() == []
+
+
+def test_in_a_transaction_of_the_caller_no_statement_is_prepared(queue):
+    queue.enqueue([job(limit_key="api")])
+    with transaction.atomic():
+        assert len(fetch(queue, limits={"api": Limit(concurrency=1)})) == 1
+        assert prepared_names() == []
 
 
 @pytest.mark.parametrize("commits", [True, False])

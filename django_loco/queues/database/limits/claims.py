@@ -16,13 +16,13 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any
 
 from django.db import OperationalError
-from django.db.transaction import atomic
 
 from ....core import running_tests
 from ....core.job import Outcome
@@ -61,6 +61,10 @@ def rest_of(claim: Claim, rows: Sequence[Row]) -> Claim:
     coroutines = sum(bool(row[IS_ASYNC]) for row in rows)
     threads = len(rows) - coroutines
     return replace(claim, threads=claim.threads - threads, coroutines=claim.coroutines - coroutines)
+
+
+def _has_room(claim: Claim, level: LimitLevel) -> bool:
+    return (claim.coroutines if level.is_async else claim.threads) > 0
 
 
 class StoredLimits(DatabaseRecords, Limiting):
@@ -139,24 +143,32 @@ class StoredLimits(DatabaseRecords, Limiting):
 
     def take(self, claim: Claim) -> Iterator[list[Row]]:
         """Hand jobs to a worker, limited ones and others. Yields the rows of each claim, as ``Dialect.take`` does."""
-        limited = self.take_limited(claim)
+        limited, has_plain = self.take_limited(claim)
         yield limited
         rest = rest_of(claim, limited)
         if rest.threads > 0 or rest.coroutines > 0:
-            yield from self._dialect.take(rest)
+            yield from self._dialect.take(rest, has_jobs=has_plain)
 
-    def take_limited(self, claim: Claim) -> list[Row]:
-        """Hand limited jobs to a worker: the ones that come before the plain jobs that there would be room for."""
+    def take_limited(self, claim: Claim) -> tuple[list[Row], bool]:
+        """Hand limited jobs to a worker, those that come before the plain jobs for which there would be room.
+
+        Returns their rows, and whether plain jobs may be due as well.
+        """
         levels = self._limited.setdefault((claim.worker_id, claim.queues, claim.tags), Levels())
         looked = self._look_now_and_then(claim, levels)
         if levels.closed_until:
             claim = replace(claim, limits=self._with_changes(claim.limits))
-        rows = self._claim(claim, levels) if levels.open_ones() else []
+        rows, has_plain = list[Row](), True
+        if any(_has_room(claim, level) for level in levels.open_ones()):
+            with nullcontext() if levels.had_plain else self._dialect.preparing():
+                plain = self._plain_places(claim)
+            has_plain = levels.had_plain = any(plain.values())
+            rows = self._decide(lambda: self._claim_alone(claim, levels, plain))
         next_look = NEVER if looked or not (claim.limits or levels.closed_until) else levels.next_look
         levels.opening = min(levels.next_opening, next_look)
         now = time.monotonic()
         self.next_opening = min((each.opening for each in self._limited.values() if each.opening > now), default=NEVER)
-        return rows
+        return rows, has_plain
 
     def finish_limited(self, outcomes: Sequence[Outcome]) -> set[str]:
         """Store how jobs ended, which keys they close and which starts they give back; return the ids of held jobs.
@@ -212,15 +224,10 @@ class StoredLimits(DatabaseRecords, Limiting):
         levels.next_look = ended + pause
         return True
 
-    def _claim(self, claim: Claim, levels: Levels) -> list[Row]:
-        plain = self._plain_places(claim)
-        return self._decide(lambda: self._claim_alone(claim, levels, plain))
-
     def _decide(self, decide: Callable[[], list[Row]]) -> list[Row]:
         """Call ``decide``, which takes jobs while no other claim decides; return its rows, or none if another does."""
         try:
-            with self._dialect.relaxed(), atomic(using=self.database, savepoint=False):
-                return decide()
+            return self._dialect.decide(decide)
         except OperationalError as error:
             if is_conflict(error):
                 return []  # another process takes them

@@ -46,6 +46,8 @@ class Levels:
         """Until when jobs that somebody else has locked are not looked at, by ``time.monotonic()``."""
         self.opening = NEVER
         """When a fetch may take more jobs than the last one."""
+        self.had_plain = True
+        """Whether plain jobs were due beside limited ones at the last claim."""
 
     def found(self, levels: Mapping[LimitLevel, datetime]) -> None:
         """Keep what a look has found: levels, and when the first job of each was due. New levels come last."""

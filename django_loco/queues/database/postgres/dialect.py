@@ -17,7 +17,8 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import cached_property, partial
 from itertools import count
 from typing import Any, ClassVar, cast
@@ -81,7 +82,7 @@ class PostgresDialect(PostgresLimits):
         self._debounce = Debounce()
         self._channel = channel_of(alias)
         self._prepared = PreparedStatements()
-        self._idle = threading.local()
+        self._thread = _ThreadState()
 
     @property
     def connection(self) -> BaseDatabaseWrapper:
@@ -107,15 +108,31 @@ class PostgresDialect(PostgresLimits):
 
     def claim(self, claim: Claim) -> list[Row]:
         """Hand due jobs to a worker, with prepared statements if the last claim of this thread had room for more."""
-        self._idle.prepares = getattr(self._idle, "had_room", False)
-        try:
+        with self.preparing() if self._thread.had_room else nullcontext():
             rows = super().claim(claim)
-        finally:
-            self._idle.prepares = False
         coroutines = sum(row[IS_ASYNC] for row in rows)
         found = (len(rows) - coroutines, claim.threads), (coroutines, claim.coroutines)
-        self._idle.had_room = all(number < room or room <= 0 for number, room in found)
+        self._thread.had_room = all(number < room or room <= 0 for number, room in found)
         return rows
+
+    def decide(self, act: Callable[[], T]) -> T:
+        """Prepare the statements, which read jobs by the index of limited ones, or by their ids."""
+        with self.preparing():
+            try:
+                return super().decide(act)
+            except Error:
+                if not self._thread.prepares or not self._prepared.is_off:
+                    raise
+        return super().decide(act)  # a prepared statement was gone
+
+    @contextmanager
+    def preparing(self) -> Iterator[None]:
+        """Prepare the statements of the block, unless the caller has a transaction, which an error would break."""
+        self._thread.prepares = not self._prepared.is_off and self.connection.get_autocommit()
+        try:
+            yield
+        finally:
+            self._thread.prepares = False
 
     def claim_in_order(self, claim: Claim) -> list[Row]:
         """Take due jobs in one statement."""
@@ -214,11 +231,10 @@ class PostgresDialect(PostgresLimits):
         return act()
 
     def _execute_once(self, sql: str, **parameters: Any) -> list[Row]:
-        prepares = getattr(self._idle, "prepares", False) and running_tests.clock_shift is None
-        if prepares and self.connection.get_autocommit():
+        if self._thread.prepares and running_tests.clock_shift is None:
             with self.connection.cursor() as cursor:
                 if self._prepared.run(cursor, sql, {"alias": self.alias, **parameters}):
-                    return cast("list[Row]", cursor.fetchall())
+                    return cast("list[Row]", cursor.fetchall() if cursor.description else [])
         return super().execute(sql, **parameters)
 
     def listed(self, fields: Sequence[str]) -> str:
@@ -300,6 +316,16 @@ class PostgresDialect(PostgresLimits):
 
     def _notify(self, sql: str, window: float, **parameters: Any) -> list[Row]:
         return self.execute(sql, channel=self._channel, window=text_of(window), **parameters)
+
+
+class _ThreadState(threading.local):
+    """What a thread does."""
+
+    prepares = False
+    """Whether it prepares its statements."""
+
+    had_room = False
+    """Whether its last claim had room for more jobs than were due."""
 
 
 def _in_order_of_keys(jobs: Sequence[Job]) -> str:

@@ -1,21 +1,24 @@
-"""Prepares the statements that an idle worker uses to fetch jobs.
+"""Prepares the statements with which an idle worker fetches jobs, and those with which any worker takes limited ones.
 
 PostgreSQL takes ten times as long to parse and plan them as to run them. That would be most of the time from the
 notification to the job's first line.
 
-1. Only a worker without a backlog uses them. A plan that was made for a small table may be slow on a large one, so
-   with a backlog each statement is planned anew. The same holds for ``MAX_AGE_SECONDS`` after a run that took longer
-   than ``SLOW_SECONDS``: the table may have grown. A prepared statement lives for ``MAX_AGE_SECONDS``, too.
+1. A plan that was made for a small table may be slow on a large one. So a worker with a backlog of plain jobs does not
+   use them. For ``MAX_AGE_SECONDS`` after ``SLOW_RUNS`` runs in a row that took longer than ``SLOW_SECONDS``, and
+   ``SLOW_ROW_SECONDS`` for each row, a statement is planned anew each time: the table may have grown. A prepared
+   statement lives for ``MAX_AGE_SECONDS``, too.
 2. The name contains a hash of the text. Behind a pooler that gives each transaction another connection, a name stands
    for the same statement or for none. After an error of this kind no statement is prepared any more in this process.
-3. PostgreSQL itself compares the costs of a general plan with the costs of plans for the given values, and plans anew
-   if that is better (``plan_cache_mode``).
+   Such an error breaks a transaction. So only those are prepared of which a worker can run the transaction again.
+3. PostgreSQL itself compares the costs of a general plan with those of plans for the given values, and plans anew if
+   that is better (``plan_cache_mode``).
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -24,7 +27,7 @@ from weakref import WeakKeyDictionary
 import psycopg
 from django.db import DatabaseError
 
-MAX_AGE_SECONDS, SLOW_SECONDS = 60.0, 0.01
+MAX_AGE_SECONDS, SLOW_SECONDS, SLOW_ROW_SECONDS, SLOW_RUNS = 60.0, 0.01, 0.001, 3
 #: The types of parameters in PostgreSQL. A statement with others is not prepared.
 SQL_TYPES = {str: "text", bool: "boolean", int: "bigint", float: "double precision", datetime: "timestamptz"}
 #: PostgreSQL's codes for a name that is unknown or already used, and for a plan whose columns have changed.
@@ -51,12 +54,14 @@ class PreparedStatements:
         """Whether a prepared statement was not what or where it should be."""
         self._clock = clock
         self._by_connection: WeakKeyDictionary[Any, dict[str, Statement]] = WeakKeyDictionary()
+        self._slow_runs: Counter[str] = Counter()
         self._slow_until: dict[str, float] = {}
 
     def run(self, cursor: Any, sql: str, parameters: Mapping[str, Any]) -> bool:
-        """Run ``sql`` by a Django ``cursor`` in autocommit mode; return whether it was run.
+        """Run ``sql`` by a Django ``cursor``; return whether it was run.
 
-        Nothing was changed if it was not run.
+        Nothing was changed if it was not run. In a transaction, the error that sets ``is_off`` has broken this, and is
+        raised.
         """
         if self.is_off or not isinstance(cursor.cursor, psycopg.ClientCursor):  # another cursor binds EXECUTE's values
             return False
@@ -74,9 +79,14 @@ class PreparedStatements:
             if getattr(error.__cause__, "sqlstate", None) not in NOT_AS_PREPARED:
                 raise
             self.is_off = True
+            if not cursor.connection.autocommit:
+                raise
             return False
-        if self._clock() - began > SLOW_SECONDS:
+        is_slow = self._clock() - began > SLOW_SECONDS + max(0, cursor.rowcount) * SLOW_ROW_SECONDS
+        self._slow_runs[sql] = self._slow_runs[sql] + 1 if is_slow else 0
+        if self._slow_runs[sql] == SLOW_RUNS:
             self._slow_until[sql] = self._clock() + MAX_AGE_SECONDS
+            self._slow_runs[sql] = 0
         return True
 
     def _prepared(self, cursor: Any, sql: str, names: tuple[str, ...], types: tuple[type, ...]) -> Statement:

@@ -123,6 +123,10 @@ class Engine(LimitDialect):
         """Write within the block without waiting for the disk, if the engine would wait."""
         return nullcontext()
 
+    def preparing(self) -> AbstractContextManager[None]:
+        """Prepare the statements within the block, if the engine takes long to plan them and that is safe."""
+        return nullcontext()
+
     def hurried(self) -> AbstractContextManager[None]:
         """Wait at most ``PROBE_SECONDS`` for other writers within the block, if the engine has no store timeout."""
         return nullcontext()

@@ -9,7 +9,13 @@ import psycopg
 import pytest
 from django.db import OperationalError, ProgrammingError
 
-from django_loco.queues.database.postgres.prepared import MAX_AGE_SECONDS, SLOW_SECONDS, PreparedStatements
+from django_loco.queues.database.postgres.prepared import (
+    MAX_AGE_SECONDS,
+    SLOW_ROW_SECONDS,
+    SLOW_RUNS,
+    SLOW_SECONDS,
+    PreparedStatements,
+)
 
 SQL = "SELECT %(room)s::int, %(name)s FROM job WHERE name = %(name)s"
 VALUES = {"name": "a", "unused": None, "room": 1}
@@ -17,6 +23,8 @@ VALUES = {"name": "a", "unused": None, "room": 1}
 
 class Connection:
     """In place of a connection, for which statements are remembered."""
+
+    autocommit = True
 
 
 class Cursor:
@@ -27,6 +35,7 @@ class Cursor:
         self.cursor = psycopg.ClientCursor.__new__(psycopg.ClientCursor)
         self.refuses, self.code = refuses, code
         self.texts: list[str] = []
+        self.rowcount = -1
         self.takes: Callable[[], object] = lambda: None
 
     def execute(self, sql: str, parameters: Any = None) -> None:
@@ -102,12 +111,26 @@ def test_one_that_was_slow_is_not_used_for_a_while_and_then_prepared_anew(statem
     cursor = Cursor(connection)
     statements.run(cursor, SQL, VALUES)
     cursor.takes = lambda: setattr(clock, "now", clock.now + 2 * SLOW_SECONDS)
-    assert statements.run(cursor, SQL, VALUES)
+    for _ in range(SLOW_RUNS):
+        assert statements.run(cursor, SQL, VALUES)
     assert not statements.run(cursor, SQL, VALUES)
     cursor.takes = lambda: None
     clock.now += MAX_AGE_SECONDS
     assert statements.run(cursor, SQL, VALUES)
-    assert verbs(cursor) == ["PREPARE", "EXECUTE", "EXECUTE", "DEALLOCATE", "PREPARE", "EXECUTE"]
+    assert verbs(cursor) == ["PREPARE", *["EXECUTE"] * (1 + SLOW_RUNS), "DEALLOCATE", "PREPARE", "EXECUTE"]
+
+
+def test_one_that_is_slow_now_and_then_or_has_many_rows_is_used_on(statements, connection, clock):
+    cursor = Cursor(connection)
+    for _ in range(SLOW_RUNS):
+        cursor.takes = lambda: setattr(clock, "now", clock.now + 2 * SLOW_SECONDS)
+        assert statements.run(cursor, SQL, VALUES)
+        cursor.takes = lambda: None
+        assert statements.run(cursor, SQL, VALUES)
+    cursor.takes = lambda: setattr(clock, "now", clock.now + SLOW_SECONDS + 39 * SLOW_ROW_SECONDS)
+    cursor.rowcount = 40
+    for _ in range(2 * SLOW_RUNS):
+        assert statements.run(cursor, SQL, VALUES)
 
 
 def test_values_of_other_types_and_cursors_that_bind_are_left_alone(statements, connection):
@@ -126,6 +149,13 @@ def test_one_that_a_pooler_has_lost_ends_it(statements, connection, refuses, cod
     tried = len(cursor.texts)
     assert not statements.run(cursor, SQL, VALUES)
     assert len(cursor.texts) == tried
+
+
+def test_in_a_transaction_which_that_has_broken_it_is_raised(statements, connection, monkeypatch):
+    monkeypatch.setattr(Connection, "autocommit", False)
+    with pytest.raises(OperationalError):
+        statements.run(Cursor(connection, "EXECUTE"), SQL, VALUES)
+    assert statements.is_off
 
 
 def test_other_errors_are_raised(statements, connection):
