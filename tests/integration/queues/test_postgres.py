@@ -5,20 +5,26 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from django.db import DatabaseError, OperationalError, connection, connections, transaction
 from django.db.transaction import TransactionManagementError
 
-from django_loco.core.job import SUCCESSFUL, Job, Outcome, utcnow
+from django_loco.core.job import SUCCESSFUL, Job, Outcome, new_id, utcnow
 from django_loco.core.job.limits import Limit
 from django_loco.exceptions import QueueRefused, QueueUnavailable
 from django_loco.queues import Claim
+from django_loco.queues.base import Change
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.database.postgres import listener as postgres_wait
 from django_loco.queues.database.postgres import prepared
 from django_loco.queues.database.sql.limits import DUE_LEVELS
 from django_loco.queues.database.sql.statements import SERIES
+from django_loco.queues.records.batches import WORKFLOW, new_record
+from django_loco.queues.records.workflows import Edge
+from django_loco.queues.rows import LIMITED_AT
+from django_loco.queues.timeouts import store_timeout
 
 from ...conftest import ON_POSTGRES
 
@@ -422,6 +428,30 @@ def test_limited_jobs_are_taken_with_prepared_statements_and_without_those_that_
     assert queue._dialect._prepared.is_off
     assert queue.limit_use().running == {"api": 6}
     assert prepared_names() == []
+
+
+def test_a_worker_prepares_what_lets_the_next_node_of_a_workflow_run(queue):
+    def step(number):
+        first, second = queue.enqueue([job(batch=workflow.id), job(batch=workflow.id, run_after=LIMITED_AT)])
+        queue.add_edges(workflow.id, [Edge(first.id, second.id, "cancel")])
+        [held] = fetch(queue)
+        queue.finish([Outcome(job=held, status=SUCCESSFUL)])
+        [found] = queue.note_ends(workflow.id, [first.id])
+        assert found.id == second.id
+        [before] = queue.get_many([second.id])
+        assert queue.change([Change(before=before, after=replace(before, run_after=None))]) == set()
+        queue.close_nodes(workflow.id, [second.id])
+        assert [one.id for one in fetch(queue)] == [second.id]
+        return len(prepared_names())
+
+    workflow = replace(new_record(new_id(), "default", "chain", "{}", "{}"), kind=WORKFLOW)
+    queue.open_batch(workflow)
+    assert fetch(queue) == []
+    with store_timeout():
+        assert step(1) == step(2) == 6
+        with connection.cursor() as cursor:
+            cursor.execute("DEALLOCATE ALL")
+        assert step(3) == 0
 
 
 def test_in_a_transaction_of_the_caller_no_statement_is_prepared(queue):

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -36,6 +37,7 @@ from ....core.job.retention import keys_kept_seconds
 from ....core.uniqueness import takes_key
 from ...base import Change
 from ...rows import COLUMNS, FIELDS, LIMITED_AT, stored_kept_until
+from ...timeouts import has_store_timeout
 from ..dialect import Dialect, is_due
 from ..shown_rows import ids
 from ..sql.statements import AMONG, CHANGE, CHOSEN, DELETE, UNCHANGED
@@ -176,7 +178,8 @@ def _change(dialect: Dialect, changes: Sequence[tuple[Job, Job]]) -> set[str]:
         set=", ".join(f"{dialect.names[name]} = {batch.value(name, 'held')}" for name in new),
     )
     wakes = is_due(job.run_after for job in after if job.status == READY)
-    return ids(dialect.write(sql, wakes=wakes, is_durable=True, now=0, **batch.parameters))
+    with dialect.preparing() if len(changes) == 1 and has_store_timeout() else nullcontext():
+        return ids(dialect.write(sql, wakes=wakes, is_durable=True, now=0, **batch.parameters))
 
 
 def _delete(dialect: Dialect, jobs: Sequence[Job]) -> set[str]:

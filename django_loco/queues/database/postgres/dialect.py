@@ -27,7 +27,7 @@ from django.db import Error, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ....core import running_tests
-from ....core.job import READY, Job
+from ....core.job import READY, Job, Outcome
 from ....exceptions import QueueUnavailable
 from ....log.safe import get_logger
 from ...claim import Claim
@@ -37,6 +37,7 @@ from ..availability import is_conflict
 from ..dialect import CLAIM_COLUMNS, IS_ASYNC, T, is_due
 from ..shown_rows import ids
 from ..sql.index_ranges import best_of
+from ..sql.statements import FINISH
 from . import statements
 from .index_ranges import BY_RANK, CLAIM_BEST, FEW, IN_ORDER, LEVEL, MORE, MORE_OF_RANGE, NEWEST
 from .limits import NEW_DUE_AT, PostgresLimits
@@ -128,11 +129,17 @@ class PostgresDialect(PostgresLimits):
     @contextmanager
     def preparing(self) -> Iterator[None]:
         """Prepare the statements of the block, unless the caller has a transaction, which an error would break."""
+        before = self._thread.prepares
         self._thread.prepares = not self._prepared.is_off and self.connection.get_autocommit()
         try:
             yield
         finally:
-            self._thread.prepares = False
+            self._thread.prepares = before
+
+    def finish(self, outcomes: Sequence[Outcome], statement: str = FINISH, more: tuple[str, ...] = ()) -> set[str]:
+        """Store how jobs ended, with a prepared statement if the last claim of this thread had room for more."""
+        with self.preparing() if self._thread.had_room else nullcontext():
+            return super().finish(outcomes, statement, more)
 
     def claim_in_order(self, claim: Claim) -> list[Row]:
         """Take due jobs in one statement."""

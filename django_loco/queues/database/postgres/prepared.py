@@ -1,7 +1,9 @@
-"""Prepares the statements with which an idle worker fetches jobs, and those with which any worker takes limited ones.
+"""Prepares the statements with which workers fetch and finish jobs while there are few, and some others.
 
-PostgreSQL takes ten times as long to parse and plan them as to run them. That would be most of the time from the
-notification to the job's first line.
+The others take limited jobs, and let the nodes of workflows run.
+
+PostgreSQL parses and plans a statement in up to ten times the time in which it runs it, and most of the time from the
+notification to the job's first line would be that.
 
 1. A plan that was made for a small table may be slow on a large one. So a worker with a backlog of plain jobs does not
    use them. For ``MAX_AGE_SECONDS`` after ``SLOW_RUNS`` runs in a row that took longer than ``SLOW_SECONDS``, and

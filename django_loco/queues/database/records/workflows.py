@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from typing import Any
 
 from ....core.job import Job
@@ -19,7 +21,9 @@ from .batches import StoredBatches
 CHUNK = 2_000
 #: The number of upstream nodes that one call looks at, if it is to look at all.
 MOST = 5_000
-#: Columns of jobs that have the types of the columns of edges, for a list: ``was_id`` stands for the upstream node.
+#: For up to so many nodes it takes less time to run the statements than to plan them.
+FEW = 20
+#: The columns of jobs whose types the columns of edges have in a list: ``was_id`` is the upstream node.
 LISTED = ("was_id", "id", "key")
 
 ADD = """
@@ -29,7 +33,7 @@ ADD = """
 """
 #: The mark of an edge, by the state of its upstream node.
 STANDING = """
-    CASE WHEN mine.upstream = %(start)s
+    CASE WHEN mine.upstream = '{start}'
     THEN (SELECT CASE WHEN {batches}.sealed_at IS NULL THEN '' ELSE 'S' END
         FROM {batches} WHERE {batches}.id = mine.batch)
     ELSE coalesce((SELECT CASE {status} WHEN 'SUCCESSFUL' THEN 'S' WHEN 'FAILED' THEN 'F' ELSE '' END
@@ -41,7 +45,7 @@ MARK = """
     UPDATE {edges} SET ended = marked.standing
     FROM (
         SELECT mine.id, {standing} AS standing FROM {edges} AS mine
-        WHERE mine.batch = %(batch)s {among} AND mine.ended <> ({standing}) ORDER BY mine.id {of_mine}) AS marked
+        WHERE mine.batch = {this_batch} {among} AND mine.ended <> ({standing}) ORDER BY mine.id {of_mine}) AS marked
     WHERE {edges}.id = marked.id
 """
 #: Some upstream nodes, from one of them on.
@@ -52,17 +56,21 @@ SOME_UPSTREAM = """
 #: The first edge to a node that is marked in a way, by the index. ``EXISTS`` may read all edges of the workflow.
 FIRST_MARKED = """
     SELECT other.upstream FROM {edges} AS other
-    WHERE other.batch = %(batch)s AND other.downstream = nodes.downstream AND other.ended = {mark}
+    WHERE other.batch = {this_batch} AND other.downstream = nodes.downstream AND other.ended = {mark}
     ORDER BY other.batch, other.downstream, other.ended LIMIT 1
 """
 DECIDABLE = """
     SELECT nodes.downstream, nodes.failed FROM (
         SELECT nodes.downstream, nodes.on_failed, ({first_left}) AS waits_for, ({first_failed}) AS failed
         FROM (SELECT DISTINCT mine.downstream, mine.on_failed FROM {edges} AS mine
-            WHERE mine.batch = %(batch)s {among}) AS nodes) AS nodes
+            WHERE mine.batch = {this_batch} {among}) AS nodes) AS nodes
     WHERE nodes.waits_for IS NULL OR (nodes.failed IS NOT NULL AND nodes.on_failed <> 'ignore')
 """
+#: PostgreSQL does not know this value when it plans, so it does not plan a prepared statement anew for each workflow.
+THIS_BATCH = "(SELECT %(batch)s)"
 SHARED = {
+    "this_batch": THIS_BATCH,
+    "start": START,
     "standing": STANDING,
     "first_left": FIRST_MARKED.replace("{mark}", "''"),
     "first_failed": FIRST_MARKED.replace("{mark}", "'F'"),
@@ -100,10 +108,10 @@ class StoredWorkflows(StoredBatches, Workflows):
     def note_ends(self, workflow: str, upstream: Sequence[str] | None) -> Sequence[Decidable]:
         """Mark edges; return the nodes that can be decided."""
         found: dict[str, Decidable] = {}
-        with self._reached():
+        with self._reached(), self._planned_once(upstream):
             for chunk in _chunks(self._some_upstream(workflow) if upstream is None else upstream):
                 among, fragments = self._listed(chunk), {"among": AMONG_UPSTREAM, "in_listed": self._in_listed}
-                self._execute(MARK, fragments, batch=workflow, start=START, **among)
+                self._execute(MARK, fragments, batch=workflow, **among)
                 for downstream, failed in self._execute(DECIDABLE, fragments, batch=workflow, **among):
                     node = id_of(downstream)
                     found[node] = Decidable(node, id_of(failed) if failed else "")
@@ -142,13 +150,16 @@ class StoredWorkflows(StoredBatches, Workflows):
     def get_many(self, ids: Sequence[str]) -> Sequence[Job]:
         """Return some jobs."""
         jobs: list[Job] = []
-        with self._reached():
+        with self._reached(), self._planned_once(ids):
             for chunk in _chunks([digits for job_id in ids if (digits := digits_of(job_id))]):
                 rows = self._execute(GET_MANY, {"in_listed": self._in_listed}, **self._listed(chunk))
                 jobs += map(self._dialect.noted_job_of, rows)
         return jobs
 
-    @property
+    def _planned_once(self, nodes: Sequence[str] | None) -> AbstractContextManager[None]:
+        return nullcontext() if nodes is None or len(nodes) > FEW else self._dialect.preparing()
+
+    @cached_property
     def _in_listed(self) -> str:
         return self._dialect.is_in.format(self._dialect.listed(["id"]))
 
