@@ -170,7 +170,8 @@ def test_an_error_within_a_transaction_is_raised(queue):
     """The claims are rolled back with it, and PostgreSQL would refuse all further statements."""
     queue.enqueue([job(limit_key="two"), job()])
     statements = []
-    with connection.execute_wrapper(lambda execute, *given: statements.append(given[0]) or execute(*given)):
+    note = connection.execute_wrapper(lambda execute, *given: statements.append(given[0]) or execute(*given))
+    with transaction.atomic(), note:  # outside of one, PostgreSQL's statements are prepared
         assert len(queue.fetch(claim_of())) == 2
     queue.clear()
     queue.enqueue([job(limit_key="two"), job()])
