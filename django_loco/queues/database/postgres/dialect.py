@@ -71,6 +71,7 @@ class PostgresDialect(PostgresLimits):
     is_in: ClassVar[str] = "= ANY (ARRAY({}))"
     id_apart: ClassVar[str] = "coalesce({0}, {0})"
     newest_of_ranges: ClassVar[str] = NEWEST
+    count_members: ClassVar[str] = statements.COUNT_MEMBERS
     skip_locked: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
     same: ClassVar[str] = "IS NOT DISTINCT FROM"
     version: ClassVar[str] = "{table}xmin::text || {table}ctid::text"  # who has written the row, and where it is

@@ -1,5 +1,7 @@
 """The SQL that only PostgreSQL understands: how jobs are stored, claimed, locked and announced."""
 
+from ..sql.statements import for_each_state
+
 INSERT = """
     INSERT INTO {job} ({inserted}, {due_at})
     SELECT {values}, {new_due_at}
@@ -62,5 +64,9 @@ EXTEND = """
     {held}
 """
 NOTIFYING = "WITH changed (id) AS ({sql}) SELECT id, (SELECT pg_notify(%(channel)s, %(window)s)) FROM changed"
+#: Counts in one pass. Groups of states would take twice the time, because they are hashed.
+COUNT_MEMBERS = """
+    SELECT {batch}, :numbers FROM {job} WHERE {batch} IN ({ids}) GROUP BY {batch}
+""".replace(":numbers", for_each_state("count(*) FILTER (WHERE {status} = ':state')"))
 READ_COMMITTED = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
 NOTIFY = "SELECT pg_notify(%(channel)s, %(window)s)"

@@ -22,6 +22,7 @@ from ...rows import Row, digits_of, id_of, stored_time, time_of
 from ..dialect import Dialect
 from ..jobs.changes import change
 from ..jobs.inserting import insert
+from ..sql.statements import STATES
 from . import DatabaseRecords
 
 #: The batches that are looked at in one call, unless they are given.
@@ -46,7 +47,6 @@ RESTORE = """
 READ = "SELECT {batch_columns} FROM {batches} AS mine WHERE mine.backend = %(alias)s"
 READ_ONE = READ + " AND mine.id = %(batch)s"
 READ_NEWEST = READ + " {below} ORDER BY mine.id DESC LIMIT %(limit)s"
-COUNT = "SELECT {batch}, {status}, count(*) FROM {job} WHERE {batch} IN ({ids}) GROUP BY {batch}, {status}"
 COUNT_CANCELLED = """
     SELECT {batch}, count(*) FROM {job} WHERE {batch} IN ({ids}) AND {status} = 'FAILED'
     AND {last_error} IN ({given_up}) GROUP BY {batch}
@@ -201,8 +201,8 @@ def _by_status(dialect: Dialect, ids: Sequence[str]) -> dict[str, dict[str, int]
     if not ids:
         return found
     fragments, given = _listed(ids)
-    for batch_id, status, number in _run(dialect, COUNT, fragments=fragments, **given):
-        found[id_of(batch_id)][str(status)] = int(number)
+    for batch_id, *numbers in _run(dialect, dialect.count_members, fragments=fragments, **given):
+        found[id_of(batch_id)] = {status: number for status, number in zip(STATES, numbers, strict=True) if number}
     return found
 
 

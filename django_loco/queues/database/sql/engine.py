@@ -28,6 +28,9 @@ class Engine(LimitDialect):
     newest_of_ranges: ClassVar[str]
     """The statement for the newest jobs of all ranges together."""
 
+    count_members: ClassVar[str]
+    """The statement for the number of members of the batches ``{ids}`` in each of ``statements.STATES``."""
+
     time_parameter: ClassVar[str]
     """The SQL of a time as ``stored_time`` returns it; ``{}`` is the name of a parameter."""
 

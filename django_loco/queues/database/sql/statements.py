@@ -48,6 +48,8 @@ QUOTED = {
     "tag": "tag",
     "job_id": "job_id",
 }
+#: The states of the members of batches, in the order in which ``Engine.count_members`` counts them.
+STATES = ("READY", "RUNNING", "FAILED", "SUCCESSFUL")
 PAUSED = "SELECT paused.queue_name FROM {paused} AS paused WHERE paused.backend = %(alias)s"
 UNPAUSED = f" AND {{queue_name}} NOT IN ({PAUSED})"
 #: The same for a range of jobs, see ``index_ranges``.
@@ -281,6 +283,11 @@ SHARED = {
     "series_of_key": SERIES_OF_KEY,
     "holds": HOLDS,
 }
+
+
+def for_each_state(text: str) -> str:
+    """Return ``text`` for each of ``STATES``, which replaces ``:state`` in it, with commas between them."""
+    return ", ".join(text.replace(":state", state) for state in STATES)
 
 
 def unpaused(condition: str, *, by_queue: bool) -> dict[str, str]:

@@ -47,12 +47,17 @@ from ...rows import (
 from ..dialect import Dialect
 from ..sql.index_ranges import best_of
 from ..sql.limits import HEADS
+from ..sql.statements import for_each_state
 from .connections import close_if_replaced, relaxed
 from .index_ranges import BY_RANK, CLAIM_BEST, IN_ORDER, NEWEST
 
 #: The first version with ``RETURNING``.
 OLDEST = (3, 35)
 
+#: Counts the entries of the index for each state. Groups would take twice the time.
+COUNT_MEMBERS = "SELECT mine.id, :numbers FROM {batches} AS mine WHERE mine.id IN ({ids})".replace(
+    ":numbers", for_each_state("(SELECT count(*) FROM {job} WHERE {batch} = mine.id AND {status} = ':state')")
+)
 #: Stores a job that has only required fields.
 INSERT_ONE = "INSERT INTO {job} ({inserted}) VALUES ({marks})"
 INSERT = """
@@ -99,6 +104,7 @@ class SQLiteDialect(Dialect):
     by_index: ClassVar[str] = "INDEXED BY {index}"
     id_apart: ClassVar[str] = "+{}"
     newest_of_ranges: ClassVar[str] = NEWEST
+    count_members: ClassVar[str] = COUNT_MEMBERS
     row: ClassVar[str] = "rowid"
     joined: ClassVar[str] = "group_concat(due, ',')"
     listed_times: ClassVar[str] = LISTED_TIMES
