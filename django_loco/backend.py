@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.apps import apps
@@ -103,7 +103,7 @@ class LocoBackend(stored_jobs.StoredTasks):
         Raises ``InvalidTask``, ``InvalidArguments`` or a ``QueueError``. Nothing was stored then, with one exception:
         after ``QueueUnavailable`` the job may have been stored, because the queue hangs or its answer was lost.
         """
-        return cast("TaskResult[P, R]", self.enqueue_many(task, [(args, kwargs)])[0])
+        return self.enqueue_many(task, [(args, kwargs)])[0]  # type: ignore[return-value]
 
     def enqueue_many(
         self,
@@ -134,7 +134,7 @@ class LocoBackend(stored_jobs.StoredTasks):
         try:
             if handling.action == "raise":
                 duplicates.refuse(self.queue, jobs)
-            self.after_commit(lambda: self._store(jobs, results, mode, handling), jobs=jobs)
+            self._at_commit(lambda: self._store(jobs, results, mode, handling), jobs)
         except SynchronousOnlyOperation as error:
             raise async_hint("enqueue") from error
         return results
@@ -261,6 +261,9 @@ class LocoBackend(stored_jobs.StoredTasks):
         """Call ``action``, which stores ``jobs``, after the commit, or at once without ``ENQUEUE_ON_COMMIT``."""
         if not self.runs_stored_jobs:
             refuse_event_loop()
+        self._at_commit(action, jobs, is_visible=is_visible)
+
+    def _at_commit(self, action: Callable[[], object], jobs: Sequence[Job], *, is_visible: bool = False) -> None:
         if (loco_settings().ENQUEUE_ON_COMMIT or is_visible) and open_transactions():
             database = None if is_visible else self.queue.database
             after_commit(tracing.with_trace(action), except_for=database, job_ids=[job.id for job in jobs])
@@ -284,10 +287,11 @@ class LocoBackend(stored_jobs.StoredTasks):
         if mode == "BackgroundAsync":
             warn_of_async_caller()
             in_process.ensure_started(self.alias)
-        accepted = tracing.send(jobs, lambda traced: self.queue.enqueue(sign(traced)))
+        queue = self.queue
+        accepted = tracing.send(jobs, lambda traced: queue.enqueue(sign(traced)))
         if in_process.has_closed and mode == "BackgroundAsync":
-            kept_jobs.save_jobs(self.alias, self.queue)
-        count_enqueued(self.queue, accepted)
+            kept_jobs.save_jobs(self.alias, queue)
+        count_enqueued(queue, accepted)
         running_tests.record_enqueued(stored := [job.id for job in accepted])
         return set(stored)
 
@@ -319,5 +323,6 @@ class LocoBackend(stored_jobs.StoredTasks):
 
     def _announce(self, results: Iterable[TaskResult[..., Any]], stored: set[str]) -> None:
         logs = _tasks_logger.isEnabledFor(logging.DEBUG)
-        for result in (result for result in results if result.id in stored):
-            announce(task_enqueued, type(self), result, logs=logs)
+        for result in results:
+            if result.id in stored:
+                announce(task_enqueued, type(self), result, logs=logs)

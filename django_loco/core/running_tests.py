@@ -31,6 +31,9 @@ test_ended = Signal()
 
 _State = tuple[object, str, int]
 
+#: Defines the test environment. A site in production does not import it.
+_TEST_MODULE = "django.test.utils"
+
 _lock = threading.RLock()
 _last: _State | None = None
 _count = 0
@@ -41,7 +44,7 @@ _enqueued: dict[str, None] = {}
 
 def is_on() -> bool:
     """Return whether ``django.test.utils.setup_test_environment`` is in effect in this process."""
-    return _marker() is not None
+    return _TEST_MODULE in sys.modules and _marker() is not None
 
 
 def refresh(**kwargs: Any) -> None:
@@ -69,9 +72,8 @@ def has_enqueued(job_id: str) -> bool:
 
 
 def _marker() -> object | None:
-    # ``mail.outbox`` proves nothing, because the locmem e-mail backend creates it anywhere. Django's module is not
-    # imported here, because a site in production does not need it.
-    module = sys.modules.get("django.test.utils")
+    # ``mail.outbox`` proves nothing, because the locmem e-mail backend creates it anywhere.
+    module = sys.modules.get(_TEST_MODULE)
     return getattr(module._TestState, "saved_data", None) if module else None  # noqa: SLF001 - there is no public attribute
 
 
@@ -100,7 +102,7 @@ def _wrap_test_cases() -> None:
     if _wrapped:
         return
     _wrapped = True
-    cases = import_module("django.test.testcases")  # not at the top: see _marker
+    cases = import_module("django.test.testcases")  # not at the top: see _TEST_MODULE
     _wrap_start(cases.SimpleTestCase)
     _wrap_end(cases.TransactionTestCase)
     _wrap_run(import_module("unittest").TestCase, cases.SimpleTestCase)

@@ -13,7 +13,7 @@ import atexit
 import os
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
@@ -46,7 +46,7 @@ class Arrivals:
         """
         self._queue_of, self._clock, self._every = queue_of, clock, every
         self._lock = threading.RLock()  # a finalizer or signal handler may enqueue while it is held
-        self._counts: dict[str, Counter[tuple[int, str, str]]] = {}
+        self._counts: defaultdict[str, Counter[tuple[int, str, str]]] = defaultdict(Counter)
         self._names = BoundedNames()
         self._thread: threading.Thread | None = None  # noqa: TID251 - only names the type
         self._ended = threading.Event()
@@ -55,7 +55,7 @@ class Arrivals:
         """Count ``jobs``, which the queue of ``alias`` has stored."""
         minute = minute_of(self._clock())
         with self._lock:
-            counts = self._counts.setdefault(alias, Counter())
+            counts = self._counts[alias]
             for job in jobs:
                 counts[minute, *self._names.of(job.queue_name, job.task_path)] += 1
             if self._thread is None:
@@ -64,7 +64,7 @@ class Arrivals:
     def write(self) -> bool:
         """Write the counts since the last write. Return whether there were any."""
         with self._lock:
-            counts, self._counts = self._counts, {}
+            counts, self._counts = self._counts, defaultdict(Counter)
         for alias, of_alias in counts.items():
             with closing(self._queue_of(alias)) as queue:
                 write(queue, [_minute(*labels, number) for labels, number in of_alias.items()])

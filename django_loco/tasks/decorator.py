@@ -25,6 +25,7 @@ from ..core.compat import (
     Task,
     TaskContext,
     TaskResult,
+    task_backends,
 )
 from ..core.job import path_of
 from ..core.retry import BackoffOption, backoff_function
@@ -173,6 +174,10 @@ class LocoTask(_Task[P, R]):
                     "workers find it by its path."
                 ) from None
             raise
+
+    def get_backend(self) -> BaseTaskBackend:
+        """Return the backend, as Django does, but without an import at each call."""
+        return task_backends[self.backend]
 
     def s(self, *args: P.args, **kwargs: P.kwargs) -> Signature:
         """Return this call as a part of a workflow. In a chain it also gets the result of the call before it."""
