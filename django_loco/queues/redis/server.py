@@ -8,19 +8,17 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, cast
 
-from redis import VERSION, ConnectionPool, Redis, SSLConnection, exceptions
+from redis import ConnectionPool, Redis, SSLConnection, exceptions
 from redis.cluster import RedisCluster
 from redis.sentinel import MasterNotFoundError
 
 from ...exceptions import QueueUnavailable
-from .client import address_of
+from .client import SpareConnection, address_of
 from .scripts import COMMANDS, SCRIPTS, Script
 
 OLDEST_VERSION = (6, 2)
 #: Errors of Redis when its ACL refuses a key, or a command of a script, which the error does not name.
 FOREIGN_KEY, FOREIGN_COMMAND = "permissions to access", "can't run this command"
-#: Older pools of redis-py ask for the name of the command, which newer ones refuse.
-_COMMAND_NAME = () if VERSION >= (5, 3) else ("EVALSHA",)
 #: Bytes. The limit of a server for a single value cannot be smaller than a megabyte.
 LARGE = 2**20
 #: The exceptions of redis-py, which have only ``Exception`` in common.
@@ -76,7 +74,7 @@ class RedisServer:
         """The pool of its connections, as configured; ``None`` for a client that has none."""
         self._prefix = f"django-loco:{{{':'.join(filter(None, (self._address.prefix, alias)))}}}:"
         self._keys = {name: tuple(map(self.key, script.keys)) for name, script in SCRIPTS.items()}
-        self._is_known = False
+        self._is_known, self._spare = False, SpareConnection()
 
     @cached_property
     def client(self) -> Any:
@@ -162,16 +160,17 @@ class RedisServer:
 
     def _evaluate(self, script: Script, start: tuple[Any, ...], rest: Sequence[Any]) -> Any:
         try:
-            return self._send(("EVALSHA", script.sha, *start), rest)
+            return self._send(("EVALSHA", script.sha, *start), rest, is_repeatable=True)
         except exceptions.NoScriptError:
-            return self._send(("EVAL", script.text, *start), rest)
+            return self._send(("EVAL", script.text, *start), rest, is_repeatable=True)
 
-    def _send(self, start: tuple[Any, ...], rest: Sequence[Any]) -> Any:
+    def _send(self, start: tuple[Any, ...], rest: Sequence[Any], *, is_repeatable: bool = False) -> Any:
         """Send a command; return its answer. ``start`` is the part that hardly changes from call to call."""
         client = self.client
         with _closing_named():
             if type(client) is Redis and client.connection is None:
-                return _round_trip(client.connection_pool, _packed_command(start, rest))
+                command = _packed_command(start, rest)
+                return _round_trip(client.connection_pool, command, self._spare, is_repeatable=is_repeatable)
             return client.execute_command(*start, *rest, NEVER_DECODE=True)
 
     def _check_version(self) -> None:
@@ -284,13 +283,13 @@ def _packed(words: Iterable[Any]) -> bytes:
     return b"".join(parts)
 
 
-def _round_trip(pool: ConnectionPool, command: bytes) -> Any:
+def _round_trip(pool: ConnectionPool, command: bytes, spare: SpareConnection, *, is_repeatable: bool) -> Any:
     """Do the same as ``Redis.execute_command`` in half of the time: without telemetry and conversion of the answer.
 
-    The pool checks the connection, and the connection has the retries that the project has configured.
+    The connection has the retries that the project has configured.
     """
-    connection: Any = pool.get_connection(*_COMMAND_NAME)
-    is_answered = False
+    taken = spare.take(pool, is_repeatable=is_repeatable)
+    connection = taken.connection
 
     def send_and_read() -> Any:
         connection.send_packed_command([command])
@@ -298,14 +297,12 @@ def _round_trip(pool: ConnectionPool, command: bytes) -> Any:
 
     try:
         answer = connection.retry.call_with_retry(send_and_read, lambda _: connection.disconnect())
-        is_answered = True
-    except exceptions.ResponseError:
-        is_answered = True
-        raise
-    finally:
-        if not is_answered:  # after a Ctrl-C, say: the next command would get the answer of this one
+    except BaseException as error:
+        if not isinstance(error, exceptions.ResponseError):  # a Ctrl-C, say: the next command would get this answer
             connection.disconnect()
         pool.release(connection)
+        raise
+    spare.keep(pool, taken)
     return answer
 
 

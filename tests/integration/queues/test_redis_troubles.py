@@ -88,6 +88,37 @@ def test_a_server_that_comes_back(queue, server):
     queue.close()
 
 
+def test_a_server_that_was_restarted_since_the_last_job(queue, server):
+    queue.enqueue([job()])
+    server.kill()
+    server.start()
+    for _ in range(2):
+        assert queue.enqueue([job()])
+    assert sum(queue.counts().values()) == 2
+
+
+def test_a_server_that_has_closed_the_connection_since_the_last_job(queue, client):
+    for _ in range(3):
+        assert queue.enqueue([job()])
+        client.client_kill_filter(_type="normal", skipme=True)
+    assert sum(queue.counts().values()) == 3
+
+
+def test_a_job_whose_answer_is_lost_is_stored_once(queue, monkeypatch):
+    queue.enqueue([job()])
+    read = connection.AbstractConnection.read_response
+
+    def lost(self, *args, **kwargs):
+        monkeypatch.setattr(connection.AbstractConnection, "read_response", read)
+        read(self, *args, **kwargs)
+        self.disconnect()
+        raise exceptions.ConnectionError("Connection closed by server.")
+
+    monkeypatch.setattr(connection.AbstractConnection, "read_response", lost)
+    assert queue.enqueue([job()])
+    assert sum(queue.counts().values()) == 2
+
+
 def test_an_interrupted_call_leaves_its_answer_to_nobody_else(queue, monkeypatch):
     first, second = queue.enqueue([job(), job()])
     read = connection.AbstractConnection.read_response
