@@ -103,7 +103,9 @@ class LocoBackend(stored_jobs.StoredTasks):
         Raises ``InvalidTask``, ``InvalidArguments`` or a ``QueueError``. Nothing was stored then, with one exception:
         after ``QueueUnavailable`` the job may have been stored, because the queue hangs or its answer was lost.
         """
-        return self.enqueue_many(task, [(args, kwargs)])[0]  # type: ignore[return-value]
+        job = self._template(task).job(args, kwargs)
+        results = self._enqueued(task, [job], [(args, kwargs)], duplicates.handling_of(task))
+        return results[0]  # type: ignore[return-value]
 
     def enqueue_many(
         self,

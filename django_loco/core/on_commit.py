@@ -35,10 +35,12 @@ def open_transactions(except_for: str | None = None) -> list[str]:
 
     The blocks that ``TestCase`` wraps around a test do not count, because they never commit.
     """
+    handler: Any = connections
+    made = handler._connections  # noqa: SLF001 - connections.all() takes three times as long
     return [
-        connection.alias
-        for connection in connections.all(initialized_only=True)
-        if connection.alias != except_for and _is_open(connection)
+        alias
+        for alias in connections
+        if (connection := getattr(made, alias, None)) is not None and alias != except_for and _is_open(connection)
     ]
 
 
@@ -57,7 +59,8 @@ def hand_made_transactions() -> list[str]:
 
 
 def _is_open(connection: BaseDatabaseWrapper) -> bool:
-    return any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)
+    blocks = connection.atomic_blocks
+    return bool(blocks) and any(not getattr(block, "_from_testcase", False) for block in blocks)
 
 
 def after_commit(action: Callable[[], object], except_for: str | None = None, job_ids: Collection[str] = ()) -> bool:

@@ -78,8 +78,7 @@ def _marker() -> object | None:
 
 
 def _state() -> _State | None:
-    marker = _marker()
-    if marker is None:
+    if _TEST_MODULE not in sys.modules or (marker := _marker()) is None:
         return None
     return marker, os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0], _count
 

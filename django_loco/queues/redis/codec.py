@@ -37,6 +37,7 @@ from ..rows import FIELDS
 from ..unreadable import EPOCH, NOT_OURS, record_of, texts
 from .job_lists import (
     EXTRA,
+    HISTORY,
     OTHERS,
     fixed_text,
     has_run,
@@ -139,7 +140,7 @@ def with_checkpoint(state: str, job: Job) -> str:
 _UNIQUE = ("unique_key", "unique_until")
 #: The fields that a simple job has at their defaults.
 _DEFAULTS_OF_SIMPLE = attrgetter(
-    *("key", "tags", "run_after", "lost", "checkpoint"), *(name for name in EXTRA if name not in _UNIQUE)
+    *("key", "tags", "run_after", "checkpoint"), *HISTORY, *(name for name in EXTRA if name not in _UNIQUE)
 )
 _SIMPLE = _DEFAULTS_OF_SIMPLE(Job(task_path="", backend=""))
 
@@ -149,7 +150,7 @@ def short_payload(job: Job) -> tuple[str, tuple[object, ...]] | None:
 
     There is one if the job is new, due at once, without tags and once-key.
     """
-    if _DEFAULTS_OF_SIMPLE(job) != _SIMPLE or has_run(job):
+    if _DEFAULTS_OF_SIMPLE(job) != _SIMPLE:
         return None
     place = place_of(job, job.enqueued_at, 0)
     shared = (job.id, fixed_text(job), place, _queue_and_status(job.queue_name, READY))

@@ -144,7 +144,8 @@ _STATE_WRITERS = {item.name: item.write for item in STATE}
 _state_values: Callable[[Job], tuple[Any, ...]] = attrgetter(*(item.name for item in STATE))
 _fixed_values: Callable[[Job], tuple[Any, ...]] = attrgetter(*(item.name for item in FIXED))
 #: The fields of the state that show that a job has run. ``run_after`` is in both lists.
-_history: Callable[[Job], tuple[Any, ...]] = attrgetter(*(item.name for item in STATE if item.name != "run_after"))
+HISTORY = tuple(item.name for item in STATE if item.name != "run_after")
+_history: Callable[[Job], tuple[Any, ...]] = attrgetter(*HISTORY)
 _NO_HISTORY = _history(Job(task_path="", backend=""))
 
 

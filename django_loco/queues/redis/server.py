@@ -167,11 +167,14 @@ class RedisServer:
     def _send(self, start: tuple[Any, ...], rest: Sequence[Any], *, is_repeatable: bool = False) -> Any:
         """Send a command; return its answer. ``start`` is the part that hardly changes from call to call."""
         client = self.client
-        with _closing_named():
+        try:
             if type(client) is Redis and client.connection is None:
                 command = _packed_command(start, rest)
                 return _round_trip(client.connection_pool, command, self._spare, is_repeatable=is_repeatable)
             return client.execute_command(*start, *rest, NEVER_DECODE=True)
+        except _CLOSED_TYPES:
+            with _closing_named():
+                raise
 
     def _check_version(self) -> None:
         """Refuse a server that is too old."""
