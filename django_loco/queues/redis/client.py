@@ -1,4 +1,4 @@
-"""Makes the client for the Redis in ``OPTIONS``: the client of a cache, or one with a URL."""
+"""Makes the client for the Redis in ``OPTIONS``, of a cache or with a URL, and keeps one of its connections at hand."""
 
 from __future__ import annotations
 
