@@ -1,4 +1,4 @@
-"""Makes the client for the Redis in ``OPTIONS``, of a cache or with a URL, and keeps one of its connections at hand."""
+"""Makes the client for the Redis in ``OPTIONS``; keeps a connection at hand, and watches for another primary."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -15,10 +17,17 @@ from django.core.cache import InvalidCacheBackendError, caches
 from django.core.exceptions import ImproperlyConfigured
 from django_redis import get_redis_connection  # type: ignore[import-untyped]
 from redis import VERSION, ConnectionPool, Redis
+from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from redis.sentinel import SentinelConnectionPool
 
 from ...core.validation import did_you_mean
 from ...exceptions import LocoConfigurationError
+from ...log.safe import get_logger
+
+logger = get_logger("django_loco.queues")
 
 #: The time limit for replies of the server, unless the project sets another one.
 REPLY_SECONDS = 5.0
@@ -34,6 +43,10 @@ _COMMAND_NAME = () if VERSION >= (5, 3) else ("EVALSHA",)
 SPARE_SECONDS = 1.0
 #: A pool of fewer connections is one that the project has bounded, perhaps to as many as it has threads.
 LARGE_POOL = 100
+#: The Sentinels are asked this often where the primary is; less often if a look takes long, as commands wait for it.
+LOOK_SECONDS, PAUSE_PER_LOOK = 1.0, 10
+#: What a look may wait for each Sentinel, unless SENTINEL_KWARGS allows less.
+SENTINEL_SECONDS = 0.3
 SENTINEL_REMEDY = 'Set DJANGO_REDIS_CONNECTION_FACTORY = "django_redis.pool.SentinelConnectionFactory".'
 
 
@@ -197,3 +210,85 @@ def _give_back(kept: dict[tuple[Any, int], Taken]) -> None:
     for (pool, pid), taken in kept.items():
         if pid == os.getpid():
             pool.release(taken.connection)
+
+
+class PrimaryWatch:
+    """Asks the Sentinels which server is the primary, before a command.
+
+    After a planned failover the old primary answers as before, and confirms writes, until a Sentinel makes it a
+    replica some ten seconds later. What it is sent in this time is lost then.
+    """
+
+    def __init__(self, name: str, pool: SentinelConnectionPool) -> None:
+        """``name`` is the setting with the address of the Sentinels."""
+        self._name = name
+        self._pool = pool
+        self._next_look = 0.0
+        self._is_answered = True
+
+    def look(self) -> None:
+        """Close the idle connections if another server is the primary. New ones ask the Sentinels where to go.
+
+        Looks once a second at most, and raises nothing: the command says itself if it cannot reach a server.
+        """
+        started, used = time.monotonic(), self._pool.master_address
+        if started < self._next_look or used is None:
+            return
+        self._next_look = started + LOOK_SECONDS
+        try:
+            primary = self._sentinel.discover_master(self._pool.service_name)
+        except (RedisError, OSError) as error:
+            self._log(error)
+        else:
+            self._is_answered = True
+            if primary != used:
+                self._lead_away()
+        took = time.monotonic() - started
+        self._next_look = started + max(LOOK_SECONDS, took * PAUSE_PER_LOOK)
+
+    def look_soon(self) -> None:
+        """Let the next command look, because the server says that it is not the primary, or may not be."""
+        self._next_look = 0.0
+
+    @cached_property
+    def _sentinel(self) -> Any:
+        """The Sentinels of the pool, on connections of their own, which give up sooner."""
+        patient = self._pool.sentinel_manager
+        limits = {
+            limit: min(patient.sentinel_kwargs.get(limit) or SENTINEL_SECONDS, SENTINEL_SECONDS)
+            for limit in ("socket_timeout", "socket_connect_timeout")
+        }
+        options = patient.sentinel_kwargs | limits | {"retry": Retry(NoBackoff(), 0)}
+        hasty = copy(patient)
+        hasty.sentinels = [Redis(*_place(client), **options) for client in patient.sentinels]
+        # The Sentinel that leads a failover names the old primary until it has led all replicas to the new one. The
+        # others know better by then.
+        hasty.check_master_state = lambda state, service: (
+            "failover_in_progress" not in state["flags"] and patient.check_master_state(state, service)
+        )
+        return hasty
+
+    def _lead_away(self) -> None:
+        """Let the pool ask the Sentinel first that knows the new primary; redis-py has put it at the top of ours."""
+        place = _place(self._sentinel.sentinels[0])
+        manager = self._pool.sentinel_manager
+        manager.sentinels = sorted(manager.sentinels, key=lambda client: _place(client) != place)
+        self._pool.disconnect(inuse_connections=False)
+
+    def _log(self, error: Exception) -> None:
+        if self._is_answered:
+            host, port = self._pool.master_address or ("", "")
+            said = str(error).partition(" : ")[0]  # the others are the clients of the Sentinels
+            logger.warning(
+                "The Sentinels of %s do not say which server is the primary, so %s:%s is used: %s",
+                self._name,
+                host,
+                port,
+                said,
+            )
+        self._is_answered = False
+
+
+def _place(client: Redis) -> tuple[str, int]:
+    options = client.connection_pool.connection_kwargs
+    return options["host"], options["port"]

@@ -181,6 +181,8 @@ class RedisListener(QueueListener):
             self._connection = None
 
     def _ask(self, subscriptions: Sequence[str], seconds: float) -> None:
+        if self._connection is not None and not self._node.connection_pool.owns_connection(self._connection):
+            self.close()  # a Sentinel has named another primary
         if self._connection is None:
             self._connect()
         channels = [self._server.key(channel) for channel in subscriptions or NO_CHANNEL]

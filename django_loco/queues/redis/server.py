@@ -10,10 +10,10 @@ from typing import Any, cast
 
 from redis import ConnectionPool, Redis, SSLConnection, exceptions
 from redis.cluster import RedisCluster
-from redis.sentinel import MasterNotFoundError
+from redis.sentinel import MasterNotFoundError, SentinelConnectionPool
 
 from ...exceptions import QueueUnavailable
-from .client import SpareConnection, address_of
+from .client import PrimaryWatch, SpareConnection, address_of
 from .scripts import COMMANDS, SCRIPTS, Script
 
 OLDEST_VERSION = (6, 2)
@@ -26,13 +26,17 @@ ERRORS = (exceptions.RedisError, exceptions.RedisClusterException, exceptions.Ch
 #: The errors of redis-py and hiredis when another thread closes the connection, and parts of them.
 _CLOSED_TYPES = (AttributeError, TypeError, ValueError)
 CLOSED = ("'NoneType' object", "closed file", "file descriptor cannot be", "fileno() method")
-REPLICA = "read only replica"
+#: Parts of the errors of a server that is not the primary any more, or may not be; the second one is of redis-py.
+REPLICA, FORMER_PRIMARY, NO_REPLICAS = NO_PRIMARY = "read only replica", "is now a slave", "NOREPLICAS"
 UNKNOWN_COMMAND = "unknown command"
 #: Parts of the errors of Redis, and their remedies. In a script the part is within a longer text.
 REMEDIES = {
     "'maxmemory'": "It is full: loco_jobs delete status:successful --yes frees memory at once; a shorter RESULT_TTL "
     "or a smaller max_results does so when the workers have restarted. Or raise its maxmemory.",
-    REPLICA: "It is a replica now; jobs go to the primary. Sentinel finds that one by itself.",
+    REPLICA: "It is a replica now; jobs go to the primary: name that one in {name}.",
+    FORMER_PRIMARY: "The Sentinels name the new one soon.",
+    NO_REPLICAS: "Too few replicas follow it (its min-replicas-to-write), so it takes no jobs. Start them, or lower "
+    "that setting. After a failover this ends when the old primary is a replica.",
     "loading the dataset": "It is reading its data from disk and will answer when that is done.",
     "busy running a script": "Another script holds it up; redis-cli SCRIPT KILL ends that one.",
     "killed by user": "Somebody ended our script (SCRIPT KILL); it had changed nothing.",
@@ -75,6 +79,8 @@ class RedisServer:
         self._prefix = f"django-loco:{{{':'.join(filter(None, (self._address.prefix, alias)))}}}:"
         self._keys = {name: tuple(map(self.key, script.keys)) for name, script in SCRIPTS.items()}
         self._is_known, self._spare = False, SpareConnection()
+        is_watched = isinstance(self.pool, SentinelConnectionPool) and self.pool.is_master
+        self._watch = PrimaryWatch(self.name, self.pool) if is_watched else None
 
     @cached_property
     def client(self) -> Any:
@@ -154,8 +160,10 @@ class RedisServer:
 
     def _unavailable(self, error: Exception, sent: int = 0) -> QueueUnavailable:
         """Return the error to raise in place of ``error``, after ``sent`` bytes."""
-        if REPLICA in str(error):
-            self.node.connection_pool.disconnect(inuse_connections=False)  # it is not the primary any more
+        if any(sign in str(error) for sign in NO_PRIMARY):
+            self.node.connection_pool.disconnect(inuse_connections=False)
+            if self._watch is not None:
+                self._watch.look_soon()
         return QueueUnavailable(f"{self._explanation(error)}{_size_hint(error, sent)}")
 
     def _evaluate(self, script: Script, start: tuple[Any, ...], rest: Sequence[Any]) -> Any:
@@ -166,6 +174,8 @@ class RedisServer:
 
     def _send(self, start: tuple[Any, ...], rest: Sequence[Any], *, is_repeatable: bool = False) -> Any:
         """Send a command; return its answer. ``start`` is the part that hardly changes from call to call."""
+        if self._watch is not None:
+            self._watch.look()
         client = self.client
         try:
             if type(client) is Redis and client.connection is None:
@@ -247,6 +257,7 @@ def _text_of(error: Exception) -> str:
         return f"this member of a Cluster sends us to {said}"
     if isinstance(error, MasterNotFoundError):
         said = said.partition(" : ")[0]  # the others are the clients of the Sentinels
+    said = said.partition(" script: ")[0]  # the digest of ours, and a line in it
     if UNKNOWN_COMMAND in said:
         said = said.partition(", with args beginning with")[0]  # which may be a whole script
     return said.rstrip(".") or type(error).__name__

@@ -228,7 +228,7 @@ def test_a_full_server_lets_workers_do_all_that_they_have_to(queue, client):
 def test_a_replica(queue, client):
     client.replicaof("127.0.0.1", free_port())
     try:
-        with unavailable("read only.*It is a replica"):
+        with unavailable(r"read only replica\. It is a replica now; .* name that one in TASKS"):
             queue.enqueue([job()])
     finally:
         client.replicaof("no", "one")
