@@ -42,6 +42,8 @@ INTERRUPT, CHANGE = b"!", b"~"
 SOON = timedelta(seconds=1)
 #: The shortest blocking pop: Redis 6 rounds to milliseconds, and 0 means to wait forever.
 SHORTEST_POP_SECONDS = 0.01
+#: The beginning of the error that ends a blocking pop when the server becomes a replica.
+DEMOTED = "UNBLOCKED"
 #: The channels that announce every job.
 EVERY_JOB = frozenset(("bell:0*", "bell:1*"))
 #: The last fetch of a worker counts for this time. A worker fetches at least every second.
@@ -149,8 +151,28 @@ class RedisListener(QueueListener):
         except exceptions.ConnectionError as error:
             if type(error) is not exceptions.ConnectionError:  # subclasses are refusals
                 raise
+        except exceptions.AskError:  # also MovedError
+            if not self._server.is_cluster:
+                raise
+            return self._wait_elsewhere(deadline)
+        except exceptions.ResponseError as error:
+            if not str(error).startswith(DEMOTED):
+                raise
         self.close()
         return self._wait(deadline)
+
+    def _wait_elsewhere(self, deadline: float) -> bool:
+        """Go on at the member of a Cluster to which our keys have moved, or sleep if they are on their way."""
+        self.close()
+        self._server.ask("EXISTS", self._server.key(NO_CHANNEL[0]))  # redis-py finds them, and notes where they are
+        try:
+            return self._wait(deadline)
+        except exceptions.AskError:
+            self.close()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._wakeup, selectors.EVENT_READ)
+            selector.select(max(deadline - time.monotonic(), 0))
+        return False
 
     def _wait(self, deadline: float) -> bool:
         while INTERRUPT not in self._wakeup.drain() and time.monotonic() < min(deadline, self._demand.next_due):

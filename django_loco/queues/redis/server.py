@@ -53,6 +53,7 @@ REMEDIES = {
     "Name or service not known": "Correct its address.",
     "Operation against a key": "Something else uses our keys; give OPTIONS['prefix'].",
     "of a Cluster sends": "Name it in OPTIONS['url'], and set OPTIONS['cluster'] to True.",
+    "cluster is down": "Members are away, and no replica has taken over yet: redis-cli --cluster check says which.",
     "Cluster mode is not enabled": "Remove 'cluster' from OPTIONS.",
     "No master found": "Correct the name of the service or SENTINELS; or there is no primary at present.",
     "CERTIFICATE_VERIFY_FAILED": "Give ssl_ca_certs, the file of the CA that has signed the server's certificate, and "

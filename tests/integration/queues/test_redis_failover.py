@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -146,6 +147,19 @@ def test_sentinels_are_asked_once_a_second(site, queue, monkeypatch):
     assert 1 <= len(asked) <= 1 + (time.monotonic() - started)
 
 
+def test_who_waits_goes_on_if_the_server_becomes_a_replica_for_a_moment(site, queue):
+    with ThreadPoolExecutor(1) as waits:
+        announced = waits.submit(lambda: (queue.wait(20), queue.close()))
+        until(lambda: blocked(site.primary) == 1)
+        with site.primary.pipeline() as both:
+            both.replicaof("127.0.0.1", site.new.port)
+            both.replicaof("no", "one")
+            both.execute()
+        until(lambda: blocked(site.primary) == 1)
+        queue.enqueue([job()])
+        assert announced.result(20) == (True, None)
+
+
 def test_a_primary_without_replicas_is_left_for_another(site, queue):
     site.primary.config_set("min-replicas-to-write", 2)
     with pytest.raises(QueueUnavailable, match=r"enough good replicas to write\. Too few .*min-replicas-to-write"):
@@ -159,3 +173,43 @@ def test_a_primary_without_replicas_is_left_for_another(site, queue):
 
     until(is_stored)
     assert site.primary.info("replication")["role"] == "master"
+
+
+@pytest.fixture
+def members():
+    """Two members of a Cluster; the first one has the slot of our keys, 5718."""
+    options = "--cluster-enabled", "yes", *IN_MEMORY
+    with RedisServer(*options) as first, RedisServer(*options) as second:
+        with first.client() as one, second.client() as two:
+            one.execute_command("CLUSTER", "ADDSLOTS", *range(8192))
+            two.execute_command("CLUSTER", "ADDSLOTS", *range(8192, 16384))
+            one.execute_command("CLUSTER", "MEET", "127.0.0.1", second.port)
+            until(lambda: all(client.cluster("INFO")["cluster_known_nodes"] == "2" for client in (one, two)))
+            until(lambda: all(client.cluster("INFO")["cluster_state"] == "ok" for client in (one, two)))
+        yield first, second
+
+
+def test_who_waits_follows_the_keys_to_another_member(members):
+    queue = RedisQueue("default", {"url": members[0].url, "cluster": True})
+    waits = ThreadPoolExecutor(1)
+    with waits, members[0].client() as one, members[1].client() as two:
+        announced = waits.submit(lambda: (queue.wait(20), queue.close()))
+        until(lambda: blocked(one) == 1)
+        slot = one.cluster("KEYSLOT", queue.server.key(""))
+        for client in (two, one):
+            client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", two.execute_command("CLUSTER", "MYID"))
+        until(lambda: blocked(two) == 1)
+        queue.enqueue([job()])
+        assert announced.result(20) == (True, None)
+
+
+def test_who_waits_sleeps_while_the_keys_move(members):
+    queue = RedisQueue("default", {"url": members[0].url, "cluster": True})
+    with members[0].client() as one, members[1].client() as two:
+        slot = one.cluster("KEYSLOT", queue.server.key(""))
+        two.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", one.execute_command("CLUSTER", "MYID"))
+        one.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", two.execute_command("CLUSTER", "MYID"))
+        started = time.monotonic()
+        assert queue.wait(0.5) is False
+        assert time.monotonic() - started >= 0.5
+        queue.close()
