@@ -189,4 +189,5 @@ def _place(server: RedisServer) -> str:
         primary = server.pool.master_address  # nothing before the first connection
         now = f"now {primary[0]}:{primary[1]}" if primary else "not yet known"
         return f"the primary of {service!r} ({now}), database {database}"
-    return f"{known.get('host', 'localhost')}:{known.get('port', 6379)}/{database}"
+    others = f" and {counted(server.others, 'other member', 'other members')}" if server.others else ""
+    return f"{known.get('host', 'localhost')}:{known.get('port', 6379)}/{database}{others}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django_redis import get_redis_connection  # type: ignore[import-untyped]
 from redis import VERSION, ConnectionPool, Redis
 from redis.backoff import NoBackoff
-from redis.cluster import RedisCluster
+from redis.cluster import ClusterNode, RedisCluster
 from redis.exceptions import RedisError
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
@@ -31,6 +31,7 @@ logger = get_logger("django_loco.queues")
 
 #: The time limit for replies of the server, unless the project sets another one.
 REPLY_SECONDS = 5.0
+LIMITS: Any = {"socket_timeout": REPLY_SECONDS, "socket_connect_timeout": REPLY_SECONDS}
 #: What to write in place of a URL that redis-py does not know, by the beginning of its scheme.
 OTHER_SCHEMES = {
     "redis-cluster": "Write redis://host:6379, and 'cluster': True in the same OPTIONS",
@@ -66,6 +67,9 @@ class Address:
     pool: Any
     """The pool of its connections, as configured; ``None`` for a client that has none."""
 
+    others: int = 0
+    """How many further members of a Cluster are named."""
+
 
 def address_of(alias: str, options: Mapping[str, Any]) -> Address:
     """Return the address of the Redis with the jobs of ``TASKS[alias]``. Raises ``LocoConfigurationError``."""
@@ -87,9 +91,30 @@ def address_of(alias: str, options: Mapping[str, Any]) -> Address:
 
 
 def _by_url(setting: str, url: Any, prefix: str, *, is_cluster: bool) -> Address:
-    limits = {"socket_timeout": REPLY_SECONDS, "socket_connect_timeout": REPLY_SECONDS}
+    if isinstance(url, list | tuple) and not is_cluster:
+        raise LocoConfigurationError(
+            f"{setting} is a list, as for members of a Cluster. Write one URL, or 'cluster': True."
+        )
+    urls = url or [None] if isinstance(url, list | tuple) else [url]
+    pools = [_pool_of(setting, one, is_cluster=is_cluster) for one in urls]
+    pool = pools[0]
+    if is_cluster:
+        others = pools[1:]
+        return Address(
+            name=setting, prefix=prefix, connect=lambda: _cluster(urls[0], others), pool=pool, others=len(others)
+        )
+    return Address(name=setting, prefix=prefix, connect=lambda: Redis(connection_pool=pool), pool=pool)
+
+
+def _cluster(url: str, others: Sequence[ConnectionPool]) -> RedisCluster:
+    """Connect to a Cluster through any of the members that are named, with the options of the first one."""
+    members = [ClusterNode(*_place(pool)) for pool in others]  # type: ignore[no-untyped-call]
+    return RedisCluster.from_url(url, startup_nodes=members, **LIMITS)
+
+
+def _pool_of(setting: str, url: Any, *, is_cluster: bool) -> ConnectionPool:
     try:
-        pool = ConnectionPool.from_url(url, **limits)
+        pool = ConnectionPool.from_url(url, **LIMITS)
         _require_database(url, pool, is_cluster=is_cluster)
         if not is_cluster:
             _require_known_options(pool)
@@ -100,9 +125,7 @@ def _by_url(setting: str, url: Any, prefix: str, *, is_cluster: bool) -> Address
             f"{setting} is not the URL of a Redis: {_text_without_url(error).removesuffix('.')}. "
             f"{next(known, default)}."
         ) from None
-    if is_cluster:
-        return Address(name=setting, prefix=prefix, connect=lambda: RedisCluster.from_url(url, **limits), pool=pool)
-    return Address(name=setting, prefix=prefix, connect=lambda: Redis(connection_pool=pool), pool=pool)
+    return pool
 
 
 def _require_database(url: str, pool: ConnectionPool, *, is_cluster: bool) -> None:
@@ -260,7 +283,7 @@ class PrimaryWatch:
         }
         options = patient.sentinel_kwargs | limits | {"retry": Retry(NoBackoff(), 0)}
         hasty = copy(patient)
-        hasty.sentinels = [Redis(*_place(client), **options) for client in patient.sentinels]
+        hasty.sentinels = [Redis(*_place(client.connection_pool), **options) for client in patient.sentinels]
         # The Sentinel that leads a failover names the old primary until it has led all replicas to the new one. The
         # others know better by then.
         hasty.check_master_state = lambda state, service: (
@@ -270,9 +293,9 @@ class PrimaryWatch:
 
     def _lead_away(self) -> None:
         """Let the pool ask the Sentinel first that knows the new primary; redis-py has put it at the top of ours."""
-        place = _place(self._sentinel.sentinels[0])
+        place = _place(self._sentinel.sentinels[0].connection_pool)
         manager = self._pool.sentinel_manager
-        manager.sentinels = sorted(manager.sentinels, key=lambda client: _place(client) != place)
+        manager.sentinels = sorted(manager.sentinels, key=lambda client: _place(client.connection_pool) != place)
         self._pool.disconnect(inuse_connections=False)
 
     def _log(self, error: Exception) -> None:
@@ -289,6 +312,6 @@ class PrimaryWatch:
         self._is_answered = False
 
 
-def _place(client: Redis) -> tuple[str, int]:
-    options = client.connection_pool.connection_kwargs
-    return options["host"], options["port"]
+def _place(pool: ConnectionPool) -> tuple[str, int]:
+    options = pool.connection_kwargs
+    return options.get("host", "localhost"), options.get("port", 6379)

@@ -28,6 +28,7 @@ _CLOSED_TYPES = (AttributeError, TypeError, ValueError)
 CLOSED = ("'NoneType' object", "closed file", "file descriptor cannot be", "fileno() method")
 #: Parts of the errors of a server that is not the primary any more, or may not be; the second one is of redis-py.
 REPLICA, FORMER_PRIMARY, NO_REPLICAS = NO_PRIMARY = "read only replica", "is now a slave", "NOREPLICAS"
+NO_MEMBER = "at least one reachable node"
 UNKNOWN_COMMAND = "unknown command"
 #: Parts of the errors of Redis, and their remedies. In a script the part is within a longer text.
 REMEDIES = {
@@ -77,6 +78,8 @@ class RedisServer:
         """The setting with its address."""
         self.pool = self._address.pool
         """The pool of its connections, as configured; ``None`` for a client that has none."""
+        self.others = self._address.others
+        """How many further members of a Cluster are named."""
         self._prefix = f"django-loco:{{{':'.join(filter(None, (self._address.prefix, alias)))}}}:"
         self._keys = {name: tuple(map(self.key, script.keys)) for name, script in SCRIPTS.items()}
         self._is_known, self._spare = False, SpareConnection()
@@ -199,6 +202,8 @@ class RedisServer:
         remedy = next((f" {remedy}" for sign, remedy in REMEDIES.items() if sign in said), "").format(name=self.name)
         where = f"The jobs of TASKS[{self._alias!r}] are in Redis ({self.name}), "
         remedy = remedy or self._correction(said) or self._permit(said) or self._enable(said)
+        if NO_MEMBER in said:
+            remedy += " The Cluster may be fine: name several of its members, as a list."
         return f"{where}which cannot be used now: {said}.{remedy}"
 
     def _correction(self, said: str) -> str:

@@ -15,6 +15,7 @@ from django_loco.core.job import Job
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.queues.redis import RedisQueue
+from tests.processes import free_port
 from tests.redis_server import IN_MEMORY, RedisServer
 
 CLAIM = Claim(worker_id="w1", lease=60, threads=10)
@@ -213,3 +214,12 @@ def test_who_waits_sleeps_while_the_keys_move(members):
         assert queue.wait(0.5) is False
         assert time.monotonic() - started >= 0.5
         queue.close()
+
+
+def test_a_cluster_is_found_through_any_member_that_is_named(members):
+    port = free_port()
+    urls = (f"redis://127.0.0.1:{port}", *(server.url for server in members))
+    queue = RedisQueue("default", {"url": urls, "cluster": True})
+    queue.enqueue([job()])
+    assert len(queue.fetch(CLAIM)) == 1
+    assert queue.examiner(queue).address == f"Redis at 127.0.0.1:{port}/0 and 2 other members"

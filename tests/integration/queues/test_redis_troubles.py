@@ -488,7 +488,7 @@ def test_a_cluster_that_goes_away():
         for call in (lambda: queue.enqueue([job()]), lambda: queue.fetch(CLAIM), lambda: queue.wait(0.1), queue.counts):
             with unavailable(""):
                 call()
-        with unavailable(""):
+        with unavailable("Start it, or correct its address. The Cluster may be fine: name several of its members"):
             RedisQueue("default", {"url": server.url, "cluster": True}).counts()
 
 
@@ -522,6 +522,12 @@ def redis_cache(location, **options):
         ({"url": "redis://localhost/2/secret"}, "What follows the host is not the number of a database"),
         ({"url": "redis://localhost/3", "cluster": True}, "A Cluster has only database 0"),
         ({"url": "unix:///run/redis.sock", "cluster": True}, "A Cluster has only database 0, and no socket"),
+        (
+            {"url": ["redis://a", "redis://b"]},
+            "is a list, as for members of a Cluster. Write one URL, or 'cluster': True",
+        ),
+        ({"url": [], "cluster": True}, r"\['url'\] is not the URL of a Redis"),
+        ({"url": ["redis://a", "redis://b/3"], "cluster": True}, "A Cluster has only database 0"),
         ({"url": "redis+sentinel://localhost/0"}, r"For Sentinel name a cache .* in OPTIONS\['cache'\]\.$"),
         ({"url": "redis-cluster://localhost"}, "Write redis://host:6379, and 'cluster': True"),
         ({"cache": "pool"}, "Set DJANGO_REDIS_CONNECTION_FACTORY = .django_redis.pool.SentinelConnectionFactory"),
