@@ -31,7 +31,7 @@ from ...core.threads.wakeup import Wakeup
 from ...log.safe import get_logger
 from ..claim import Claim
 from ..listener import QueueListener
-from .client import REPLY_SECONDS
+from .connections.client import REPLY_SECONDS
 from .job_lists import word
 from .server import RedisServer, refusal_suppressed
 

@@ -13,7 +13,9 @@ from redis.cluster import RedisCluster
 from redis.sentinel import MasterNotFoundError, SentinelConnectionPool
 
 from ...exceptions import QueueUnavailable
-from .client import PrimaryWatch, SpareConnection, address_of
+from .connections.client import address_of
+from .connections.primary_watch import PrimaryWatch
+from .connections.spare_connection import SpareConnection
 from .scripts import COMMANDS, SCRIPTS, Script
 
 OLDEST_VERSION = (6, 2)

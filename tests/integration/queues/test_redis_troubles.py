@@ -608,7 +608,7 @@ def test_the_address_has_the_database_that_is_used(url, address):
 
 def test_the_address_of_a_cache_whose_client_has_no_pool(server, settings, monkeypatch):
     settings.CACHES = {"default": redis_cache(server.url)}
-    monkeypatch.setattr("django_loco.queues.redis.client.get_redis_connection", lambda cache: object())
+    monkeypatch.setattr("django_loco.queues.redis.connections.client.get_redis_connection", lambda cache: object())
     queue = RedisQueue("default", {})
     assert queue.examiner(queue).address == "Redis at CACHES['default']"
 

@@ -198,6 +198,7 @@ class RetentionContract(ContractCase):
     def test_random_histories_agree_with_a_model(self) -> None:
         seed = os.environ.get("LOCO_CHAOS_SEED") or str(random.getrandbits(32))
         chance = random.Random(seed)  # noqa: S311 - a test
+        history = RetentionHistory(self, chance)
         for number in range(STEPS):
             if number % FRESH == 0:
                 self.queue.clear()

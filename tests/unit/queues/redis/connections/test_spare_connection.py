@@ -6,8 +6,8 @@ import os
 import pytest
 from redis import BlockingConnectionPool, ConnectionPool
 
-from django_loco.queues.redis import client
-from django_loco.queues.redis.client import LARGE_POOL, SpareConnection
+from django_loco.queues.redis.connections import spare_connection
+from django_loco.queues.redis.connections.spare_connection import LARGE_POOL, SpareConnection
 
 
 class CountedConnection:
@@ -67,7 +67,7 @@ def test_what_cannot_be_repeated_gets_a_connection_that_the_pool_has_checked(spa
 
 
 def test_a_connection_goes_back_after_a_while(spare, pool, monkeypatch):
-    monkeypatch.setattr(client, "SPARE_SECONDS", -1.0)
+    monkeypatch.setattr(spare_connection, "SPARE_SECONDS", -1.0)
     first = used(spare, pool)
     assert used(spare, pool) is first
     assert first.times_handed_out == 2
