@@ -137,7 +137,7 @@ def _check_workers(alias: str, asks_store: bool) -> Iterator[CheckMessage]:
         return
     try:
         queue = queue_for(alias)
-        oldest = queue.oldest_due()
+        oldest = queue.oldest_waiting()
         alive = [worker for worker in queue.workers() if worker.is_alive and not worker.is_scheduler]
     except (LocoConfigurationError, QueueUnavailable):
         return  # Other checks report that.

@@ -296,7 +296,7 @@ def _stats(alias: str, limit: int, *, ages: bool) -> list[QueueStats]:
             running=count(name, RUNNING),
             failed=count(name, FAILED),
             done=count(name, SUCCESSFUL),
-            oldest_due_age=_age(queue.oldest_due((name,)), now) if ages else None,
+            oldest_due_age=_age(queue.oldest_waiting((name,)), now) if ages else None,
             is_paused=name in is_paused,
         )
         for name in sorted({name for name, _ in counts} | is_paused)

@@ -49,7 +49,7 @@ from ..core.job.job import value
 from ..core.validation import did_you_mean, is_whole
 from ..exceptions import LocoConfigurationError, QueueRefused
 from ..log.safe import get_logger
-from .claim import Claim
+from .claim import Claim, declared_limits
 from .examiner import Examiner
 from .records import Records
 from .timeouts import store_timeout
@@ -329,6 +329,22 @@ class Queue(Records, WorkerRegistry, ABC):
     @abstractmethod
     def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
         """Return when the job that is due longest became due, without limited jobs; ``None`` if no job is due."""
+
+    def oldest_waiting(self, queues: tuple[str, ...] | None = None) -> datetime | None:
+        """Return when the job that waits longest became due: as ``oldest_due``, with limited jobs that nobody takes.
+
+        Those are in a queue that no living worker serves. Others may wait for their limits.
+        """
+        due = self.oldest_due(queues)
+        if not declared_limits():
+            return due
+        workers = [worker for worker in self.workers() if worker.takes_jobs]
+        if any(worker.queues is None for worker in workers):
+            return due
+        names = {name for name, _ in self.counts(1)} if queues is None else queues
+        left = tuple(name for name in names if not any(worker.serves(name) for worker in workers))
+        limited = self.oldest_limited(left) if left else None
+        return min(filter(None, (due, limited)), default=None)
 
     @abstractmethod
     def prune(self, older_than: float, limit: int = 1000) -> int:

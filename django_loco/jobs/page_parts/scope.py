@@ -167,7 +167,7 @@ def _most_jobs_first(queue: QueueStats) -> tuple[int, int, int, str, str]:
 
 
 def _with_age(queue: QueueStats) -> QueueStats:
-    since = queue_of(queue.backend).oldest_due((queue.queue,)) if queue.ready else None
+    since = queue_of(queue.backend).oldest_waiting((queue.queue,)) if queue.ready else None
     age = None if since is None else max(0.0, (utcnow() - since).total_seconds())
     return replace(queue, oldest_due_age=age)
 

@@ -223,7 +223,7 @@ def _seconds_waiting(alias: str) -> float:
     with closing(queue_for(alias)) as queue:
         if queue.database is not None and queue.database not in _migrated and is_unmigrated(queue.database):
             raise MissingMigrations(f"{capfirst(what_is_missing(queue.database).remedy)}.")
-        due = queue.oldest_due()
+        due = queue.oldest_waiting()
         _migrated.add(queue.database)  # the store answers, so the check of its tables was valid
         return 0.0 if due is None else round(max(0.0, (utcnow() - due).total_seconds()), 3)
 

@@ -282,6 +282,12 @@ class MemoryQueue(
             self._promote()
             return self._jobs.waiting.oldest_due(queues)
 
+    def oldest_limited(self, queues: tuple[str, ...] | None = None) -> datetime | None:
+        """Return when the limited job that has been due longest became due."""
+        with self._lock:
+            self._promote()
+            return self._jobs.waiting.oldest_due(queues, limited=True)
+
     def prune(self, older_than: float, limit: int = 1000) -> int:
         """Delete finished jobs; their once-keys are remembered."""
         self._minutes.prune()

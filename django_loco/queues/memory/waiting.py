@@ -122,10 +122,10 @@ class WaitingJobs:
             emptied.clear()
         return jobs
 
-    def oldest_due(self, queues: tuple[str, ...] | None) -> datetime | None:
-        """Return the earliest due time of the jobs without limits that are lined up in ``queues``."""
-        plain = {kind: line for kind, line in self._lines.items() if kind[3] is None}
-        lines = (line for kind, line in plain.items() if queues is None or kind[1] in queues)
+    def oldest_due(self, queues: tuple[str, ...] | None, *, limited: bool = False) -> datetime | None:
+        """Return the earliest due time of the jobs, with limits or without, that are lined up in ``queues``."""
+        wanted = {kind: line for kind, line in self._lines.items() if (kind[3] is not None) is limited}
+        lines = (line for kind, line in wanted.items() if queues is None or kind[1] in queues)
         return min((due_at for line in lines for _, due_at, _ in line), default=None)
 
     def pause(self, pause: JobPause) -> None:

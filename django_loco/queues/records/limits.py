@@ -77,6 +77,13 @@ class Limiting:
         """
         return {}
 
+    def oldest_limited(self, queues: tuple[str, ...] | None = None) -> datetime | None:  # noqa: ARG002
+        """Return when the limited job that is due longest became due, whether it may begin now or not.
+
+        By default there are none.
+        """
+        return None
+
     def set_limit(self, name: str, limit: Limit | None) -> None:  # noqa: ARG002
         """Use ``limit`` for ``name`` from now on, instead of the one in ``Claim.limits``; ``None``: use that again.
 

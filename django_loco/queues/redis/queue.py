@@ -71,9 +71,8 @@ from .codec import (
     start_of_series,
     unique_payload,
     update_payload,
-    words_of,
 )
-from .job_lists import moment_of, word
+from .job_lists import word
 from .listener import Demand, RedisListener, channels_for, channels_of, is_soon, subscriptions_for
 from .pages import JobPages
 from .records.batches import members_payload, prune_batches, refused_of, standings_payload
@@ -227,8 +226,7 @@ class RedisQueue(
 
     def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
         """Return when the job that has been due longest became due."""
-        oldest = self.server.run("oldest", (words_of(queues),))
-        return moment_of(int(oldest)) if oldest else None
+        return self._oldest(queues, "0123")
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
         """Delete finished jobs that are too old or too many. Once-keys are remembered for at least an hour."""

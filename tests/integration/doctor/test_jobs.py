@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 from django_loco import __version__, jobs
@@ -135,6 +136,19 @@ def test_no_worker(queue: Queue, monkeypatch):
         "error",
         "No worker is alive, and jobs are due: the oldest has waited for 2 h 5 min.",
     )
+
+
+def test_no_worker_while_limited_jobs_wait(queue: Queue, settings):
+    settings.LOCO = {**getattr(settings, "LOCO", {}), "LIMITS": {"mail": {"rate": "60/m"}}}
+    since = utcnow() - timedelta(minutes=11, seconds=5)
+    queue.enqueue([Job(task_path="tests.app.tasks.add", backend="default", limit_key="mail", enqueued_at=since)])
+    none = found("workers.none")
+    assert (none.level, none.text) == (
+        "error",
+        "No worker is alive, and jobs are due: the oldest has waited for 11 min 5 s.",
+    )
+    with pytest.raises(CommandError, match="oldest due job has waited"):
+        call_command("loco_status", max_age=60.0)
 
 
 def test_a_job_that_waits_beside_a_worker_that_runs_nothing(queue: Queue, worker, monkeypatch):

@@ -142,7 +142,7 @@ def _ages(
     found = {}
     unread = {(each.backend, each.queue) for each in waiting[AGES:]}
     for each in waiting[:AGES]:
-        since = queue_of(each.backend).oldest_due((each.queue,))
+        since = queue_of(each.backend).oldest_waiting((each.queue,))
         if since is not None:
             found[each.backend, each.queue] = max(0.0, (now - since).total_seconds())
     rest: dict[str, list[str]] = {}
@@ -150,7 +150,7 @@ def _ages(
         if not each.is_paused:
             rest.setdefault(each.backend, []).append(each.queue)
     for alias, names in rest.items():
-        since = queue_of(alias).oldest_due(tuple(names))
+        since = queue_of(alias).oldest_waiting(tuple(names))
         if since is not None:
             found[alias, ", ".join(names[:3])] = max(0.0, (now - since).total_seconds())
         if since is None or len(names) == 1:

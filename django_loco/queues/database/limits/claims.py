@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
+from datetime import datetime
 from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any
@@ -35,9 +36,10 @@ from ..availability import is_conflict
 from ..dialect import IS_ASYNC
 from ..jobs.outcomes import finish
 from ..records import DatabaseRecords
+from ..records.pauses import NOT_HELD_BACK
 from ..shown_rows import readable_time
 from ..sql import limits as sql
-from ..sql.index_ranges import MAX_RANGES
+from ..sql.index_ranges import MAX_RANGES, condition_of
 from .turns import NEVER, Choice, Head, Levels, LimitLevel, Place
 
 #: The place of ``limit_key`` in a row.
@@ -92,6 +94,14 @@ class StoredLimits(DatabaseRecords, Limiting):
         with self._reached():
             wanted, parameters = self._dialect.wanted_kinds(claim)
             return {str(key): number for key, number, _ in self._waiting(wanted, **parameters)}
+
+    def oldest_limited(self, queues: tuple[str, ...] | None = None) -> datetime | None:
+        """Return when the limited job that has been due longest became due."""
+        every = Claim(worker_id="", lease=0, threads=1, coroutines=1, queues=queues)
+        wanted, parameters = condition_of(every, self._dialect.names, self._dialect.contains)
+        with self._reached():  # those of a paused queue wait as others do
+            [(oldest,)] = self._due(sql.OLDEST, wanted + NOT_HELD_BACK, **parameters)
+        return readable_time(oldest)
 
     def set_limit(self, name: str, limit: Limit | None) -> None:
         """Change a limit, or reset it to its declaration."""
@@ -281,8 +291,11 @@ class StoredLimits(DatabaseRecords, Limiting):
 
     def _waiting(self, wanted: str = "", **given: Any) -> list[Row]:
         """Return the limit keys of due jobs, the number of their jobs, and since when the first of them is due."""
+        return self._due(sql.WAITING, wanted, **given)
+
+    def _due(self, statement: str, wanted: str, **given: Any) -> list[Row]:
         oldest = self._dialect.read(self._dialect.text(f"min({sql.ORDER})"), "DateTimeField")
-        text = self._dialect.sql(sql.WAITING, oldest_read=oldest, wanted=wanted)
+        text = self._dialect.sql(statement, oldest_read=oldest, wanted=wanted)
         return self._dialect.execute(text, now=0.0, until=sql.SKEW_SECONDS, **given)
 
     def _times_of(self, keys: Collection[str]) -> dict[str, KeyTimes]:

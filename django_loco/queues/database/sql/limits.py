@@ -79,11 +79,11 @@ RUNNING = """
     SELECT {limit_key}, count(*) FROM {job}
     WHERE {backend} = %(alias)s AND {status} = 'RUNNING' AND {limit_key} IS NOT NULL GROUP BY {limit_key}
 """
-WAITING = f"""
-    SELECT {{limit_key}}, count(*), {{oldest_read}} FROM {{job}}
+OLDEST = f"""
+    SELECT {{oldest_read}} FROM {{job}}
     WHERE {{backend}} = %(alias)s AND {{status}} = 'READY' AND {{limit_key}} IS NOT NULL AND {IS_DUE} {{wanted}}
-    GROUP BY {{limit_key}}
 """  # noqa: S608 - of our own texts
+WAITING = OLDEST.replace("SELECT", "SELECT {limit_key}, count(*),") + " GROUP BY {limit_key}"
 TIMES = "SELECT name, tat, closed_until, closed_at FROM {limits} WHERE backend = %(alias)s AND kind = 'key'"
 TIMES_OF = TIMES + " AND name {in_listed}"
 TIMES_OF_ONE = TIMES + " AND name = %(name)s"

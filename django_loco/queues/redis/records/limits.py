@@ -6,12 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from datetime import datetime
 from typing import NamedTuple
 
 from ....core.job.limits import KeyTimes, Limit, Limits, limits_of
 from ...claim import Claim
 from ...records.limits import Limiting, LimitUse
-from ..codec import LIMITED, decoded, lines
+from ..codec import LIMITED, decoded, lines, words_of
 from ..job_lists import moment_of
 from ..server import RedisServer
 from .claims import choice_payload, kinds_of, limits_payload, numbers_of
@@ -87,6 +88,14 @@ class RedisLimits(RedisPauses, Limiting):
         """Return how many limited jobs are due."""
         queues, tags, *_ = choice_payload(claim)
         return _summed(self.server.run("limited_waiting", (queues, tags, _limited_kinds(claim))))
+
+    def oldest_limited(self, queues: tuple[str, ...] | None = None) -> datetime | None:
+        """Return when the limited job that has been due longest became due."""
+        return self._oldest(queues, "4567")
+
+    def _oldest(self, queues: tuple[str, ...] | None, kinds: str) -> datetime | None:
+        oldest = self.server.run("oldest", (words_of(queues), kinds))
+        return moment_of(int(oldest)) if oldest else None
 
     def suspects(self, claim: Claim) -> int:
         """Return how many suspects are due, without limited ones that may not begin now."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
-from ....core.job import READY, RUNNING, Job
+from django.test import override_settings
+
+from ....core.job import READY, RUNNING, Job, utcnow
 from ....queues.base import Change
 from ....queues.records.pauses import JobPause
+from ....queues.workers import WorkerInfo
 from ..case import done, in_seconds
 from .limit_case import LimitCase, key_of
 from .unique import cancelled
@@ -159,3 +163,38 @@ class LimitedJobContract(LimitCase):
         assert self.queue.oldest_due() is None
         plain = self.enqueue(age=30)
         assert self.queue.oldest_due() == self.queue.oldest_due((plain.queue_name,)) == plain.due_at
+
+    def test_the_oldest_limited_job_is_due(self) -> None:
+        assert self.queue.oldest_limited() is None
+        self.enqueue(age=90)
+        self.limited("api", 1, run_after=in_seconds(60))
+        assert self.queue.oldest_limited() is None
+        [mail], [late] = (
+            self.limited("api", 1, queue_name="mail", age=60, priority=-5),
+            self.limited("wide:1", 1, age=30),
+        )
+        self.limited("api", 2, age=10)
+        assert self.queue.oldest_limited() == self.queue.oldest_limited(("mail", "default")) == mail.due_at
+        assert self.queue.oldest_limited(("default",)) == late.due_at
+        assert self.queue.oldest_limited(()) is None
+        self.queue.pause("mail")
+        assert self.queue.oldest_limited() == mail.due_at
+
+    @override_settings(LOCO={"LIMITS": {"api": {"concurrency": 2}}})
+    def test_limited_jobs_that_no_worker_takes_are_the_oldest(self) -> None:
+        [job] = self.limited("api", 1, age=60)
+        plain = self.enqueue(age=30)
+        assert self.queue.oldest_waiting() == self.queue.oldest_waiting(("default",)) == job.due_at
+        self.queue.register(_worker("other", queues=("mail",)))
+        assert self.queue.oldest_waiting() == job.due_at
+        self.queue.register(_worker("one", queues=("default",)))
+        assert self.queue.oldest_waiting() == self.queue.oldest_waiting(("default",)) == plain.due_at
+        self.queue.register(_worker("one", queues=("default",), state="quiet"))
+        assert self.queue.oldest_waiting() == job.due_at
+        self.queue.register(_worker("all"))
+        assert self.queue.oldest_waiting() == plain.due_at
+
+
+def _worker(worker_id: str, **given: Any) -> WorkerInfo:
+    described: dict[str, Any] = {"host": "web-1", "pid": 7, "queues": None, "tags": None, "threads": 1, "coroutines": 1}
+    return WorkerInfo(worker_id=worker_id, **described | {"lease": 60.0, "started_at": utcnow()} | given)
