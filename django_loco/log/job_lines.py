@@ -164,8 +164,8 @@ def _is_shown() -> bool:
 
 
 def _waited(job: Job, begun: float) -> float:
-    """Return the seconds from the job's due time until ``begun``; at least 0, as clocks of machines may differ."""
-    return max(0.0, begun - job.due_at.timestamp())
+    """Return the seconds from when the job was ready until ``begun``; at least 0, as clocks of machines may differ."""
+    return max(0.0, begun - job.ready_since.timestamp())
 
 
 def _as_text(

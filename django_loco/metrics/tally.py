@@ -65,7 +65,7 @@ class Tally:
         run: Run = (
             (job.queue_name, job.task_path, kind),
             outcome.at,
-            job.run_after or job.enqueued_at,
+            job.ready_since,
             job.last_attempted_at,
             fetched_at,
             began_at,
@@ -109,8 +109,8 @@ class Tally:
         sums[0] += len(runs)
         _add_times(sums, 1, DURATION, [duration for *_, duration in runs if duration is not None])
         waits = [
-            began_at - fetched_at + ((claimed_at - due_at).total_seconds() if claimed_at else 0.0)
-            for _, _, due_at, claimed_at, fetched_at, began_at, _ in runs
+            began_at - fetched_at + ((claimed_at - ready_since).total_seconds() if claimed_at else 0.0)
+            for _, _, ready_since, claimed_at, fetched_at, began_at, _ in runs
             if began_at is not None
         ]
         if waits and min(waits) < 0:  # the clocks of the enqueuing and the running machine differ

@@ -38,6 +38,8 @@ MOVING = "moving"
 TRACE = "trace"
 #: Among the options of a job, its place in a workflow: see ``jobs.operations.workflows.nodes``.
 NODE = "node"
+#: In that place, when the job was released, because the nodes had ended that it had to wait for.
+RELEASED = "released"
 #: Among the options of a unique job, that others may follow it, or which one it follows (``jobs.operations.reruns``).
 RERUN = "rerun"
 #: Among the options of a job, for how many seconds it is kept, by the way it ends: see ``retention``.
@@ -242,6 +244,16 @@ class Job(Noted):
     def due_at(self) -> datetime:
         """The earliest time at which it may run. Jobs of one priority run in the order of this time."""
         return self.run_after or self.enqueued_at
+
+    @property
+    def ready_since(self) -> datetime:
+        """When it began to wait for a worker: ``due_at``, or when the nodes had ended that it had to wait for."""
+        if NODE not in self.options:
+            return self.due_at
+        try:
+            return max(self.due_at, datetime.fromisoformat(self.options[NODE][RELEASED]))
+        except (KeyError, TypeError, ValueError):  # TypeError: somebody has edited it
+            return self.due_at
 
     @property
     def series(self) -> str | None:

@@ -15,6 +15,7 @@ from django_loco.core.job import FAILED, utcnow
 from django_loco.exceptions import BatchDoesNotExist, BatchFinished, InvalidArguments, InvalidState, QueueFull
 from django_loco.jobs.operations.workflows.nodes import edges_to
 from django_loco.jobs.operations.workflows.releasing import sweep
+from django_loco.jobs.signing import is_genuine
 from django_loco.queues import Claim, queue_for
 from django_loco.tasks import Batch, InvalidTask, Node, Workflow, batch, chain, group, task
 from django_loco.testing import drain
@@ -626,3 +627,18 @@ def test_a_task_of_another_alias_is_refused(settings):
     other = Workflow()
     other.add(note.using(backend="other"), "b")
     assert other.backend == "other"
+
+
+def test_a_node_waits_for_a_worker_since_its_release(settings):
+    settings.LOCO = {**settings.LOCO, "SIGN": True}
+    flow = Workflow("nightly")
+    flow.add(note, "load", after=[flow.add(note, "extract", name="extract")], name="load")
+    flow.enqueue()
+    sweep(queue_for("default"))
+    began = utcnow()
+    run_one()
+    sweep(queue_for("default"))
+    [node] = [job for job in flow.nodes() if job.options["node"]["name"] == "load"]
+    assert (node.due_at, node.run_after) == (node.enqueued_at, None)
+    assert node.ready_since >= began
+    assert is_genuine(node)

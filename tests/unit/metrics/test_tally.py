@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -134,6 +135,13 @@ def test_lost_runs_have_no_times(tally):
     tally.lost([job(), job(), job("shop.other")])
     runs = {each.labels.task_path: (each.labels.outcome, each.runs, each.durations[-1]) for each in tally.take()}
     assert runs == {"shop.send": ("lost", 2, 0), "shop.other": ("lost", 1, 0)}
+
+
+def test_the_wait_of_a_node_begins_with_its_release(tally):
+    node = {"name": "load", "after": ["extract"], "released": (DUE + timedelta(seconds=6)).isoformat()}
+    end(tally, replace(job(fetched_after=7), options={"node": node}))
+    [found] = tally.take()
+    assert found.wait_seconds == pytest.approx(1.0)
 
 
 def test_a_run_counts_in_the_minute_of_its_end_and_once(tally):

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
-from ....core.job import NODE, READY, Job
+from ....core.job import NODE, READY, RELEASED, Job, utcnow
 from ....core.validation import LAST_YEAR
 from ....queues.records.workflows import ON_FAILED, START, Edge, OnFailed
 
@@ -84,8 +84,12 @@ def again(job: Job) -> Job:
 
 
 def released(job: Job) -> Job:
-    """Return a waiting node, changed so that it may run. It comes among the jobs that were enqueued when it was."""
-    return replace(job, run_after=None)
+    """Return a waiting node, changed so that it may run. It comes among the jobs that were enqueued when it was.
+
+    The node notes when it was released, because it has waited for a worker only since then.
+    """
+    options = {**job.options, NODE: {**job.options[NODE], RELEASED: utcnow().isoformat()}}
+    return replace(job, run_after=None, options=options)
 
 
 def edges_of(job: Job, place: Place) -> Iterator[Edge]:

@@ -24,6 +24,7 @@ from ....log.safe import get_logger
 from ....queues import Queue
 from ....queues.base import Change
 from ...stores import aliases, backend_of
+from ..edits import signed_again
 from .nodes import Place, edges_to, has_upstream, node_id, place_of, released, waits_for_nodes
 
 logger = get_logger("django_loco.workflows")
@@ -187,7 +188,7 @@ def _change(job: Job, failed: str) -> Change:
     place = place_of(job)
     assert place is not None  # noqa: S101 - it waits
     if not failed or place.on_failed != "cancel":
-        return Change(before=job, after=released(job))
+        return Change(before=job, after=signed_again(job, released(job)))
     reason = f"cancelled, because {_named(job, place, failed)} has failed or was cancelled"
     outcome = Outcome(job=job, status=FAILED, spent=False, error=error_of(JobCancelled, reason))
     return Change(before=job, after=outcome.applied())

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
-from django_loco.core.job import NODE, READY, RUNNING, Job, new_id
+from django_loco.core.job import NODE, READY, RUNNING, Job, new_id, utcnow
 from django_loco.jobs.operations.workflows.nodes import (
     HELD_UNTIL,
     Place,
+    again,
     edges_of,
     node_id,
     place_of,
@@ -39,6 +41,22 @@ def test_a_node_waits_until_it_is_released():
     assert not waits_for_nodes(released(node))
     assert not waits_for_nodes(replace(node, status=RUNNING))
     assert not waits_for_nodes(replace(node, options={}))
+
+
+def test_a_node_is_ready_since_its_release():
+    node = placed(replace(CALL, enqueued_at=utcnow() - timedelta(seconds=90)), FLOW, Place("load", ("extract",)))
+    freed = released(node)
+    assert freed.due_at == node.enqueued_at
+    assert (utcnow() - freed.ready_since).total_seconds() < 30
+    assert place_of(freed) == place_of(node)
+    assert again(freed).ready_since == HELD_UNTIL
+    later = freed.ready_since + timedelta(seconds=5)
+    assert replace(freed, run_after=later).ready_since == later
+
+
+@pytest.mark.parametrize("option", [7, {}, {"released": 7}, {"released": "soon"}, {"released": "2026-01-01"}])
+def test_what_somebody_has_edited_is_no_release(option):
+    assert replace(CALL, options={"node": option}).ready_since == CALL.due_at
 
 
 def test_edges_lead_from_those_that_it_waits_for_or_from_the_start():
