@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
-from ..core.job import READY, Job, Outcome
+from ..core.job import FAILED, READY, Job, Outcome
 from ..queues.records.minutes import BOUNDS, DURATION, MICROS, NUMBERS, WAIT, Labels, Minute
 from .names import BoundedNames
 
@@ -77,11 +77,12 @@ class Tally:
                 self._add_up()
 
     def lost(self, jobs: Sequence[Job]) -> None:
-        """Count the runs of ``jobs``, which were rescued because their workers died."""
+        """Count the runs of ``jobs`` whose workers died. The jobs were rescued, or have failed for that reason."""
         minute = int(self._clock()) // 60
         with self._lock:
             for job in jobs:
-                self._sums_of(minute, (job.queue_name, job.task_path, LOST))[0] += 1
+                kind = FAILURE if job.status == FAILED else LOST
+                self._sums_of(minute, (job.queue_name, job.task_path, kind))[0] += 1
 
     def take(self) -> list[Minute]:
         """Return the counts, and start again from zero."""

@@ -13,7 +13,7 @@ from ...jobs.page_parts.scope import Scope
 from ...jobs.stores import queue_of
 from ...log.plain_text import one_line
 from ...metrics.arrivals import ENQUEUED
-from ...metrics.tally import FAILURE, LOST, SUCCESS
+from ...metrics.tally import FAILURE, SUCCESS
 from ...queues.records.minutes import BOUNDS, HOUR, Minute
 from ...queues.workers import WorkerInfo
 
@@ -74,10 +74,8 @@ class Bar:
     at: datetime
     succeeded: int = 0
     failed: int = 0
-    """Failed and lost runs."""
-
     other: int = 0
-    """Retried, interrupted and cancelled runs."""
+    """Retried, interrupted, lost and cancelled runs."""
 
     @property
     def runs(self) -> int:
@@ -159,7 +157,7 @@ def bars_of(minutes: Sequence[Minute], chosen: Range, now: int) -> list[Bar]:
             continue
         if each.labels.outcome == SUCCESS:
             bars[place].succeeded += each.runs
-        elif each.labels.outcome in (FAILURE, LOST):
+        elif each.labels.outcome == FAILURE:
             bars[place].failed += each.runs
         else:
             bars[place].other += each.runs

@@ -9,7 +9,7 @@ from operator import add
 from typing import TypeVar
 
 from ...metrics.arrivals import ENQUEUED
-from ...metrics.tally import FAILURE, LOST, SUCCESS
+from ...metrics.tally import FAILURE, SUCCESS
 from ...queues.records.minutes import BUCKETS, DURATION, WAIT, Labels, Minute
 from .activity import Range, quantile
 
@@ -26,10 +26,8 @@ class Sums:
     enqueued: int = 0
     succeeded: int = 0
     failed: int = 0
-    """Failed and lost runs."""
-
     other: int = 0
-    """Retried, interrupted, cancelled and other runs."""
+    """Retried, interrupted, lost, cancelled and other runs."""
 
     ended_by_bar: list[int] = field(default_factory=list)
     """The runs that ended in the time of each bar, including failed ones."""
@@ -71,7 +69,7 @@ class Sums:
         self.ended_by_bar[bar] += minute.runs
         if outcome == SUCCESS:
             self.succeeded += minute.runs
-        elif outcome in (FAILURE, LOST):
+        elif outcome == FAILURE:
             self.failed += minute.runs
             self.failed_by_bar[bar] += minute.runs
         else:

@@ -137,6 +137,11 @@ def test_lost_runs_have_no_times(tally):
     assert runs == {"shop.send": ("lost", 2, 0), "shop.other": ("lost", 1, 0)}
 
 
+def test_a_lost_run_that_was_the_last_has_failed(tally):
+    tally.lost([replace(job(), status=FAILED), job()])
+    assert {each.labels.outcome: each.runs for each in tally.take()} == {"failed": 1, "lost": 1}
+
+
 def test_the_wait_of_a_node_begins_with_its_release(tally):
     node = {"name": "load", "after": ["extract"], "released": (DUE + timedelta(seconds=6)).isoformat()}
     end(tally, replace(job(fetched_after=7), options={"node": node}))
