@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -19,6 +19,7 @@ from ...core.job import JobSummary, utcnow
 from ...jobs.control import AliasWorker
 from ...jobs.presentation.age import age
 from ...log.plain_text import counted, one_line
+from ...queues.records.minutes import KEPT_MINUTES, Minute, minute_of
 from ...scheduler import ScheduleEntry
 from ...scheduler.api.control import Current
 from ...scheduler.job_lookup import jobs_of, tick_of, was_under_way
@@ -160,6 +161,7 @@ def _due(site: Site, known: Current) -> Iterator[Due]:
     if alive := _alive(site):
         # Before the first one of a new site, nobody could fire ticks.
         start = max(start, min(each.started_at for each in alive))
+    start = max(start, _first_count(site, start))
     found = []
     for entry in islice(known.registry.entries(), COMPUTED):
         if entry.task.backend in seen and not entry.after and not known.is_paused(entry.name):
@@ -169,6 +171,23 @@ def _due(site: Site, known: Current) -> Iterator[Due]:
             if tick is not None and (pause is None or not pause.covers(tick)):
                 found.append(Due(tick, entry))
     yield from sorted(found, key=lambda each: each.tick, reverse=True)[:ASKED]
+
+
+def _first_count(site: Site, start: datetime) -> datetime:
+    """Return when the stores counted their first job; ``start`` if they have no statistics.
+
+    A tick before that is older than the project, or than what is known of it.
+    """
+    firsts = []
+    for queue in (store.queue for store in site.stores if store.trouble is None):
+        first = _first_of(queue.hours(minute_of(utcnow().timestamp()) - KEPT_MINUTES))
+        if first is not None:
+            firsts.append(first if first < minute_of(start.timestamp()) else _first_of(queue.minutes(first)) or first)
+    return datetime.fromtimestamp(min(firsts) * 60, UTC) if firsts else start
+
+
+def _first_of(minutes: Sequence[Minute]) -> int | None:
+    return min((each.labels.minute for each in minutes), default=None)
 
 
 def _waits_for_its_turn(due: Due, jobs: Sequence[JobSummary]) -> bool:

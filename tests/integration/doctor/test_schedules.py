@@ -13,6 +13,7 @@ from django_loco.core.job import SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.management.doctor import Site, schedules
 from django_loco.models import Schedule
 from django_loco.queues import Queue
+from django_loco.queues.records.minutes import NUMBERS, Labels, Minute, minute_of
 from django_loco.queues.workers import Role
 from django_loco.scheduler import Registry
 from django_loco.scheduler.api.control import Current
@@ -110,6 +111,17 @@ def test_a_schedule_that_was_due_before_the_first_scheduler(queue: Queue, regist
     enlist(register, age=timedelta(seconds=30))
     assert "schedules.fired" not in problems()
     enlist(register, "web-1:8:scheduler", age=timedelta(days=2))
+    assert "schedules.fired" in problems()
+
+
+def test_a_schedule_that_was_due_before_the_first_job(queue: Queue, register):
+    enlist(register, lease=-1.0)
+    scheduler.every(tasks.add, minutes=7, args=[1, 2], name="sync")
+    tick = minute_of(last("sync").timestamp())
+    numbers = (1, *[0] * (len(NUMBERS) - 1))
+    queue.record([Minute(Labels(tick + 1, "default", "shop.send", "successful"), numbers)])
+    assert "schedules.fired" not in problems()
+    queue.record([Minute(Labels(tick - 1, "default", "shop.send", "successful"), numbers)])
     assert "schedules.fired" in problems()
 
 
