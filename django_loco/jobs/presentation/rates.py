@@ -22,10 +22,10 @@ class QueueRates:
     """The numbers of jobs that have come and gone in one queue. Counts of the last minute or two may be missing."""
 
     enqueued_per_minute: float = 0.0
-    """On average over ten minutes."""
+    """On average over ten minutes, or those since the first that was counted."""
 
     ended_per_minute: float = 0.0
-    """Jobs that have succeeded, failed or were cancelled by a worker, on average over ten minutes."""
+    """Jobs that have succeeded, failed or were cancelled by a worker, on average over these minutes."""
 
     failed_last_hour: int = 0
 
@@ -53,15 +53,23 @@ def rates_in(minutes: Sequence[Minute], now: int) -> dict[str, QueueRates]:
     for minute in minutes:
         if minute.labels.minute >= now - FAILED_MINUTES:
             by_queue.setdefault(minute.labels.queue_name, []).append(minute)
-    return {name: _rates(of_queue, now) for name, of_queue in by_queue.items()}
+    averaged = _averaged(min((each.labels.minute for of in by_queue.values() for each in of), default=now), now)
+    return {name: _rates(of_queue, averaged) for name, of_queue in by_queue.items()}
 
 
-def _rates(minutes: Sequence[Minute], now: int) -> QueueRates:
+def _averaged(first: int, now: int) -> range:
+    """Return the minutes over which rates are averaged, if ``first`` is the first that was counted."""
     until = now - WRITTEN_AFTER_MINUTES
-    averaged = [each for each in minutes if until - RATE_MINUTES < each.labels.minute <= until]
+    if first > until:  # the store has no others
+        return range(first, max(first, now) + 1)
+    return range(max(first, until - RATE_MINUTES + 1), until + 1)
+
+
+def _rates(minutes: Sequence[Minute], averaged: range) -> QueueRates:
+    found = [each for each in minutes if each.labels.minute in averaged]
     return QueueRates(
-        enqueued_per_minute=_sum(averaged, ENQUEUED) / RATE_MINUTES,
-        ended_per_minute=_sum(averaged, SUCCESS, FAILURE, CANCELLED) / RATE_MINUTES,
+        enqueued_per_minute=_sum(found, ENQUEUED) / len(averaged),
+        ended_per_minute=_sum(found, SUCCESS, FAILURE, CANCELLED) / len(averaged),
         failed_last_hour=_sum(minutes, FAILURE),
     )
 

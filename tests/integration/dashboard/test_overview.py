@@ -113,6 +113,7 @@ def test_everything_is_shown(client, queue, stored):
         stored(state)
     queue.register(worker())
     queue.record([minute("successful", 40), minute("failed", 3), minute("enqueued", 43)])
+    queue.record([minute("enqueued", 1, at=minute_of(time.time()) - 30)])
     answer = client.get(PAGE)
     shown = text(answer)
     assert "Attention 3 jobs failed in the last hour." in shown

@@ -53,6 +53,7 @@ def test_nothing_yet(client, queue):  # noqa: F811
 def test_a_queue_is_shown_with_its_numbers_and_its_tasks(client, queue, stored):  # noqa: F811
     stored("waiting")
     queue.record([minute("successful", 40), minute("failed", 2, path="shop.tasks.send"), minute("enqueued", 43)])
+    queue.record([minute("enqueued", 1, ago=30)])
     shown = text(client.get(QUEUES))
     assert "1 0 0 s 4.3 / 4.2 42 ended 0 29 ms / 96 ms no worker Pause" in shown
     assert "send 2 2 65 ms 96 ms pay 40 0 65 ms 96 ms" in shown

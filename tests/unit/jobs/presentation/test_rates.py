@@ -42,8 +42,14 @@ def test_jobs_in_and_out_are_averaged_over_ten_minutes(queue, now):
 
 @pytest.mark.parametrize(("age", "expected"), [(0, 0.0), (1, 0.0), (2, 1.0), (11, 1.0), (12, 0.0)])
 def test_minutes_that_may_be_incomplete_do_not_count(queue, now, age, expected):
-    queue.record([minute(now - age, "successful", 10)])
+    queue.record([minute(now - age, "successful", 10), minute(now - 50, "enqueued", 1)])
     assert rates()["default", "default"].ended_per_minute == expected
+
+
+@pytest.mark.parametrize(("age", "expected"), [(0, 60.0), (1, 30.0), (2, 60.0), (5, 15.0), (11, 6.0)])
+def test_minutes_before_the_first_one_do_not_count(queue, now, age, expected):
+    queue.record([minute(now - age, "enqueued", 60), minute(now, "enqueued", 0, "other")])
+    assert rates()["default", "default"].enqueued_per_minute == expected
 
 
 def test_failures_of_the_last_hour_are_counted_by_queue(queue, now):
