@@ -333,7 +333,7 @@ class Queue(Records, WorkerRegistry, ABC):
     def oldest_waiting(self, queues: tuple[str, ...] | None = None) -> datetime | None:
         """Return when the job that waits longest became due: as ``oldest_due``, with limited jobs that nobody takes.
 
-        Those are in a queue that no living worker serves. Others may wait for their limits.
+        Nobody takes the jobs of a queue that no living worker serves. Other limited jobs may wait for their limits.
         """
         due = self.oldest_due(queues)
         if not declared_limits():

@@ -43,7 +43,7 @@ LIMITED_AT = datetime(9998, 1, 1, tzinfo=UTC)
 #: The place-holder for a stored time that Python cannot represent: PostgreSQL's ``infinity``, or the year 10,000.
 BEYOND = datetime.min  # noqa: DTZ901 - as a database without zones gives it
 
-#: The length below which the text of workers or errors is remembered with these.
+#: Texts of workers or errors that are shorter than this are cached with their values.
 MOST_REMEMBERED = 10_000
 
 #: The length of the texts that ``stored_time`` returns.

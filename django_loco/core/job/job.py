@@ -38,7 +38,7 @@ MOVING = "moving"
 TRACE = "trace"
 #: Among the options of a job, its place in a workflow: see ``jobs.operations.workflows.nodes``.
 NODE = "node"
-#: In that place, when the job was released, because the nodes had ended that it had to wait for.
+#: In that place: when the job was released, because the nodes before it had ended.
 RELEASED = "released"
 #: Among the options of a unique job, that others may follow it, or which one it follows (``jobs.operations.reruns``).
 RERUN = "rerun"
@@ -115,14 +115,14 @@ def by_run() -> Any:
 
 
 class Noted:
-    """What a queue notes of a job that it has read: how it is stored. A copy with other fields has no note."""
+    """A queue's note about a job that it has read: how the job is stored. A copy with other fields has no note."""
 
     __slots__ = ("note",)
     note: Any
 
     @property
     def stored(self) -> Any:
-        """The note, which only the queue understands that has made it; ``None``: there is none."""
+        """The note. Only the queue that made it understands it. ``None``: there is no note."""
         return getattr(self, "note", None)
 
 
@@ -247,7 +247,7 @@ class Job(Noted):
 
     @property
     def ready_since(self) -> datetime:
-        """When it began to wait for a worker: ``due_at``, or when the nodes had ended that it had to wait for."""
+        """When it began to wait for a worker: ``due_at``, or the end of the nodes before it."""
         if NODE not in self.options:
             return self.due_at
         try:
@@ -298,7 +298,7 @@ _values_of: Callable[[Job], tuple[Any, ...]] = attrgetter(*FIELD_NAMES)
 
 
 def job_with(values: Iterable[Any]) -> Job:
-    """Return a job with ``values``, in the order of its fields. This takes half of the time of ``Job(...)``."""
+    """Return a job with ``values``, in the order of its fields, in half of the time of ``Job(...)``."""
     job = Job.__new__(Job)
     deque(map(setattr, repeat(job), FIELD_NAMES, values), maxlen=0)
     return job

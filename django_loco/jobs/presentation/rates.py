@@ -22,7 +22,7 @@ class QueueRates:
     """The numbers of jobs that have come and gone in one queue. Counts of the last minute or two may be missing."""
 
     enqueued_per_minute: float = 0.0
-    """On average over ten minutes, or those since the first that was counted."""
+    """On average over ten minutes, or over all minutes since the first counted one."""
 
     ended_per_minute: float = 0.0
     """Jobs that have succeeded, failed or were cancelled by a worker, on average over these minutes."""
@@ -58,7 +58,7 @@ def rates_in(minutes: Sequence[Minute], now: int) -> dict[str, QueueRates]:
 
 
 def _averaged(first: int, now: int) -> range:
-    """Return the minutes over which rates are averaged, if ``first`` is the first that was counted."""
+    """Return the minutes that rates are averaged over, if ``first`` is the first counted one."""
     until = now - WRITTEN_AFTER_MINUTES
     if first > until:  # the store has no others
         return range(first, max(first, now) + 1)

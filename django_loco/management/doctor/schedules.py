@@ -176,7 +176,7 @@ def _due(site: Site, known: Current) -> Iterator[Due]:
 def _first_count(site: Site, start: datetime) -> datetime:
     """Return when the stores counted their first job; ``start`` if they have no statistics.
 
-    A tick before that is older than the project, or than what is known of it.
+    A tick before that time is older than the project, or than its statistics.
     """
     firsts = []
     for queue in (store.queue for store in site.stores if store.trouble is None):

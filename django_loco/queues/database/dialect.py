@@ -125,7 +125,7 @@ class Dialect(Engine):
         return ids(self.write(sql, wakes=wakes, payload=json.dumps(rows), now=0))
 
     def noted_job_of(self, row: Row) -> Job:
-        """Return the job in a row with ``{read_columns}``, with a note of the version in which it is stored."""
+        """Return the job in a row with ``{read_columns}``. The job notes its stored version."""
         job = shown_job_of(row)
         job.note = row[-1] if self.version else row[: len(COLUMNS)]
         return job
@@ -144,10 +144,10 @@ class Dialect(Engine):
         return utcnow().timestamp()
 
     def take(self, claim: Claim, *, has_jobs: bool = True) -> Iterator[list[Row]]:
-        """``claim``, and claim again if jobs were delayed because a clock was put back and there is room for them.
+        """Claim jobs. If a clock was set back, make delayed jobs due, and claim again if there is room for them.
 
-        Yields the rows of each claim before anything else is tried that may fail. Without ``has_jobs`` none was due a
-        moment ago, and only the latter is looked for.
+        Yields the rows of each claim before it tries anything else that may fail. Without ``has_jobs`` no job was due a
+        moment ago, so this only looks for delayed jobs.
         """
         rows = self.claim(claim) if has_jobs else []
         yield rows
@@ -194,7 +194,7 @@ class Dialect(Engine):
             return act()
 
     def decide(self, act: Callable[[], T]) -> T:
-        """Return what ``act`` returns, which takes jobs while no other claim decides, and may be run again."""
+        """Return what ``act`` returns. It takes jobs while no other claim decides, and may be called again."""
         with self.relaxed(), atomic(using=self.database, savepoint=False):
             return act()
 

@@ -283,7 +283,7 @@ class MemoryQueue(
             return self._jobs.waiting.oldest_due(queues)
 
     def oldest_limited(self, queues: tuple[str, ...] | None = None) -> datetime | None:
-        """Return when the limited job that has been due longest became due."""
+        """Return the due time of the limited job that has been due for the longest time."""
         with self._lock:
             self._promote()
             return self._jobs.waiting.oldest_due(queues, limited=True)

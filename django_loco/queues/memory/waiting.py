@@ -123,7 +123,7 @@ class WaitingJobs:
         return jobs
 
     def oldest_due(self, queues: tuple[str, ...] | None, *, limited: bool = False) -> datetime | None:
-        """Return the earliest due time of the jobs, with limits or without, that are lined up in ``queues``."""
+        """Return the earliest due time of the jobs that are lined up in ``queues``, limited or not."""
         wanted = {kind: line for kind, line in self._lines.items() if (kind[3] is not None) is limited}
         lines = (line for kind, line in wanted.items() if queues is None or kind[1] in queues)
         return min((due_at for line in lines for _, due_at, _ in line), default=None)

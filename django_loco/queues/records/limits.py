@@ -78,7 +78,7 @@ class Limiting:
         return {}
 
     def oldest_limited(self, queues: tuple[str, ...] | None = None) -> datetime | None:  # noqa: ARG002
-        """Return when the limited job that is due longest became due, whether it may begin now or not.
+        """Return the due time of the limited job that has been due for the longest time, whether it may begin or not.
 
         By default there are none.
         """

@@ -64,7 +64,7 @@ _words: Callable[[JobTexts], tuple[str, str, str]] = attrgetter("fixed", "state"
 
 
 class Texts(NamedTuple):
-    """The values to store of a job. Empty texts stay as they are."""
+    """The texts to store for a job. An empty text changes nothing."""
 
     fixed: str
     state: str
@@ -84,7 +84,7 @@ class _Step:
 
     @classmethod
     def of(cls, change: Change, was: JobTexts) -> _Step:
-        """Return a change of a job that was read from the texts ``was``."""
+        """Return the step of ``change``. The job was read from the texts ``was``."""
         before, after = change.before, change.after
         if after is None:
             return cls(change, was, Texts("", "", ""), entry_of(before))
@@ -172,7 +172,7 @@ def _reopening(steps: Iterable[_Step]) -> Iterator[str]:
 
 
 def _read_again(server: RedisServer, alias: str, changes: Sequence[Change]) -> dict[str, _Step]:
-    """Return the changes of those jobs that are as they should be, with the texts that are stored now."""
+    """Return the changes whose jobs have the expected fields, with the texts that are stored now."""
     asked = {each.before.id: each for each in changes}
     answer: bytes = server.run("show_jobs", (lines(asked), 0))
     words = iter(answer.decode(errors="surrogateescape").split("\n") if answer else ())

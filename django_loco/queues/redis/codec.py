@@ -221,7 +221,7 @@ def _queue_and_status(queue_name: str, status: TaskResultStatus) -> str:
 
 
 def jobs_of(alias: str, rows: str) -> list[Job]:
-    """Return the jobs in the answer of a script, which has five lines per job. Those that nobody holds note these."""
+    """Return the jobs in the answer of a script, which has five lines per job. Jobs without a holder note them."""
     shown = iter(rows.split("\n") if rows else ())
     return [_job(alias, JobTexts(*five)) for five in zip(shown, shown, shown, shown, shown, strict=True)]
 

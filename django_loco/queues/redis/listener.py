@@ -162,7 +162,7 @@ class RedisListener(QueueListener):
         return self._wait(deadline)
 
     def _wait_elsewhere(self, deadline: float) -> bool:
-        """Go on at the member of a Cluster to which our keys have moved, or sleep if they are on their way."""
+        """Connect to the member of a Cluster that our keys have moved to, or sleep while they are being moved."""
         self.close()
         self._server.ask("EXISTS", self._server.key(NO_CHANNEL[0]))  # redis-py finds them, and notes where they are
         try:

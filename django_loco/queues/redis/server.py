@@ -28,7 +28,7 @@ ERRORS = (exceptions.RedisError, exceptions.RedisClusterException, exceptions.Ch
 #: The errors of redis-py and hiredis when another thread closes the connection, and parts of them.
 _CLOSED_TYPES = (AttributeError, TypeError, ValueError)
 CLOSED = ("'NoneType' object", "closed file", "file descriptor cannot be", "fileno() method")
-#: Parts of the errors of a server that is not the primary any more, or may not be; the second one is of redis-py.
+#: Parts of the errors of a server that is no longer the primary, or may not be. The second is redis-py's.
 REPLICA, FORMER_PRIMARY, NO_REPLICAS = NO_PRIMARY = "read only replica", "is now a slave", "NOREPLICAS"
 NO_MEMBER = "at least one reachable node"
 UNKNOWN_COMMAND = "unknown command"

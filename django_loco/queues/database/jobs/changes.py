@@ -43,7 +43,7 @@ from ..shown_rows import ids
 from ..sql.statements import AMONG, CHANGE, CHOSEN, DELETE, UNCHANGED
 from .unique_keys import give_up, keys_in_index
 
-#: The fields that need not be compared, and those that may change.
+#: Fields that need not be compared, and all fields that may change.
 UNFENCED = ("id", "backend", "token", "worker_id")
 FENCE = tuple(name for name in COLUMNS if name not in UNFENCED)
 #: The fields that decide when a job is due. They are always written.
@@ -108,7 +108,7 @@ class _Batch:
     """The jobs of a batch as columns of values. The varying columns are in the list ``%(payload)s``."""
 
     def __init__(self, dialect: Dialect, jobs: Sequence[Job], new: Mapping[str, Sequence[Any]]) -> None:
-        """``new``: the new values of each field. The versions of ``jobs`` are called ``was`` and the name."""
+        """``new``: the new values of each field. The columns with the stored values of ``jobs`` begin with ``was_``."""
         self._dialect = dialect
         notes = [job.stored for job in jobs]
         names, versions = (("version",), [notes]) if dialect.version else (COLUMNS, [*zip(*notes, strict=True)])
@@ -133,7 +133,7 @@ class _Batch:
 
     @property
     def unchanged(self) -> str:
-        """The SQL of those jobs of the list that are as they were."""
+        """The SQL of the listed jobs that are as they were read."""
         dialect = self._dialect
         columns = {"version": dialect.version.format(table="mine."), **dialect.names}
         fence = (
@@ -152,7 +152,7 @@ def _make(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
 
 
 def _read_again(dialect: Dialect, changes: Sequence[Change]) -> list[Change]:
-    """Return the changes of those jobs that are as they should be, but in another version."""
+    """Return the changes whose jobs have the expected fields, but another stored version."""
     asked = {each.before.id: each for each in changes}
     payload = json.dumps([{"id": job_id} for job_id in asked])
     rows = dialect.execute(dialect.sql(AMONG, in_listed=dialect.is_in.format(dialect.listed(["id"]))), payload=payload)

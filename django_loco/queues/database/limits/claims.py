@@ -96,10 +96,10 @@ class StoredLimits(DatabaseRecords, Limiting):
             return {str(key): number for key, number, _ in self._waiting(wanted, **parameters)}
 
     def oldest_limited(self, queues: tuple[str, ...] | None = None) -> datetime | None:
-        """Return when the limited job that has been due longest became due."""
+        """Return the due time of the limited job that has been due for the longest time."""
         every = Claim(worker_id="", lease=0, threads=1, coroutines=1, queues=queues)
         wanted, parameters = condition_of(every, self._dialect.names, self._dialect.contains)
-        with self._reached():  # those of a paused queue wait as others do
+        with self._reached():  # jobs of a paused queue count as well
             [(oldest,)] = self._due(sql.OLDEST, wanted + NOT_HELD_BACK, **parameters)
         return readable_time(oldest)
 
@@ -160,7 +160,7 @@ class StoredLimits(DatabaseRecords, Limiting):
             yield from self._dialect.take(rest, has_jobs=has_plain)
 
     def take_limited(self, claim: Claim) -> tuple[list[Row], bool]:
-        """Hand limited jobs to a worker, those that come before the plain jobs for which there would be room.
+        """Hand limited jobs to a worker: the ones that come before the plain jobs that there would be room for.
 
         Returns their rows, and whether plain jobs may be due as well.
         """

@@ -74,7 +74,7 @@ class PostgresDialect(PostgresLimits):
     count_members: ClassVar[str] = statements.COUNT_MEMBERS
     skip_locked: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
     same: ClassVar[str] = "IS NOT DISTINCT FROM"
-    version: ClassVar[str] = "{table}xmin::text || {table}ctid::text"  # who has written the row, and where it is
+    version: ClassVar[str] = "{table}xmin::text || {table}ctid::text"  # its transaction, and its place
     all_columns: ClassVar[str] = "*, xmin, ctid"
     lock_mine: ClassVar[str] = "ORDER BY mine.{id} FOR UPDATE OF mine"
 
@@ -118,7 +118,7 @@ class PostgresDialect(PostgresLimits):
         return rows
 
     def decide(self, act: Callable[[], T]) -> T:
-        """Prepare the statements, which read jobs by the index of limited ones, or by their ids."""
+        """Prepare the statements. They read jobs by the index of limited jobs, or by their ids."""
         with self.preparing():
             try:
                 return super().decide(act)
@@ -129,7 +129,7 @@ class PostgresDialect(PostgresLimits):
 
     @contextmanager
     def preparing(self) -> Iterator[None]:
-        """Prepare the statements of the block, unless the caller has a transaction, which an error would break."""
+        """Prepare the statements of the block, unless the caller has a transaction: an error would break it."""
         before = self._thread.prepares
         self._thread.prepares = not self._prepared.is_off and self.connection.get_autocommit()
         try:
@@ -327,7 +327,7 @@ class PostgresDialect(PostgresLimits):
 
 
 class _ThreadState(threading.local):
-    """What a thread does."""
+    """The state of one thread."""
 
     prepares = False
     """Whether it prepares its statements."""

@@ -1,4 +1,4 @@
-"""Prepares the statements with which workers fetch and finish jobs while there are few, and some others.
+"""Prepares the statements that workers use to fetch and finish jobs while few are due, and some others.
 
 The others take limited jobs, and let the nodes of workflows run.
 

@@ -21,9 +21,9 @@ from .batches import StoredBatches
 CHUNK = 2_000
 #: The number of upstream nodes that one call looks at, if it is to look at all.
 MOST = 5_000
-#: For up to so many nodes it takes less time to run the statements than to plan them.
+#: Up to this number of nodes, PostgreSQL takes longer to plan the statements than to run them.
 FEW = 20
-#: The columns of jobs whose types the columns of edges have in a list: ``was_id`` is the upstream node.
+#: Columns of jobs that have the types of the columns of edges, for a list: ``was_id`` stands for the upstream node.
 LISTED = ("was_id", "id", "key")
 
 ADD = """
@@ -66,7 +66,7 @@ DECIDABLE = """
             WHERE mine.batch = {this_batch} {among}) AS nodes) AS nodes
     WHERE nodes.waits_for IS NULL OR (nodes.failed IS NOT NULL AND nodes.on_failed <> 'ignore')
 """
-#: PostgreSQL does not know this value when it plans, so it does not plan a prepared statement anew for each workflow.
+#: PostgreSQL does not know this value when it plans, so one plan of a prepared statement serves all workflows.
 THIS_BATCH = "(SELECT %(batch)s)"
 SHARED = {
     "this_batch": THIS_BATCH,

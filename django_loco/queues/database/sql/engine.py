@@ -63,13 +63,13 @@ class Engine(LimitDialect):
     """The SQL that locks the rows of the table ``mine``, in the order of their ids."""
 
     version: ClassVar[str] = ""
-    """The SQL of the version of a row of ``{table}``, which every change of the row makes another one, if there is one.
+    """The SQL of the version of a row of ``{table}``. Every change of the row changes it. Empty: there is none.
 
-    If there is none, all columns of a row together are its version.
+    Without it, all columns of a row together are its version.
     """
 
     all_columns: ClassVar[str] = "*"
-    """The SQL of all columns, and of those that ``version`` is made of."""
+    """The SQL of all columns, and of the columns in ``version``."""
 
     fence: ClassVar[str] = ""
     """The condition that lets only the holder of a job write it, unless ``held`` contains it."""

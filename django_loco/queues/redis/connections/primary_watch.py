@@ -18,9 +18,9 @@ from .client import host_and_port
 
 logger = get_logger("django_loco.queues")
 
-#: The Sentinels are asked this often where the primary is; less often if a look takes long, as commands wait for it.
+#: Seconds between two questions to the Sentinels, and the least multiple of the time of a question, as commands wait.
 LOOK_SECONDS, PAUSE_PER_LOOK = 1.0, 10
-#: What a look may wait for each Sentinel, unless SENTINEL_KWARGS allows less.
+#: The longest wait for one Sentinel, unless SENTINEL_KWARGS allows less.
 SENTINEL_SECONDS = 0.3
 
 
@@ -28,7 +28,7 @@ class PrimaryWatch:
     """Asks the Sentinels which server is the primary, before a command.
 
     After a planned failover the old primary answers as before, and confirms writes, until a Sentinel makes it a
-    replica some ten seconds later. What it is sent in this time is lost then.
+    replica some ten seconds later. Then the writes of these seconds are lost.
     """
 
     def __init__(self, name: str, pool: SentinelConnectionPool) -> None:
@@ -41,7 +41,7 @@ class PrimaryWatch:
     def look(self) -> None:
         """Close the idle connections if another server is the primary. New ones ask the Sentinels where to go.
 
-        Looks once a second at most, and raises nothing: the command says itself if it cannot reach a server.
+        Looks at most once a second. Raises nothing, because the command itself fails if it cannot reach a server.
         """
         started, used = time.monotonic(), self._pool.master_address
         if started < self._next_look or used is None:
@@ -59,7 +59,7 @@ class PrimaryWatch:
         self._next_look = started + max(LOOK_SECONDS, took * PAUSE_PER_LOOK)
 
     def look_soon(self) -> None:
-        """Let the next command look, because the server says that it is not the primary, or may not be."""
+        """Let the next command look: the server has said that it is not the primary, or may not be."""
         self._next_look = 0.0
 
     @cached_property
@@ -81,7 +81,7 @@ class PrimaryWatch:
         return hasty
 
     def _lead_away(self) -> None:
-        """Let the pool ask the Sentinel first that knows the new primary; redis-py has put it at the top of ours."""
+        """Let the pool first ask the Sentinel that knows the new primary. redis-py has put it first in our list."""
         place = host_and_port(self._sentinel.sentinels[0].connection_pool)
         manager = self._pool.sentinel_manager
         manager.sentinels = sorted(manager.sentinels, key=lambda client: host_and_port(client.connection_pool) != place)

@@ -11,7 +11,7 @@ from redis import VERSION, ConnectionPool
 
 #: Older pools of redis-py ask for the name of the command, which newer ones refuse.
 _COMMAND_NAME = () if VERSION >= (5, 3) else ("EVALSHA",)
-#: The time for which a connection is used without its pool, which checks it and may have to log it in again.
+#: A connection goes back to its pool after this time. The pool checks it, and may have to log in again.
 SPARE_SECONDS = 1.0
 #: A pool of fewer connections is one that the project has bounded, perhaps to as many as it has threads.
 LARGE_POOL = 100
@@ -33,7 +33,7 @@ class SpareConnection:
     3. Each goes back ``SPARE_SECONDS`` after the pool has handed it out, when it is taken next.
 
     A server that restarts closes the one that is kept, so only what can be repeated is sent through it. Small pools,
-    and those that are not plain ones, hand out each connection themselves.
+    and pools of other classes, hand out each connection themselves.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,10 @@ class SpareConnection:
         weakref.finalize(self, _give_back, self._kept)
 
     def take(self, pool: Any, *, is_repeatable: bool) -> Taken:
-        """Return a connection of ``pool`` for a command, which may be repeatable. Raises the errors of the pool."""
+        """Return a connection of ``pool`` for a command. Raises the errors of the pool.
+
+        Only a command that ``is_repeatable`` may get the connection that was kept.
+        """
         taken = self._kept.pop((pool, os.getpid()), None) if is_repeatable else None
         now = time.monotonic()
         if taken is not None:

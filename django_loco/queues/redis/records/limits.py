@@ -90,7 +90,7 @@ class RedisLimits(RedisPauses, Limiting):
         return _summed(self.server.run("limited_waiting", (queues, tags, _limited_kinds(claim))))
 
     def oldest_limited(self, queues: tuple[str, ...] | None = None) -> datetime | None:
-        """Return when the limited job that has been due longest became due."""
+        """Return the due time of the limited job that has been due for the longest time."""
         return self._oldest(queues, "4567")
 
     def _oldest(self, queues: tuple[str, ...] | None, kinds: str) -> datetime | None:
