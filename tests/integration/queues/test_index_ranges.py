@@ -122,6 +122,7 @@ class Meter:
 
         with self.monkeypatch.context() as patch:
             patch.setattr(self.queue._dialect, "execute", explained)
+            patch.setattr(self.queue._dialect._prepared, "is_off", True)  # EXPLAIN cannot be prepared
             act()
 
 
