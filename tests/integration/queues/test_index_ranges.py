@@ -106,7 +106,8 @@ class Meter:
         connection.connection.set_progress_handler(None, 10)
 
     def _measure_postgres(self, act: Callable[[], object]) -> None:
-        execute = self.queue._dialect.execute
+        dialect: Any = self.queue._dialect
+        execute = dialect.execute
 
         def explained(sql, **parameters):
             with transaction.atomic():
@@ -121,8 +122,8 @@ class Meter:
             return execute(sql, **parameters)
 
         with self.monkeypatch.context() as patch:
-            patch.setattr(self.queue._dialect, "execute", explained)
-            patch.setattr(self.queue._dialect._prepared, "is_off", True)  # EXPLAIN cannot be prepared
+            patch.setattr(dialect, "execute", explained)
+            patch.setattr(dialect._prepared, "is_off", True)  # EXPLAIN cannot be prepared
             act()
 
 
