@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -176,3 +177,17 @@ def _from_wheel(folder: Path) -> str | None:
 def _succeeds(command: list[str]) -> bool:
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     return subprocess.run(command, env=environment, check=False, stdout=subprocess.DEVNULL).returncode == 0
+
+
+def sentinel_caches(port: int, services: Mapping[str, str]) -> dict[str, Any]:
+    """Return caches of django-redis, by name, that ask the Sentinel at ``port`` for the primary of their service."""
+    options = {
+        "CLIENT_CLASS": "django_redis.client.SentinelClient",
+        "CONNECTION_POOL_CLASS": "redis.sentinel.SentinelConnectionPool",
+        "SENTINELS": [("127.0.0.1", port)],
+    }
+    backend = "django_redis.cache.RedisCache"
+    return {
+        name: {"BACKEND": backend, "LOCATION": f"redis://{service}/0", "OPTIONS": options}
+        for name, service in services.items()
+    }

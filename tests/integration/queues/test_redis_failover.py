@@ -16,7 +16,7 @@ from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.queues.redis import RedisQueue
 from tests.processes import free_port
-from tests.redis_server import IN_MEMORY, RedisServer
+from tests.redis_server import IN_MEMORY, RedisServer, sentinel_caches
 
 CLAIM = Claim(worker_id="w1", lease=60, threads=10)
 LOGGER = "django_loco.queues"
@@ -63,13 +63,7 @@ def site(tmp_path, settings):
         file.write_text(f"sentinel monitor {service} 127.0.0.1 {primary.port} 1\n")
         with RedisServer("--sentinel", configuration=file) as sentinel:
             settings.DJANGO_REDIS_CONNECTION_FACTORY = "django_redis.pool.SentinelConnectionFactory"
-            options = {
-                "CLIENT_CLASS": "django_redis.client.SentinelClient",
-                "CONNECTION_POOL_CLASS": "redis.sentinel.SentinelConnectionPool",
-                "SENTINELS": [("127.0.0.1", sentinel.port)],
-            }
-            where = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": f"redis://{service}/0", "OPTIONS": options}
-            settings.CACHES = {"primary": where}
+            settings.CACHES = sentinel_caches(sentinel.port, {"primary": service})
             site = Site(service, primary, replica, sentinel)
             yield site
             site.close()

@@ -22,7 +22,7 @@ from django_loco.queues.redis import scripts as redis_scripts
 from django_loco.queues.redis.server import REMEDIES
 from django_loco.worker.maintenance.heartbeat import info_of
 from tests.processes import free_port
-from tests.redis_server import IN_MEMORY, RedisServer
+from tests.redis_server import IN_MEMORY, RedisServer, sentinel_caches
 
 CLAIM = Claim(worker_id="w1", lease=60, threads=10)
 REDIS = "django_redis.cache.RedisCache"
@@ -661,12 +661,7 @@ def sentinel(server, tmp_path, settings):
     file.write_text(f"sentinel monitor primary 127.0.0.1 {server.port} 1\n")
     with RedisServer("--sentinel", configuration=file) as sentinel:
         settings.DJANGO_REDIS_CONNECTION_FACTORY = "django_redis.pool.SentinelConnectionFactory"
-        options = {
-            "CLIENT_CLASS": "django_redis.client.SentinelClient",
-            "CONNECTION_POOL_CLASS": "redis.sentinel.SentinelConnectionPool",
-            "SENTINELS": [("127.0.0.1", sentinel.port)],
-        }
-        settings.CACHES = {name: redis_cache(f"redis://{name}/0", **options) for name in ("primary", "other")}
+        settings.CACHES = sentinel_caches(sentinel.port, {"primary": "primary", "other": "other"})
         yield sentinel
 
 
