@@ -48,6 +48,7 @@ from .records.workers import StoredWorkers
 from .records.workflows import CLEAR_EDGES, StoredWorkflows
 from .shown_rows import call_of, in_order, readable_time, shown_job_of, summary_of, sums_of
 from .sql import statements
+from .sql.lookups import GET, SERIES
 
 logger = get_logger("django_loco.queues")
 
@@ -193,7 +194,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         """Return a job, if it is there."""
         if (digits := digits_of(job_id)) is None:
             return None
-        return next(map(self._dialect.noted_job_of, self._run(statements.GET, id=digits)), None)
+        return next(map(self._dialect.noted_job_of, self._run(GET, id=digits)), None)
 
     def logs(self, ids: Sequence[str]) -> Mapping[str, str]:
         """Return the kept logs of jobs."""
@@ -202,7 +203,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
 
     def series(self, name: str, limit: int = 100) -> list[JobSummary]:
         """Return jobs of a series, the newest first."""
-        return [summary_of(row) for row in self._run(statements.SERIES, series=f"{name}@", limit=limit)]
+        return [summary_of(row) for row in self._run(SERIES, series=f"{name}@", limit=limit)]
 
     def each_series(self, names: Sequence[str], limit: int = 100) -> dict[str, Sequence[JobSummary]]:
         """Return jobs of several series, in one statement for up to ``SERIES_AT_ONCE`` of them."""

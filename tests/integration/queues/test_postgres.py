@@ -20,7 +20,7 @@ from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.database.postgres import listener as postgres_wait
 from django_loco.queues.database.postgres import prepared
 from django_loco.queues.database.sql.limits import DUE_LEVELS
-from django_loco.queues.database.sql.statements import SERIES
+from django_loco.queues.database.sql.lookups import SERIES
 from django_loco.queues.records.batches import WORKFLOW, new_record
 from django_loco.queues.records.workflows import Edge
 from django_loco.queues.rows import LIMITED_AT

@@ -32,7 +32,7 @@ from ..sql.index_ranges import (
     fragments,
     range_fragments_of,
 )
-from ..sql.statements import (
+from ..sql.lookups import (
     COUNT_RUNNING,
     LIST,
     LIST_AMONG_NEWEST,

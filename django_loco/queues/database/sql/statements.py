@@ -99,10 +99,6 @@ CLAIM_SUSPECT = """
     UPDATE {job} SET {claimed} WHERE {id} IN (SELECT chosen_id FROM chosen) RETURNING {columns}
 """
 
-OLDEST_DUE = """
-    WITH RECURSIVE {levels}
-    SELECT (SELECT {due_at_read} FROM {job} WHERE {due_in_level} {wanted} ORDER BY {due_at} LIMIT 1) FROM levels
-"""
 EXTEND = """
     UPDATE {job} SET {lease_until} = {until} FROM ({held}) AS held
     WHERE {job}.{id} = held.id {fence}
@@ -175,7 +171,6 @@ MAKE_DUE = """
     WHERE {id} {in_ahead} RETURNING {id}
 """
 
-GET = "SELECT {read_columns} FROM {job} WHERE {backend} = %(alias)s AND {id} = %(id)s"
 #: Jobs of a list that no worker holds and that are as they were read, locked in the order of their ids.
 UNCHANGED = """
     SELECT listed.* FROM ({listed}) AS listed CROSS JOIN {job} AS mine
@@ -199,58 +194,14 @@ DELETE = """
     RETURNING {id}
 """
 AMONG = "SELECT {read_columns} FROM {job} WHERE {backend} = %(alias)s AND {id} {in_listed} AND {status} <> 'RUNNING'"
-LOGS = "SELECT {id}, {log} FROM {job} WHERE {backend} = %(alias)s AND {id} {in_listed} AND {log} IS NOT NULL"
 #: Stores a ``{field}`` of jobs that ``restore`` has stored.
 RESTORE_FIELD = """
     UPDATE {job} SET {field} = listed.{name} FROM ({listed}) AS listed
     WHERE {job}.{id} = listed.id
     RETURNING {job}.{id} AS id
 """
-LOST = """
-    SELECT {job}.{id} FROM ({listed}) AS listed CROSS JOIN {job}
-    WHERE {job}.{id} = listed.id AND {job}.{token} = listed.token AND {job}.{status} = 'RUNNING'
-"""
-
-LIST = """
-    SELECT {read_columns} FROM {job} WHERE {backend} = %(alias)s {below}
-    ORDER BY {id} DESC LIMIT %(limit)s
-"""
-#: No index has the waiting jobs, or all of a queue, in the order of their ids. Usually there are enough of them among
-#: the newest jobs.
-LIST_AMONG_NEWEST = """
-    SELECT {read_columns}
-    FROM (SELECT {all_columns} FROM {job} WHERE TRUE {below} ORDER BY {id} DESC LIMIT %(window)s) AS newest
-    WHERE {backend} = %(alias)s {having} {in_one_queue}
-    ORDER BY {id} DESC LIMIT %(limit)s
-"""
-#: If there are not enough, they are read from an index in another order, and sorted.
-LIST_SORTED = """
-    SELECT {read_columns} FROM {job} WHERE {id} {in_sorted} ORDER BY {id} DESC
-"""
-SORTED = """
-    SELECT {id} FROM {job} WHERE {backend} = %(alias)s AND {having} {in_one_queue} {below}
-    ORDER BY {id_apart} DESC LIMIT %(limit)s
-"""
-#: The same for waiting jobs. There may be a million. The index of ready jobs is read backwards, so that the newest come
-#: first as a rule, and the sort drops the others at once: it takes less than half the time.
-#: An index by id would make ``enqueue`` a tenth slower. The inner limit keeps engines from leaving out the inner order.
-SORTED_READY = """
-    SELECT id FROM (
-        SELECT {id} AS id FROM {job} WHERE {backend} = %(alias)s AND {having} {below}
-        ORDER BY {is_async} DESC, {priority}, {due_at} DESC, {id} DESC LIMIT 9223372036854775807) AS ready
-    ORDER BY ready.id DESC LIMIT %(limit)s
-"""
 #: A once-key without the part from its last "@" on. Both engines have an index of this expression.
 SERIES_OF_KEY = "rtrim({key}, replace({key}, '@', ''))"
-SERIES = """
-    SELECT {summary} FROM {job}
-    WHERE {backend} = %(alias)s AND {key} IS NOT NULL AND {series_of_key} = %(series)s
-    ORDER BY {id} DESC LIMIT %(limit)s
-"""
-COUNT_RUNNING = """
-    SELECT {queue_name}, 'RUNNING', count(*) FROM {job}
-    WHERE {backend} = %(alias)s AND {status} = 'RUNNING' GROUP BY {queue_name}
-"""
 #: ``{now}`` is the time of the queue's clock. Ages are computed with it.
 REGISTER = """
     INSERT INTO {worker} (id, backend, info, heartbeat_at) VALUES (%(worker_id)s, %(alias)s, %(info)s, {now})
