@@ -40,7 +40,7 @@ from .jobs.outcomes import finish
 from .jobs.pruning import prune_jobs
 from .jobs.unique_keys import holders
 from .limits.openings import LimitedQueue
-from .records.batches import CLEAR_BATCHES, change_members, insert_counted, prune_batches
+from .records.batches import change_members, insert_counted, prune_batches
 from .records.minutes import CLEAR_MINUTES, StoredStatistics, prune_minutes
 from .records.pauses import StoredPauses
 from .records.signals import StoredSignals
@@ -48,6 +48,7 @@ from .records.workers import StoredWorkers
 from .records.workflows import CLEAR_EDGES, StoredWorkflows
 from .shown_rows import call_of, in_order, readable_time, shown_job_of, summary_of, sums_of
 from .sql import statements
+from .sql.batches import CLEAR_BATCHES
 from .sql.lookups import GET, SERIES
 
 logger = get_logger("django_loco.queues")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ....core.job.retention import KEY_MEMORY_SECONDS
 from ..dialect import Dialect
-from ..records.batches import IS_FOLLOWED
+from ..sql.batches import IS_FOLLOWED
 
 PRUNE = "DELETE FROM {job} WHERE {id} {in_oldest} RETURNING {id}"
 #: Leaves out jobs that somebody has made ready again by hand, and jobs that a batch counts or its callbacks may read.

@@ -1,8 +1,5 @@
 """Batches in the database: a row for each, and the id of its batch in the row of each member.
 
-The statements ask for the members by their index, ``django_loco_batch_members``, in its own order. Otherwise PostgreSQL
-may read the whole table, because it still expects as many unfinished members as when it last analyzed the table.
-
 A transaction that adds members to a batch, or finishes it, locks its row until the commit. So a batch does not finish
 between the look at its state and the insert of a member. A locked batch is looked at again later.
 """
@@ -17,11 +14,12 @@ from typing import Any
 
 from ....core.job import FAILED, GIVEN_UP, Job
 from ...base import Change
-from ...records.batches import BATCH, EVENTS, BatchCounts, Batches, BatchRecord, batches_of, reopened_by
+from ...records.batches import BATCH, BatchCounts, Batches, BatchRecord, batches_of, reopened_by
 from ...rows import Row, digits_of, id_of, stored_time, time_of
 from ..dialect import Dialect
 from ..jobs.changes import change
 from ..jobs.inserting import insert
+from ..sql import batches as sql
 from ..sql.statements import STATES
 from . import DatabaseRecords
 
@@ -31,85 +29,7 @@ NO_FRAGMENTS: Mapping[str, str] = MappingProxyType({})
 COUNTS = ("total", "succeeded", "failed", "cancelled")
 TIMES = ("created_at", "sealed_at", "cancelled_at", "finished_at", "called_at")
 COLUMNS = ("id", "backend", "name", "callbacks", "metadata", "kind", "round", *TIMES, *COUNTS)
-
-OPEN = """
-    INSERT INTO {batches}
-        (id, backend, name, callbacks, metadata, kind, created_at, round, total, succeeded, failed, cancelled)
-    VALUES (%(batch)s, %(alias)s, %(name)s, %(callbacks)s, %(metadata)s, %(kind)s, {now}, 1, 0, 0, 0, 0)
-    ON CONFLICT (id) DO NOTHING
-"""
-#: An existing row stays as it is, except for the values that ``restore_batch`` may change.
-RESTORE = """
-    INSERT INTO {batches} ({columns}) VALUES ({values})
-    ON CONFLICT (id) DO UPDATE SET sealed_at = excluded.sealed_at, total = {batches}.total + excluded.total
-    WHERE {batches}.backend = excluded.backend AND {batches}.sealed_at IS NULL AND excluded.sealed_at IS NOT NULL
-"""
-READ = "SELECT {batch_columns} FROM {batches} AS mine WHERE mine.backend = %(alias)s"
-READ_ONE = READ + " AND mine.id = %(batch)s"
-READ_NEWEST = READ + " {below} ORDER BY mine.id DESC LIMIT %(limit)s"
-COUNT_CANCELLED = """
-    SELECT {batch}, count(*) FROM {job} WHERE {batch} IN ({ids}) AND {status} = 'FAILED'
-    AND {last_error} IN ({given_up}) GROUP BY {batch}
-"""
-MEMBERS = """
-    SELECT {id} FROM {job} WHERE {batch} = %(batch)s AND {status} {of_kind} AND {id} > %(after)s
-    ORDER BY {id} LIMIT %(limit)s
-"""
 _GIVEN_UP: dict[str, Any] = {f"given_up{place}": path for place, path in enumerate(sorted(GIVEN_UP))}
-#: By the kind of members.
-KINDS = {"left": "IN ('READY', 'RUNNING')", "failed": "= 'FAILED'", "succeeded": "= 'SUCCESSFUL'"}
-ADD = """
-    UPDATE {batches} SET total = total + %(number)s
-    WHERE backend = %(alias)s AND id = %(batch)s AND finished_at IS NULL AND cancelled_at IS NULL
-    RETURNING id
-"""
-TAKE_BACK = "UPDATE {batches} SET total = total - %(number)s WHERE backend = %(alias)s AND id = %(batch)s"
-SEAL = """
-    UPDATE {batches} SET sealed_at = coalesce(sealed_at, {now}) {and_cancel}
-    WHERE backend = %(alias)s AND id = %(batch)s AND finished_at IS NULL
-    RETURNING id
-"""
-AND_CANCEL = ", cancelled_at = coalesce(cancelled_at, {now})"
-#: A range of states that contains READY and RUNNING, and no other.
-FIRST_LEFT = """
-    SELECT {id} FROM {job} WHERE {batch} = mine.id AND {status} BETWEEN 'READY' AND 'RUNNING'
-    ORDER BY {status}, {id} LIMIT 1
-"""
-TO_SETTLE = """
-    SELECT mine.id FROM {batches} AS mine
-    WHERE mine.backend = %(alias)s AND mine.called_at IS NULL AND mine.sealed_at IS NOT NULL {among}
-    AND (mine.finished_at IS NOT NULL OR ({first_left}) IS NULL)
-    ORDER BY mine.id LIMIT %(limit)s
-"""
-LOCK = "SELECT id FROM {batches} WHERE id = %(batch)s {skip_locked}"
-FINISH = """
-    UPDATE {batches} SET finished_at = {now}, succeeded = %(succeeded)s, failed = %(failed)s, cancelled = %(cancelled)s
-    WHERE id = %(batch)s AND finished_at IS NULL
-"""
-CALLED = """
-    UPDATE {batches} SET called_at = {now}
-    WHERE backend = %(alias)s AND id = %(batch)s AND round = %(round)s AND called_at IS NULL
-    RETURNING id
-"""
-#: Waits for a transaction that finishes the batch. Later transactions read whether members are left.
-HOLD = "UPDATE {batches} SET round = round WHERE backend = %(alias)s AND id = %(batch)s RETURNING finished_at"
-#: Members that were deleted meanwhile do not count any more.
-REOPEN = """
-    UPDATE {batches} SET round = round + 1, finished_at = NULL, called_at = NULL, cancelled_at = NULL, total = %(total)s
-    WHERE id = %(batch)s
-"""
-#: The once-keys of the jobs that follow the batch ``mine``, as ``key_of`` makes them.
-_FOLLOWERS = ", ".join(f"'batch:' || mine.id || ':' || mine.round || ':{event}'" for event in EVENTS)
-#: Whether one of them waits or runs.
-IS_FOLLOWED = """
-    EXISTS (
-        SELECT 1 FROM {job} WHERE {backend} = %(alias)s AND {key} IN (:followers) AND {status} IN ('READY', 'RUNNING')
-    )
-""".replace(":followers", _FOLLOWERS)
-PRUNE = """
-    DELETE FROM {batches} AS mine WHERE mine.backend = %(alias)s AND mine.called_at < {before} AND NOT {is_followed}
-"""
-CLEAR_BATCHES = "DELETE FROM {batches} WHERE backend = %(alias)s"
 
 
 def insert_counted(dialect: Dialect, jobs: Sequence[Job]) -> tuple[set[str], str | None]:
@@ -135,7 +55,7 @@ def _count_in(dialect: Dialect, numbers: Mapping[str, int]) -> str | None:
     """Count new members. If a batch takes no more, count none, and return its id."""
     counted: dict[str, int] = {}
     for batch_id, number in numbers.items():
-        if not _run(dialect, ADD, batch=batch_id, number=number):
+        if not _run(dialect, sql.ADD, batch=batch_id, number=number):
             _take_back(dialect, counted)
             return batch_id
         counted[batch_id] = number
@@ -144,7 +64,7 @@ def _count_in(dialect: Dialect, numbers: Mapping[str, int]) -> str | None:
 
 def _take_back(dialect: Dialect, numbers: Mapping[str, int]) -> None:
     for batch_id, number in numbers.items():
-        _run(dialect, TAKE_BACK, batch=batch_id, number=number)
+        _run(dialect, sql.TAKE_BACK, batch=batch_id, number=number)
 
 
 def change_members(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
@@ -154,12 +74,12 @@ def change_members(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
         return change(dialect, changes)
 
     def act() -> set[str]:
-        rows = {batch_id: _run(dialect, HOLD, batch=batch_id) for batch_id in sorted({*ready.values()})}
+        rows = {batch_id: _run(dialect, sql.HOLD, batch=batch_id) for batch_id in sorted({*ready.values()})}
         changed = change(dialect, changes)
         for batch_id in sorted({batch_id for job_id, batch_id in ready.items() if job_id in changed}):
             if any(finished_at for (finished_at,) in rows[batch_id]):
                 total = sum(_by_status(dialect, [batch_id])[batch_id].values())
-                _run(dialect, REOPEN, batch=batch_id, total=total)
+                _run(dialect, sql.REOPEN, batch=batch_id, total=total)
         return changed
 
     return dialect.together(act)
@@ -167,7 +87,7 @@ def change_members(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
 
 def prune_batches(dialect: Dialect, older_than: float) -> None:
     """Delete batches whose callbacks were enqueued ``older_than`` seconds ago, and have ended."""
-    _run(dialect, PRUNE, fragments={"is_followed": IS_FOLLOWED}, before=-older_than)
+    _run(dialect, sql.PRUNE, fragments={"is_followed": sql.IS_FOLLOWED}, before=-older_than)
 
 
 def _run(dialect: Dialect, template: str, *, fragments: Mapping[str, str] = NO_FRAGMENTS, **given: Any) -> list[Row]:
@@ -176,10 +96,15 @@ def _run(dialect: Dialect, template: str, *, fragments: Mapping[str, str] = NO_F
     )
     last_error = dialect.last_error.format(**dialect.names)
     given_up = ", ".join(f"%({name})s" for name in _GIVEN_UP)
-    sql = dialect.sql(
-        template, first_left=FIRST_LEFT, batch_columns=columns, last_error=last_error, given_up=given_up, **fragments
+    text = dialect.sql(
+        template,
+        first_left=sql.FIRST_LEFT,
+        batch_columns=columns,
+        last_error=last_error,
+        given_up=given_up,
+        **fragments,
     )
-    return dialect.execute(sql, **{"now": 0, **given})
+    return dialect.execute(text, **{"now": 0, **given})
 
 
 def _record_of(row: Row) -> BatchRecord:
@@ -210,7 +135,7 @@ def _counted(dialect: Dialect, records: Sequence[BatchRecord]) -> list[BatchReco
     """Return batches with their counts as they are now. Members that are not stored any more count as cancelled."""
     by_status = _by_status(dialect, [record.id for record in records if record.finished_at is None])
     fragments, given = _listed([batch_id for batch_id, numbers in by_status.items() if FAILED.value in numbers])
-    rows = _run(dialect, COUNT_CANCELLED, fragments=fragments, **given, **_GIVEN_UP) if given else ()
+    rows = _run(dialect, sql.COUNT_CANCELLED, fragments=fragments, **given, **_GIVEN_UP) if given else ()
     cancelled = {id_of(batch_id): int(number) for batch_id, number in rows}
     return [
         _with_counts(record, by_status[record.id], cancelled.get(record.id, 0)) if record.id in by_status else record
@@ -227,9 +152,9 @@ def _with_counts(record: BatchRecord, by_status: Mapping[str, int], cancelled: i
 
 def _settled(dialect: Dialect, batch_id: str) -> BatchRecord | None:
     """Return a batch that has finished, now or before; ``None`` if members are left, or somebody adds some."""
-    if not _run(dialect, LOCK, batch=batch_id):
+    if not _run(dialect, sql.LOCK, batch=batch_id):
         return None
-    [record] = _counted(dialect, [_record_of(_run(dialect, READ_ONE, batch=batch_id)[0])])
+    [record] = _counted(dialect, [_record_of(_run(dialect, sql.READ_ONE, batch=batch_id)[0])])
     if record.called_at is not None or record.counts.left:
         return None
     if record.finished_at is None:
@@ -239,7 +164,7 @@ def _settled(dialect: Dialect, batch_id: str) -> BatchRecord | None:
             "failed": counts.failed,
             "cancelled": counts.cancelled,
         }
-        _run(dialect, FINISH, batch=batch_id, **ways)
+        _run(dialect, sql.FINISH, batch=batch_id, **ways)
     return record
 
 
@@ -251,7 +176,7 @@ class StoredBatches(DatabaseRecords, Batches):
         names = ("name", "callbacks", "metadata", "kind")
         texts: dict[str, Any] = {name: getattr(batch, name) for name in names}
         with self._reached():
-            _run(self._dialect, OPEN, batch=batch.id, **texts)
+            _run(self._dialect, sql.OPEN, batch=batch.id, **texts)
 
     def restore_batch(self, batch: BatchRecord) -> None:
         """Store a batch of another store as it is."""
@@ -265,21 +190,21 @@ class StoredBatches(DatabaseRecords, Batches):
             ),
         }
         with self._reached():
-            _run(self._dialect, RESTORE, fragments=fragments, **given)
+            _run(self._dialect, sql.RESTORE, fragments=fragments, **given)
 
     def get_batch(self, batch_id: str) -> BatchRecord | None:
         """Return a batch with its counts."""
         if (digits := digits_of(batch_id)) is None:
             return None
         with self._reached():
-            rows = _run(self._dialect, READ_ONE, batch=digits)
+            rows = _run(self._dialect, sql.READ_ONE, batch=digits)
             return _counted(self._dialect, [_record_of(rows[0])])[0] if rows else None
 
     def list_batches(self, *, before: str | None = None, limit: int = 100) -> Sequence[BatchRecord]:
         """Return batches, the newest first."""
         below = {"below": "" if before is None else "AND mine.id < %(before_id)s"}
         with self._reached():
-            rows = _run(self._dialect, READ_NEWEST, fragments=below, before_id=before, limit=limit)
+            rows = _run(self._dialect, sql.READ_NEWEST, fragments=below, before_id=before, limit=limit)
         return [*map(_record_of, rows)]
 
     def count_batches(self, batches: Sequence[BatchRecord]) -> Sequence[BatchRecord]:
@@ -289,22 +214,23 @@ class StoredBatches(DatabaseRecords, Batches):
 
     def batch_members(self, batch_id: str, kind: str, *, after: str = "", limit: int = 1000) -> Sequence[str]:
         """Return the ids of members."""
+        fragments = {"of_kind": sql.KINDS[kind]}
         given = {"batch": batch_id, "after": after or "0" * 32, "limit": limit}
         with self._reached():
-            return [id_of(row[0]) for row in _run(self._dialect, MEMBERS, fragments={"of_kind": KINDS[kind]}, **given)]
+            return [id_of(row[0]) for row in _run(self._dialect, sql.MEMBERS, fragments=fragments, **given)]
 
     def seal_batch(self, batch_id: str, *, is_cancelled: bool = False) -> bool:
         """Record that a batch is filled."""
-        fragments = {"and_cancel": AND_CANCEL if is_cancelled else ""}
+        fragments = {"and_cancel": sql.AND_CANCEL if is_cancelled else ""}
         with self._reached():
-            return bool(_run(self._dialect, SEAL, fragments=fragments, batch=batch_id))
+            return bool(_run(self._dialect, sql.SEAL, fragments=fragments, batch=batch_id))
 
     def settle_batches(self, ids: Sequence[str] | None = None, members: Sequence[Job] = ()) -> Sequence[BatchRecord]:  # noqa: ARG002
         """Finish batches that have no member left."""
         fragments, given = _listed(ids or ())
         among = "" if ids is None else f"AND mine.id IN ({fragments['ids']})"
         with self._reached():
-            rows = _run(self._dialect, TO_SETTLE, fragments={"among": among}, limit=len(given) or LIMIT, **given)
+            rows = _run(self._dialect, sql.TO_SETTLE, fragments={"among": among}, limit=len(given) or LIMIT, **given)
             return [
                 record
                 for (batch_id,) in rows
@@ -314,4 +240,4 @@ class StoredBatches(DatabaseRecords, Batches):
     def note_called(self, batch: BatchRecord) -> bool:
         """Record that the callbacks of a batch are enqueued."""
         with self._reached():
-            return bool(_run(self._dialect, CALLED, batch=batch.id, round=batch.round))
+            return bool(_run(self._dialect, sql.CALLED, batch=batch.id, round=batch.round))
