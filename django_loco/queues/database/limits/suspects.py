@@ -9,13 +9,13 @@ from ....core.job.limits import Limiter, keys_of
 from ...claim import Claim
 from ...rows import Row
 from ..sql import limits as sql
-from .claims import StoredLimits
+from .claims import LimitedClaims
 
 #: A claim chooses a suspect that may begin among this number, the best ones. There are few suspects.
 MOST = 1_000
 
 
-class LimitedSuspects(StoredLimits):
+class LimitedSuspects(LimitedClaims):
     """The suspects of ``DatabaseQueue``."""
 
     def suspects(self, claim: Claim) -> int:
