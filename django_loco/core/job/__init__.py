@@ -19,13 +19,10 @@ from .job import (
     RUNNING,
     SIGNATURE,
     SUCCESSFUL,
-    SUMMARY,
     SUSPECT,
     TRACE,
     UNREADABLE,
     Job,
-    JobCall,
-    JobSummary,
     aware,
     changed,
     error_of,
@@ -37,6 +34,7 @@ from .job import (
     written_by_run,
 )
 from .outcome import CANCELLED, DISCARDED, EXPIRED, GIVEN_UP, Outcome
+from .summary import SUMMARY, JobCall, JobSummary
 from .waits import FOREVER, pending_wait, pending_waits
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""A job, its summary, and what both are made of."""
+"""A job, and what it is made of."""
 
 from __future__ import annotations
 
@@ -319,44 +319,3 @@ WRITTEN_BY_RUN = tuple(each.name for each in fields(Job) if "by_run" in each.met
 def written_by_run(job: Job) -> dict[str, Any]:
     """Return the fields of ``job`` that a run writes: see ``by_run``."""
     return {name: getattr(job, name) for name in WRITTEN_BY_RUN}
-
-
-@value
-class JobCall:
-    """The call of a job, without its state and results. It suffices to rule out most jobs in a search."""
-
-    id: str
-    backend: str
-    task_path: str
-    arguments: str
-
-
-@value
-class JobSummary:
-    """The state of a job without the fields that may be large: arguments, return value and tracebacks."""
-
-    id: str
-    key: str | None
-    status: TaskResultStatus
-    run_after: datetime | None
-    """The earliest time of its first run, or of the next one after its last attempt."""
-
-    enqueued_at: datetime
-    finished_at: datetime | None
-    error: str = ""
-    """The class of the last error; empty if there was none, or if the job has succeeded."""
-
-    @classmethod
-    def of(cls, job: Job) -> JobSummary:
-        """Return the summary of ``job``."""
-        error = job.errors[-1].exception_class_path if job.errors and job.status != SUCCESSFUL else ""
-        return cls(**{name: getattr(job, name) for name in SUMMARY}, error=error)
-
-    @property
-    def due_at(self) -> datetime:
-        """When it may run."""
-        return self.run_after or self.enqueued_at
-
-
-#: The fields that a summary has in common with its job.
-SUMMARY = tuple(field.name for field in fields(JobSummary) if field.name != "error")
