@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from ...core.job.job import aware
+from ...core.job import aware
 from ...exceptions import LocoConfigurationError
 from ...models import Schedule
 from ...scheduler.api.row_validation import MOMENTS, UNCLEAR, is_unclear, problem_of_json

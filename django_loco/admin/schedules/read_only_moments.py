@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 
-from ...core.job.job import aware
+from ...core.job import aware
 from ...models import Schedule
 from ...scheduler.api.row_validation import MOMENTS
 from ...scheduler.options import OPTIONS

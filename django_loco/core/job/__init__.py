@@ -3,6 +3,8 @@
 Both do no I/O. A change makes a new value, and only a queue stores it.
 """
 
+from .clock import aware, utcnow
+from .ids import first_id, new_id
 from .job import (
     CARRY,
     FAILED,
@@ -23,14 +25,10 @@ from .job import (
     TRACE,
     UNREADABLE,
     Job,
-    aware,
     changed,
     error_of,
-    first_id,
     job_with,
-    new_id,
     path_of,
-    utcnow,
     written_by_run,
 )
 from .outcome import CANCELLED, DISCARDED, EXPIRED, GIVEN_UP, Outcome

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import repeat
 from operator import attrgetter
 from typing import Any, TypeVar, dataclass_transform
 
-from django.utils import timezone
-
-from .. import running_tests
 from ..compat import TaskError, TaskResultStatus
+from .clock import utcnow
+from .ids import new_id
 
 #: The number of workers that may die with a job before it fails as ``LostJob``.
 MAX_LOST = 3
@@ -50,33 +47,6 @@ READY, RUNNING = TaskResultStatus.READY, TaskResultStatus.RUNNING
 FAILED, SUCCESSFUL = TaskResultStatus.FAILED, TaskResultStatus.SUCCESSFUL
 
 
-def utcnow() -> datetime:
-    """Return the time now, aware and in UTC regardless of ``USE_TZ``, like all times of a job."""
-    now, shift = datetime.now(UTC), running_tests.clock_shift
-    return now if shift is None else now + shift
-
-
-def aware(moment: datetime) -> datetime:
-    """Return ``moment``; if it has no time zone, it gets the time zone of the site.
-
-    Without ``USE_TZ``, code and databases give times without a time zone. The reader of a page may have another time
-    zone, which is not used here.
-    """
-    return timezone.make_aware(moment, timezone.get_default_timezone()) if timezone.is_naive(moment) else moment
-
-
-def new_id() -> str:
-    """Return a UUID of version 7 as 32 hexadecimal digits: sorts by time of creation (RFC 9562, section 5.7).
-
-    The 12 bits after the milliseconds are a fraction of them, so that jobs enqueued one after another by one process
-    sort in that order (section 6.2, method 3).
-    """
-    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
-    fraction = (rest << 12) // 1_000_000
-    random = int.from_bytes(os.urandom(8)) >> 2
-    return f"{milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | random:032x}"
-
-
 def path_of(item: Any) -> str:
     """Return the dotted path at which ``item``, a function or a class, was defined."""
     return f"{getattr(item, '__module__', '')}.{getattr(item, '__qualname__', '')}"
@@ -86,11 +56,6 @@ def error_of(kind: type[BaseException], reason: str) -> TaskError:
     """Return the error of an attempt that has failed for a ``reason`` without raising an exception."""
     path = path_of(kind)
     return TaskError(exception_class_path=path, traceback=f"{path}: {reason}\n")
-
-
-def first_id(moment: datetime) -> str:
-    """Return the lowest id that ``new_id`` can return at ``moment``."""
-    return f"{int(moment.timestamp() * 1000):012x}{'0' * 20}"
 
 
 Value = TypeVar("Value")

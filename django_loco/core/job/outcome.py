@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from ...exceptions import Discard, JobCancelled, JobExpired, LostJob
 from ..compat import TaskError, TaskResultStatus
-from .job import FAILED, MAX_LOST, READY, SUCCESSFUL, Job, Value, changed, error_of, path_of, utcnow, value
+from .clock import utcnow
+from .job import FAILED, MAX_LOST, READY, SUCCESSFUL, Job, Value, changed, error_of, path_of, value
 from .limits import keys_of
 
 #: How a run ended, in a word: see ``Outcome.kind``.

@@ -1,11 +1,10 @@
 from datetime import timedelta
-from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from django_loco.core.compat import TaskError
-from django_loco.core.job import FAILED, MAX_LOST, READY, RUNNING, SUCCESSFUL, Job, Outcome, new_id, utcnow
+from django_loco.core.job import FAILED, MAX_LOST, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
 
 BOOM = TaskError(exception_class_path="builtins.ValueError", traceback="Traceback: boom")
 
@@ -14,29 +13,8 @@ def make_job(**values):
     return Job(task_path="shop.tasks.sync", backend="default", **values)
 
 
-#: As ``time.time_ns`` returns it.
-NOON_NS = 1_800_000_000_000_000_000
-
-
 def held(job, worker="w1"):
     return job.claimed(worker_id=worker, token=f"token of {worker}", at=utcnow())
-
-
-def test_ids_are_version_7_uuids_that_sort_by_time():
-    ids = [new_id() for _ in range(1000)]
-    assert len(set(ids)) == 1000
-    assert {UUID(id_).version for id_ in ids} == {7}
-    assert {UUID(id_).variant for id_ in ids} == {"specified in RFC 4122"}
-    assert [id_[:12] for id_ in ids] == sorted(id_[:12] for id_ in ids)
-    assert len(ids[0]) == 32
-
-
-def test_ids_of_the_same_millisecond_sort_by_time(monkeypatch):
-    times = [NOON_NS + 250 * step for step in range(8_000)]  # ns
-    monkeypatch.setattr("time.time_ns", iter(times).__next__)
-    ids = [new_id() for _ in times]
-    assert ids == sorted(ids)
-    assert len({id_[:12] for id_ in ids}) == 2
 
 
 def test_a_job_is_due_when_it_was_enqueued_or_at_run_after():
