@@ -1,20 +1,16 @@
-"""The options of a task, each with its type, default, rule and help in one entry.
+"""The entries of all options of a task.
 
-``@task``, ``using()``, ``LOCO["TASKS"]``, the stored form of a job, the error messages and the table in
-``docs/reference/tasks.md`` follow from the entries below. The class of an entry says where the option can be given.
-An option also needs a field of the same name in ``tasks.decorator.LocoTask``, which holds its value.
+The class of an entry says where the option can be given. An option also needs a field of the same name in
+``tasks.decorator.LocoTask``, which holds its value.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, TypedDict, get_type_hints
+from typing import Annotated, Any, Literal, TypedDict
 
-from django.utils.module_loading import import_string
-
-from .job.limits import MAX_LIMITS, are_limits, tells_keys_apart
-from .retry import BackoffOption, is_exception_type
-from .validation import (
+from ..job.limits import MAX_LIMITS, are_limits, tells_keys_apart
+from ..retry import BackoffOption, is_exception_type
+from ..validation import (
     COUNT,
     LEVELS,
     MAX_TAGS,
@@ -29,38 +25,8 @@ from .validation import (
     is_number,
     is_retention,
     is_seconds,
-    short,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
-    """How an option is validated, stored and documented."""
-
-    type: str
-    """The type, for the documentation."""
-
-    default: str
-    """The default, for the documentation."""
-
-    help: str
-    """The meaning, for the documentation."""
-
-    rule: Rule | None = None
-    """``None``: Django validates it, or ``new_job.validate_task``."""
-
-    form: Literal["value", "exceptions", "function"] = "value"
-    """How the option is stored: as it is, or as the dotted paths of exception types or of a function."""
-
-    def problem(self, name: str, value: Any) -> str | None:
-        """Return a sentence that says why ``value`` is invalid for the option ``name``; ``None`` if it is valid."""
-        problem = self.rule.problem(name, value) if self.rule else None
-        is_one = isinstance(value, str | type) and self.rule and self.rule.problem(name, [value]) is None
-        return f"{problem} Write {name}=[{_written(value)}]." if problem and is_one else problem
-
-
-def _written(value: Any) -> str:
-    return value.__name__ if isinstance(value, type) else short(value)
+from .option import Option, options_of
 
 
 def _is_backoff(value: Any) -> bool:
@@ -300,37 +266,14 @@ class CallOptions(DjangoOptions, StoredOptions, UniqueOptions, total=False):
     metadata: Mapping[str, Any] | None
 
 
-def _options_of(declaration: type[Any]) -> Mapping[str, Option]:
-    hints = get_type_hints(declaration, include_extras=True)
-    return {name: hint.__metadata__[0] for name, hint in hints.items() if hasattr(hint, "__metadata__")}
-
-
 #: The options that can be stored with a job, by name.
-STORED_OPTIONS = _options_of(StoredOptions)
+STORED_OPTIONS = options_of(StoredOptions)
 #: The options of ``@task``, by name. ``takes_context`` changes the type of the function, so it is declared separately.
 TASK_OPTIONS: Mapping[str, Option] = {
-    **_options_of(TaskOptions),
+    **options_of(TaskOptions),
     "takes_context": Option(
         type="bool", default="`False`", help="whether the first argument, `context`, is a [`JobContext`](#context)"
     ),
 }
 #: The names of the options of ``using()``.
 CALL_OPTIONS = tuple(CallOptions.__annotations__)
-
-
-def resolve_paths(name: str, value: Any) -> Any:
-    """Return the value of the option ``name`` in code or settings, with dotted paths replaced by their objects.
-
-    Not for values from the store, because it imports any path: see ``tasks.stored.options``. Raises ``ImportError`` for
-    a path that does not exist, ``ValueError`` for an invalid value.
-    """
-    option = STORED_OPTIONS[name]
-    if problem := option.problem(name, value):
-        raise ValueError(problem)
-    if option.form == "exceptions":
-        value = tuple(import_string(item) if isinstance(item, str) else item for item in value)
-    elif option.form == "function" and isinstance(value, str):
-        value = import_string(value)
-    if problem := option.problem(name, value):
-        raise ValueError(problem)
-    return value

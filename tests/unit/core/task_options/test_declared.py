@@ -11,7 +11,7 @@ import pytest
 from django_loco.core.task_options import CALL_OPTIONS, STORED_OPTIONS, TASK_OPTIONS
 from django_loco.tasks import LocoTask
 
-REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "tasks.md"
+REFERENCE = Path(__file__).parents[4] / "docs" / "reference" / "tasks.md"
 
 
 def test_a_task_has_a_field_for_each_option():
