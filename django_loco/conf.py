@@ -3,7 +3,7 @@
 Settings are read when they are needed and cached until Django signals a change, so ``override_settings`` works.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -14,9 +14,20 @@ from django.dispatch import receiver
 
 from .core import running_tests
 from .core.job.ageing import MAX_AGEING_SECONDS
-from .core.job.limits import is_limit_name, problems_of_limit
-from .core.task_options import STORED_OPTIONS
-from .core.validation import COUNT, LEVELS, SECONDS, Rule, did_you_mean, is_seconds, is_whole
+from .core.job.limits import problems_of_limits
+from .core.task_options import problems_of_tasks
+from .core.validation import (
+    COUNT,
+    LEVELS,
+    MIN_TOKEN,
+    SECONDS,
+    Rule,
+    are_names,
+    did_you_mean,
+    is_seconds,
+    is_token,
+    is_whole,
+)
 from .exceptions import LocoConfigurationError
 
 Mode = Literal["BackgroundAsync", "BackgroundQueue", "ForegroundBlocking"]
@@ -36,8 +47,6 @@ TASKS_OPTIONS = (
     "max_results",
     "max_waiting",
 )
-#: The least length of a token that opens a page.
-MIN_TOKEN = 16
 
 
 def _is_count(value: Any) -> bool:
@@ -49,15 +58,8 @@ def _is_lease(value: Any) -> bool:
     return is_seconds(value) and value >= 1
 
 
-def _are_names(value: Any) -> bool:
-    return isinstance(value, list | tuple | set | frozenset) and all(isinstance(item, str) for item in value)
-
-
-def _is_token(value: Any) -> bool:
-    """Return whether ``value`` is hard to guess, and fits into a header."""
-    if value is None:
-        return True
-    return isinstance(value, str) and len(value) >= MIN_TOKEN and all("!" <= letter <= "~" for letter in value)
+def _or_none(is_valid: Callable[[Any], bool], requirement: str, *, is_secret: bool = False) -> Rule:
+    return Rule(lambda value: value is None or is_valid(value), f"{requirement}, or None", is_secret)
 
 
 _BOOL = Rule(lambda value: isinstance(value, bool), "True or False")
@@ -71,10 +73,7 @@ class LocoSettings:
     NUM_WORKERS: Annotated[int, Rule(_is_count, "a whole number of threads, 0 or more")] = 10
     """The number of sync jobs that one worker process runs at once at most: its threads."""
 
-    ACTIVE_THREADS: Annotated[
-        int | None,
-        Rule(lambda value: value is None or is_whole(value), "a whole number of threads, 1 or more, or None"),
-    ] = None
+    ACTIVE_THREADS: Annotated[int | None, _or_none(is_whole, "a whole number of threads, 1 or more")] = None
     """How many of these threads run jobs at the same time; ``None``: as many as the work needs."""
 
     ASYNC_WORKERS: Annotated[int, Rule(_is_count, "a whole number of coroutines, 0 or more")] = 100
@@ -127,9 +126,9 @@ class LocoSettings:
 
     AGEING: Annotated[
         float | None,
-        Rule(
-            lambda value: value is None or (is_seconds(value) and value <= MAX_AGEING_SECONDS),
-            "a number of seconds above 0, 30 days at most, or None",
+        _or_none(
+            lambda value: is_seconds(value) and value <= MAX_AGEING_SECONDS,
+            "a number of seconds above 0, 30 days at most",
         ),
     ] = None
     """Seconds of waiting that raise the priority of a job by one; ``None``: priorities stay as they are."""
@@ -140,21 +139,17 @@ class LocoSettings:
     """Schedules by name, in addition to the schedules of the ``schedules`` modules."""
 
     SCHEDULE_FILE: Annotated[
-        str | Path | None,
-        Rule(lambda value: value is None or isinstance(value, str | Path), "the path of a file, or None"),
+        str | Path | None, _or_none(lambda value: isinstance(value, str | Path), "the path of a file")
     ] = None
     """A YAML or TOML file of further schedules; relative to ``BASE_DIR``."""
 
     ALLOW_SHELL: Annotated[bool, _BOOL] = False
     """Whether schedules in code, settings and the file may run shell commands. Other schedules never may."""
 
-    COMMANDS: Annotated[Sequence[str], Rule(_are_names, "a list of management commands")] = ()
+    COMMANDS: Annotated[Sequence[str], Rule(are_names, "a list of management commands")] = ()
     """Management commands that stored jobs and schedules in the database may run, with any arguments."""
 
-    TASK_MODULES: Annotated[
-        Sequence[str] | None,
-        Rule(lambda value: value is None or _are_names(value), "a list of dotted paths of modules, or None"),
-    ] = None
+    TASK_MODULES: Annotated[Sequence[str] | None, _or_none(are_names, "a list of dotted paths of modules")] = None
     """Modules and packages that a stored task path may import; ``None``: the project's and the installed apps'."""
 
     SIGN: Annotated[bool, _BOOL] = False
@@ -163,13 +158,13 @@ class LocoSettings:
     RELEASE: Annotated[str, Rule(lambda value: isinstance(value, str), "text, such as the commit")] = ""
     """The name of this deploy, for schedules that run once per deploy; by default it is derived from the code."""
 
-    COMPONENTS: Annotated[Sequence[str], Rule(_are_names, "a list of dotted paths")] = ()
+    COMPONENTS: Annotated[Sequence[str], Rule(are_names, "a list of dotted paths")] = ()
     """Dotted paths of further components that run beside server, worker and scheduler."""
 
-    CARRY: Annotated[Sequence[str], Rule(_are_names, "a list of dotted paths")] = ()
+    CARRY: Annotated[Sequence[str], Rule(are_names, "a list of dotted paths")] = ()
     """Dotted paths of classes that let context travel with jobs: see ``django_loco.carry``."""
 
-    REDACT: Annotated[Sequence[str], Rule(_are_names, "a list of argument names")] = ()
+    REDACT: Annotated[Sequence[str], Rule(are_names, "a list of argument names")] = ()
     """Names of job arguments that are never shown or logged."""
 
     LOG_FORMAT: Annotated[
@@ -177,30 +172,22 @@ class LocoSettings:
     ] = "text"
     """The format in which the commands of django-loco write log lines."""
 
-    LOG_JOBS_PER_SECOND: Annotated[
-        int | None,
-        Rule(lambda value: value is None or is_whole(value, 1), "a whole number of lines, 1 or more, or None"),
-    ] = 5000
+    LOG_JOBS_PER_SECOND: Annotated[int | None, _or_none(is_whole, "a whole number of lines, 1 or more")] = 5000
     """Up to this many successful jobs per second are logged one by one; ``None``: all are."""
 
-    KEEP_LOG: Annotated[
-        str | None, Rule(lambda value: value is None or value in LEVELS, f"one of {', '.join(LEVELS)}, or None")
-    ] = None
+    KEEP_LOG: Annotated[str | None, _or_none(lambda value: value in LEVELS, f"one of {', '.join(LEVELS)}")] = None
     """The level from which on the log lines of each job are kept with it; ``None``: only where a task says so."""
 
     METRICS_TOKEN: Annotated[
         str | None,
-        Rule(
-            _is_token,
-            f"text of {MIN_TOKEN} or more ASCII characters without spaces and line ends, or None",
-            is_secret=True,
+        _or_none(
+            is_token, f"text of {MIN_TOKEN} or more ASCII characters without spaces and line ends", is_secret=True
         ),
     ] = None
     """The token with which Prometheus may read ``/metrics`` of the site; ``None``: no token opens it."""
 
     DASHBOARD: Annotated[
-        str | None,
-        Rule(lambda value: value is None or isinstance(value, str), "the dotted path of a function, or None"),
+        str | None, _or_none(lambda value: isinstance(value, str), "the dotted path of a function")
     ] = None
     """The dotted path of a function that says which jobs the user of a request sees on pages; ``None``: all."""
 
@@ -243,9 +230,9 @@ def _loco_problems(given: Any) -> list[str]:
         if name in _RULES and (problem := _RULES[name].problem(f"LOCO[{name!r}]", value)):
             messages.append(problem)
         elif name == "TASKS":
-            messages += _task_problems(value, given.get("LIMITS") or {})
+            messages += problems_of_tasks(value, given.get("LIMITS") or {})
         elif name == "LIMITS":
-            messages += _limit_problems(value)
+            messages += problems_of_limits(value)
     return messages
 
 
@@ -255,34 +242,6 @@ def _remedy(name: Any, value: Any, names: Sequence[str]) -> str:
     if (option := str(name).lower()) in TASKS_OPTIONS:
         return f" It is an option of the queue: write 'OPTIONS': {{{option!r}: {value!r}}} in TASKS['default']."
     return did_you_mean(str(name), names)
-
-
-def _limit_problems(limits: Mapping[Any, Any]) -> list[str]:
-    names = [
-        f"LOCO['LIMITS'] has {name!r}; a name must be 1 to 50 letters, digits, points, hyphens and underscores."
-        for name in limits
-        if not is_limit_name(name)
-    ]
-    declared = [(f"LOCO['LIMITS'][{name!r}]", given) for name, given in limits.items()]
-    return names + [problem for setting, given in declared for problem in problems_of_limit(setting, given)]
-
-
-def _task_problems(tasks: Mapping[str, Any], limits: Any) -> list[str]:
-    messages = []
-    for path, options in tasks.items():
-        setting = f"LOCO['TASKS'][{path!r}]"
-        if not isinstance(options, Mapping):
-            messages.append(f"{setting} must be a dict of options, not {options!r}.")
-            continue
-        for name, value in options.items():
-            if name not in STORED_OPTIONS:
-                messages.append(f"{setting}[{name!r}] is unknown.{did_you_mean(str(name), tuple(STORED_OPTIONS))}")
-            elif problem := STORED_OPTIONS[name].problem(name, value):
-                messages.append(f"{setting}: {problem}")
-            elif name == "limits" and (unknown := [each for each in value if each not in limits]):
-                remedy = did_you_mean(unknown[0], [*limits])
-                messages.append(f"{setting} has the limit {unknown[0]!r}; LOCO['LIMITS'] does not declare it.{remedy}")
-    return messages
 
 
 _cached: LocoSettings | None = None

@@ -18,6 +18,8 @@ from typing import Any
 #: The maximum number of characters of a queue name or a tag. An index of PostgreSQL holds 2,700 bytes.
 MAX_NAME = 200
 MAX_TAGS = 100
+#: The least length of a token that opens a page.
+MIN_TOKEN = 16
 #: A hundred years in seconds. A later time is beyond the calendar of some store.
 MAX_SECONDS = 100 * 366 * 86_400
 #: Years in which a time can be converted to every time zone.
@@ -79,6 +81,16 @@ def is_whole(value: Any, least: int = 1) -> bool:
 def is_seconds(value: Any) -> bool:
     """Return whether ``value`` is a number of seconds above 0 and up to ``MAX_SECONDS``."""
     return is_number(value) and 0 < value <= MAX_SECONDS
+
+
+def is_token(value: object) -> bool:
+    """Return whether ``value`` is hard to guess, and fits into a header."""
+    return isinstance(value, str) and len(value) >= MIN_TOKEN and all("!" <= letter <= "~" for letter in value)
+
+
+def are_names(value: object) -> bool:
+    """Return whether ``value`` is a list or a set of text."""
+    return isinstance(value, list | tuple | set | frozenset) and all(isinstance(item, str) for item in value)
 
 
 def are_tags(value: Any) -> bool:

@@ -118,6 +118,17 @@ def problems_of_limit(name: str, value: Any) -> list[str]:
     return []
 
 
+def problems_of_limits(limits: Mapping[Any, Any]) -> list[str]:
+    """Return one sentence for each mistake in ``limits``, the value of ``LOCO["LIMITS"]``."""
+    names = [
+        f"LOCO['LIMITS'] has {name!r}; a name must be 1 to 50 letters, digits, points, hyphens and underscores."
+        for name in limits
+        if not is_limit_name(name)
+    ]
+    declared = [(f"LOCO['LIMITS'][{name!r}]", given) for name, given in limits.items()]
+    return names + [problem for setting, given in declared for problem in problems_of_limit(setting, given)]
+
+
 def limits_of(declared: Mapping[str, Mapping[str, Any]]) -> Limits:
     """Return the limits of a valid ``LOCO["LIMITS"]``."""
     return {

@@ -1,11 +1,13 @@
-"""The nearest name to a misspelled one."""
+"""Rules for names, and the nearest name to a misspelled one."""
 
 from __future__ import annotations
 
 import difflib
 
+import pytest
+
 from django_loco.core import validation
-from django_loco.core.validation import did_you_mean
+from django_loco.core.validation import are_names, did_you_mean
 
 
 def test_the_same_word_is_compared_once(monkeypatch):
@@ -22,3 +24,13 @@ def test_the_same_word_is_compared_once(monkeypatch):
     assert did_you_mean("app.tasks.gone", names[:1]) == " Choices are: app.tasks.send."
     assert asked == ["APP.TASKS.GONE"] * 2
     validation._nearest.cache_clear()
+
+
+@pytest.mark.parametrize("value", [("a",), ["a", "b"], {"a"}, frozenset()])
+def test_names_are_text_in_a_list_or_a_set(value):
+    assert are_names(value)
+
+
+@pytest.mark.parametrize("value", ["a", {"a": "b"}, [1], None])
+def test_anything_else_is_no_list_of_names(value):
+    assert not are_names(value)

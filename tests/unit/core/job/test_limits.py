@@ -13,6 +13,7 @@ from django_loco.core.job.limits import (
     is_limit_key,
     limits_of,
     problems_of_limit,
+    problems_of_limits,
 )
 
 SECOND = 1_000_000
@@ -183,3 +184,9 @@ def test_limit_keys_are_plain_text():
     assert is_limit_key("api:42 db:%C3%A4")
     for text in ("", " api", "api ", "api  db", "api\tdb", "api\x0bdb", "ä"):
         assert not is_limit_key(text)
+
+
+def test_the_names_of_limits_are_checked_too():
+    [of_name, of_limit] = problems_of_limits({"no name": {"rate": "1/s"}, "api": {}})
+    assert of_name.startswith("LOCO['LIMITS'] has 'no name'; a name must be")
+    assert of_limit.startswith("LOCO['LIMITS']['api'] limits nothing")
