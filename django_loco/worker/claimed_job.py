@@ -115,7 +115,7 @@ class ClaimedJob:
     """``core.threads.forks`` in the process that has claimed it."""
 
     report: tuple[Any, ...] | None = None
-    """The last progress that the job reported: see ``execution.progress``."""
+    """The last progress that the job reported: see ``execution.context.progress``."""
 
     saved_report: tuple[Any, ...] | None = None
     """The last report that was stored, or that the queue will not take."""

@@ -13,7 +13,7 @@ from django_loco.core.job import RUNNING
 from django_loco.queues import Claim, queue_for
 from django_loco.testing import drain
 from django_loco.worker.claimed_job import ClaimedJob
-from django_loco.worker.execution.progress import report, save_progress
+from django_loco.worker.execution.context.progress import report, save_progress
 from tests.app import tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -22,7 +22,7 @@ from ...log.safe import get_logger
 from ...queues import Queue
 from ...queues.timeouts import store_timeout
 from ..claimed_job import ClaimedJob
-from ..execution.progress import is_new, save_progress
+from ..execution.context.progress import is_new, save_progress
 from .queue_thread import QueueThread
 
 logger = get_logger("django_loco.worker")

@@ -18,8 +18,8 @@ from django_loco.jobs.operations import Cancel
 from django_loco.jobs.presentation.progress import progress_of
 from django_loco.signals import job_cancelled
 from django_loco.worker.claimed_job import ClaimedJob
+from django_loco.worker.execution.context.progress import is_new, report
 from django_loco.worker.execution.executor import aexecute, execute
-from django_loco.worker.execution.progress import is_new, report
 from django_loco.worker.maintenance import cancellations as module
 from django_loco.worker.maintenance.cancellations import Cancellations
 from django_loco.worker.worker import Worker

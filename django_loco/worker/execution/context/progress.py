@@ -12,8 +12,8 @@ from __future__ import annotations
 from numbers import Number
 from typing import Any
 
-from ...jobs.presentation.progress import progress_text
-from ..claimed_job import ClaimedJob
+from ....jobs.presentation.progress import progress_text
+from ...claimed_job import ClaimedJob
 
 
 def report(claimed: ClaimedJob, done: Any, total: Any, note: Any) -> None:

@@ -10,26 +10,22 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from asgiref.sync import sync_to_async
 
-from ...core.compat import TaskContext, TaskResult
-from ...core.on_commit import after_commit
-from ...core.serialization import decode, encode_exact, require_result_size
-from ...core.threads.monotonic import monotonic
-from ...exceptions import QueueUnavailable
-from ...jobs.operations.batches.batch import Batch
-from ...jobs.operations.batches.settling import batch_of
-from ...jobs.operations.workflows.nodes import place_of
-from ...jobs.operations.workflows.results import NodeResults
-from ...jobs.operations.workflows.results import results_of as node_results
-from ...jobs.operations.workflows.workflow import Workflow
-from ...log.safe import get_logger
-from ...tasks.job_result import JobResult
-from ..claimed_job import ClaimedJob
-from .kept_log import JobLogger
-from .progress import is_new, report, save_progress
-from .steps import arun_step, asleep, await_for, results_of, run_step, sleep, wait_for
-from .steps.waits import RAISE, forget
-
-logger = get_logger("django_loco.worker")
+from ....core.compat import TaskContext
+from ....core.serialization import decode
+from ....core.threads.monotonic import monotonic
+from ....jobs.operations.batches.batch import Batch
+from ....jobs.operations.batches.settling import batch_of
+from ....jobs.operations.workflows.nodes import place_of
+from ....jobs.operations.workflows.results import NodeResults
+from ....jobs.operations.workflows.results import results_of as node_results
+from ....jobs.operations.workflows.workflow import Workflow
+from ....tasks.job_result import JobResult
+from ...claimed_job import ClaimedJob
+from ..kept_log import JobLogger
+from ..steps import arun_step, asleep, await_for, results_of, run_step, sleep, wait_for
+from ..steps.waits import RAISE
+from .progress import report
+from .saving import save
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -212,7 +208,7 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
         or if another worker has the job, which also sets ``stopping``. Raises ``TypeError`` or ``ValueError`` for a
         value that is not JSON, and ``ValueError`` for more than ``MAX_RESULT_SIZE`` bytes.
         """
-        return _save(self.claimed, "checkpoint", value)
+        return save(self.claimed, "checkpoint", value)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -225,7 +221,7 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
 
     def save_metadata(self) -> bool:
         """Store ``metadata`` as it is now. Stores, returns and raises as ``checkpoint`` does."""
-        return _save(self.claimed, "metadata", self.metadata)
+        return save(self.claimed, "metadata", self.metadata)
 
     async def asave_metadata(self) -> bool:
         """``save_metadata`` for async jobs."""
@@ -250,68 +246,3 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
     async def acheckpoint(self, value: Any) -> bool:
         """``checkpoint`` for async jobs. Does not block the event loop."""
         return await sync_to_async(self.checkpoint)(value)
-
-
-def _save(claimed: ClaimedJob, field: str, value: Any) -> bool:
-    """Store ``value`` in a field of a held job. Return whether it is stored, or will be after the commit."""
-    path, stored = claimed.job.task_path, True
-    try:
-        text = encode_exact(value)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{path}: the {field} cannot be stored as JSON. {error}") from None
-    require_result_size(f"{path}: the {field}", text)
-
-    def update() -> None:
-        nonlocal stored
-        stored = _update(claimed, field, text)
-
-    after_commit(update)
-    return stored
-
-
-def has_unsaved(claimed: ClaimedJob, result: TaskResult[..., Any]) -> bool:
-    """Return whether there is something left to store: progress, changed metadata, or a wait that is to begin anew."""
-    return bool(claimed.timed_out) or is_new(claimed) or _has_unsaved_metadata(claimed, result)
-
-
-def save_rest(claimed: ClaimedJob, result: TaskResult[..., Any]) -> None:
-    """Store at the end of an attempt what ``has_unsaved`` found. Logs what it cannot store; raises nothing."""
-    try:
-        if claimed.timed_out:
-            forget(claimed, claimed.timed_out)
-        _save_last_progress(claimed)
-    except BaseException:  # a job may have left a broken transaction
-        logger.exception("The last progress of job %s, or the end of its wait, is not stored", claimed.job.id)
-    try:
-        if _has_unsaved_metadata(claimed, result):
-            _save(claimed, "metadata", cast("JobResult[..., Any]", result).metadata)
-    except BaseException:  # the job's own values may raise anything
-        logger.exception("The metadata of job %s is not stored", claimed.job.id)
-
-
-def _save_last_progress(claimed: ClaimedJob) -> None:
-    try:
-        save_progress(claimed)
-    except QueueUnavailable as error:
-        logger.warning("The progress of %s is not stored: %s", claimed.job.task_path, error)
-
-
-def _has_unsaved_metadata(claimed: ClaimedJob, result: TaskResult[..., Any]) -> bool:
-    stored, metadata = claimed.job.metadata, cast("JobResult[..., Any]", result).metadata
-    if not metadata and not stored:
-        return False
-    try:
-        return encode_exact(metadata) != stored
-    except BaseException:  # noqa: BLE001 - storing them raises it again
-        return True
-
-
-def _update(claimed: ClaimedJob, field: str, text: str) -> bool:
-    try:
-        is_held = claimed.store_update(field, text)
-    except QueueUnavailable as error:
-        logger.warning("The %s of %s is not stored: %s", field, claimed.job.task_path, error)
-        return False
-    if not is_held:
-        claimed.refused = True
-    return is_held

@@ -16,11 +16,11 @@ from django_loco.jobs.presentation.progress import JobProgress, progress_of
 from django_loco.queues.memory import MemoryQueue
 from django_loco.tasks import task
 from django_loco.worker.claimed_job import ClaimedJob
-from django_loco.worker.execution.progress import is_new, report, save_progress
+from django_loco.worker.execution.context.progress import is_new, report, save_progress
 from django_loco.worker.maintenance import cancellations
 from django_loco.worker.pools.inline import run_inline
 
-from ..support import TroubledQueue, claimed_of, fetched, held, wait_until
+from ...support import TroubledQueue, claimed_of, fetched, held, wait_until
 
 reached, go_on = threading.Event(), threading.Event()
 
