@@ -62,7 +62,7 @@ from django_loco.core.job import FAILED, Job, utcnow
 from django_loco.exceptions import JobTimeout
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution.announcements import announce_apart, announce_lost
-from django_loco.worker.execution.attempt import prepare
+from django_loco.worker.execution.preparation import prepare
 from django_loco.worker.execution.executor import give_up
 
 new = Job(task_path="pages.errors.fail", backend="default", arguments="[[1],{}]", options={"max_attempts": 2})

@@ -1,4 +1,4 @@
-"""One attempt at a job: finds its task and arguments, calls it, and turns its end into an outcome.
+"""One attempt at a job: calls its task, and turns its end into an outcome.
 
 ``failed`` decides what each exception means, among them ``Interrupted``, ``Snooze``, ``Throttled`` and ``Discard``.
 """
@@ -25,7 +25,6 @@ from ...conf import loco_settings
 from ...core.compat import Task, TaskResult
 from ...core.job import CARRY, FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ...core.job.limits import keys_of, name_of
-from ...core.job.missing_task import without_record
 from ...core.retry import Policy, exponential
 from ...core.serialization import decode, encode, require_result_size
 from ...core.threads.forks import ForksEndHere
@@ -33,22 +32,17 @@ from ...core.threads.monotonic import monotonic
 from ...exceptions import (
     Discard,
     Interrupted,
-    InvalidSignature,
     InvalidStep,
     JobCancelled,
     JobTimeout,
     SignalTimeout,
     Snooze,
     Throttled,
-    UnknownTask,
 )
 from ...jobs.operations.workflows.results import takes_result, taking_results
-from ...jobs.signing import is_genuine
-from ...log.plain_text import one_line
 from ...log.redaction import hide, secrets_of
 from ...log.safe import get_logger
 from ...queues.claim import declared_limits
-from ...tasks.results import load_task, policy_of, result_of, stand_in
 from ..claimed_job import ClaimedJob
 from .context import JobContext
 from .errors import (
@@ -64,7 +58,6 @@ from .errors import (
 from .kept_log import KeptLog
 from .steps.suspension import with_steps
 from .steps.waits import beside_suspension, outcome_of, require_running
-from .unknown_task import is_over, not_begun, put_off_missing
 
 logger = get_logger("django_loco.worker")
 
@@ -73,29 +66,6 @@ NOT_BEGUN_DELAY = timedelta(seconds=60)
 #: The delay before a job runs again if it raised ``Interrupted`` although the worker was not stopping, or ``Snooze``
 #: with a time that has passed.
 INTERRUPTION_DELAY = timedelta(seconds=1)
-
-
-def prepare(claimed: ClaimedJob) -> Attempt | Outcome:
-    """Return the attempt at a job, with its task and arguments.
-
-    Returns an ``Outcome`` instead if the job does not begin (``not_begun``), or if this process does not have the task,
-    so that the job has to wait for another worker. For a job that cannot be read, returns an attempt that fails and
-    says why.
-    """
-    job = claimed.job
-    if outcome := not_begun(claimed):
-        return outcome
-    if loco_settings().SIGN and not is_genuine(job):
-        return _unsigned(claimed)
-    try:
-        task = load_task(job.task_path)
-    except Exception as error:  # noqa: BLE001 - importing a module may raise anything
-        return _missing(claimed, error)
-    claimed.job = job = without_record(job)  # if the task is missing again, its time starts again
-    try:
-        return Attempt(claimed, task, result_of(job, task), policy_of(task, job), task.func)
-    except Exception as error:  # noqa: BLE001 - its stored text and options may be broken in any way
-        return _unreadable(claimed, task, error)
 
 
 async def within(seconds: float | None, awaitable: Awaitable[Any]) -> Any:
@@ -124,47 +94,9 @@ def put_off_unstarted(job: Job, error: BaseException) -> Outcome:
     return replace(released, errors_kept=loco_settings().ERRORS_KEPT)
 
 
-def _missing(claimed: ClaimedJob, error: Exception) -> Attempt | Outcome:
-    job = claimed.job
-    if not is_over(job):
-        claimed.import_error = record_of(error)
-        return put_off_missing(job, claimed.import_error)
-    text = (
-        f"{one_line(job.task_path)}: no worker has had this task for {loco_settings().UNKNOWN_TASK_TTL:g} s "
-        f"(LOCO['UNKNOWN_TASK_TTL']), so job {job.id} fails: {one_line(error)}"
-    )
-    return _refused(claimed, stand_in(job.task_path, job.backend), UnknownTask(text), error)
-
-
-def _unreadable(claimed: ClaimedJob, task: Task[..., Any], error: Exception) -> Attempt:
-    job = claimed.job
-    text = f"{job.task_path}: job {job.id} cannot be run as it is stored: {type(error).__name__}: {error}"
-    return _refused(claimed, task, ValueError(text), error)
-
-
-def _unsigned(claimed: ClaimedJob) -> Attempt:
-    job = claimed.job
-    text = (
-        f"{one_line(job.task_path)}: job {job.id} does not run, because its signature is missing or wrong. It was "
-        "enqueued without LOCO['SIGN'] or with another SECRET_KEY, or was changed in the store."
-    )
-    # Its task is not imported: the path may be anything.
-    return _refused(claimed, stand_in(job.task_path, job.backend), InvalidSignature(text))
-
-
-def _refused(claimed: ClaimedJob, task: Task[..., Any], error: Exception, cause: Exception | None = None) -> Attempt:
-    """Return an attempt that fails with ``error``, without calling the task."""
-
-    def refuse(*args: Any, **kwargs: Any) -> None:
-        raise error from cause
-
-    bare = replace(claimed.job, arguments="[[],{}]", options={})
-    return Attempt(claimed, task, result_of(bare, task), Policy(), refuse)
-
-
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """A task that is ready to be called, once. Made by ``prepare``."""
+    """A task that is ready to be called, once. Made by ``preparation.prepare``."""
 
     claimed: ClaimedJob
     task: Task[..., Any]

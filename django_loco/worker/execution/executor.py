@@ -29,22 +29,18 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextvars import Context
-from datetime import datetime
 from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.utils.translation import override
 
 from ...core.compat import task_backends, task_started
-from ...core.job import READY, SUCCESSFUL, Outcome, utcnow
-from ...core.job.waits import Wait, pending_waits
+from ...core.job import READY, SUCCESSFUL, Outcome
+from ...core.job.waits import pending_waits
 from ...core.threads import new_context
 from ...exceptions import RAISED_INTO_JOBS, JobCancelled, JobTimeout
-from ...jobs.presentation.age import age
-from ...jobs.presentation.reason import time_text
 from ...log import job_lines, sentry, tracing
 from ...log.labels import bind, bind_duration
 from ...log.plain_text import one_line
@@ -61,15 +57,13 @@ from .announcements import (
     is_retry,
     label,
 )
-from .attempt import Attempt, prepare
+from .attempt import Attempt
 from .context import has_unsaved, save_rest
 from .errors import ungrouped
+from .preparation import prepare
+from .steps.waits_in_words import length_text, time_until, waits_text
 
 logger = get_logger("django_loco.worker")
-
-#: The number of sleeps and waits that one log line names.
-_WAITS_SHOWN = 3
-_MINUTE_SECONDS = 60
 
 
 def context_for_jobs(alias: str) -> Context:
@@ -253,43 +247,20 @@ def log_next_run(attempt: Attempt, outcome: Outcome) -> None:
     path = one_line(attempt.job.task_path)
     if outcome.closes:
         logger.info(
-            "%s was throttled; %s is closed for %s", path, ", ".join(outcome.closes), _length(outcome.closed_for)
+            "%s was throttled; %s is closed for %s", path, ", ".join(outcome.closes), length_text(outcome.closed_for)
         )
     if outcome.run_after is None:
         return
     if outcome.snoozed and (waits := pending_waits(outcome.applied())):
-        logger.info("%s %s", path, _in_words(waits))
+        logger.info("%s %s", path, waits_text(waits))
     elif outcome.snoozed:
-        logger.info("%s is snoozed; the next run is due in %s", path, _time_until(outcome.run_after))
+        logger.info("%s is snoozed; the next run is due in %s", path, time_until(outcome.run_after))
     elif is_retry(outcome):
         logger.warning(
             "%s: attempt %d of %d failed; the next one is due in %s",
             attempt.job.task_path,
             attempt.job.attempt,
             attempt.policy.max_attempts,
-            _time_until(outcome.run_after),
+            time_until(outcome.run_after),
             exc_info=True,  # noqa: LOG014 - within the handler of the exception
         )
-
-
-def _in_words(waits: Sequence[Wait]) -> str:
-    """Return ``waits for the signal 'approved' until 2026-12-03 10:00:00 UTC, for 3 d``."""
-    texts = []
-    for wait in waits[:_WAITS_SHOWN]:
-        end = "" if wait.until is None else f" until {time_text(wait.until)}, for {_time_until(wait.until)}"
-        texts.append(f"{'waits for the signal' if wait.is_signal else 'sleeps at'} {wait.name!r:.100}{end}")
-    if more := len(waits) - len(texts):
-        texts.append(f"and {more} more")
-    return ", ".join(texts)
-
-
-def _time_until(moment: datetime) -> str:
-    return _length(max(0.0, (moment - utcnow()).total_seconds()))
-
-
-def _length(seconds: float) -> str:
-    """Return ``7.0 s`` or ``3 d 2 h``."""
-    if round(seconds) <= _MINUTE_SECONDS:
-        return f"{seconds:.1f} s"
-    with override("en"):  # whatever the job has activated
-        return age(round(seconds))

@@ -8,8 +8,6 @@
 
 The time since which the task is missing is part of the error that is stored with the job. That error disappears when
 the job runs, however the run ends: if the task is missing again, the time begins anew.
-
-``not_begun`` says which other jobs do not begin when they are fetched.
 """
 
 from __future__ import annotations
@@ -19,17 +17,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 
 from ...conf import loco_settings
 from ...core.compat import TaskError
-from ...core.job import RERUN, Job, Outcome, utcnow
+from ...core.job import Job, Outcome, utcnow
 from ...core.job.missing_task import missing_since, with_time
-from ...jobs.operations import reruns
 from ...log.plain_text import counted, one_line
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
-from .announcements import announce_expired
 
 logger = get_logger("django_loco.worker")
 
@@ -142,22 +137,3 @@ class MissingTasks:
                 passed,
             )
             missing.logged_at, missing.count = self._clock(), 0
-
-
-def not_begun(claimed: ClaimedJob) -> Outcome | None:
-    """Return the outcome of a job that must not begin; ``None`` if it may begin.
-
-    A job does not begin if it or its claim has expired, if it follows another job, or if one of its limits was closed
-    since it was fetched.
-    """
-    limit_key = claimed.job.limit_key
-    if claimed.expired or (limit_key is not None and claimed.closed_limits.refuse(limit_key, claimed.fetched_at)):
-        return Outcome.released(claimed.job)
-    if claimed.is_too_late:
-        outcome = Outcome.expired(claimed.job)
-        claimed.announcement = partial(announce_expired, outcome.applied())
-        return outcome
-    if RERUN in claimed.job.options and reruns.follows(claimed.job) and claimed.queue is not None:
-        claimed.announcement = partial(reruns.settle, claimed.queue, [reruns.key_before(claimed.job)])
-        return reruns.put_off(claimed.job)
-    return None

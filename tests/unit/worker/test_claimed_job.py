@@ -14,8 +14,9 @@ from django_loco.core.job import SUCCESSFUL, Outcome, error_of, utcnow
 from django_loco.core.job.waits import SIGNAL, Wait
 from django_loco.exceptions import LostJob
 from django_loco.worker.claimed_job import ClaimedJob, Suspended
-from django_loco.worker.execution.attempt import Attempt, prepare
+from django_loco.worker.execution.attempt import Attempt
 from django_loco.worker.execution.context import JobContext
+from django_loco.worker.execution.preparation import prepare
 
 from .support import claimed_of, held
 

@@ -13,7 +13,8 @@ from django_loco.core.job import FAILED, READY, Outcome, utcnow
 from django_loco.core.job.waits import SLEEP, Wait
 from django_loco.exceptions import Discard, Interrupted, InvalidStep, SignalTimeout, Snooze, Throttled
 from django_loco.worker.claimed_job import ClaimedJob, Suspended
-from django_loco.worker.execution.attempt import INTERRUPTION_DELAY, Attempt, prepare
+from django_loco.worker.execution.attempt import INTERRUPTION_DELAY, Attempt
+from django_loco.worker.execution.preparation import prepare
 
 from ..support import held
 

@@ -16,8 +16,9 @@ from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcom
 from django_loco.exceptions import JobTimeout, QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.worker.execution import announcements
-from django_loco.worker.execution.attempt import Attempt, prepare
+from django_loco.worker.execution.attempt import Attempt
 from django_loco.worker.execution.executor import give_up
+from django_loco.worker.execution.preparation import prepare
 from django_loco.worker.maintenance.heartbeat import VALID_PART, Heartbeat
 from django_loco.worker.maintenance.housekeeping import Housekeeping
 from django_loco.worker.maintenance.reaper import Reaper

@@ -8,8 +8,9 @@ import pytest
 
 from django_loco.exceptions import JobTimeout
 from django_loco.log import tracing
-from django_loco.worker.execution.attempt import Attempt, prepare
+from django_loco.worker.execution.attempt import Attempt
 from django_loco.worker.execution.executor import give_up
+from django_loco.worker.execution.preparation import prepare
 from django_loco.worker.pools.inline import run_inline
 
 from ..support import claimed_of, job
