@@ -16,19 +16,17 @@ from django.dispatch import Signal
 
 from ..component import Component
 from ..core.backoff import log_as_one
-from ..core.job import FAILED, READY, SUCCESSFUL
 from ..core.threads import DaemonThread
-from ..log.plain_text import counted
 from ..metrics.tally import Tally
 from ..queues import Claim, Queue
 from ..queues.workers import Role
 from ..signals import worker_quieted, worker_started, worker_stopped
 from ..tasks.signals import send
 from .claimed_job import ClaimedJob
-from .execution import announcer
 from .fetching.drain_group import DrainGroup
 from .fetching.fetcher import Fetcher
 from .fetching.job_listener import JobListener
+from .health import WorkerHealth
 from .maintenance.cancellations import Cancellations
 from .maintenance.heartbeat import VALID_PART, Heartbeat, info_of
 from .maintenance.housekeeping import Housekeeping
@@ -42,10 +40,6 @@ from .pools.threads import ThreadPool
 
 #: The number of threads for the sync parts of async jobs in a worker that has no threads for sync jobs.
 SYNC_LANES = 10
-#: The fetcher counts as hanging if it has neither got an answer nor tried again for this time.
-HUNG_SECONDS = 20.0
-#: After this time of failed tries the worker counts as stuck, since a new process may do better.
-LONG_LOST_SECONDS = 300.0
 
 
 class Worker(Component):
@@ -153,6 +147,7 @@ class Worker(Component):
         helpers = (self._heartbeat, cancellations, self._housekeeping, listener, self._isolation)
         self._helpers: Sequence[QueueThread] = [helper for helper in helpers if helper is not None]
         log_as_one([self._fetcher.backoff, *(helper.backoff for helper in self._helpers)])
+        self._health = WorkerHealth(self._fetcher, self._heartbeat, self._threads, self._event_loop, self._isolation)
         self._fetcher_thread = DaemonThread(target=self._run, name="loco-worker-fetcher")
 
     def _thread_pool(self, threads: int, active: int | None, inbox: OutcomeInbox) -> ThreadPool:
@@ -262,61 +257,8 @@ class Worker(Component):
         return self._fetcher_thread.is_alive() and all(thread.is_alive for thread in self._helpers)
 
     def health(self) -> dict[str, Any]:
-        """Return the progress of the worker.
-
-        ``last_poll_age``
-            seconds since the queue last answered the fetcher, or was not asked because the pools are full. Below 2 if
-            all is well.
-        ``last_try_age``
-            seconds since the fetcher last began to ask the queue. Below 2, or below 18 while the queue is away.
-        ``last_heartbeat_age``
-            seconds since the claims were last renewed, or there were none. Below ``LEASE`` if all is well.
-        ``running``, ``buffered``, ``unstored``
-            jobs that have begun, jobs that have not begun, and jobs that have ended but are not stored yet.
-        ``active_threads``, ``thread_limit``, ``thread_limit_reason``
-            threads inside a job; how many of them may compute now, and why: see ``pools.thread_limit``.
-        ``abandoned``: jobs that were given up at their timeout and still occupy a thread.
-        ``handed_back``: jobs that had begun and were handed back because the worker had to end.
-        ``suspects``, ``isolated``: jobs that wait to run alone, as workers died with them; processes that run them.
-        ``loop_lag``: seconds for which an async job has been holding up the event loop.
-        ``done``, ``failed``, ``retried``: attempts since the start, by their end. ``refused``: too late to be stored.
-        ``missing``: threads for jobs that have died and are not replaced yet; usually 0.
-        ``trouble``: what is wrong with the queue, threads or receivers, or keeps suspects from running; else empty.
-        ``stuck``: whether it hangs (no try for ``HUNG_SECONDS``), or its tries have failed for ``LONG_LOST_SECONDS``.
-        """
-        fetcher, now = self._fetcher, time.monotonic()
-        poll, beat = now - fetcher.last_turn, now - self._heartbeat.last_beat
-        last_try = now - fetcher.last_try
-        missing = self._threads.missing + self._event_loop.missing
-        return {
-            "alive": self.is_alive,
-            "worker_id": self.worker_id,
-            "stopping": fetcher.stopping.is_set(),
-            "last_poll_age": round(poll, 3),
-            "last_try_age": round(last_try, 3),
-            "last_heartbeat_age": round(beat, 3),
-            **fetcher.jobs.progress(),
-            "active_threads": self._threads.busy,
-            "thread_limit": self._threads.limit.now,
-            "thread_limit_reason": self._threads.limit_reason,
-            "abandoned": self._threads.abandoned + self._event_loop.abandoned,
-            "handed_back": fetcher.jobs.handed_back + (self._isolation.handed_back if self._isolation else 0),
-            "suspects": self._isolation.waiting if self._isolation else 0,
-            "isolated": self._isolation.pids if self._isolation else [],
-            "missing": missing,
-            "loop_lag": round(self._event_loop.lag, 3),
-            "done": fetcher.jobs.counts[SUCCESSFUL],
-            "failed": fetcher.jobs.counts[FAILED],
-            "retried": fetcher.jobs.counts[READY],
-            "trouble": self._trouble
-            or (counted(missing, "thread for jobs has died", "threads for jobs have died") if missing else ""),
-            "stuck": last_try > HUNG_SECONDS or max(poll, beat) > LONG_LOST_SECONDS,
-        }
-
-    @property
-    def _trouble(self) -> str:
-        no_isolation = self._isolation.trouble if self._isolation else ""
-        return self._fetcher.backoff.reason or self._heartbeat.backoff.reason or no_isolation or announcer.trouble()
+        """Return the progress of the worker: see ``WorkerHealth.report``."""
+        return {"alive": self.is_alive, "worker_id": self.worker_id, **self._health.report()}
 
     def _others_are_done(self) -> bool:
         return self._housekeeping.is_idle and (self._isolation is None or self._isolation.is_idle)

@@ -22,11 +22,11 @@ from ...queues.workers import WorkerState
 from ..backoff import QueueBackoff
 from ..claimed_job import ClaimedJob
 from ..closed_limits import ClosedLimits
-from ..deadline import ShutdownDeadline
 from ..outcomes.inbox import OutcomeInbox
 from ..pools.event_loop import EventLoopPool
 from ..pools.request_priority import RequestPriority
 from ..pools.threads import ThreadPool
+from .deadline import ShutdownDeadline
 from .drain_group import DrainGroup
 from .held_jobs import HeldJobs
 from .leftovers import Leftovers

@@ -22,7 +22,7 @@ from ...core.job import SUSPECT, Job, Outcome
 from ...log.safe import get_logger
 from ...queues import Claim, Queue
 from ...shutdown import CLEAN, FORCED
-from ..deadline import ShutdownDeadline
+from ..fetching.deadline import ShutdownDeadline
 from .batch_size import BatchSize
 from .queue_thread import QueueThread
 from .reaper import jobs_held_by, rescue_jobs_of

@@ -8,9 +8,9 @@ from typing import Any
 
 from django_loco.core.job import Job
 from django_loco.exceptions import QueueUnavailable
-from django_loco.process.health import report as health
+from django_loco.process.health import report
 from django_loco.queues.memory import MemoryQueue
-from django_loco.worker import worker as module
+from django_loco.worker import health as module
 from django_loco.worker.worker import Worker
 
 from .support import wait_until
@@ -33,7 +33,7 @@ class Troubled(MemoryQueue):
 
 
 def verdict(worker: Worker) -> str:
-    return health.verdict(worker.health() | {"state": "running"})
+    return report.verdict(worker.health() | {"state": "running"})
 
 
 def test_one_whose_queue_hangs_is_stuck(start, monkeypatch):

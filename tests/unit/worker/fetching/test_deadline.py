@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from django_loco.worker.deadline import ShutdownDeadline
+from django_loco.worker.fetching.deadline import ShutdownDeadline
 
 
 def ending(now: float = 100.0) -> ShutdownDeadline:
