@@ -1,11 +1,13 @@
 """The contract of queues as a test suite. The built-in queues pass it, and so should yours."""
 
-from .changing import ChangeContract
 from .enqueueing import EnqueueContract, RestoreContract
 from .fetching import FetchContract
 from .groups.batch_rounds import BatchRoundContract
 from .groups.batches import BatchContract
 from .groups.workflows import WorkflowContract
+from .operations.changing import ChangeContract
+from .operations.pausing import PauseContract
+from .operations.signals import SignalContract
 from .options.ageing import AgeingContract
 from .options.limit_histories import LimitHistoryContract
 from .options.limited_claims import LimitedClaimContract
@@ -17,7 +19,7 @@ from .outcomes import OutcomeContract
 from .rescuing import RescueContract, SuspectContract
 from .updating import LogContract, UpdateContract
 from .viewing import SeriesContract, ViewContract
-from .waiting import PauseContract, SignalContract, WaitContract
+from .waiting import WaitContract
 from .workers import MinuteContract, WorkerContract
 
 __all__ = ["QueueContract"]

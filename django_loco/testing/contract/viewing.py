@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 from uuid import UUID
 
 from ...core.compat import TaskError
-from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, JobSummary, Outcome, new_id
+from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, JobCall, JobSummary, Outcome, new_id
 from .case import ContractCase, done, failed, in_seconds, retry
 
 #: Names that a store could mistake for patterns, escapes, or several names.
 NAMES = ("nightly", "night", "nightly@", "a@b", "@", "%", "_ight%", "*", "[a-z]", '"\\', "ä€𝄞", "tab\t", "NIGHTLY", "")
 
 
+def call_of(job: Job | JobCall) -> JobCall:
+    """Return the call of ``job``."""
+    return JobCall(id=job.id, backend=job.backend, task_path=job.task_path, arguments=job.arguments)
+
+
 class ViewContract(ContractCase):
-    """``list``, ``counts``, ``oldest_due``, ``prune`` and ``clear``."""
+    """``list`` and its pages, ``counts``, ``oldest_due``, ``prune`` and ``clear``."""
 
     def test_an_empty_queue_has_nothing_to_show(self) -> None:
         assert self.queue.list() == []
@@ -115,6 +121,35 @@ class ViewContract(ContractCase):
         assert self.queue.counts() == {}
         assert self.fetch() == []
         self.enqueue(key="k")
+
+    def test_pages_of_jobs(self) -> None:
+        jobs = [self.job(queue_name=name) for name in "abababab"]
+        self.queue.enqueue(jobs)
+        self.queue.finish([failed(job) for job in self.fetch(threads=6)])
+        self.fetch(threads=1)
+        for status in (None, READY, FAILED, RUNNING, SUCCESSFUL):
+            for queue_name in (None, "a", "b", "c"):
+                matching = self.queue.list(status=status, queue_name=queue_name)
+                assert matching == [
+                    job for job in self.queue.list(status=status) if queue_name in (None, job.queue_name)
+                ]
+                assert self.paged(status, queue_name) == matching
+                calls = self.queue.list_calls(status=status, queue_name=queue_name)
+                assert [*map(call_of, calls)] == [*map(call_of, matching)]
+        last = jobs[3].id
+        for limit in (0, 2):
+            calls = self.queue.list_calls(before=last, limit=limit)
+            assert [*map(call_of, calls)] == [*map(call_of, self.queue.list(before=last, limit=limit))]
+
+    def paged(self, status: Any, queue_name: str | None) -> list[Job]:
+        """Return the jobs of ``list``, read two at a time."""
+        found: list[Job] = []
+        while True:
+            before = found[-1].id if found else None
+            page = self.queue.list(status=status, queue_name=queue_name, before=before, limit=2)
+            found += page
+            if len(page) < 2:
+                return found
 
 
 class SeriesContract(ContractCase):

@@ -1,20 +1,14 @@
-"""The contract of operations by people: ``change``, ``lost``, ``pause``, and pages of ``list``."""
+"""The contract of ``change``, with which people operate on jobs, and of ``lost``."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Any
 
-from ...conf import loco_settings
-from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, JobCall, JobSummary, Outcome, utcnow
-from ...queues.base import Change
-from .case import HUNG_AFTER_SECONDS, THREADS, ContractCase, done, error_of, failed, in_seconds, retry
-
-
-def call_of(job: Job | JobCall) -> JobCall:
-    """Return the call of ``job``."""
-    return JobCall(id=job.id, backend=job.backend, task_path=job.task_path, arguments=job.arguments)
+from ....conf import loco_settings
+from ....core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, JobSummary, Outcome, utcnow
+from ....queues.base import Change
+from ..case import THREADS, ContractCase, done, error_of, failed, in_seconds, retry
 
 
 class ChangeContract(ContractCase):
@@ -237,61 +231,3 @@ class ChangeContract(ContractCase):
         assert self.queue.lost([self.job(token="t")]) != set()
         assert self.queue.lost([]) == set()
         assert self.stored(held).status == RUNNING
-
-    def test_the_jobs_of_a_paused_queue_wait(self) -> None:
-        assert self.queue.paused() == set()
-        self.queue.pause("a")
-        self.queue.pause("a")
-        assert self.queue.paused() == {"a"}
-        paused = [self.enqueue(queue_name="a"), self.enqueue(queue_name="a", tags=("t",), is_async=True)]
-        deferred = self.enqueue(queue_name="a", run_after=in_seconds(0.01))
-        other = self.enqueue(queue_name="b")
-        assert [job.id for job in self.fetch(ahead=60)] == [other.id]
-        assert self.fetch(queues=("a",), ahead=60) == self.fetch(tags=("t",), ahead=60) == []
-        assert self.queue.resume("a")
-        assert not self.queue.resume("a")
-        assert self.queue.paused() == set()
-        found: set[str] = set()
-        deadline = time.monotonic() + HUNG_AFTER_SECONDS
-        while deferred.id not in found:  # which is due soon, by a clock that may be another one
-            assert time.monotonic() < deadline
-            found |= {job.id for job in self.fetch(ahead=60)}
-        assert found == {job.id for job in (*paused, deferred)}
-
-    def test_a_paused_queue_takes_outcomes_and_has_any_name(self) -> None:
-        name = 'odd\t"name"\n€ %s'
-        held = self.held(queue_name=name)
-        self.queue.pause(name)
-        assert self.queue.finish([retry(held)]) == set()
-        assert self.fetch() == []
-        assert self.queue.resume(name)
-        assert [job.id for job in self.fetch()] == [held.id]
-
-    def test_pages_of_jobs(self) -> None:
-        jobs = [self.job(queue_name=name) for name in "abababab"]
-        self.queue.enqueue(jobs)
-        self.queue.finish([failed(job) for job in self.fetch(threads=6)])
-        self.fetch(threads=1)
-        for status in (None, READY, FAILED, RUNNING, SUCCESSFUL):
-            for queue_name in (None, "a", "b", "c"):
-                matching = self.queue.list(status=status, queue_name=queue_name)
-                assert matching == [
-                    job for job in self.queue.list(status=status) if queue_name in (None, job.queue_name)
-                ]
-                assert self.paged(status, queue_name) == matching
-                calls = self.queue.list_calls(status=status, queue_name=queue_name)
-                assert [*map(call_of, calls)] == [*map(call_of, matching)]
-        last = jobs[3].id
-        for limit in (0, 2):
-            calls = self.queue.list_calls(before=last, limit=limit)
-            assert [*map(call_of, calls)] == [*map(call_of, self.queue.list(before=last, limit=limit))]
-
-    def paged(self, status: Any, queue_name: str | None) -> list[Job]:
-        """Return the jobs of ``list``, read two at a time."""
-        found: list[Job] = []
-        while True:
-            before = found[-1].id if found else None
-            page = self.queue.list(status=status, queue_name=queue_name, before=before, limit=2)
-            found += page
-            if len(page) < 2:
-                return found

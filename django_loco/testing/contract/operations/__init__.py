@@ -1,0 +1,1 @@
+"""The contract of operations by people: changes of jobs, pauses, and signals."""
