@@ -2,6 +2,8 @@
 
 from .enqueueing import EnqueueContract, RestoreContract
 from .fetching import FetchContract
+from .groups.batch_members import BatchMemberContract
+from .groups.batch_pruning import BatchPruningContract
 from .groups.batch_rounds import BatchRoundContract
 from .groups.batches import BatchContract
 from .groups.workflows import WorkflowContract
@@ -50,6 +52,8 @@ class QueueContract(
     WorkerContract,
     MinuteContract,
     BatchContract,
+    BatchMemberContract,
+    BatchPruningContract,
     BatchRoundContract,
     WorkflowContract,
 ):

@@ -1,13 +1,12 @@
-"""The contract of batches: jobs that belong together."""
+"""The contract of batches: when they finish, and what is stored of them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from ....core.job import FAILED, MAX_LOST, READY, RUNNING, Job, Outcome, new_id
-from ....exceptions import BatchFinished
+from ....core.job import FAILED, MAX_LOST, READY, RUNNING, Outcome, new_id
 from ....queues.base import Change
-from ....queues.records.batches import BatchCounts, key_of, new_record
+from ....queues.records.batches import BatchCounts, new_record
 from ..case import done, failed, in_seconds, retry
 from .batch_case import CALLBACKS, METADATA, BatchCase, cancelled
 
@@ -51,20 +50,6 @@ class BatchContract(BatchCase):
     def test_what_is_no_id_of_a_batch_is_not_found(self) -> None:
         for text in ("\0", "\ud800", "", "unknown", "f" * 33):
             assert self.queue.get_batch(text) is None
-
-    def test_members_keep_their_batch(self) -> None:
-        batch = self.opened()
-        job = self.enqueue(batch=batch)
-        assert self.stored(job).batch == batch
-        [held] = self.fetch()
-        assert held.batch == batch
-        self.queue.finish([retry(held)])
-        assert self.stored(job).batch == batch
-        [held] = self.fetch()
-        assert self.queue.update(held, "metadata", '{"a":1}')
-        self.queue.finish([done(held)])
-        assert self.stored(job).batch == batch
-        assert self.stored(job).metadata == '{"a":1}'
 
     def test_an_open_batch_does_not_finish(self) -> None:
         batch = self.opened()
@@ -172,55 +157,6 @@ class BatchContract(BatchCase):
         assert self.end(done(again)) == [batch]
         assert self.counts(batch) == (2, 2, 0, 0, 0)
 
-    def test_members_add_members_until_the_batch_has_finished(self) -> None:
-        batch, [member] = self.sealed()
-        more = self.enqueue(batch=batch)
-        assert self.end(done(member)) == []
-        assert self.counts(batch) == (2, 1, 0, 0, 1)
-        assert self.end(*map(done, self.fetch())) == [batch]
-        with_other = [self.job(), self.job(batch=batch)]
-        self.refused(with_other)
-        assert self.stored(more).batch == batch
-
-    def refused(self, jobs: list[Job]) -> None:
-        """Require that the queue stores none of ``jobs``, because their batch takes no more jobs."""
-        try:
-            self.queue.enqueue(jobs)
-        except BatchFinished as error:
-            assert "takes no more jobs" in str(error)  # noqa: PT017
-        else:
-            raise AssertionError("the batch has taken a job")
-        assert [self.queue.get(job.id) for job in jobs] == [None] * len(jobs)
-
-    def test_unknown_and_cancelled_batches_take_no_jobs(self) -> None:
-        batch, [member] = self.sealed()
-        assert self.queue.seal_batch(batch, is_cancelled=True) is True
-        self.refused([self.job(batch=batch)])
-        self.refused([self.job(batch=new_id()), self.job()])
-        self.refused([self.job(batch="")])
-        assert self.record(batch).cancelled_at is not None
-        assert self.end(cancelled(member)) == [batch]
-        assert self.queue.seal_batch(batch) is False
-
-    def test_jobs_with_known_once_keys_are_no_members(self) -> None:
-        batch = self.opened()
-        self.enqueue(key="a")
-        stored = self.queue.enqueue([self.job(key="a", batch=batch), self.job(key="b", batch=batch)])
-        assert [job.key for job in stored] == ["b"]
-        assert self.counts(batch) == (1, 0, 0, 0, 1)
-
-    def test_members_are_listed_by_kind(self) -> None:
-        batch, members = self.sealed(6)
-        first, second, third, *others = sorted(members, key=lambda job: job.id)
-        self.end(failed(second), cancelled(third), done(others[0]))
-        waiting = self.enqueue(batch=batch)
-        left = sorted(job.id for job in (first, *others[1:], waiting))
-        assert list(self.queue.batch_members(batch, "left")) == left
-        assert list(self.queue.batch_members(batch, "left", limit=2)) == left[:2]
-        assert list(self.queue.batch_members(batch, "left", after=left[1])) == left[2:]
-        assert list(self.queue.batch_members(batch, "failed")) == [second.id, third.id]
-        assert list(self.queue.batch_members(batch, "failed", after=second.id)) == [third.id]
-
     def test_batches_are_listed_the_newest_first(self) -> None:
         batches = sorted((self.opened(str(number)) for number in range(3)), reverse=True)
         assert [record.id for record in self.queue.list_batches()] == batches
@@ -244,60 +180,6 @@ class BatchContract(BatchCase):
         }
         assert self.stored(fifth).batch == running
         assert list(self.queue.count_batches([])) == []
-
-    def test_what_a_batch_counts_is_not_pruned(self) -> None:
-        batch, [first, second] = self.sealed(2)
-        self.end(done(first, at=in_seconds(-86_400)))
-        self.queue.prune(older_than=43_200)
-        assert self.counts(batch) == (2, 1, 0, 0, 1)
-        assert self.end(failed(second, at=in_seconds(-86_400))) == [batch]
-        [record] = self.queue.settle_batches()
-        self.queue.note_called(record)
-        self.queue.prune(older_than=43_200)
-        assert self.counts(batch) == (2, 1, 1, 0, 0)
-        assert self.queue.get(first.id) is self.queue.get(second.id) is None
-
-    def test_old_batches_are_pruned_and_open_ones_stay(self) -> None:
-        batch, [member] = self.sealed()
-        still_open = self.opened()
-        self.end(done(member))
-        self.queue.prune(older_than=-60)
-        assert self.queue.get_batch(batch) is not None  # its callbacks may not be enqueued yet
-        [record] = self.queue.settle_batches()
-        self.queue.note_called(record)
-        self.queue.prune(older_than=-60)
-        assert self.queue.get_batch(batch) is None
-        assert self.queue.get_batch(still_open) is not None
-
-    def test_a_batch_stays_until_what_follows_it_has_ended(self) -> None:
-        batch, [first, second] = self.sealed(2)
-        self.end(done(first, at=in_seconds(-86_400)), failed(second, at=in_seconds(-86_400)))
-        [record] = self.queue.settle_batches()
-        [follower] = self.queue.enqueue([self.job(key=key_of(batch, record.round, "finish"))])
-        self.queue.note_called(record)
-        self.queue.prune(older_than=-60)
-        assert self.counts(batch) == (2, 1, 1, 0, 0)
-        assert self.queue.get(second.id) is not None
-        [held] = self.fetch()
-        self.queue.finish([retry(held)])
-        [held] = self.fetch()
-        self.queue.prune(older_than=-60)
-        assert self.queue.get_batch(batch) is not None
-        assert self.queue.get(second.id) is not None
-        self.queue.finish([done(held)])
-        self.queue.prune(older_than=-60)
-        assert self.queue.get_batch(batch) is None
-        assert self.queue.get(second.id) is None
-        assert held.id == follower.id
-
-    def test_failed_members_of_a_batch_that_goes_on_are_not_pruned(self) -> None:
-        batch, [first, second] = self.sealed(2)
-        self.end(failed(first, at=in_seconds(-86_400)))
-        self.queue.prune(older_than=43_200)
-        assert self.queue.get(first.id) is not None
-        assert list(self.queue.batch_members(batch, "failed")) == [first.id]
-        self.end(cancelled(second))
-        assert self.stored(first).status == FAILED
 
     def test_a_job_that_is_restored_keeps_its_batch(self) -> None:
         batch = self.opened()
@@ -354,23 +236,3 @@ class BatchContract(BatchCase):
         self.side_by_side(end)
         assert [record.id for record in self.queue.settle_batches()] == [batch]
         assert self.counts(batch) == (40, 40, 0, 0, 0)
-
-    def test_members_that_are_added_at_the_end_are_taken_or_refused(self) -> None:
-        """No batch finishes while a member waits."""
-        batch, members = self.sealed(8)
-
-        def end(number: int) -> bool:
-            self.queue.finish([done(members[number])])
-            self.queue.settle_batches([batch], [members[number]])
-            try:
-                self.queue.enqueue([self.job(batch=batch)])
-            except BatchFinished:
-                return False
-            return True
-
-        added = sum(self.side_by_side(end))
-        assert self.record(batch).counts.left == added
-        assert bool(added) == (self.record(batch).finished_at is None)
-        waiting = [job for job in self.queue.list(status=READY) if job.batch == batch]
-        assert len(waiting) == added
-        assert self.queue.list(status=RUNNING) == []
