@@ -17,6 +17,7 @@ from .options.limited_jobs import LimitedJobContract
 from .options.limits import LimitContract
 from .options.retention import RetentionContract
 from .options.unique import UniqueContract
+from .options.unique_histories import UniqueHistoryContract
 from .outcomes import OutcomeContract
 from .rescuing import RescueContract, SuspectContract
 from .updating import LogContract, UpdateContract
@@ -42,6 +43,7 @@ class QueueContract(
     RestoreContract,
     SeriesContract,
     UniqueContract,
+    UniqueHistoryContract,
     LimitContract,
     LimitedJobContract,
     LimitHistoryContract,

@@ -13,7 +13,7 @@ from ....core.job.limits import KeyTimes, Limiter
 from ....queues.base import Change
 from ..case import done, failed, in_seconds, retry
 from .limit_case import HOUR, LIMITS, LimitCase
-from .unique import cancelled
+from .unique_case import cancelled
 
 STEPS = int(os.environ.get("LOCO_CHAOS") or 0) * 1_000 or 120
 #: A history starts again after this many steps, before the queue has many jobs and before a slow limit opens again.

@@ -15,7 +15,7 @@ from ....queues.records.pauses import JobPause
 from ....queues.workers import WorkerInfo
 from ..case import done, in_seconds
 from .limit_case import LimitCase, key_of
-from .unique import cancelled
+from .unique_case import cancelled
 
 
 class LimitedJobContract(LimitCase):
