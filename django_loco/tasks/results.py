@@ -1,4 +1,4 @@
-"""Converts a stored ``Job`` to Django's ``Task`` and ``TaskResult``, and finds the policy that applies to it."""
+"""Converts a stored ``Job`` to Django's ``Task`` and ``TaskResult``."""
 
 from __future__ import annotations
 
@@ -13,25 +13,20 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 from django.utils import timezone
 
-from ..conf import LocoSettings, loco_settings
 from ..core.compat import BaseTaskBackend, Task, TaskError, TaskResult, task_backends
 from ..core.job import READY, RUNNING, SUCCESSFUL, Job
-from ..core.retry import Policy, is_exception_type
+from ..core.retry import is_exception_type
 from ..core.serialization import are_scalars, decode, decode_call
-from ..core.task_options import STORED_OPTIONS, resolve_paths
 from ..core.validation import nearest
 from ..exceptions import UnknownTask
 from ..jobs.presentation.progress import progress_of
 from ..log.plain_text import one_line
-from ..log.safe import get_logger
 from ..queues.unreadable import NOT_OURS, record_of
 from .aliases import target_of
 from .decorator import LocoTask
 from .job_result import JobResult, fill
 from .loading import load_module
 from .stored.options import option_from_json
-
-logger = get_logger("django_loco.worker")
 
 
 def load_task(path: str) -> Task[..., Any]:
@@ -104,54 +99,6 @@ class StoredError(TaskError):
         if not is_exception_type(kind):
             raise ValueError(f"{self.exception_class_path!r} does not reference a valid exception.")
         return cast("type[BaseException]", kind)
-
-
-def policy_of(task: Task[..., Any], job: Job) -> Policy:
-    """Return the policy for ``job``.
-
-    Its options come from ``using()``, ``LOCO["TASKS"]``, ``@task`` and ``LOCO``, the strongest first.
-    """
-    loco = loco_settings()
-    if job.options and (overrides := job.overrides):
-        return _merged(task, job.task_path, loco, overrides)
-    cached_task, cached_loco, policy = _policies.get(job.task_path, (None, None, None))
-    if policy is None or cached_task is not task or cached_loco is not loco:
-        policy = _merged(task, job.task_path, loco, {})
-        _policies[job.task_path] = task, loco, policy
-    return policy
-
-
-#: By task path: the task, the settings, and the policy that follows from them for a job without options of its own.
-_policies: dict[str, tuple[Task[..., Any], LocoSettings, Policy]] = {}
-
-
-def _merged(task: Task[..., Any], path: str, loco: LocoSettings, options: Mapping[str, Any]) -> Policy:
-    restored = _policy_options(path, options)
-    declared = {name: getattr(task, name, None) for name in STORED_OPTIONS}
-    configured = loco.TASKS.get(path) or loco.TASKS.get(task.module_path, {})  # of a renamed task
-    layers = [
-        {
-            name: resolve_paths(name, value)
-            for name, value in layer.items()
-            if value is not None and name not in restored
-        }
-        for layer in (declared, configured)
-    ]
-    policy = Policy.merged({"max_attempts": loco.MAX_ATTEMPTS, "keep_log": loco.KEEP_LOG}, *layers, restored)
-    return replace(policy, keep_log=loco.KEEP_LOG or "INFO") if policy.keep_log is True else policy
-
-
-def _policy_options(path: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return stored ``options`` as a policy takes them.
-
-    A back-off function that cannot be imported is logged and left out: the job keeps the back-off of its task.
-    """
-    values = {name: option_from_json(name, value) for name, value in options.items() if name != "backoff"}
-    try:
-        return values | {"backoff": option_from_json("backoff", options["backoff"])} if "backoff" in options else values
-    except ImportError as error:
-        logger.warning("Ignored the back-off of a job of %s: %s", path, one_line(error))
-        return values
 
 
 @cache

@@ -16,7 +16,8 @@ from django_loco.core.job import SUCCESSFUL, Job
 from django_loco.exceptions import RAISED_INTO_JOBS, UnknownTask
 from django_loco.queues.memory import MemoryQueue
 from django_loco.tasks import aliases, task
-from django_loco.tasks.results import load_task, policy_of, result_of
+from django_loco.tasks.results import load_task, result_of
+from django_loco.tasks.stored.policy import policy_of
 from django_loco.worker.worker import Worker
 
 HERE = __name__

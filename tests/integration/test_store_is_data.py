@@ -22,8 +22,9 @@ from django_loco.scheduler import Registry
 from django_loco.scheduler.api import allowed_commands
 from django_loco.tasks import backoff_function, loading, task
 from django_loco.tasks.loading import _is_foreign, load_module, may_be_imported
-from django_loco.tasks.results import load_task, policy_of, result_of
+from django_loco.tasks.results import load_task, result_of
 from django_loco.tasks.stored.options import option_from_json, option_to_json
+from django_loco.tasks.stored.policy import policy_of
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution.executor import execute
 from django_loco.worker.in_process import worker_for

@@ -15,7 +15,8 @@ from ...exceptions import InvalidSignature, UnknownTask
 from ...jobs.operations import reruns
 from ...jobs.signing import is_genuine
 from ...log.plain_text import one_line
-from ...tasks.results import load_task, policy_of, result_of, stand_in
+from ...tasks.results import load_task, result_of, stand_in
+from ...tasks.stored.policy import policy_of
 from ..claimed_job import ClaimedJob
 from .announcements import announce_expired
 from .attempt import Attempt

@@ -7,7 +7,8 @@ from functools import partial
 from ...conf import loco_settings
 from ...core.job import FAILED, READY, Job, Outcome, utcnow
 from ...exceptions import JobCancelled, JobTimeout
-from ...tasks.results import load_task, policy_of
+from ...tasks.results import load_task
+from ...tasks.stored.policy import policy_of
 from ..claimed_job import ClaimedJob
 from ..execution.announcements import announce_unfinished
 from ..execution.attempt import NOT_BEGUN_DELAY, put_off_unstarted

@@ -15,7 +15,8 @@ from ....jobs.page_parts.scope import scope_of
 from ....jobs.page_parts.stored_json import MOST_BYTES
 from ....log.plain_text import one_line, plain
 from ....log.safe import get_logger
-from ....tasks.results import load_task, policy_of
+from ....tasks.results import load_task
+from ....tasks.stored.policy import policy_of
 from ...access import VIEW_JOB
 from ...links import links_for, page_url
 from ...live import LivePage
