@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
 from .. import jobs
-from ..jobs.control import KINDS, AliasPause, Kind, paused_jobs
+from ..jobs.control.pauses import KINDS, AliasPause, Kind, paused_jobs
 from ..jobs.page_parts.available import UNAVAILABLE
 from ..jobs.page_parts.scope import BY_TASK, EVERYTHING, Scope, scope_of
 from ..log.plain_text import one_line

@@ -22,19 +22,9 @@ from ..exceptions import FilterError, InvalidState, Unfinished
 
 if TYPE_CHECKING:
     from .api import OPERATIONS, cancel, delete, discard, filter, move, retry, run_again, update  # noqa: A004 - its public name
-    from .control import (
-        AliasWorker,
-        QueueStats,
-        pause,
-        paused,
-        quiet,
-        resume,
-        schedulers,
-        stats,
-        stop,
-        unquiet,
-        workers,
-    )
+    from .control.pauses import pause, paused, resume
+    from .control.stats import QueueStats, stats
+    from .control.workers import AliasWorker, quiet, schedulers, stop, unquiet, workers
     from .language.patterns import escape
     from .operations.limits import reset_limit, set_limit
     from .operations.signals import signal
@@ -102,7 +92,9 @@ __all__ = [
 #: The modules of the public names.
 _MODULES = {
     "api": "OPERATIONS cancel delete discard filter move retry run_again update",
-    "control": "AliasWorker QueueStats pause paused quiet resume schedulers stats stop unquiet workers",
+    "control.pauses": "pause paused resume",
+    "control.stats": "QueueStats stats",
+    "control.workers": "AliasWorker quiet schedulers stop unquiet workers",
     "language.patterns": "escape",
     "operations.limits": "reset_limit set_limit",
     "operations.signals": "signal",

@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from .. import jobs, locks, scheduler
 from ..core.job import utcnow
-from ..jobs.control import AliasPause, paused_jobs, workers_and_schedulers
+from ..jobs.control.pauses import AliasPause, paused_jobs
+from ..jobs.control.workers import workers_and_schedulers
 from ..jobs.presentation.age import age
 from ..log.plain_text import counted, one_line
 from .loco_jobs.limits import LIMIT_HEADINGS, limit_row

@@ -15,7 +15,8 @@ from django.utils.translation import gettext_lazy, pgettext
 from ... import jobs
 from ...core.job import Job
 from ...exceptions import QueueError
-from ...jobs.control import KINDS, AliasPause, paused_jobs, workers_and_schedulers
+from ...jobs.control.pauses import KINDS, AliasPause, paused_jobs
+from ...jobs.control.workers import workers_and_schedulers
 from ...jobs.page_parts.addresses import JobLinks, word
 from ...jobs.page_parts.available import UNAVAILABLE, notes
 from ...jobs.page_parts.rows import ago, local_text

@@ -27,7 +27,7 @@ from ...core.job import Job, utcnow
 from ...core.validation import short
 from ...exceptions import FilterError, LocoConfigurationError
 from ...queues.records.minutes import Minute
-from ..control import QueueStats, stats
+from ..control.stats import QueueStats, stats
 from ..language import Filter, Keywords, filter_of
 from ..search import Search
 from ..stores import JobReference, get, missing, queue_of, searched

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from ...queues.workers import WorkerInfo
-from ..control import AliasWorker, QueueStats, schedulers
+from ..control.stats import QueueStats
+from ..control.workers import AliasWorker, schedulers
 from ..stores import aliases, backend_of, queue_of
 
 

@@ -16,7 +16,7 @@ from django.conf import settings
 
 from ...conf import loco_settings
 from ...core.job import JobSummary, utcnow
-from ...jobs.control import AliasWorker
+from ...jobs.control.workers import AliasWorker
 from ...jobs.presentation.age import age
 from ...log.plain_text import counted, one_line
 from ...queues.records.minutes import KEPT_MINUTES, Minute, minute_of

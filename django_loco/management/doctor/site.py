@@ -27,7 +27,7 @@ from ...core.compat import task_backends
 from ...core.job import Job
 from ...core.threads.bounded_calls import BoundedCalls
 from ...exceptions import LocoConfigurationError
-from ...jobs.control import workers_and_schedulers
+from ...jobs.control.workers import workers_and_schedulers
 from ...jobs.stores import backend_of
 from ...log.safe import get_logger
 from ...queues import Queue, queue_for

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django_loco.core.job import Job, utcnow
 from django_loco.dashboard.pages.workers import page
 from django_loco.exceptions import QueueUnavailable
-from django_loco.jobs.control import ask_stacks
+from django_loco.jobs.control.workers import ask_stacks
 from django_loco.queues import queue_for
 from django_loco.queues.workers import WorkerInfo, split_command
 from django_loco.worker import in_process

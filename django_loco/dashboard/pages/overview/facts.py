@@ -10,7 +10,8 @@ from typing import NamedTuple, TypeAlias
 
 from .... import jobs, scheduler
 from ....core.job import Job, utcnow
-from ....jobs.control import AliasPause, workers_and_schedulers
+from ....jobs.control.pauses import AliasPause
+from ....jobs.control.workers import workers_and_schedulers
 from ....jobs.page_parts.scope import EVERYTHING, Scope
 from ....jobs.presentation.rates import FAILED_MINUTES, rates_in
 from ....jobs.presentation.unserved import is_scheduler_missing

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from .... import jobs
 from ....core.job import utcnow
-from ....jobs.control import AliasPause
+from ....jobs.control.pauses import AliasPause
 from ....jobs.page_parts.scope import SHOWN_QUEUES, Scope, ShownQueues, shown_queues
 from ....jobs.presentation.rates import FAILED_MINUTES, rates_in
 from ....jobs.presentation.unserved import unserved

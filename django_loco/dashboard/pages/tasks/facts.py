@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .... import jobs
 from ....core.job import utcnow
-from ....jobs.control import AliasPause, paused_jobs
+from ....jobs.control.pauses import AliasPause, paused_jobs
 from ....jobs.page_parts.scope import Scope
 from ....jobs.stores import queue_of
 from ....queues.records.minutes import minute_of

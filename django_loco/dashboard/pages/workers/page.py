@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from .... import jobs
-from ....jobs.control import ask_stacks
+from ....jobs.control.workers import ask_stacks
 from ....jobs.page_parts.available import UNAVAILABLE
 from ....models import LocoWorker
 from ....queues.timeouts import store_timeout

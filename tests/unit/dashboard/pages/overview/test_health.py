@@ -13,7 +13,7 @@ from django_loco.core.job import Job, utcnow
 from django_loco.dashboard.charts.activity import Activity
 from django_loco.dashboard.pages.overview.facts import FAILURES, Facts, ScheduleFacts
 from django_loco.dashboard.pages.overview.health import health_of
-from django_loco.jobs.control import AliasPause
+from django_loco.jobs.control.pauses import AliasPause
 from django_loco.scheduler import Problem
 
 EMPTY = Facts(

@@ -8,7 +8,7 @@ from django_loco.dashboard.charts.activity import RANGES
 from django_loco.dashboard.charts.breakdown import Sums
 from django_loco.dashboard.pages.tasks.facts import ORDERS, TasksRead
 from django_loco.dashboard.pages.tasks.parts import parts_of
-from django_loco.jobs.control import AliasPause
+from django_loco.jobs.control.pauses import AliasPause
 from django_loco.jobs.language import filter_of
 from django_loco.jobs.page_parts.scope import EVERYTHING, Scope
 
