@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from .presentation.limits import LimitState, limits
     from .presentation.logs import log
     from .presentation.rates import QueueRates, rates
-    from .presentation.reason import Reason
+    from .presentation.reasons.reason import Reason
+    from .presentation.reasons.why import why
     from .presentation.shown import shown_job
-    from .presentation.why import why
     from .search import COUNTED, Count, JobPage, Search
     from .states import STATES, State, state_of
     from .stores import aliases, get
@@ -105,9 +105,9 @@ _MODULES = {
     "presentation.limits": "LimitState limits",
     "presentation.logs": "log",
     "presentation.rates": "QueueRates rates",
-    "presentation.reason": "Reason",
+    "presentation.reasons.reason": "Reason",
     "presentation.shown": "shown_job",
-    "presentation.why": "why",
+    "presentation.reasons.why": "why",
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 

@@ -26,9 +26,9 @@ from ..presentation.age import elapsed
 from ..presentation.logs import logs_of
 from ..presentation.numbers import number_text
 from ..presentation.progress import JobProgress, progress_of
-from ..presentation.reason import Reason
+from ..presentation.reasons.reason import Reason
+from ..presentation.reasons.why import why
 from ..presentation.shown import shown_traceback, summary_of
-from ..presentation.why import why
 from ..stores import aliases, backend_of
 from .addresses import JobLinks, word
 from .rows import JobRow, local_text, row_of

@@ -13,7 +13,7 @@ from ...core.job import Job
 from ...exceptions import FilterError
 from .. import api
 from ..operations import RunNow, require, waits_for_more
-from ..presentation.reason import Reason
+from ..presentation.reasons.reason import Reason
 from ..search import Count, Search
 from ..states import State
 from .addresses import word

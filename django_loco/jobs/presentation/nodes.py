@@ -12,7 +12,7 @@ from ...log.plain_text import one_line
 from ...queues import Queue
 from ..operations.workflows.nodes import node_id, place_of
 from .numbers import number_text
-from .reason import Reason
+from .reasons.reason import Reason
 
 #: The number of nodes that a reason names.
 NAMED = 5

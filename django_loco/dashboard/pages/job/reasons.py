@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from ....core.job import Job
 from ....core.job.limits import name_of
 from ....jobs.page_parts.operations import PageOperation
-from ....jobs.presentation.reason import Reason, time_text
+from ....jobs.presentation.reasons.reason import Reason, time_text
 from ...access import PAUSE
 from ...frame import open_pages
 from ...links import links_for

@@ -10,7 +10,7 @@ from django.utils.translation import override
 from ....core.job import utcnow
 from ....core.job.waits import Wait
 from ....jobs.presentation.age import age
-from ....jobs.presentation.reason import time_text
+from ....jobs.presentation.reasons.reason import time_text
 
 #: The number of sleeps and waits that one log line names.
 _WAITS_SHOWN = 3

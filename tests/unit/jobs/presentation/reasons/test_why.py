@@ -5,68 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
-
-import pytest
 
 from django_loco import jobs
 from django_loco.backend import LocoBackend
-from django_loco.core.compat import TaskError
-from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Outcome, error_of, new_id, utcnow
+from django_loco.core.job import FAILED, Outcome, error_of, new_id, utcnow
 from django_loco.core.job.missing_task import with_time
-from django_loco.exceptions import Discard, InvalidState
+from django_loco.exceptions import Discard
 from django_loco.jobs.operations.workflows.nodes import Place, placed
-from django_loco.jobs.presentation.progress import progress_text
-from django_loco.jobs.transfer.parking import gone, parked
 from django_loco.queues.base import Change
 from django_loco.queues.records.batches import new_record
-from django_loco.queues.workers import WorkerInfo
 from django_loco.tasks import Workflow
 from tests.app import tasks
 from tests.unit.jobs.conftest import found, make_job
-
-
-def worker(**given: Any) -> WorkerInfo:
-    described: dict[str, Any] = {
-        "worker_id": "w",
-        "host": "h",
-        "pid": 1,
-        "queues": None,
-        "tags": None,
-        "threads": 2,
-        "coroutines": 2,
-        "lease": 30.0,
-        "started_at": utcnow(),
-    }
-    return WorkerInfo(**described | given)
-
-
-def codes(job: Any) -> list[str]:
-    return [reason.code for reason in jobs.why(job)]
-
-
-@pytest.mark.parametrize(
-    ("described", "fields", "code"),
-    [
-        ({}, {}, "next"),
-        ({"busy": 2}, {}, "busy"),
-        ({"busy": 2}, {"is_async": True}, "next"),
-        ({"busy": 2, "busy_async": 1}, {}, "next"),
-        ({"busy": 3, "busy_async": 2}, {"is_async": True}, "busy"),
-        ({"queues": ("reports",)}, {}, "no worker for its queue"),
-        ({"tags": ()}, {"tags": ("a",)}, "no worker for its tags"),
-        ({"tags": ("b",)}, {"tags": ("a",)}, "no worker for its tags"),
-        ({"tags": ("b",)}, {}, "no worker for its tags"),
-        ({"state": "quiet"}, {}, "quiet"),
-        ({"state": "stopping"}, {}, "quiet"),
-        ({"tags": ("a", "b")}, {"tags": ("a",)}, "next"),
-        ({"threads": 0}, {}, "no worker for sync jobs"),
-        ({"coroutines": 0}, {"is_async": True}, "no worker for async jobs"),
-    ],
-)
-def test_what_workers_take(queue, stored, described, fields, code):
-    queue.register(worker(**described))
-    assert codes(stored(**fields)) == [code]
+from tests.unit.jobs.presentation.reasons.support import codes, worker
 
 
 def test_a_node_that_waits_names_those_that_it_waits_for(queue):
@@ -94,10 +45,6 @@ def test_a_node_without_its_workflow(queue):
     assert codes(lost) == ["waits"]
     assert jobs.update(lost.id, run_after=utcnow()) == 1
     assert codes(lost) == ["no worker"]
-
-
-def test_no_worker_at_all(queue, stored):
-    assert codes(stored()) == ["no worker"]
 
 
 def test_several_reasons(queue, stored):
@@ -139,38 +86,6 @@ def test_a_job_that_expires(queue, stored):
     assert codes(begun) == ["next"]
 
 
-@pytest.mark.parametrize("is_cancelled", [False, True])
-def test_a_retry_that_would_be_refused_is_not_named(stored, monkeypatch, is_cancelled):
-    job = stored("waiting" if is_cancelled else "failed")
-    if is_cancelled:
-        jobs.cancel(job.id)
-    assert jobs.why(job)[0].command == f"loco_jobs retry {job.id}"
-    monkeypatch.setattr(LocoBackend, "runs_stored_jobs", False)
-    with pytest.raises(InvalidState, match="inside enqueue"):
-        jobs.retry(job.id)
-    [reason] = jobs.why(job)
-    assert (reason.remedy, reason.command, reason.operation) == ("Enqueue it again.", "", "")
-
-
-def test_a_job_that_says_how_far_it_is(stored):
-    [reason] = jobs.why(stored("running", progress=progress_text(3, 12, "rows\nof\x1b")))
-    assert "It has done 3 of 12 (25 %): rows" in reason.text
-    assert "\x1b" not in reason.text
-
-
-def test_a_job_that_has_ended_or_runs(queue, stored):
-    for state in ("done", "failed", "running"):
-        assert codes(stored(state)) == [state]
-    jobs.discard(job := stored("failed"))
-    assert codes(job) == ["cancelled"]
-
-
-def test_a_running_job_whose_worker_is_silent(queue, stored, monkeypatch):
-    job = stored("running")
-    monkeypatch.setattr(queue, "workers", lambda: [worker(worker_id=job.worker_id, heartbeat_age=31.0)])
-    assert codes(job) == ["lost"]
-
-
 def test_a_mode_in_which_nothing_runs_it(queue, stored, monkeypatch):
     job = stored()
     monkeypatch.setattr(LocoBackend, "runs_stored_jobs", False)
@@ -188,38 +103,6 @@ def test_the_time_until_it_is_due(queue, stored):
     queue.register(worker())
     [reason] = jobs.why(stored(run_after=utcnow() + timedelta(hours=1)))
     assert re.fullmatch(r"It is not due yet: it may run in (1 h|59 min 59 s)\.", reason.text)
-
-
-@pytest.mark.parametrize(
-    ("status", "field", "text"),
-    [
-        (SUCCESSFUL, "finished_at", "It has succeeded."),
-        (RUNNING, "last_attempted_at", "The worker None runs it."),
-    ],
-)
-def test_a_time_that_is_not_stored(queue, monkeypatch, status, field, text):
-    job = make_job(status=status)
-    monkeypatch.setattr(queue, "get", lambda _: job)
-    assert getattr(job, field) is None
-    [reason] = jobs.why(job)
-    assert reason.text == text
-
-
-def test_a_job_that_has_gone_to_another_store_is_not_offered_again(queue, stored):
-    job = stored(key="s@1")
-    queue.change([Change(before=job, after=gone(parked(job, "other")))])
-    [reason] = jobs.why(job.id)
-    assert reason.code == "cancelled"
-    assert reason.text.endswith("moved from TASKS['default'] to TASKS['other']")
-    assert reason.remedy == f"See it there: loco_jobs show {job.id} --backend other"
-
-
-def test_an_error_of_several_lines_is_named_and_moves_no_text(queue, stored):
-    held = stored("running")
-    error = TaskError(exception_class_path="shop.NoPrice", traceback="shop.NoPrice: of \u202eseven\nDETAIL: none\n")
-    queue.finish([Outcome(job=held, status=FAILED, error=error)])
-    [reason] = jobs.why(held)
-    assert reason.text == "It has failed for good after 1 attempt: shop.NoPrice: of \\u202eseven"
 
 
 def test_names_in_reasons_move_no_text(queue, stored):
