@@ -10,7 +10,7 @@ from ...core.validation import NAME_REQUIREMENT, did_you_mean, is_name, short
 from ...exceptions import QueueUnavailable
 from ...queues import Queue
 from ...queues.records.pauses import JobKind, JobPause
-from ..presentation.known_tasks import require_known_task
+from ..presentation.known_names import require_known_task
 from ..stores import backend_of, queue_of, searched
 
 T = TypeVar("T")

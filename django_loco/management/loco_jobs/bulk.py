@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, OutputWrapper
 from ... import jobs
 from ...core.validation import is_name
 from ...exceptions import FilterError
+from ...jobs.presentation.known_names import unknown_names
 from .confirmation import jobs_in_words, may
 from .ids import ids_of
 
@@ -62,6 +63,8 @@ class BulkOperation:
         elif count == 0:
             taken = ", ".join(self._states)
             self._stdout.write(f"No such job can be taken by {self._verb}, which takes jobs that are {taken}.")
+            for hint in unknown_names(found.condition):
+                self._stdout.write(hint)
         elif count == 1 or may(self._stdout, self._title, jobs_in_words(count, count.text), yes=self._options["yes"]):
             self._say(self._do(found))
 

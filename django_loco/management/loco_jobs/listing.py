@@ -15,6 +15,7 @@ from django.utils import timezone
 from ... import jobs
 from ...core.job import FOREVER, Job, utcnow
 from ...jobs.presentation.age import age
+from ...jobs.presentation.known_names import unknown_names
 from ...jobs.presentation.logs import logs_of
 from ...jobs.presentation.rates import NONE
 from ...jobs.presentation.shown import shown_traceback
@@ -55,7 +56,7 @@ Rates: TypeAlias = Mapping[tuple[str, str], jobs.QueueRates]
 _BELOW = ("errors",)
 
 
-def as_list(found: Iterable[Job], form: str) -> Iterator[str]:
+def as_list(found: jobs.Search, form: str) -> Iterator[str]:
     """Yield the lines of ``loco_jobs list``: a table, a JSON object per line, or CSV."""
     now = utcnow()
     if form == "json":
@@ -68,7 +69,7 @@ def as_list(found: Iterable[Job], form: str) -> Iterator[str]:
             yield _csv([_cell(shown[name]) for name in CSV_FIELDS])
     else:
         rows = [_row(job, now) for job in found]
-        yield from table([HEADINGS, *rows]) if rows else ["No job matches."]
+        yield from table([HEADINGS, *rows]) if rows else ["No job matches.", *unknown_names(found.condition)]
 
 
 def as_report(job: Job, form: str) -> Iterator[str]:

@@ -62,6 +62,14 @@ def test_a_list_has_a_row_per_job_the_newest_first():
     assert run("list", "task:nothing.*", "--no-color", "--traceback") == "No job matches.\n"
 
 
+def test_a_name_that_is_misspelt_is_told():
+    failed("oops")
+    hint = "There is no queue 'emial'. Did you mean 'emails'?\n"
+    assert run("list", "queue:emial") == f"No job matches.\n{hint}"
+    assert run("retry", "queue:emial", "--yes").endswith(hint)
+    assert run("list", "queue:emial", "--format", "json") == ""
+
+
 def test_lists_for_programs():
     tasks.add.using(priority=3).enqueue(1, b="x,y")
     [shown] = map(json.loads, run("list", "--format", "json").splitlines())

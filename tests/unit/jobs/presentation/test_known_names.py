@@ -1,11 +1,12 @@
-"""A task that is misspelt is told, with the one that was meant."""
+"""People are told of a task or a queue that they have misspelt, with the one that they may have meant."""
 
 from __future__ import annotations
 
 import pytest
 
 from django_loco.core.job import Job
-from django_loco.jobs.presentation.known_tasks import require_known_task
+from django_loco.jobs.language import filter_of
+from django_loco.jobs.presentation.known_names import require_known_task, unknown_names
 from django_loco.queues import queue_for
 from django_loco.queues.records.minutes import NUMBERS, TOTAL, Labels, Minute
 
@@ -36,3 +37,30 @@ def test_the_most_similar_path_is_named(path):
     with pytest.raises(ValueError, match="is known: neither this code") as caught:
         require_known_task(path, ["default"])
     assert ("Did you mean 'tests.app.tasks.add'?" in str(caught.value)) is (path != "add")
+
+
+def unknown(text: str) -> list[str]:
+    return [*unknown_names(filter_of(text, {}))]
+
+
+def test_a_filter_with_a_queue_that_no_alias_has():
+    assert unknown("queue:urgent") == ["There is no queue 'urgent'."]
+    queue_for("other").enqueue([Job(task_path="shop.old", backend="other", queue_name="urgently")])
+    assert unknown("queue:urgent") == ["There is no queue 'urgent'. Did you mean 'urgently'?"]
+    assert unknown("queue:urgently") == unknown("queue:urgently backend:other") == []
+    assert unknown("queue:urgently backend:default") == ["There is no queue 'urgently'."]
+
+
+def test_a_filter_with_a_task_that_is_not_known():
+    assert unknown("task:tests.app.tasks.ad status:failed") == [
+        "There is no task 'tests.app.tasks.ad'. Did you mean 'tests.app.tasks.add'?"
+    ]
+    assert unknown("task:tests.app.tasks.add") == []
+
+
+def test_patterns_and_what_a_filter_leaves_out_need_not_be_known():
+    assert unknown("-queue:urgent queue:ur* queue:default task:gone.* task:gone -task:tests.app.tasks.ad") == []
+
+
+def test_each_unknown_name_is_told_once():
+    assert unknown("queue:x1,y2 queue:x1") == ["There is no queue 'x1'.", "There is no queue 'y2'."]
