@@ -121,7 +121,7 @@ def test_a_transaction_of_the_caller_is_not_run_again(queue):
 
 
 def test_a_conflict_that_does_not_end_is_told_with_the_remedy(queue, monkeypatch):
-    monkeypatch.setattr("django_loco.queues.database.postgres.dialect.CONFLICT_PAUSE_SECONDS", 0)
+    monkeypatch.setattr("django_loco.queues.database.postgres.session.CONFLICT_PAUSE_SECONDS", 0)
     with pytest.raises(QueueUnavailable, match="in favour of others: run it again"):
         queue.together(failing(queue, 100))
     assert len(queue.list()) == 0

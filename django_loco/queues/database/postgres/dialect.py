@@ -1,4 +1,4 @@
-"""The statements of PostgreSQL: they store, claim, renew and end jobs.
+"""The statements of PostgreSQL: they store, claim, renew and end jobs. ``session`` runs them.
 
 Several machines share a server, so leases and due times are judged by its clock. A job that should run
 at once is due when it arrives, or at the time of the enqueuing machine if that is earlier. So a machine whose clock is
@@ -14,40 +14,24 @@ Enqueuing wakes workers with ``NOTIFY``, see ``listener``.
 from __future__ import annotations
 
 import json
-import random
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from functools import cached_property, partial
-from itertools import count
-from typing import Any, ClassVar, cast
-
-from django.db import Error, OperationalError
-from django.db.backends.base.base import BaseDatabaseWrapper
+from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import cached_property
+from typing import Any, ClassVar
 
 from ....core import running_tests
 from ....core.job import READY, Job, Outcome
-from ....exceptions import QueueUnavailable
-from ....log.safe import get_logger
 from ...claim import Claim
 from ...rows import COLUMNS, REQUIRED, UNIQUE, Row, has_only_required, has_only_unique_key, required_row_of, row_of
-from ...timeouts import apply_store_timeout, has_store_timeout
-from ..availability import is_conflict
-from ..dialect import CLAIM_COLUMNS, IS_ASYNC, T, is_due
+from ...timeouts import has_store_timeout
+from ..dialect import CLAIM_COLUMNS, IS_ASYNC, is_due
 from ..shown_rows import ids
 from ..sql.index_ranges import best_of
 from ..sql.statements import FINISH
 from . import statements
 from .index_ranges import BY_RANK, CLAIM_BEST, FEW, IN_ORDER, LEVEL, MORE, MORE_OF_RANGE, NEWEST
 from .limits import NEW_DUE_AT, PostgresLimits
-from .listener import Debounce, channel_of, text_of
-from .prepared import PreparedStatements
-
-logger = get_logger("django_loco.queues")
-
-#: The number of retries after a conflict, and the pause before the second one in seconds, which then doubles.
-CONFLICTS, CONFLICT_PAUSE_SECONDS = 8, 0.005
+from .session import PostgresSession
 
 #: The PostgreSQL types of columns that are not text, by their Django field types.
 SQL_TYPES = {
@@ -58,7 +42,7 @@ SQL_TYPES = {
 }
 
 
-class PostgresDialect(PostgresLimits):
+class PostgresDialect(PostgresSession, PostgresLimits):
     """Statements for PostgreSQL 14 or later."""
 
     random_text: ClassVar[str] = "replace(gen_random_uuid()::text, '-', '')"
@@ -77,19 +61,6 @@ class PostgresDialect(PostgresLimits):
     version: ClassVar[str] = "{table}xmin::text || {table}ctid::text"  # its transaction, and its place
     all_columns: ClassVar[str] = "*, xmin, ctid"
     lock_mine: ClassVar[str] = "ORDER BY mine.{id} FOR UPDATE OF mine"
-
-    def __init__(self, alias: str, database: str) -> None:
-        """``alias`` is the one in ``TASKS``, ``database`` the one in ``DATABASES``."""
-        super().__init__(alias, database)
-        self._debounce = Debounce()
-        self._channel = channel_of(alias)
-        self._prepared = PreparedStatements()
-        self._thread = _ThreadState()
-
-    @property
-    def connection(self) -> BaseDatabaseWrapper:
-        """The calling thread's connection, which obeys the thread's store timeout."""
-        return apply_store_timeout(super().connection)
 
     def insert(self, jobs: Sequence[Job]) -> set[str]:
         """Store new jobs in one statement, in the order of their keys: two calls that share keys must not deadlock."""
@@ -116,26 +87,6 @@ class PostgresDialect(PostgresLimits):
         found = (len(rows) - coroutines, claim.threads), (coroutines, claim.coroutines)
         self._thread.had_room = all(number < room or room <= 0 for number, room in found)
         return rows
-
-    def decide(self, act: Callable[[], T]) -> T:
-        """Prepare the statements. They read jobs by the index of limited jobs, or by their ids."""
-        with self.preparing():
-            try:
-                return super().decide(act)
-            except Error:
-                if not self._thread.prepares or not self._prepared.is_off:
-                    raise
-        return super().decide(act)  # a prepared statement was gone
-
-    @contextmanager
-    def preparing(self) -> Iterator[None]:
-        """Prepare the statements of the block, unless the caller has a transaction: an error would break it."""
-        before = self._thread.prepares
-        self._thread.prepares = not self._prepared.is_off and self.connection.get_autocommit()
-        try:
-            yield
-        finally:
-            self._thread.prepares = before
 
     def finish(self, outcomes: Sequence[Outcome], statement: str = FINISH, more: tuple[str, ...] = ()) -> set[str]:
         """Store how jobs ended, with a prepared statement if the last claim of this thread had room for more."""
@@ -168,82 +119,6 @@ class PostgresDialect(PostgresLimits):
         """Return the seconds since 1970 on the server's clock."""
         [(seconds,)] = self.execute("SELECT extract(epoch FROM clock_timestamp())::float8")
         return float(self.value(seconds))
-
-    def write(
-        self,
-        sql: str,
-        *,
-        wakes: bool = False,
-        is_durable: bool = False,  # noqa: ARG002 - the server decides
-        notifying: str = "",
-        **parameters: Any,
-    ) -> list[Row]:
-        """Run a statement that returns ids, with a notification if it ``wakes`` workers and no window is open.
-
-        ``notifying`` is the statement with a notification, if it does not return ids.
-        """
-        if not wakes:
-            return self.execute(sql, **parameters)
-        notifying = notifying or self.sql(statements.NOTIFYING, sql=sql)
-        # In a transaction PostgreSQL sends equal notifications once, at the commit, and that time is unknown.
-        if not self.connection.get_autocommit():
-            return self._notify(notifying, 0, **parameters)
-        if window := self._debounce.begin():
-            try:
-                rows = self._notify(notifying, window, **parameters)
-            except BaseException:
-                self._debounce.forget()
-                raise
-            if not rows:  # nothing was changed, so nothing was announced
-                self._debounce.forget()
-            return rows
-        rows = self.execute(sql, **parameters)
-        if window := self._debounce.begin():  # the window ended while the statement ran
-            try:
-                self._notify(statements.NOTIFY, window)
-            except Error as error:  # the statement is committed; workers look each second in any case
-                self._debounce.forget()
-                logger.debug("TASKS[%r]: workers could not be notified: %s", self.alias, error)
-        return rows
-
-    def execute(self, sql: str, **parameters: Any) -> list[Row]:
-        """Run a statement. Outside of a transaction, run it again after a conflict with other transactions.
-
-        Conflicts happen in projects that use ``REPEATABLE READ`` or ``SERIALIZABLE``.
-        """
-        return self._repeated(partial(self._execute_once, sql, **parameters))
-
-    def together(self, act: Callable[[], T], *, savepoint: bool = False) -> T:
-        """Run ``act`` in a transaction. If this has a transaction of its own, run it again after any conflict.
-
-        A conflict may also come from the commit. The next try has PostgreSQL's default level of isolation, in which
-        only a deadlock is a conflict.
-        """
-        tries = count()
-
-        def begun() -> T:
-            if next(tries):
-                self._execute_once(statements.READ_COMMITTED)
-            return act()
-
-        return self._repeated(partial(super().together, begun, savepoint=savepoint))
-
-    def _repeated(self, act: Callable[[], T]) -> T:
-        for number in range(CONFLICTS):
-            try:
-                return act()
-            except (OperationalError, QueueUnavailable) as error:
-                if not is_conflict(error) or not self.connection.get_autocommit():
-                    raise
-            time.sleep(random.random() * CONFLICT_PAUSE_SECONDS * 2**number)  # noqa: S311 - jitter
-        return act()
-
-    def _execute_once(self, sql: str, **parameters: Any) -> list[Row]:
-        if self._thread.prepares and running_tests.clock_shift is None:
-            with self.connection.cursor() as cursor:
-                if self._prepared.run(cursor, sql, {"alias": self.alias, **parameters}):
-                    return cast("list[Row]", cursor.fetchall() if cursor.description else [])
-        return super().execute(sql, **parameters)
 
     def listed(self, fields: Sequence[str]) -> str:
         """Return a row for each object in the list."""
@@ -321,19 +196,6 @@ class PostgresDialect(PostgresLimits):
     def claim_parameters(self, claim: Claim) -> dict[str, Any]:
         """Add the room for jobs of each kind to the parameters of all engines."""
         return super().claim_parameters(claim) | {"threads": claim.threads, "coroutines": claim.coroutines}
-
-    def _notify(self, sql: str, window: float, **parameters: Any) -> list[Row]:
-        return self.execute(sql, channel=self._channel, window=text_of(window), **parameters)
-
-
-class _ThreadState(threading.local):
-    """The state of one thread."""
-
-    prepares = False
-    """Whether it prepares its statements."""
-
-    had_room = False
-    """Whether its last claim had room for more jobs than were due."""
 
 
 def _in_order_of_keys(jobs: Sequence[Job]) -> str:
