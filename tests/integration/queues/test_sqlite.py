@@ -18,7 +18,7 @@ from django_loco.queues import Claim
 from django_loco.queues.base import Change
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.database.sqlite import connections as sqlite_connections
-from django_loco.queues.database.sqlite import dialect as sqlite
+from django_loco.queues.database.sqlite import dialect, session
 from django_loco.queues.database.sqlite.file_watch import FileWatch
 from django_loco.queues.database.sqlite.listener import (
     LONGEST_POLL_SECONDS,
@@ -304,7 +304,7 @@ def test_a_file_that_is_no_database_is_unavailable(queue, held, name, tmp_path, 
 
 
 def test_whether_it_answers_is_known_in_a_moment(queue, writer, monkeypatch):
-    monkeypatch.setattr(sqlite, "PROBE_SECONDS", 0.1)
+    monkeypatch.setattr(session, "PROBE_SECONDS", 0.1)
     connection.ensure_connection()
     assert pragma("busy_timeout") == 20_000
     began = time.monotonic()
@@ -493,8 +493,8 @@ def test_a_simple_job_is_stored_as_the_statement_for_all_jobs_would_store_it(que
     queue.enqueue([one])
     stored = rows()
     queue.clear()
-    monkeypatch.setattr(sqlite, "has_only_required", lambda job: False)
-    monkeypatch.setattr(sqlite, "has_only_unique_key", lambda job: False)
+    monkeypatch.setattr(dialect, "has_only_required", lambda job: False)
+    monkeypatch.setattr(dialect, "has_only_unique_key", lambda job: False)
     queue.enqueue([one])
     assert stored == rows()
 

@@ -1,4 +1,4 @@
-"""The statements of SQLite: they store, claim, renew and end jobs.
+"""The statements of SQLite: they store, claim, renew and end jobs. ``session`` runs them.
 
 SQLite has one writer at a time. ``connections.tune`` keeps many processes from failing with "database is locked":
 
@@ -19,18 +19,16 @@ killing a process undoes nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, ClassVar
 
-from django.db import OperationalError, transaction
+from django.db import transaction
 
 from ....core.job import Job, utcnow
 from ....exceptions import LocoConfigurationError
-from ....log.safe import get_logger
-from ...base import PROBE_SECONDS
 from ...claim import Claim
 from ...rows import (
     COLUMNS,
@@ -44,12 +42,11 @@ from ...rows import (
     row_of,
     stored_time,
 )
-from ..dialect import Dialect
 from ..sql.index_ranges import best_of
 from ..sql.limits import HEADS
 from ..sql.statements import for_each_state
-from .connections import close_if_replaced, relaxed
 from .index_ranges import BY_RANK, CLAIM_BEST, IN_ORDER, NEWEST
+from .session import Execute, SQLiteSession
 
 #: The first version with ``RETURNING``.
 OLDEST = (3, 35)
@@ -85,15 +82,8 @@ LISTED_TIMES = """
 """
 LISTED = "SELECT {fields} FROM json_each(%(payload)s)"
 
-#: Part of the error of Python's ``sqlite3`` for text that cannot be decoded.
-NOT_UTF8 = "Could not decode to UTF-8"
-#: Runs a statement: see ``Dialect.execute``.
-Execute = Callable[..., list[Row]]
 
-logger = get_logger(__name__)
-
-
-class SQLiteDialect(Dialect):
+class SQLiteDialect(SQLiteSession):
     """Statements for SQLite. The clock is that of this machine, because other machines cannot use the file."""
 
     random_text: ClassVar[str] = "lower(hex(randomblob(16)))"
@@ -123,13 +113,6 @@ class SQLiteDialect(Dialect):
                 f"TASKS[{alias!r}] keeps its jobs in DATABASES[{database!r}], for which SQLite {found.sqlite_version} "
                 "is too old; it must be 3.35 or later. Upgrade it, or use PostgreSQL."
             )
-
-    @property
-    def connection(self) -> Any:
-        """The calling thread's connection, to the file that is at its path now."""
-        connection = super().connection
-        close_if_replaced(connection)
-        return connection
 
     def insert(self, jobs: Sequence[Job]) -> set[str]:
         """Store new jobs in one transaction."""
@@ -190,21 +173,6 @@ class SQLiteDialect(Dialect):
 
         return self._taken(take)
 
-    def _taken(self, take: Callable[[Execute], Iterable[Row]]) -> list[Row]:
-        """Return the rows that ``take`` yields, in one transaction.
-
-        Reading text leniently takes a tenth of a claim. So it is done only if the first try meets text that is not
-        UTF-8, and has been rolled back.
-        """
-        try:
-            with self.relaxed(), transaction.atomic(using=self.database):
-                return [*take(partial(self.execute, text_factory=str))]
-        except OperationalError as error:
-            if NOT_UTF8 not in str(error):
-                raise
-        with self.relaxed(), transaction.atomic(using=self.database):
-            return [*take(self.execute)]
-
     def enter_limits(self) -> int:
         """Return the time: a transaction that has begun is the only one that writes."""
         return self.micros()
@@ -217,33 +185,6 @@ class SQLiteDialect(Dialect):
         for level in levels:
             for row in self.execute(sql, most=most, **level, **parameters):
                 yield level["number"], *row
-
-    def execute(self, sql: str, *, text_factory: Any = None, **parameters: Any) -> list[Row]:
-        """Run a statement. Text that is not UTF-8 is returned as bytes, instead of an error for all rows.
-
-        ``text_factory`` makes a value of text in another way; ``str`` is by far the fastest, and raises that error.
-        """
-        self.connection.ensure_connection()
-        raw = self.connection.connection
-        before, raw.text_factory = raw.text_factory, text_factory or _text
-        try:
-            return super().execute(sql, **parameters)
-        finally:
-            raw.text_factory = before
-
-    def select(self, sql: str, **parameters: Any) -> list[Row]:
-        """Run a statement that changes nothing. It is run again if it meets text that is not UTF-8: see ``_taken``."""
-        try:
-            return self.execute(sql, text_factory=str, **parameters)
-        except OperationalError as error:
-            if NOT_UTF8 not in str(error):
-                raise
-        return self.execute(sql, **parameters)
-
-    def write(self, sql: str, *, wakes: bool = False, is_durable: bool = False, **parameters: Any) -> list[Row]:  # noqa: ARG002
-        """Run a statement. Waiting workers notice any change of the file by themselves."""
-        with nullcontext() if is_durable else self.relaxed():
-            return self.execute(sql, **parameters)
 
     def listed(self, fields: Sequence[str]) -> str:
         """Return a row for each object in the list."""
@@ -266,20 +207,6 @@ class SQLiteDialect(Dialect):
     def read(self, column: str, kind: str) -> str:
         """Return times as they are stored, without the converters that Django has installed."""
         return f"CAST({column} AS TEXT)" if kind == "DateTimeField" else column
-
-    @contextmanager
-    def hurried(self) -> Iterator[None]:
-        """Set the timeout for locks to ``PROBE_SECONDS`` within the block."""
-        connection = self.connection
-        connection.ensure_connection()
-        raw = connection.connection
-        (before,) = raw.execute("PRAGMA busy_timeout").fetchone()
-        raw.execute(f"PRAGMA busy_timeout = {min(before, round(1000 * PROBE_SECONDS))}")
-        try:
-            yield
-        finally:
-            if connection.connection is raw:  # otherwise it was closed
-                raw.execute(f"PRAGMA busy_timeout = {before}")
 
     @cached_property
     def _insert(self) -> str:
@@ -307,17 +234,6 @@ class SQLiteDialect(Dialect):
         columns = (*fields, "due_at")
         inserted = ", ".join(self.names[column] for column in columns)
         return self.sql(template, inserted=inserted, marks=", ".join(["%s"] * len(columns)))
-
-    def relaxed(self) -> AbstractContextManager[None]:
-        """Write without waiting for the disk within the block. Raises Django's database errors."""
-        return relaxed(self.connection)
-
-
-def _text(stored: bytes) -> str | bytes:
-    try:
-        return stored.decode()
-    except UnicodeDecodeError:
-        return stored
 
 
 def _new_row(job: Job) -> Row:
