@@ -7,30 +7,26 @@ on are committed together, or rolled back together.
 from __future__ import annotations
 
 import secrets
-import threading
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Any, Unpack
 
-from django.db import OperationalError, connections
-from django.db.transaction import atomic
+from django.db import connections
 
 from ...core.compat import TaskResultStatus
 from ...core.job import Job, JobCall, JobSummary, Outcome
-from ...exceptions import JobsLocked, QueueError, QueueUnavailable
+from ...exceptions import JobsLocked, QueueError
 from ...log.safe import get_logger
 from ..base import NO_LOGS, PROBE_SECONDS, Change, Which
 from ..claim import Claim
 from ..listener import QueueListener
 from ..records.batches import refusal
 from ..rows import Row, digits_of
-from ..timeouts import current_store_timeout, has_store_timeout, store_timeout
+from ..timeouts import current_store_timeout, has_store_timeout
 from ..unreadable import outcomes_of, readable, split
-from .availability import is_conflict, place_of_jobs
+from .availability import place_of_jobs
 from .dialect import Dialect, T
 from .engines import engine_of
 from .examiner import DatabaseExaminer
@@ -38,31 +34,30 @@ from .jobs.inserting import restore
 from .jobs.lookups import counts_by_queue, logs_of, lost, newest, newest_of_each, oldest_due_times, page_of
 from .jobs.outcomes import finish
 from .jobs.pruning import prune_jobs
+from .jobs.rescuing import SeenClocks, rescue
 from .jobs.unique_keys import holders
 from .limits.openings import LimitedQueue
 from .records.batches import change_members, insert_counted, prune_batches
 from .records.minutes import CLEAR_MINUTES, StoredStatistics, prune_minutes
 from .records.pauses import StoredPauses
+from .records.probes import StoredProbes
 from .records.signals import StoredSignals
 from .records.workers import StoredWorkers
 from .records.workflows import CLEAR_EDGES, StoredWorkflows
-from .shown_rows import call_of, in_order, readable_time, shown_job_of, summary_of, sums_of
+from .shown_rows import call_of, in_order, readable_time, summary_of, sums_of
 from .sql import statements
 from .sql.batches import CLEAR_BATCHES
 from .sql.lookups import GET, SERIES
 
 logger = get_logger("django_loco.queues")
 
-#: The time that a rescue may wait for its turn to write, or by which the wall clock may jump meanwhile. After a longer
-#: time it frees nothing: the heartbeats of live workers have waited as long, so their jobs may seem expired.
-MAX_DELAY_SECONDS = 0.5
-#: The number of series that one statement reads. SQLite allows 500 parts of a statement.
-SERIES_AT_ONCE = 100
 #: More than the number of all jobs.
 NO_LIMIT = 2**62
 
 
-class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflows, StoredWorkers, LimitedQueue):
+class DatabaseQueue(
+    StoredPauses, StoredProbes, StoredSignals, StoredStatistics, StoredWorkflows, StoredWorkers, LimitedQueue
+):
     """Jobs in the table of ``models.StoredJob``.
 
     ``OPTIONS``:
@@ -85,12 +80,12 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         dialect, self._listener_class = engine_of(alias, self.database)
         self._dialect: Dialect = dialect(alias, self.database)
         self._limited, self._next_upstream = {}, {}
-        self._looked = threading.local()  # the clocks of this machine when a thread asked for the time, in ``at``
+        self._seen_clocks = SeenClocks()
 
     def clock(self) -> float:
         """Return the seconds on the clock that judges leases: PostgreSQL's, or with SQLite this machine's."""
         with self._reached():
-            self._looked.at = time.monotonic(), time.time()
+            self._seen_clocks.note()
             return self._dialect.clock()
 
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
@@ -148,25 +143,6 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
             self._check_locks([job])
         return is_held
 
-    def answers(self) -> bool:
-        """Return whether the database stores a small change, without waiting for others that write.
-
-        It inserts and deletes a row in one transaction, which writes to the disk. A statement that changes nothing
-        would succeed even if the disk is full. It also renews the lease of a job that does not exist. That has to wait
-        while somebody has locked the table of jobs: to make an index, for example.
-        """
-        try:
-            with (
-                self._explained(),
-                store_timeout(PROBE_SECONDS),
-                self._dialect.hurried(),
-            ):
-                self._dialect.together(partial(self._probe, f"probe:{secrets.token_hex(8)}"), savepoint=True)
-        except QueueUnavailable as error:
-            logger.debug("TASKS[%r] does not answer: %s", self.alias, error)
-            return False
-        return True
-
     def together(self, act: Callable[[], T]) -> T:
         """Call ``act`` in one transaction; return its value. After an error the caller's transaction can go on."""
         with self._explained():
@@ -175,14 +151,7 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
     def rescue(self, limit: int = 100) -> list[Job]:
         """Free jobs whose lease has run out."""
         with self._reached():
-            if not self._dialect.expired(1):  # this reads only an index; a transaction would cost more
-                return []
-            try:
-                jobs = self._rescue(limit)
-            except OperationalError as error:
-                if is_conflict(error):
-                    return []  # other processes rescue them
-                raise
+            jobs = rescue(self._dialect, limit, self._seen_clocks)
         return readable(self.alias, jobs)
 
     def suspects(self, claim: Claim) -> int:
@@ -207,14 +176,9 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
         return [summary_of(row) for row in self._run(SERIES, series=f"{name}@", limit=limit)]
 
     def each_series(self, names: Sequence[str], limit: int = 100) -> dict[str, Sequence[JobSummary]]:
-        """Return jobs of several series, in one statement for up to ``SERIES_AT_ONCE`` of them."""
-        wanted = tuple(dict.fromkeys(names))
-        found: dict[str, Sequence[JobSummary]] = {}
-        for first in range(0, len(wanted), SERIES_AT_ONCE):
-            part = wanted[first : first + SERIES_AT_ONCE]
-            with self._reached():
-                found |= newest_of_each(self._dialect, part, limit)
-        return found
+        """Return jobs of several series, in few statements."""
+        with self._reached():
+            return newest_of_each(self._dialect, names, limit)
 
     def list(self, **which: Unpack[Which]) -> list[Job]:
         """Return jobs, the newest first."""
@@ -275,25 +239,6 @@ class DatabaseQueue(StoredPauses, StoredSignals, StoredStatistics, StoredWorkflo
     def _newest(self, which: Which, *, only_calls: bool = False) -> Sequence[Row]:
         with self._reached():
             return newest(self._dialect, page_of(**which, only_calls=only_calls))
-
-    def _rescue(self, limit: int) -> Sequence[Job]:
-        began = time.monotonic()
-        # A caller that has asked for the time before knows that the clock had not leapt until then.
-        looked, clock = self._looked.__dict__.pop("at", None) or (began, time.time())
-        with atomic(using=self.database, savepoint=False):
-            if time.monotonic() - began > MAX_DELAY_SECONDS:
-                return []
-            # However long this takes: a job whose lease is renewed meanwhile is not finished below.
-            outcomes = [Outcome.of_dead_worker(shown_job_of(row)) for row in self._dialect.expired(limit)]
-            if abs(time.time() - clock - (time.monotonic() - looked)) > MAX_DELAY_SECONDS:
-                return []
-            freed = self._dialect.finish(outcomes, statements.FINISH_EXPIRED)
-        return [outcome.applied() for outcome in outcomes if outcome.job.id in freed]
-
-    def _probe(self, worker_id: str) -> None:
-        self._run(statements.REGISTER, worker_id=worker_id, info="", now=0)
-        self._run(statements.UNREGISTER, worker_id=worker_id)
-        self._dialect.extend([Job(task_path="", backend=self.alias, token="")], 1.0)
 
     def _check_locks(self, refused: Sequence[Job]) -> None:
         """Raise ``JobsLocked`` if some of the jobs ``refused`` are held with their tokens."""

@@ -99,7 +99,7 @@ def test_a_rescue_during_which_the_clock_leaps_frees_nothing(queue, monkeypatch)
     queue.enqueue([Job(task_path="a.b", backend="default")])
     queue.fetch(replace(CLAIM, lease=-1))
     times = iter([1_000.0, 4_600.0])
-    monkeypatch.setattr("django_loco.queues.database.queue.time.time", lambda: next(times))
+    monkeypatch.setattr("django_loco.queues.database.jobs.rescuing.time.time", lambda: next(times))
     assert queue.rescue() == []
     monkeypatch.undo()
     assert len(queue.rescue()) == 1
@@ -110,7 +110,7 @@ def test_a_leap_between_a_look_at_the_clock_and_the_rescue_is_noticed(queue, mon
     queue.fetch(replace(CLAIM, lease=-1))
     queue.clock()
     clock = time.time
-    monkeypatch.setattr("django_loco.queues.database.queue.time.time", lambda: clock() + 3_600)
+    monkeypatch.setattr("django_loco.queues.database.jobs.rescuing.time.time", lambda: clock() + 3_600)
     assert queue.rescue() == []
     queue.clock()
     assert len(queue.rescue()) == 1
@@ -130,8 +130,8 @@ def test_a_rescue_that_reads_for_long_frees_what_it_has_found(queue, monkeypatch
         return rows
 
     monkeypatch.setattr(queue._dialect, "expired", slowly)
-    monkeypatch.setattr("django_loco.queues.database.queue.time.time", lambda: clock() + passed)
-    monkeypatch.setattr("django_loco.queues.database.queue.time.monotonic", lambda: monotonic() + passed)
+    monkeypatch.setattr("django_loco.queues.database.jobs.rescuing.time.time", lambda: clock() + passed)
+    monkeypatch.setattr("django_loco.queues.database.jobs.rescuing.time.monotonic", lambda: monotonic() + passed)
     assert len(queue.rescue()) == 1
 
 
@@ -146,9 +146,9 @@ def test_a_rescue_that_waited_for_its_turn_leaves_it_to_live_workers(queue, monk
         passed += 10
         return atomic(**given)
 
-    monkeypatch.setattr("django_loco.queues.database.queue.atomic", later)
-    monkeypatch.setattr("django_loco.queues.database.queue.time.time", lambda: clock() + passed)
-    monkeypatch.setattr("django_loco.queues.database.queue.time.monotonic", lambda: monotonic() + passed)
+    monkeypatch.setattr("django_loco.queues.database.jobs.rescuing.atomic", later)
+    monkeypatch.setattr("django_loco.queues.database.jobs.rescuing.time.time", lambda: clock() + passed)
+    monkeypatch.setattr("django_loco.queues.database.jobs.rescuing.time.monotonic", lambda: monotonic() + passed)
     assert queue.rescue() == []
     monkeypatch.undo()
     assert len(queue.rescue()) == 1

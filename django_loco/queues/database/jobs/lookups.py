@@ -61,6 +61,8 @@ ALIASES = """
 """
 #: The columns of a call. They are the first ones of a row, and so in the same places.
 CALLED = ("task_path", "backend", "id", "arguments")
+#: The number of series that one statement reads. SQLite allows 500 parts of a statement.
+SERIES_AT_ONCE = 100
 #: The place of the id in a row.
 ID = COLUMNS.index("id")
 
@@ -177,7 +179,15 @@ def oldest_due_times(dialect: Dialect, queues: tuple[str, ...] | None) -> list[R
 
 
 def newest_of_each(dialect: Dialect, names: Sequence[str], limit: int) -> dict[str, Sequence[JobSummary]]:
-    """Return up to ``limit`` jobs of each series in ``names``, the newest first, by one statement."""
+    """Return up to ``limit`` jobs of each series in ``names``, the newest first."""
+    wanted = tuple(dict.fromkeys(names))
+    found: dict[str, Sequence[JobSummary]] = {}
+    for first in range(0, len(wanted), SERIES_AT_ONCE):
+        found |= _newest_of_some(dialect, wanted[first : first + SERIES_AT_ONCE], limit)
+    return found
+
+
+def _newest_of_some(dialect: Dialect, names: Sequence[str], limit: int) -> dict[str, Sequence[JobSummary]]:
     parts = (
         f"SELECT * FROM ({SERIES.replace('%(series)s', f'%(series_{place})s')}) AS of_{place}"  # noqa: S608
         for place in range(len(names))
