@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from contextvars import Context
 from functools import partial
 from inspect import iscoroutinefunction
-from threading import current_thread
+from threading import Event, current_thread
 from typing import Any
 from weakref import WeakSet
 
@@ -18,34 +16,28 @@ from asgiref.sync import ThreadSensitiveContext, sync_to_async
 
 from ...core.backoff import LoggedBackoff
 from ...core.job import Outcome
-from ...core.threads import DaemonThread, new_context
-from ...core.threads.forks import end_fork, forks
+from ...core.threads import DaemonThread
 from ...core.threads.stacks import stack_of_task
-from ...exceptions import JobCancelled, JobTimeout
-from ...log.labels import bind
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
 from ..execution.attempt import Attempt, within
 from ..execution.connections import drop_all
-from ..execution.executor import aexecute, context_for_jobs, give_up
+from ..execution.executor import aexecute, context_for_jobs
 from ..execution.interrupter import GRACE_SECONDS
 from ..execution.steps.suspension import with_steps
-from .sync_lanes import JobLane, SyncLane, SyncLanes, TidyExecutor
+from .loop_thread import BEAT_SECONDS, LoopThread
+from .sync_lanes import JobLane, SyncLane, SyncLanes
 from .threads import Report
-from .unfinished import end_unfinished, unstoppable
+from .unfinished import end_unfinished, give_up_stuck
 
 logger = get_logger("django_loco.worker")
-
-#: The time between two beats of the loop, which show that it is not held up.
-_BEAT_SECONDS = 1.0
-#: The time that cancelled tasks have at the end of the loop.
-_CLEANUP_SECONDS = 0.1
 
 
 class EventLoopPool:
     """Runs async jobs, ``size`` at a time, on one event loop in one thread.
 
-    The thread starts with the first job. It alone touches the tasks; other threads send it a call, once per batch.
+    The thread, a ``LoopThread``, starts with the first job. It alone touches the tasks; other threads send it a call,
+    once per batch.
     """
 
     def __init__(self, size: int, lanes: int, alias: str, report: Report, grace: float = GRACE_SECONDS) -> None:
@@ -61,12 +53,9 @@ class EventLoopPool:
         self._cancelled: WeakSet[asyncio.Task[None]] = WeakSet()
         self._lanes = SyncLanes(lanes)
         self._starts = LoggedBackoff(logger, "The worker", "start the event loop for jobs", 0.0, 0.0)
-        self._beat = 0.0
-        self._closed = self._is_quiet = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: DaemonThread | None = None
+        self._closed, self._is_quiet = Event(), False
+        self._thread: LoopThread | None = None
         self._context = Context()
-        self._forks = forks()
 
     @property
     def capacity(self) -> int:
@@ -76,26 +65,26 @@ class EventLoopPool:
     def submit(self, claimed_jobs: Sequence[ClaimedJob]) -> None:
         """Run ``claimed_jobs`` as soon as there is room. Called by one thread only."""
         self._waiting.extend(claimed_jobs)
-        loop = self._loop or self._start_loop()
-        if loop is not None:
-            loop.call_soon_threadsafe(self._fill)
+        thread = self._thread or self._start_loop()
+        if thread is not None:
+            thread.loop.call_soon_threadsafe(self._fill)
 
-    def _start_loop(self) -> asyncio.AbstractEventLoop | None:
-        loop: asyncio.AbstractEventLoop | None = None
+    def _start_loop(self) -> LoopThread | None:
         try:
-            loop = asyncio.new_event_loop()
-            thread = DaemonThread(target=self._run, args=(loop,), name="loco-worker-loop")
-            self._loop = loop  # set before jobs begin in the thread, since other threads may cancel them at once
+            thread = LoopThread(
+                closed=self._closed, on_start=self._take_context, on_beat=self._sweep, on_end=self._lanes.close
+            )
+            self._thread = thread  # set before jobs begin in the thread, since other threads may cancel them at once
             thread.start()
         except BaseException as error:  # noqa: BLE001 - jobs that do not begin are handed back in a second
             self._starts.failed(error)
-            self._loop = None
-            if loop is not None:
-                loop.close()
+            self._thread = None
             return None
         self._starts.succeeded()
-        self._thread = thread
-        return loop
+        return thread
+
+    def _take_context(self) -> None:
+        self._context = context_for_jobs(self._alias)
 
     def warm_up(self) -> None:
         """Start all threads at once."""
@@ -114,7 +103,7 @@ class EventLoopPool:
         if not self.missing:
             return
         logger.critical("The event loop for jobs has died and is started again")
-        self._loop = self._thread = None
+        self._thread = None
         tasks, self._tasks = self._tasks, {}
         for claimed in tasks:
             outcome = end_unfinished(claimed, RuntimeError("the event loop has died"))
@@ -125,7 +114,7 @@ class EventLoopPool:
     @property
     def missing(self) -> int:
         """The number of threads that have died and are not replaced yet."""
-        return int(not self._closed and self._thread is not None and not self._thread.is_alive())
+        return int(not self._closed.is_set() and (thread := self._thread) is not None and thread.has_ended)
 
     def quiet(self) -> None:
         """Let no more jobs begin: they wait until they are withdrawn."""
@@ -146,22 +135,21 @@ class EventLoopPool:
 
     def close(self) -> None:
         """End the loop; jobs that still run are cancelled."""
-        self._closed = True
-        if (loop := self._loop) is not None:
-            self._call_soon(loop.stop)
+        self._closed.set()
+        if (thread := self._thread) is not None:
+            thread.stop()
 
     def _call_soon(self, function: Callable[..., object], *args: object) -> None:
-        """Call ``function`` on the loop if it is open. Other threads may close or replace the loop at any time."""
-        if (loop := self._loop) is not None:
-            with suppress(RuntimeError):  # it is closed
-                loop.call_soon_threadsafe(function, *args)
+        if (thread := self._thread) is not None:  # other threads may replace it at any time
+            thread.call(function, *args)
 
     def join(self, timeout: float) -> bool:
         """Wait up to ``timeout`` seconds for the thread. Return ``True`` if it has ended, or if a job holds it up."""
-        if self._thread is not None:
-            self._thread.join(timeout)
-            self._lanes.join(min(timeout, _BEAT_SECONDS))
-        return self._thread is None or not self._thread.is_alive() or bool(self._tasks)
+        if (thread := self._thread) is None:
+            return True
+        thread.join(timeout)
+        self._lanes.join(min(timeout, BEAT_SECONDS))
+        return thread.has_ended or bool(self._tasks)
 
     @property
     def abandoned(self) -> int:
@@ -171,33 +159,7 @@ class EventLoopPool:
     @property
     def lag(self) -> float:
         """The seconds for which a job has been holding up the loop by not awaiting; usually 0."""
-        if self._thread is None or not self._thread.is_alive():
-            return 0.0
-        return max(0.0, time.monotonic() - self._beat - 2 * _BEAT_SECONDS)
-
-    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
-        bind(component="worker")
-        self._context, self._forks = context_for_jobs(self._alias), forks()
-        self._beat = time.monotonic()
-        executor = TidyExecutor()
-        loop.set_default_executor(executor)
-        loop.shutdown_default_executor = _keep_executor  # type: ignore[method-assign]
-        loop.call_soon(self._live, loop)
-        while not self._closed:
-            try:
-                loop.run_forever()
-            except BaseException:  # asyncio lets SystemExit and KeyboardInterrupt of any task through
-                logger.exception("A job's asyncio task tried to end the event loop, which goes on")
-        self._lanes.close()
-        _end(loop)
-        executor.close()
-
-    def _live(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._forks != forks():  # a job forked and awaits here: the other jobs belong to the parent process
-            end_fork()
-        self._beat = time.monotonic()
-        loop.call_later(_BEAT_SECONDS, self._live, loop)
-        self._sweep()
+        return 0.0 if (thread := self._thread) is None else thread.lag
 
     def _next(self) -> ClaimedJob | None:
         try:
@@ -271,28 +233,26 @@ class EventLoopPool:
         del self._tasks[claimed]
         self._abandoned[task] = lane.release()
         task.add_done_callback(self._abandoned.pop)
-        where = f"When it was given up, it was at:\n{stack_of_task(task)}"
+        place = f"it was at:\n{stack_of_task(task)}"
         if claimed.outcome is not None:
-            logger.error("The announcement of the end of job %s does not end. %s", attempt.job.id, where)
+            text = "The announcement of the end of job %s does not end. When it was given up, %s"
+            logger.error(text, attempt.job.id, place)
             self._report(claimed, claimed.outcome)
         else:
-            error = unstoppable(claimed, attempt.policy.timeout)
-            error.add_note(where)
-            self._start_report(attempt, error)
+            self._start_report(attempt, place)
         self._fill()
 
-    def _start_report(self, attempt: Attempt, error: JobTimeout | JobCancelled) -> None:
+    def _start_report(self, attempt: Attempt, place: str) -> None:
         """Report a job that is given up, in a new thread, because other jobs may block every lane."""
-        report = partial(self._report_stuck, attempt, error)
+        report = partial(self._report_stuck, attempt, place)
         try:
             DaemonThread(target=report, name="loco-worker-report").start()
         except RuntimeError:  # the system has no more threads; the job is decided, and nobody else would report it
             logger.exception("The end of job %s is reported on the event loop", attempt.job.id)
             report()
 
-    def _report_stuck(self, attempt: Attempt, error: JobTimeout | JobCancelled) -> None:
-        attempt.claimed.thread = current_thread()
-        self._report(attempt.claimed, new_context().run(give_up, attempt, error))
+    def _report_stuck(self, attempt: Attempt, place: str) -> None:
+        self._report(attempt.claimed, give_up_stuck(attempt, place))
         drop_all()
 
     def _cancel_all(self) -> None:
@@ -310,11 +270,6 @@ class EventLoopPool:
         return is_first
 
 
-async def _keep_executor(*args: object, **kwargs: object) -> None:
-    """Replace ``loop.shutdown_default_executor``, which would keep later jobs from using ``asyncio.to_thread``."""
-    logger.warning("A job has called loop.shutdown_default_executor(), which does nothing here: other jobs use it")
-
-
 async def _begun(attempt: Attempt) -> Any:
     try:
         if iscoroutinefunction(attempt.function):
@@ -326,13 +281,3 @@ async def _begun(attempt: Attempt) -> Any:
         raise
     attempt.claimed.end_fork()
     return value
-
-
-def _end(loop: asyncio.AbstractEventLoop) -> None:
-    left = asyncio.all_tasks(loop)
-    for task in left:
-        task.cancel()
-    if left:
-        loop.run_until_complete(asyncio.wait(left, timeout=_CLEANUP_SECONDS))
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()

@@ -47,7 +47,7 @@ class LoopThread:
         self._on_start, self._on_beat, self._on_end = on_start, on_beat, on_end
         self._thread: DaemonThread | None = None
         self._forks = forks()
-        self._last_beat = 0.0
+        self._last_beat = time.monotonic()
 
     def start(self) -> None:
         """Start the thread. If the system has none, close the loop, and raise the system's error."""

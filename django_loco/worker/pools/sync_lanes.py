@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import suppress
-from functools import partial
 from queue import Empty, SimpleQueue
-from threading import Lock, current_thread
+from threading import current_thread
 from typing import Any, TypeVar
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
@@ -24,7 +23,7 @@ logger = get_logger("django_loco.worker")
 
 T = TypeVar("T")
 #: A call, its future, and the job that makes the call; ``None`` if the pool makes it.
-_Work = tuple["Future[Any]", Callable[[], Any], "JobLane | None"]
+Work = tuple["Future[Any]", Callable[[], Any], "JobLane | None"]
 
 
 class SyncLane(DaemonThread):
@@ -34,7 +33,7 @@ class SyncLane(DaemonThread):
     ending.
     """
 
-    def __init__(self, name: str, calls: SimpleQueue[_Work | None] | None = None) -> None:
+    def __init__(self, name: str, calls: SimpleQueue[Work | None] | None = None) -> None:
         """Starts at once. ``calls``: a queue that it shares with other lanes."""
         super().__init__(name=name)
         self.jobs = 0
@@ -44,8 +43,8 @@ class SyncLane(DaemonThread):
         self.answered = 0
         """The number of calls that it has made."""
         self._asked = 0
-        self._calls: SimpleQueue[_Work | None] = SimpleQueue() if calls is None else calls
-        self._present: _Work | None = None
+        self._calls: SimpleQueue[Work | None] = SimpleQueue() if calls is None else calls
+        self._present: Work | None = None
         self.start()
 
     def submit(self, call: Callable[[], T], job: JobLane | None = None) -> Future[T]:
@@ -54,14 +53,14 @@ class SyncLane(DaemonThread):
         self.put((future, call, job))
         return future
 
-    def put(self, work: _Work) -> None:
+    def put(self, work: Work) -> None:
         """Make the call of ``work`` after those that were submitted before."""
         self._asked += 1
         self._calls.put(work)
 
-    def withdraw(self) -> list[_Work]:
+    def withdraw(self) -> list[Work]:
         """Take back the calls that have not begun."""
-        taken: list[_Work] = []
+        taken: list[Work] = []
         with suppress(Empty):
             while (work := self._calls.get_nowait()) is not None:
                 taken.append(work)
@@ -251,51 +250,3 @@ class JobLane(Executor):
         """Give the lane back, if one was taken. Return it if a call of the job still runs in it."""
         lane, self._lane = self._lane, None
         return lane if lane is not None and self._lanes.give_back(lane, self) else None
-
-
-class TidyExecutor(ThreadPoolExecutor):
-    """The default executor of an event loop with jobs: for ``asyncio.to_thread`` and ``thread_sensitive=False``.
-
-    asyncio takes no other class than ``ThreadPoolExecutor``. But at its end Python waits for the threads of a
-    ``ThreadPoolExecutor``. So lanes with a common queue make the calls.
-    """
-
-    def __init__(self, name: str = "asyncio") -> None:
-        """Starts no thread until one is needed. ``name``: how the names of its threads begin."""
-        super().__init__(thread_name_prefix=name)
-        self._name = name
-        self._lock = Lock()
-        self._lanes: list[SyncLane] = []
-        self._calls: SimpleQueue[_Work | None] = SimpleQueue()
-        self._asked = 0
-
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Call ``fn`` in one of the threads. Raises ``RuntimeError`` if the system has no thread for the first call."""
-        future: Future[T] = Future()
-        with self._lock:
-            unanswered = self._asked - sum(lane.answered for lane in self._lanes)
-            if unanswered >= len(self._lanes) and len(self._lanes) < self._max_workers:
-                self._add()
-            self._asked += 1
-            self._calls.put((future, partial(_call_tidily, fn, *args, **kwargs), None))
-        return future
-
-    def _add(self) -> None:
-        try:
-            self._lanes.append(SyncLane(f"{self._name}_{len(self._lanes)}", self._calls))
-        except RuntimeError:
-            if not self._lanes:
-                raise
-
-    def close(self) -> None:
-        """End all threads when their calls are done."""
-        for lane in self._lanes:
-            lane.close()
-
-
-def _call_tidily(call: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
-    """Call ``call`` and close the thread's connections after it, since the next call in this thread may come late."""
-    try:
-        return call(*args, **kwargs)
-    finally:
-        drop_all()

@@ -11,19 +11,18 @@ from functools import partial
 
 from ...core.backoff import LoggedBackoff
 from ...core.job import Outcome
-from ...core.threads import new_context
 from ...core.threads.stacks import stack_of_thread
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
 from ..execution.attempt import Attempt
 from ..execution.connections import drop_all, tidy
-from ..execution.executor import context_for_jobs, execute, give_up
+from ..execution.executor import context_for_jobs, execute
 from ..execution.interrupter import GRACE_SECONDS, InterruptibleCall, ThreadInterrupter
 from .interpreter_monitor import InterpreterMonitor
 from .job_thread import JobThread
 from .request_priority import RequestPriority
 from .thread_limit import ThreadLimit
-from .unfinished import end_unfinished, unstoppable
+from .unfinished import end_unfinished, give_up_stuck
 from .work_queue import WorkQueue
 
 logger = get_logger("django_loco.worker")
@@ -286,10 +285,7 @@ class ThreadPool:
 
     def _report_stuck(self, attempt: Attempt, stack: str) -> None:
         """Report the outcome of a job that was given up. The thread that replaces the job's own does this first."""
-        attempt.claimed.thread = threading.current_thread()
-        error = unstoppable(attempt.claimed, attempt.policy.timeout)
-        error.add_note(f"When it was given up, its thread was at:\n{stack}")
-        self._report(attempt.claimed, new_context().run(give_up, attempt, error))
+        self._report(attempt.claimed, give_up_stuck(attempt, f"its thread was at:\n{stack}"))
 
 
 def _has_interpreter_lock() -> bool:

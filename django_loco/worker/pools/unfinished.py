@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from functools import partial
+from threading import current_thread
 
 from ...conf import loco_settings
 from ...core.job import FAILED, READY, Job, Outcome, utcnow
+from ...core.threads import new_context
 from ...exceptions import JobCancelled, JobTimeout
 from ...tasks.results import load_task
 from ...tasks.stored.policy import policy_of
 from ..claimed_job import ClaimedJob
 from ..execution.announcements import announce_unfinished
-from ..execution.attempt import NOT_BEGUN_DELAY, put_off_unstarted
+from ..execution.attempt import NOT_BEGUN_DELAY, Attempt, put_off_unstarted
 from ..execution.errors import CANCELLED, record_of, too_long
+from ..execution.executor import give_up
 
 
-def unstoppable(claimed: ClaimedJob, timeout: float | None) -> JobTimeout | JobCancelled:
-    """Return the error of a job that has reached its ``timeout``, or was cancelled, and could not be interrupted."""
+def give_up_stuck(attempt: Attempt, place: str) -> Outcome:
+    """Give up a job that could not be interrupted, and return its outcome. ``place``: "its thread was at" a stack.
+
+    The caller has decided on the job. This thread announces its end.
+    """
+    attempt.claimed.thread = current_thread()
+    error = _unstoppable(attempt.claimed, attempt.policy.timeout)
+    error.add_note(f"When it was given up, {place}")
+    return new_context().run(give_up, attempt, error)
+
+
+def _unstoppable(claimed: ClaimedJob, timeout: float | None) -> JobTimeout | JobCancelled:
     if claimed.cancelled:
         return JobCancelled(f"{CANCELLED} and could not be interrupted")
     return JobTimeout(f"{too_long(timeout or 0)} and could not be interrupted")

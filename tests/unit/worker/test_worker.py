@@ -418,7 +418,7 @@ def test_at_the_deadline_claims_go_back(queue, start, caplog):
     wait_until(lambda: not any(thread.busy for thread in worker._threads._threads))
     assert queue.get(ids[0]).status == READY
     # The loop has ended without "c". Its coroutine ends here, rather than in whatever test it is collected.
-    [left] = asyncio.all_tasks(worker._event_loop._loop)
+    [left] = asyncio.all_tasks(worker._event_loop._thread.loop)
     left._log_destroy_pending = False
     left.get_coro().close()
 

@@ -16,6 +16,7 @@ from django_loco.exceptions import JobCancelled
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.outcomes.inbox import OutcomeInbox
 from django_loco.worker.pools.event_loop import EventLoopPool
+from django_loco.worker.pools.loop_thread import LoopThread
 
 from .. import tasks
 from ..support import claimed_of, outcomes, wait_until
@@ -30,7 +31,7 @@ def pool(finished: OutcomeInbox) -> Iterator[EventLoopPool]:
         event.set()
     pool.close()
     assert pool.join(5)
-    assert pool._thread is None or not pool._thread.is_alive()
+    assert pool._thread is None or pool._thread.has_ended
 
 
 def submit(pool: EventLoopPool, claimed_jobs: Sequence[ClaimedJob]) -> None:
@@ -295,7 +296,7 @@ def test_the_loop_tells_when_a_job_holds_it_up(pool, finished):
     submit(pool, [claimed_of("anothing")])
     outcomes(finished, 1)
     assert pool.lag == 0
-    pool._beat -= 10
+    pool._thread._last_beat -= 10
     assert 7 < pool.lag < 9
 
 
@@ -352,7 +353,7 @@ def test_closing_cancels_what_still_runs(finished):
     tasks.retried(tasks.events["a began"])
     pool.close()
     assert pool.join(5)  # the job would take longer
-    assert not pool._thread.is_alive()
+    assert pool._thread.has_ended
 
 
 def test_a_loop_that_is_closed_at_any_moment_can_be_asked(finished, monkeypatch):
@@ -361,15 +362,15 @@ def test_a_loop_that_is_closed_at_any_moment_can_be_asked(finished, monkeypatch)
     assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
     pool.close()
     assert pool.join(5)
-    monkeypatch.setattr(pool._loop, "is_closed", lambda: False)  # as it was a moment ago
+    monkeypatch.setattr(pool._thread.loop, "is_closed", lambda: False)  # as it was a moment ago
     for ask in (pool.resume, pool.cancel, pool.close, lambda: pool.interrupt(claimed_of("anothing"))):
         ask()
-    pool._loop = None
+    pool._thread = None
     pool.cancel()
 
 
 def test_an_event_loop_that_has_died_is_started_anew(finished, monkeypatch):
-    monkeypatch.setattr(EventLoopPool, "_run", lambda pool, loop: loop.close())
+    monkeypatch.setattr(LoopThread, "_run", lambda thread: thread.loop.close())
     pool = EventLoopPool(2, 2, "default", finished.add)
     pool._start_loop()
     wait_until(lambda: pool.missing == 1)
