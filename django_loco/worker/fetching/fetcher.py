@@ -13,7 +13,7 @@ from ...core.backoff import LoggedBackoff
 from ...core.job import Job, Outcome
 from ...core.threads.queries import forget_queries
 from ...log.labels import bind
-from ...log.plain_text import counted, one_line
+from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...metrics.tally import Tally
 from ...queues import Claim, Queue
@@ -28,8 +28,9 @@ from ..pools.request_priority import RequestPriority
 from ..pools.threads import ThreadPool
 from .deadline import ShutdownDeadline
 from .drain_group import DrainGroup
+from .draining import Draining
+from .hand_back import HandBack
 from .held_jobs import HeldJobs
-from .leftovers import Leftovers
 from .quietness import Quietness
 
 logger = get_logger("django_loco.worker")
@@ -40,8 +41,6 @@ POLL_SECONDS = 1.0
 LINGER_SECONDS = 0.005
 #: The time between two checks for dead threads and for commands. Each idle turn makes one check.
 CHECK_SECONDS = 0.7
-#: Outcomes that come in so long after the deadline are still stored.
-LAST_OUTCOMES_SECONDS = 0.5
 
 
 class Fetcher:
@@ -102,18 +101,19 @@ class Fetcher:
         """Set while there is room for more jobs than the queue had."""
         self.stopping = threading.Event()
         """Set once it is to end."""
-        self.draining = drain
-        self._drain_group = drain_group or DrainGroup([queue.alias])
         self.jobs = HeldJobs(queue, pools, held, on_accepted=on_accepted, tally=tally, clock=clock)
         self._queue, self._claim, self._pools, self._inbox = queue, claim, pools, inbox
         self._acknowledger = self.jobs.acknowledger
         self._shutdown = ShutdownDeadline(clock)
+        self._hand_back = HandBack(self.jobs, pools, self._shutdown, clock)
         self._max_jobs = max_jobs
         self._request_priority = request_priority or RequestPriority()
-        self._others_are_done, self._obey = others_are_done, obey
-        self._clock = clock
-        self._quietness, self._leftovers, self._closed_limits = Quietness(pools), Leftovers(queue), ClosedLimits(clock)
-        self._is_retired = self._found_nothing = self._has_room = False
+        self._obey, self._clock = obey, clock
+        self._quietness, self._closed_limits = Quietness(pools), ClosedLimits(clock)
+        self._draining = Draining(
+            queue, is_on=drain, group=drain_group, others_are_done=others_are_done, look_again=inbox.wake.set
+        )
+        self._is_retired = self._has_room = False
         self._next_check = clock()
         self._end_pause = threading.Event()
 
@@ -130,8 +130,7 @@ class Fetcher:
 
     def drain(self, group: DrainGroup | None = None) -> None:
         """End when no job is due and none runs, in this worker and in the other workers of ``group``."""
-        self._drain_group = group or self._drain_group
-        self.draining = True
+        self._draining.begin(group)
         self._inbox.wake.set()
 
     def retire(self) -> None:
@@ -166,9 +165,8 @@ class Fetcher:
         try:
             while not self._is_over():
                 self._guarded_turn()
-            self._finish()
-            if self._found_nothing:
-                self._leftovers.log()
+            self._hand_back.finish(self._collect, self._inbox.wake, self.backoff.failed)
+            self._draining.log_leftovers()
         except BaseException:
             logger.critical("The worker has died; its jobs will be rescued by others", exc_info=True)
         finally:
@@ -176,7 +174,7 @@ class Fetcher:
                 pool.close()
             self.backoff.close_connection()
             if not self._shutdown.has_begun:  # else the process ends, or another worker takes its place
-                self._drain_group.leave(self._queue.alias)
+                self._draining.leave()
 
     def _is_over(self) -> bool:
         if self._shutdown.has_begun and self._clock() >= self._shutdown.deadline:
@@ -184,7 +182,7 @@ class Fetcher:
         return not self.jobs and (self._shutdown.has_begun or self._jobs_left() == 0 or self._is_drained())
 
     def _is_drained(self) -> bool:
-        return self.draining and (self._found_nothing or self._quietness.is_on)
+        return self._draining.is_on and (self._draining.found_nothing or self._quietness.is_on)
 
     def _guarded_turn(self) -> None:
         self.last_try = self._clock()
@@ -212,14 +210,14 @@ class Fetcher:
             self._replace_dead_threads()
             forget_queries()
         self._collect()
-        self._wind_down()
+        self._hand_back.near_deadline()
         asked_at, had_outcomes = time.monotonic(), len(self._acknowledger) > 0
         jobs = self._exchange()
         self._hand_over(jobs, asked_at)
         if has_to_check:
             self._obey()  # after the fetch, which may have read the command
         if not jobs:
-            return 0.0 if self.draining and had_outcomes else self._max_wait
+            return 0.0 if self._draining.is_on and had_outcomes else self._max_wait
         return LINGER_SECONDS if self._has_room else 0.0
 
     def _replace_dead_threads(self) -> None:
@@ -236,36 +234,6 @@ class Fetcher:
         self.jobs.collect(self._inbox.take())
         self.jobs.release_waiting(only_stale=not self._quietness.is_on)
 
-    def _wind_down(self) -> None:
-        """Near the deadline of a stop, cancel the async jobs, and then hand back the jobs that still run."""
-        now = self._clock()
-        if now >= self._shutdown.cancel_at:
-            for pool in self._pools:
-                pool.cancel()
-        if now >= self._shutdown.release_at:
-            self.jobs.release_all()
-
-    def _finish(self) -> None:
-        """Hand back the jobs that are left, if the deadline came too soon.
-
-        Outcomes of jobs that have just ended have a little time to come in.
-        """
-        until = self._clock() + LAST_OUTCOMES_SECONDS
-        self._collect()
-        self.jobs.release_all()
-        try:
-            self._acknowledger.flush()
-            while self.jobs and self._clock() < until:
-                self._inbox.wake.wait(min(until - self._clock(), self._acknowledger.max_wait))
-                self._inbox.wake.clear()
-                self._collect()
-                self._acknowledger.flush()
-        except BaseException as error:  # noqa: BLE001 - logged by the back-off
-            self.backoff.failed(error)
-        if left := len(self._acknowledger):
-            outcomes = counted(left, "outcome", "outcomes")
-            logger.error("%s could not be stored; the jobs will be run again", outcomes)
-
     def _exchange(self) -> Sequence[Job]:
         """Store the outcomes and fetch jobs. A suspect is fetched only when the end of the previous one is stored."""
         if self._claim.suspects:
@@ -273,19 +241,12 @@ class Fetcher:
         claim = self._next_claim()
         if claim is None:
             self._acknowledger.flush()
-            self._found_nothing = self._drain_group.note(self._queue.alias, None)
+            self._draining.note_no_fetch()
             return ()
         self._request_priority.wait_for_requests()
-        # Asked before the fetch, so that the fetch also finds the jobs that others enqueued or released before they
-        # were done. Not while there are outcomes to store: one of them may finish a batch, whose callbacks are more
-        # jobs.
-        may_end = self.draining and not self.jobs and self._others_are_done()
-        checked_at = self._clock()
+        may_end, began_at = self._draining.may_end(holds_jobs=bool(self.jobs)), self._clock()
         jobs = self._acknowledger.exchange(claim)
-        is_empty = may_end and not jobs and self._others_are_done() and not self._leftovers.are_worth_a_wait(claim)
-        self._found_nothing = self._drain_group.note(
-            self._queue.alias, checked_at if is_empty else None, self._inbox.wake.set
-        )
+        self._draining.note_fetch(claim, began_at, is_last=may_end and not jobs)
         self._has_room = len(jobs) < claim.threads + claim.coroutines
         if self._has_room:
             self.wants_jobs.set()

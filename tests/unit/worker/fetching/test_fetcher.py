@@ -15,7 +15,8 @@ from django_loco.queues import Claim
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.fetching import fetcher as fetcher_module
 from django_loco.worker.fetching.drain_group import DrainGroup
-from django_loco.worker.fetching.fetcher import LAST_OUTCOMES_SECONDS, LINGER_SECONDS, Fetcher
+from django_loco.worker.fetching.fetcher import LINGER_SECONDS, Fetcher
+from django_loco.worker.fetching.hand_back import LAST_OUTCOMES_SECONDS
 from django_loco.worker.outcomes.inbox import OutcomeInbox
 from django_loco.worker.pools.request_priority import RequestPriority
 
