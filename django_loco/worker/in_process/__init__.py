@@ -13,15 +13,11 @@ functions that need it: that takes about as long as Django itself.
 
 from __future__ import annotations
 
-import atexit
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext, suppress
-from functools import cache
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from django.core.signals import setting_changed
@@ -37,7 +33,7 @@ from ...jobs.stores import aliases
 from ...log.safe import get_logger
 from ...queues import Claim, queue_for
 from ...shutdown import HAND_BACK_SECONDS
-from . import kept_jobs
+from . import exit_hooks, kept_jobs
 
 if TYPE_CHECKING:
     from ...queues.memory.queue import MemoryQueue
@@ -46,10 +42,6 @@ if TYPE_CHECKING:
     from ..worker import Worker
 
 logger = get_logger("django_loco.runtime")
-
-#: Python 3.12.0 and 3.12.1 cannot start threads while the interpreter is ending and jobs still run
-#: (python/cpython#113964).
-_NO_LATE_THREADS = (3, 12, 0) <= sys.version_info[:3] < (3, 12, 2)
 
 _lock = threading.RLock()
 _workers: dict[str, Worker] = {}
@@ -97,7 +89,7 @@ def worker_for(
             )
     loco = loco_settings()
     with _lock:
-        _end_before_pools()
+        exit_hooks.call_before_pools(_end_at_exit)
         queue = queue_for(alias)
         kept_jobs.load_jobs(alias, queue)
         worker = Worker(
@@ -143,7 +135,7 @@ def ensure_started(alias: str) -> None:
         _supervised.discard(alias)
         try:
             worker.start()
-            if _NO_LATE_THREADS:
+            if exit_hooks.NO_LATE_THREADS:
                 worker.warm_up()
         except RuntimeError as error:  # the system has no more threads
             _starts.failed(error)
@@ -266,26 +258,7 @@ def _keep_at_exit() -> None:
         has_closed = True
 
 
-# Async jobs with sync_to_async need executors. So jobs must end before the interpreter forbids executors new work,
-# which happens before atexit. There is no public function for that moment.
-_register_early = getattr(threading, "_register_atexit", atexit.register)
-
-atexit.register(_keep_at_exit)
-_register_early(_end_at_exit)
-
-
-@cache
-def _end_before_pools() -> None:
-    """Register the end of jobs after both pools of ``concurrent.futures``, because what was registered last runs first.
-
-    A pool registers its end when its module is imported, often later than this module. The registration above remains
-    for a process that ends without having had a worker.
-    """
-    for kind in ("thread", "process"):  # imported here, because processes that run no jobs need neither
-        with suppress(ImportError):  # some platforms have no processes
-            import_module(f"concurrent.futures.{kind}")
-    with suppress(RuntimeError):  # the interpreter is ending
-        _register_early(_end_at_exit)
+exit_hooks.register(early=_end_at_exit, late=_keep_at_exit)
 
 
 def _after_fork() -> None:
