@@ -15,8 +15,7 @@ A child that has ended is replaced: at once if it ended cleanly (after ``--max-j
 died. The successor is given the key of the dead process and releases the dead process's jobs without waiting for their
 leases, because the parent *knows* that the process is dead. (Each job is still released under the token of its lease.)
 
-``SIGHUP`` replaces all children, one slot after the other: a new child starts, and once it is ready the old one is told
-to stop. If the new child does not get ready, the old children stay.
+``SIGHUP`` replaces all children, one slot after the other: see ``replacement``.
 
 Signals
 -------
@@ -29,7 +28,6 @@ import math
 import os
 import signal
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -45,6 +43,7 @@ from ..systemd import SystemdNotifier
 from .child import Child, ended, start
 from .identity import ProcessIdentity
 from .mailbox import Mailbox
+from .replacement import Replacement
 from .slot import STOP_SIGNAL, Slot
 
 #: Signals that the parent handles in addition to the signals that stop it.
@@ -93,10 +92,9 @@ class Parent:
         self._drain, self._reloads = drain, reloads
         self._ended, self._clock = ended, clock
         self._signals = 0
-        self._is_open = self._is_complete = self._is_quiet = self._is_changing = False
+        self._is_open = self._is_complete = self._is_quiet = False
         self._worst = CLEAN
-        self._to_change: deque[Slot] = deque()
-        self._change_began = -math.inf
+        self._replacement = Replacement(self.slots, self._systemd, clock)
         self._had_terminal = _has_terminal()
 
     def run(self) -> int:
@@ -152,7 +150,7 @@ class Parent:
                 self._is_quiet = True
                 self._send_all(name)
             case "SIGHUP" if not self._signals and _has_terminal() == self._had_terminal:
-                self._change_all("SIGHUP")
+                self._replace_all("SIGHUP")
             case _ if signals_after(name, self._signals) > self._signals:  # Also SIGHUP from a closed terminal.
                 self._end(name)
 
@@ -168,7 +166,8 @@ class Parent:
         for slot in self.slots:
             if self._may_start and slot.fill_at <= self._clock():
                 slot.fill()
-        self._go_on_changing()
+        if self._is_open:
+            self._replacement.go_on()
         self._consider_end()
         if self._is_well:
             self._systemd.alive()
@@ -213,7 +212,7 @@ class Parent:
             slot.fill_at = math.inf
         elif was_heir:
             logger.error("The new process %d does not start. The present processes are kept", slot.number)
-            self._to_change.clear()
+            self._replacement.keep_the_others()
 
     def _watch_files(self, mailbox: Mailbox) -> None:
         if self._reloads:
@@ -222,33 +221,11 @@ class Parent:
     def _on_change(self, mailbox: Mailbox) -> None:
         self._watch_files(mailbox)
         if not self._signals:
-            self._change_all("the code has changed")
+            self._replace_all("the code has changed")
 
-    def _change_all(self, reason: str) -> None:
-        """Replace all children.
-
-        If a replacement is in progress, start over, because the code may have changed again.
-        """
-        logger.info("Replacing every process (%s)", reason)
-        self._is_quiet, self._is_changing = False, True
-        self._change_began = self._clock()
-        self._systemd.reloading()
-        self._to_change = deque(self.slots)
-        for slot in self.slots:
-            if slot.present is None and self._is_open:
-                slot.fill_at = self._change_began
-
-    def _go_on_changing(self) -> None:
-        if not self._is_changing or not self._is_open or any(slot.is_shared for slot in self.slots):
-            return
-        while self._to_change:
-            slot = self._to_change.popleft()
-            if slot.present and slot.present.began < self._change_began:
-                if slot.renew():
-                    return
-                self._to_change.clear()
-        self._is_changing = False
-        self._systemd.ready()
+    def _replace_all(self, reason: str) -> None:
+        self._is_quiet = False
+        self._replacement.begin(reason, fills=self._is_open)
 
     def _end(self, name: str) -> None:
         if not self._signals:
@@ -256,7 +233,7 @@ class Parent:
             self._systemd.stopping()
             remember()
         self._signals += 1
-        self._is_changing = False
+        self._replacement.end()
         for slot, child in self._pairs():
             self._receive(slot, child)  # its reports may not have been read yet
         for child in self.children:
