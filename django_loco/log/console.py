@@ -19,7 +19,8 @@ from .formatters import JSONFormatter, LabelFormatter, PlainFormatter
 from .job_lines import ConsoleJobLines, DirectStream, show_job_lines
 from .labels import bound
 from .output.bounded import use_threads
-from .output.streams import NonBlockingStream, is_standard, nonblocking
+from .output.nonblocking_stream import NonBlockingStream
+from .output.streams import is_standard, nonblocking
 from .safe import get_logger, show_with
 
 

@@ -21,7 +21,7 @@ from ..core.job import Job
 from ..exceptions import RAISED_INTO_JOBS
 from . import django_records
 from .labels import bound, component_label, job_label, placed
-from .output.streams import Entry
+from .output.nonblocking_stream import Entry
 from .plain_text import duration_text
 
 #: The logger whose level decides whether these lines are shown.

@@ -29,7 +29,7 @@ from django.db import close_old_connections
 from ...core.threads import DaemonThread
 from ..plain_text import counted, shown
 from ..safe import get_logger, show, show_once
-from .streams import NonBlockingStream
+from .nonblocking_stream import NonBlockingStream
 
 #: How long a thread waits until its line is written.
 TIMEOUT_SECONDS = 0.25

@@ -18,7 +18,7 @@ from django_loco.core.job import Job
 from django_loco.exceptions import RAISED_INTO_JOBS
 from django_loco.log import django_records, job_lines
 from django_loco.log.job_lines import ConsoleJobLines, DirectStream
-from django_loco.log.output.streams import Entry
+from django_loco.log.output.nonblocking_stream import Entry
 
 NOW = 1_790_000_000.25
 DUE = datetime.fromtimestamp(NOW - 0.015, UTC)
