@@ -20,7 +20,7 @@ from ..jobs.page_parts.scope import scope_function
 from ..jobs.stores import aliases
 from ..scheduler.api.control import current
 from ..scheduler.registry import default
-from ..scheduler.sources.database import database_alias
+from ..scheduler.sources.tables import database_alias
 from ..tasks.results import load_task
 
 WRONG_SCHEDULE = "loco.E003"

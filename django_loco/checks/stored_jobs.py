@@ -22,7 +22,7 @@ from ..queues import mistakes, queue_for
 from ..queues.database.availability import is_unmigrated, what_is_missing
 from ..queues.database.jobs.lookups import unfinished_jobs
 from ..queues.memory import spool
-from ..scheduler.sources.database import database_alias
+from ..scheduler.sources.tables import database_alias
 from .settings import if_settings_are_valid
 
 

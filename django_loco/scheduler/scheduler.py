@@ -51,8 +51,9 @@ from .dispatch.heartbeat import SchedulerHeartbeat, heartbeats_for
 from .dispatch.timetable import period_of
 from .entry import Occurrence, ScheduleEntry
 from .registry import Registry, default
-from .sources.database import StoredSchedules, has_database
+from .sources.database import StoredSchedules
 from .sources.database_poller import DatabasePoller
+from .sources.tables import has_database
 from .triggers.trigger import Trigger
 
 logger = get_logger("django_loco.scheduler")

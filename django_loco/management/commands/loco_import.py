@@ -13,7 +13,7 @@ from django.db import DatabaseError
 from ...exceptions import QueueError
 from ...log.plain_text import counted, one_line
 from ...queues.database.availability import unusable
-from ...scheduler.sources.database import database_alias
+from ...scheduler.sources.tables import database_alias
 from .. import imports
 from ..output import OutputCommand
 from ..schedules import table

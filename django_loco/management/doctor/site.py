@@ -37,7 +37,7 @@ from ...queues.examiner import Examiner
 from ...queues.timeouts import apply_store_timeout
 from ...scheduler.api.control import Current, read_current
 from ...scheduler.registry import default
-from ...scheduler.sources.database import database_alias, has_database
+from ...scheduler.sources.tables import database_alias, has_database
 from .finding import Finding, error, info
 
 logger = get_logger("django_loco.operations")

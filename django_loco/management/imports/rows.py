@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from ...scheduler.api.control import mark_paused, mark_resumed
-from ...scheduler.sources.database import model, writable_alias
+from ...scheduler.sources.tables import model, writable_alias
 from .foreign_schedules import ForeignSchedule
 
 State = Literal["imported", "replaced", "unchanged", "left out"]

@@ -16,7 +16,8 @@ from ...log.safe import get_logger
 from ...queues.database.availability import unusable
 from ..entry import Problem
 from ..registry import Registry, default
-from ..sources import database
+from ..sources import tables
+from ..sources.database import Pause, ScheduleReader, StoredSchedules
 from .upcoming import Upcoming, upcoming_in
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ class Current(NamedTuple):
     """The schedules of code, settings and database, as they are now."""
 
     registry: Registry
-    pauses: Mapping[str, database.Pause]
+    pauses: Mapping[str, Pause]
 
     def is_paused(self, name: str) -> bool:
         """Return whether the schedule ``name`` is paused."""
@@ -55,9 +56,9 @@ def read_current() -> Current:
     Raises the errors of the database, but ignores it if it only lacks the tables of schedules.
     """
     try:
-        stored = _read(database.ScheduleReader.read)
-    except database.MissingTable:
-        stored = database.StoredSchedules()
+        stored = _read(ScheduleReader.read)
+    except tables.MissingTable:
+        stored = StoredSchedules()
     return Current(default.combined_with(stored.rows), stored.pauses)
 
 
@@ -81,13 +82,13 @@ def _reached() -> Iterator[None]:
 
     Turn an error of the database into ``QueueUnavailable``, unless stored data cause it.
     """
-    with database.up_to_date():
+    with tables.up_to_date():
         try:
             yield
         except (DataError, IntegrityError, transaction.TransactionManagementError):
             raise
         except (DatabaseError, InterfaceError) as error:
-            name = database.database_alias()
+            name = tables.database_alias()
             where = f"The schedules and pauses are in DATABASES[{name!r}]"
             raise QueueUnavailable(unusable(where, name, error)) from error
 
@@ -124,16 +125,16 @@ def resume(name: str) -> bool:
 
 def mark_paused(name: str, *, by: str) -> bool:
     """Do what ``pause`` does, for a schedule that is known to exist. Raises the errors of the database."""
-    states = database.model("ScheduleState").objects
+    states = tables.model("ScheduleState").objects
     states.get_or_create(name=name)
-    changed = states.filter(name=name, paused_at__isnull=True).update(paused_at=database.now(), paused_by=by[:200])
+    changed = states.filter(name=name, paused_at__isnull=True).update(paused_at=tables.now(), paused_by=by[:200])
     return bool(changed)
 
 
 def mark_resumed(name: str) -> bool:
     """Do what ``resume`` does, for a schedule that is known to exist. Raises the errors of the database."""
-    paused = database.model("ScheduleState").objects.filter(name=name, paused_at__isnull=False)
-    return bool(paused.update(paused_at=None, paused_by="", resumed_at=database.now()))
+    paused = tables.model("ScheduleState").objects.filter(name=name, paused_at__isnull=False)
+    return bool(paused.update(paused_at=None, paused_by="", resumed_at=tables.now()))
 
 
 @_reached()
@@ -148,16 +149,16 @@ def registry_with(name: str) -> Registry:
     found = default if default.has(name) else _with_row(name)
     if name not in found.dependency_problems():
         return found
-    with suppress(database.MissingTable):
-        found = default.combined_with(_read(database.ScheduleReader.read).rows)
+    with suppress(tables.MissingTable):
+        found = default.combined_with(_read(ScheduleReader.read).rows)
     return found
 
 
 def _with_row(name: str) -> Registry:
     try:
         found = default.combined_with(_read(lambda reader: reader.filter(name=name)))
-        rows = [] if found.has(name) else list(_read(lambda _: database.stored("Schedule").values_list("name")))
-    except database.MissingTable:
+        rows = [] if found.has(name) else list(_read(lambda _: tables.stored("Schedule").values_list("name")))
+    except tables.MissingTable:
         found, rows = default, []
     if not found.has(name):
         names = sorted({entry.name for entry in default.entries()} | {name for (name,) in rows})
@@ -168,14 +169,14 @@ def _with_row(name: str) -> Registry:
 def _require_state(name: str) -> None:
     """Raise ``LocoConfigurationError`` as ``pause`` does."""
     registry_with(name)
-    if not database.has_database() or database.tables_missing():
-        raise LocoConfigurationError(database.no_tables())
+    if not tables.has_database() or tables.tables_missing():
+        raise LocoConfigurationError(tables.no_tables())
 
 
-def _read(read: Callable[[database.ScheduleReader], T]) -> T:
+def _read(read: Callable[[ScheduleReader], T]) -> T:
     """Return the result of ``read``. Raises ``MissingTable`` without breaking the caller's transaction."""
-    if not database.has_database():
-        raise database.MissingTable
-    inside = connections[database.database_alias()].in_atomic_block
-    with database.require_tables(), transaction.atomic(using=database.database_alias()) if inside else nullcontext():
-        return read(database.ScheduleReader(default.allow_list))
+    if not tables.has_database():
+        raise tables.MissingTable
+    inside = connections[tables.database_alias()].in_atomic_block
+    with tables.require_tables(), transaction.atomic(using=tables.database_alias()) if inside else nullcontext():
+        return read(ScheduleReader(default.allow_list))

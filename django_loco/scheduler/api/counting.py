@@ -9,7 +9,7 @@ from django.db.models import Count, Q, Value
 
 from ...core.job import utcnow
 from ..registry import default
-from ..sources import database
+from ..sources import tables
 
 #: The number of schedules of the code whose next ticks are looked for.
 MAX_COUNTED = 1_000
@@ -33,11 +33,11 @@ def count_on() -> int:
 
 def _paused_and_rows() -> Mapping[str, int]:
     """Return the names of paused schedules, and under ``_ROWS`` the number of the database's schedules that are on."""
-    if not database.has_database():
+    if not tables.has_database():
         return {}
-    now = database.now()
-    pauses = database.model("ScheduleState").objects.filter(paused_at__isnull=False)
-    rows = database.model("Schedule").objects.filter(
+    now = tables.now()
+    pauses = tables.model("ScheduleState").objects.filter(paused_at__isnull=False)
+    rows = tables.model("Schedule").objects.filter(
         Q(at__isnull=True) | Q(at__gt=now), Q(end__isnull=True) | Q(end__gt=now), after=""
     )
     counted = (
@@ -50,7 +50,7 @@ def _paused_and_rows() -> Mapping[str, int]:
     )
     paused = pauses.annotate(number=Value(1)).values_list("name", "number")
     try:
-        with database.require_tables():
+        with tables.require_tables():
             return dict(counted.union(paused, all=True).order_by())
-    except database.MissingTable:
+    except tables.MissingTable:
         return {}

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 
-from django.apps import apps
-from django.conf import settings
-from django.db import DatabaseError, connections, router
 from django.db.models import Q
-from django.utils import timezone
 
 from ...core.job import aware, utcnow
 from ...exceptions import LocoConfigurationError
 from ...log.plain_text import shown
 from ...log.safe import get_logger
-from ...queues.database.availability import what_is_missing
 from ..entry import Problem, ScheduleEntry, SourceLocation
 from ..misfire import keys_kept
 from ..options import COLUMNS, OPTIONS
@@ -28,6 +21,7 @@ from ..triggers.trigger import EPOCH
 from .allow_list import AllowList
 from .changed_row import changed_row
 from .mapping import entry_from
+from .tables import now, require_tables, stored
 from .targets import words_of_run
 
 T = TypeVar("T")
@@ -36,14 +30,9 @@ logger = get_logger("django_loco.scheduler")
 
 DATABASE_LOCATION = SourceLocation("", "database", 0)
 HINT = "Correct it in the admin. Until then this schedule is off; the others run."
-_is_up_to_date: ContextVar[bool] = ContextVar("is_up_to_date", default=False)
 
 #: A row, field by field.
 Row = Mapping[str, Any]
-
-
-class MissingTable(Exception):
-    """The database has no table of schedules; a project that keeps its jobs elsewhere does not need it."""
 
 
 class Pause(NamedTuple):
@@ -186,17 +175,6 @@ def _require_database() -> None:
     stored("Schedule").values_list("pk").first()
 
 
-@contextmanager
-def require_tables() -> Iterator[None]:
-    """Raise ``MissingTable`` instead of ``DatabaseError`` if a missing table is the cause."""
-    try:
-        yield
-    except DatabaseError as error:
-        if tables_missing():
-            raise MissingTable from error
-        raise
-
-
 def entry_of_row(row: Row, allow_list: AllowList, *, is_stored: bool = False) -> ScheduleEntry:
     """Return the schedule of ``row``. Raises ``LocoConfigurationError`` with the ``field`` that is wrong.
 
@@ -250,57 +228,3 @@ def _state(states: Any, name: str, fields: tuple[str, ...]) -> tuple[Any, ...]:
         return states.values_list(*fields).get(name=name)  # type: ignore[no-any-return]
     except Exception:  # noqa: BLE001 - as above
         return name, EPOCH, "", None
-
-
-def now() -> datetime:
-    """Return the present time as the database stores it."""
-    return utcnow() if settings.USE_TZ else timezone.make_naive(utcnow(), timezone.get_default_timezone())
-
-
-def model(name: str) -> Any:
-    """Return a model of the app. Schedules are declared before the models are loaded, so it is looked up late."""
-    return apps.get_model("django_loco", name)
-
-
-def stored(name: str) -> Any:
-    """Return the query for the rows of a model."""
-    return model(name).objects.using(database_alias())
-
-
-def database_alias() -> str:
-    """Return the alias of the database with the schedules. It may be a replica, but not within ``up_to_date``."""
-    return writable_alias() if _is_up_to_date.get() else router.db_for_read(model("Schedule"))
-
-
-@contextmanager
-def up_to_date() -> Iterator[None]:
-    """Read from the database to which schedules are written, because a replica may lag behind it."""
-    before = _is_up_to_date.set(True)
-    try:
-        yield
-    finally:
-        _is_up_to_date.reset(before)
-
-
-def writable_alias() -> str:
-    """Return the alias of the database to which schedules are written."""
-    return router.db_for_write(model("Schedule"))
-
-
-def has_database() -> bool:
-    """Return whether the project has a database at all."""
-    return str(connections[database_alias()].settings_dict["ENGINE"]) != "django.db.backends.dummy"
-
-
-def no_tables() -> str:
-    """Return a sentence on why the database lacks the tables of schedules, with the remedy."""
-    return f"The schedules in the database cannot be read: {': '.join(what_is_missing(database_alias()))}."
-
-
-def tables_missing() -> bool:
-    """Return whether the database answers, and lacks the tables of schedules."""
-    try:
-        present = connections[database_alias()].introspection.table_names()
-    except DatabaseError:
-        return False
-    return not {model(name)._meta.db_table for name in ("Schedule", "ScheduleState")} <= set(present)  # noqa: SLF001

@@ -21,7 +21,8 @@ from ...log.safe import get_logger
 from ...queues.database.sqlite.connections import close_if_replaced
 from ...queues.timeouts import apply_store_timeout, set_store_timeout
 from .allow_list import AllowList
-from .database import MissingTable, ScheduleReader, StoredSchedules, database_alias, no_tables
+from .database import ScheduleReader, StoredSchedules
+from .tables import MissingTable, database_alias, no_tables
 
 logger = get_logger("django_loco.scheduler")
 

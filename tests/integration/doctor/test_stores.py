@@ -22,7 +22,7 @@ from django_loco.queues import Queue, queue_for
 from django_loco.queues.database import examiner
 from django_loco.queues.examiner import Examiner
 from django_loco.queues.memory import MemoryQueue
-from django_loco.scheduler.sources.database import no_tables
+from django_loco.scheduler.sources.tables import no_tables
 from tests.app import tasks
 from tests.conftest import ON_POSTGRES
 from tests.processes import free_port

@@ -10,7 +10,7 @@ from django_loco.models import schedule as schedule_model
 from django_loco.queues import queue_for
 from django_loco.scheduler import Scheduler
 from django_loco.scheduler.registry import default
-from django_loco.scheduler.sources import database
+from django_loco.scheduler.sources import database, tables
 from django_loco.scheduler.sources.allow_list import AllowList
 from django_loco.scheduler.sources.database_poller import DatabasePoller
 from tests.unit.scheduler.tasks import tick
@@ -47,7 +47,8 @@ def clock(monkeypatch):
     monkeypatch.setattr(default, "_allow_list", AllowList())
     default.expose(tick)
     monkeypatch.setattr(schedule_model, "now", clock.of_site)
-    monkeypatch.setattr(database, "now", clock.of_site)
+    for module in (database, tables):
+        monkeypatch.setattr(module, "now", clock.of_site)
     return clock
 
 

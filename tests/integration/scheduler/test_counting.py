@@ -12,7 +12,7 @@ from django_loco import scheduler
 from django_loco.models import Schedule, ScheduleState
 from django_loco.scheduler.api import counting
 from django_loco.scheduler.api.counting import count_on
-from django_loco.scheduler.sources import database
+from django_loco.scheduler.sources import tables
 from tests.unit.scheduler.tasks import tick, tock
 
 pytestmark = pytest.mark.django_db
@@ -80,7 +80,7 @@ def test_so_many_of_the_code_are_counted(monkeypatch):
 
 def test_without_a_database_those_of_the_code_are_counted(django_assert_num_queries, monkeypatch):
     scheduler.daily(tick, at="04:00", name="nightly")
-    monkeypatch.setattr(database, "has_database", lambda: False)
+    monkeypatch.setattr(tables, "has_database", lambda: False)
     assert counted(django_assert_num_queries, 0) == 1
 
 

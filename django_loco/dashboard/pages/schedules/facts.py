@@ -16,7 +16,8 @@ from ....scheduler.api.control import current
 from ....scheduler.api.history import histories
 from ....scheduler.api.operating import name_of
 from ....scheduler.api.upcoming import upcoming_of
-from ....scheduler.sources.database import Pause, has_database
+from ....scheduler.sources.database import Pause
+from ....scheduler.sources.tables import has_database
 
 logger = get_logger("django_loco.dashboard")
 
