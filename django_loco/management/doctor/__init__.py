@@ -4,8 +4,9 @@ Each module covers one subject and registers its checks when it is imported. The
 """
 
 from . import schedules, servers, settings_checks, stored_jobs, stores, workers
+from .options import Options
 from .report import Report, examine, lines, worst
-from .site import Options, Site
+from .site import Site
 
 __all__ = [
     "Options",

@@ -13,6 +13,8 @@ from django.core.checks import CheckMessage
 Level = Literal["error", "warning", "info", "ok"]
 #: The levels. The worst level comes first.
 LEVELS: tuple[Level, ...] = get_args(Level)
+#: The text for an SQLite file that does not exist.
+NO_FILE = "there is no such file."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,3 +61,18 @@ def of_messages(messages: Iterable[CheckMessage]) -> Iterator[Finding]:
         about = "" if message.obj is None else f"{message.obj}: "
         remedy = str(message.hint or "")  # both may be lazy translations
         yield Finding(level=level, id=message.id or "unnamed", text=f"{about}{message.msg}", remedy=remedy)
+
+
+def remedy_of(trouble: str, setting: str) -> str:
+    """Return the remedy for a store that cannot be reached; ``setting`` names the setting with its address."""
+    if "psycopg[pool]" in trouble:
+        return 'Run pip install "psycopg[pool]".'
+    what = "Run manage.py migrate, which makes it" if trouble == NO_FILE else "Start or repair it"
+    return f"{what}, or correct {setting}."
+
+
+def said_by(failure: BaseException) -> str:
+    """Return the text of an error on one line, without the place of the jobs that queues put before it."""
+    text = " ".join(str(failure).split()) or type(failure).__name__
+    _, cut, rest = text.partition("which cannot be used now: ")
+    return rest if cut else text

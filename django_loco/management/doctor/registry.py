@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from .alias_store import Store
 from .finding import Finding
-from .site import Site, Store
+from .site import Site
 
 Subject = TypeVar("Subject")
 #: Yields a finding for each problem; nothing if all is well.

@@ -14,9 +14,10 @@ from ...core.job import utcnow
 from ...exceptions import LocoConfigurationError, QueueUnavailable
 from ...log.plain_text import counted, one_line
 from ...queues.timeouts import store_timeout
-from .finding import LEVELS, Finding, Level, error, info
+from .alias_store import Store
+from .finding import LEVELS, Finding, Level, error, info, said_by
 from .registry import PROJECT_CHECKS, STORE_CHECKS, Check
-from .site import Site, Store, said_by
+from .site import Site
 
 #: The headings of the project's checks before the stores, and of those after the stores.
 FIRST, LAST = ("Settings",), ("Schedules", "Servers")

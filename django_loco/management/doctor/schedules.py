@@ -25,9 +25,9 @@ from ...scheduler.api.control import Current
 from ...scheduler.job_lookup import jobs_of, tick_of, was_under_way
 from ...scheduler.triggers.trigger import last_tick
 from ..schedules import clock
-from .finding import Finding, error, info, warning
+from .finding import Finding, error, info, remedy_of, warning
 from .registry import project_check
-from .site import Site, remedy_of
+from .site import Site
 
 #: A tick that is fired later than this, or not fired within this time, is reported.
 LATE = timedelta(seconds=60)

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.core.checks.registry import registry
 
-from .finding import Finding, error, of_messages
+from .finding import Finding, error, of_messages, said_by
 from .registry import project_check
-from .site import Site, said_by
+from .site import Site
 
 #: The tag of django-loco's own checks.
 OURS = "loco"

@@ -18,14 +18,16 @@ from ...jobs.presentation.unserved import is_served as served
 from ...log.plain_text import counted, one_line
 from ...queues import Claim
 from ...tasks.results import load_task
+from .alias_store import SAMPLED, Store
 from .finding import Finding, error, info, warning
 from .registry import store_check
-from .site import FAILURES_READ, SAMPLED, Store
 
 #: Stuck jobs are counted up to the first number. Of one kind, the second number of findings is shown.
 STUCK_COUNTED, SHOWN = 1_000, 5
 #: Within this time a worker that runs nothing has certainly fetched a due job.
 IDLE_SECONDS = 30.0
+#: The number of the newest failed jobs that are read.
+FAILURES_READ = 1_000
 
 
 @store_check("jobs.stuck", good="No running job has lost its worker.")
@@ -158,7 +160,7 @@ def waiting(store: Store) -> Iterator[Finding]:
                 "The log of the worker says what keeps it from fetching: often a store that does not answer, or a "
                 "pool with too few connections.",
             )
-        elif waited > store.site.options.max_age:
+        elif waited > store.options.max_age:
             yield warning(
                 "jobs.waiting",
                 f"The oldest due job in the queue {one_line(queue.queue)!r} has waited for {age(waited)}; "

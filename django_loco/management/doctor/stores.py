@@ -10,9 +10,9 @@ from django.conf import settings
 from ...exceptions import LocoConfigurationError, QueueError
 from ...log.plain_text import counted
 from ...queues import build
-from .finding import Finding, info, of_messages, warning
+from .alias_store import Store
+from .finding import Finding, info, of_messages, said_by, warning
 from .registry import store_check
-from .site import Store, said_by
 
 #: If two clocks differ by more than this many seconds, jobs are noticeably early or late.
 SKEW_SECONDS = 2.0

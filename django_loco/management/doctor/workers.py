@@ -9,9 +9,9 @@ from itertools import islice
 from ... import __version__
 from ...jobs.presentation.age import age
 from ...log.plain_text import counted, one_line
+from .alias_store import Store
 from .finding import Finding, error, warning
 from .registry import store_check
-from .site import Store
 
 #: The number of workers that are named.
 SHOWN = 5

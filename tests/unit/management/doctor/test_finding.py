@@ -7,7 +7,17 @@ import pytest
 from django.core import checks
 from django.utils.translation import gettext_lazy
 
-from django_loco.management.doctor.finding import LEVELS, Finding, error, info, of_messages, warning
+from django_loco.management.doctor.finding import (
+    LEVELS,
+    NO_FILE,
+    Finding,
+    error,
+    info,
+    of_messages,
+    remedy_of,
+    said_by,
+    warning,
+)
 
 
 def test_each_level_has_its_function():
@@ -45,3 +55,21 @@ def test_findings_are_silenced_like_messages(settings):
     assert not error("jobs.stuck", "b", "c").is_silenced
     settings.SILENCED_SYSTEM_CHECKS = ["jobs.stuck"]
     assert error("jobs.stuck", "b", "c").is_silenced
+
+
+@pytest.mark.parametrize(
+    ("failure", "text"),
+    [
+        (OSError("it is\n  away"), "it is away"),
+        (OSError(), "OSError"),
+        (OSError("jobs are in x, which cannot be used now: it hangs"), "it hangs"),
+    ],
+)
+def test_an_error_is_a_line_without_the_place_of_the_jobs(failure: OSError, text: str):
+    assert said_by(failure) == text
+
+
+def test_the_remedy_for_a_store_that_is_away():
+    assert remedy_of("it hangs", "DATABASES") == "Start or repair it, or correct DATABASES."
+    assert remedy_of(NO_FILE, "DATABASES").startswith("Run manage.py migrate")
+    assert "pip install" in remedy_of("install psycopg[pool]", "DATABASES")

@@ -7,8 +7,8 @@ import pytest
 
 from django_loco.management.doctor import servers
 from django_loco.management.doctor.finding import Finding
+from django_loco.management.doctor.options import Options
 from django_loco.management.doctor.registry import PROJECT_CHECKS
-from django_loco.management.doctor.site import Options
 
 GUNICORN = next(check for check in PROJECT_CHECKS if check.id == "servers.gunicorn")
 
