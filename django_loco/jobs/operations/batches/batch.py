@@ -4,41 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
 from itertools import islice
 from types import TracebackType
-from typing import Any, Literal, ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 from asgiref.sync import sync_to_async
 
 from ....core.compat import DEFAULT_TASK_BACKEND_ALIAS, Task, TaskResult
-from ....core.job import Job, new_id
+from ....core.job import new_id
 from ....core.on_commit import SinceThen
-from ....core.serialization import call_of, decode, encode_exact, require_result_size
+from ....core.serialization import call_of, encode_exact, require_result_size
 from ....core.validation import is_text, short
-from ....exceptions import BatchDoesNotExist, InvalidArguments, InvalidState
+from ....exceptions import BatchDoesNotExist, InvalidArguments
 from ....log.safe import get_logger
-from ....queues.records.batches import BATCH, WORKFLOW, BatchCounts, BatchRecord, new_record
+from ....queues.records.batches import BATCH, BatchRecord, new_record
 from ...stores import backend_of, searched
-from .. import Cancel, Operation, Retry
-from ..attribute_hints import Hinted
 from ..workflows.declaring import required_task
-from ..workflows.retrying import retry_failed
 from .callbacks import callback, require_alias, required_callback
-from .settling import settle, text_of_callbacks
+from .settling import text_of_callbacks
+from .stored_batch import CHUNK, StoredBatch
 
 logger = get_logger("django_loco.batches")
 
 P = ParamSpec("P")
 R = TypeVar("R")
-#: ``open``: it is being filled. ``sealed``: it finishes with its last member. ``cancelled``: the same, and it takes no
-#: more jobs. ``finished``: its callbacks are enqueued, or are about to be.
-BatchState = Literal["open", "sealed", "cancelled", "finished"]
-#: The number of jobs that are stored, or operated on, in one call.
-CHUNK = 1_000
 
 
-class Batch(Hinted):
+class Batch(StoredBatch):
     """Jobs that belong together, and tasks that are enqueued when all of them have ended.
 
     1. ``with batch(...) as b`` stores it when the first job is enqueued, or at the end of the block.
@@ -50,8 +42,6 @@ class Batch(Hinted):
     If the block raises an exception, or its process is killed, the batch stays open, and nothing follows until somebody
     calls ``seal`` or ``cancel``. Its counts are from the time when it was loaded: see ``refresh``.
     """
-
-    hinted_as = "batch"
 
     def __init__(
         self,
@@ -91,7 +81,7 @@ class Batch(Hinted):
         jobs = {event: callback(event, task, self.id, self._backend) for event, task in given.items()}
         record = new_record(self.id, self.backend, name, text_of_callbacks(jobs), _text_of_metadata(metadata))
         self._record = record if kind == BATCH else replace(record, kind=kind)
-        self._stored: SinceThen | None = None
+        self._stored = None
 
     @classmethod
     def get(cls, batch_id: str, *, backend: str | None = None) -> Self:
@@ -128,19 +118,10 @@ class Batch(Hinted):
         batch._load(record)
         return batch
 
-    @property
-    def record(self) -> BatchRecord:
-        """Its stored record."""
-        return self._record
-
     def move_to(self, alias: str) -> None:
         """Change the alias of a batch that has no callbacks, and is not stored."""
         self.backend, self._backend = alias, backend_of(alias)
         self._record = replace(self._record, backend=alias)
-
-    def _load(self, record: BatchRecord) -> None:
-        self.id, self.name, self._record = record.id, record.name, record
-        self._stored = self._stored or SinceThen()
 
     def __enter__(self) -> Self:
         return self
@@ -206,79 +187,6 @@ class Batch(Hinted):
         """``seal`` for async code."""
         await sync_to_async(self.seal, thread_sensitive=True)()
 
-    def cancel(self, *, by: str = "") -> int:
-        """Cancel all members that wait or run, and take no more; return how many. It finishes when they have ended.
-
-        ``by`` names who does it. Raises ``InvalidState`` if the batch has finished.
-        """
-        queue = self._backend.queue
-        if not queue.seal_batch(self.id, is_cancelled=True):
-            raise InvalidState(f"{self._record.kind.capitalize()} {self.id} has finished, or is not there any more.")
-        number = self._do(Cancel(by), "left")
-        self.settle()
-        return number
-
-    def retry(self) -> int:
-        """Make all members that have failed or were cancelled ready again; return how many.
-
-        If the batch has finished, another round of it begins: when its members have ended, its callbacks are enqueued
-        once more. Members that were pruned meanwhile do not count any more. The members of a workflow keep their order.
-        """
-        self.settle()
-        if self._record.kind == WORKFLOW:
-            number = retry_failed(self._backend.queue, self.id)
-        else:
-            number = self._do(Retry(), "failed")
-        self.settle()
-        return number
-
-    def refresh(self) -> None:
-        """Load the present state and counts. Raises ``BatchDoesNotExist``."""
-        if (record := self._backend.queue.get_batch(self.id)) is None:
-            raise BatchDoesNotExist(f"There is no {self._record.kind} {self.id} in TASKS[{self.backend!r}] any more.")
-        self._load(record)
-
-    async def arefresh(self) -> None:
-        """``refresh`` for async code."""
-        await sync_to_async(self.refresh, thread_sensitive=True)()
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """A new copy of the ``metadata`` that it was given."""
-        metadata: dict[str, Any] = decode(self._record.metadata)
-        return metadata
-
-    @property
-    def state(self) -> BatchState:
-        """``"open"``: it is being filled. ``"sealed"``: it finishes with its last member. Then ``"finished"``.
-
-        ``"cancelled"``: it takes no more members, and finishes when those that run have ended.
-        """
-        record = self._record
-        if record.finished_at is not None:
-            return "finished"
-        if record.cancelled_at is not None:
-            return "cancelled"
-        return "open" if record.sealed_at is None else "sealed"
-
-    @property
-    def counts(self) -> BatchCounts:
-        """How many members it has (``total``), and how many ``succeeded``, ``failed``, ``cancelled``, are ``left``.
-
-        Those that were deleted count as cancelled.
-        """
-        return self._record.counts
-
-    @property
-    def created_at(self) -> datetime:
-        """When it was made."""
-        return self._record.created_at
-
-    @property
-    def finished_at(self) -> datetime | None:
-        """When its last member had ended."""
-        return self._record.finished_at
-
     def _add(self, task: Task[..., Any], calls: list[tuple[Any, Any]]) -> list[Any]:
         require_alias(required_task(task), self.backend)
         self._store()
@@ -289,24 +197,6 @@ class Batch(Hinted):
             queue, record = self._backend.queue, self._record
             self._backend.after_commit(lambda: queue.open_batch(record))
             self._stored = SinceThen()
-
-    def _do(self, operation: Operation, kind: str) -> int:
-        """Do ``operation`` with the members of a kind. ``Unfinished`` has the number of all that were changed."""
-        from ..bulk import BulkRun  # noqa: PLC0415 - every process with tasks imports this module, and few operate jobs
-
-        return BulkRun(operation).over(self._members(kind))
-
-    def _members(self, kind: str) -> Iterator[Job]:
-        from ...api import filter  # noqa: A004, PLC0415 - its public name; as above
-
-        after = ""
-        while ids := [*self._backend.queue.batch_members(self.id, kind, after=after, limit=CHUNK)]:
-            yield from filter(id=ids, backend=self.backend)
-            after = ids[-1]
-
-    def settle(self) -> None:
-        """Finish it now if no member is left, and enqueue what follows."""
-        settle(self._backend.queue, [self.id], store_jobs=self._backend.store_keyed)
 
     def _settle_later(self) -> None:
         self._backend.after_commit(self.settle, is_visible=True)
