@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from asgiref.sync import sync_to_async
 
@@ -15,24 +14,18 @@ from ....core.on_commit import SinceThen
 from ....core.serialization import require_batch_size
 from ....core.validation import NAME_REQUIREMENT, did_you_mean, is_name, short
 from ....exceptions import BatchDoesNotExist, InvalidArguments, InvalidState
-from ....queues.records.batches import WORKFLOW, BatchCounts
+from ....queues.records.batches import WORKFLOW
 from ....queues.records.workflows import ON_FAILED, OnFailed
-from ...stores import JobBackend, backend_of
-from ..attribute_hints import Hinted
 from ..batches.batch import Batch
 from .declaring import After, Node, node_of, required_task
 from .nodes import Place, Takes, node_id
-from .releasing import members
-from .results import NodeResults, names_in
+from .results import names_in
 from .signatures import Part, Signature
+from .stored_workflow import StoredWorkflow
 from .storing import add_stored, run_inline, store
 
-#: ``open``: it is being stored. ``running``: nodes wait or run. ``cancelled``: the same, and it takes no more nodes.
-#: ``finished``: no node waits or runs.
-WorkflowState = Literal["open", "running", "cancelled", "finished"]
 
-
-class Workflow(Hinted):
+class Workflow(StoredWorkflow):
     """Jobs that wait for each other.
 
     1. ``add`` declares a node, and the nodes that it waits for. These were added before, so that there can be no loop.
@@ -43,8 +36,6 @@ class Workflow(Hinted):
     While it runs, nodes may add nodes: ``context.workflow.add(..., name=...)``. Its counts are from the time at which
     it was loaded: see ``refresh``.
     """
-
-    hinted_as = "workflow"
 
     def __init__(
         self,
@@ -168,88 +159,6 @@ class Workflow(Hinted):
     async def aenqueue(self) -> Self:
         """``enqueue`` for async code."""
         return await sync_to_async(self.enqueue, thread_sensitive=True)()
-
-    def cancel(self, *, by: str = "") -> int:
-        """Cancel all nodes that wait or run, and take no more; return how many.
-
-        ``by`` names who does it. Raises ``InvalidState`` if it has finished.
-        """
-        return self._batch.cancel(by=by)
-
-    def retry(self) -> int:
-        """Run the failed part again; return how many nodes run or wait again.
-
-        The nodes that have failed run once more. The cancelled nodes wait for them as before, and the succeeded nodes
-        stay as they are. If the workflow has finished, another round of it begins, with its callbacks. Raises
-        ``InvalidState`` if the alias runs jobs inside ``enqueue``.
-        """
-        return self._batch.retry()
-
-    def refresh(self) -> None:
-        """Load the present state and counts. Raises ``BatchDoesNotExist``."""
-        self._batch.refresh()
-
-    async def arefresh(self) -> None:
-        """``refresh`` for async code."""
-        await sync_to_async(self.refresh, thread_sensitive=True)()
-
-    @property
-    def id(self) -> str:
-        """Its id, which the batch of its nodes has, too."""
-        return self._batch.id
-
-    @property
-    def name(self) -> str:
-        """Its name, for people."""
-        return self._batch.name
-
-    @property
-    def backend(self) -> str:
-        """The alias in ``TASKS`` of its nodes."""
-        return self._batch.backend
-
-    @property
-    def state(self) -> WorkflowState:
-        """``"open"``: it is being stored. ``"running"``: nodes wait or run. Then ``"finished"``.
-
-        ``"cancelled"``: it takes no more nodes, and finishes when those that run have ended.
-        """
-        state = self._batch.state
-        return "running" if state == "sealed" else state
-
-    @property
-    def counts(self) -> BatchCounts:
-        """How many nodes it has (``total``), and how many ``succeeded``, ``failed``, ``cancelled``, are ``left``."""
-        return self._batch.counts
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """A new copy of the ``metadata`` that it was given."""
-        return self._batch.metadata
-
-    @property
-    def created_at(self) -> datetime:
-        """When it was made."""
-        return self._batch.created_at
-
-    @property
-    def finished_at(self) -> datetime | None:
-        """When its last node had ended."""
-        return self._batch.finished_at
-
-    @property
-    def results(self) -> NodeResults:
-        """The return values of its nodes by their names; each look reads the store."""
-        return NodeResults(self._backend.queue, self.id, None)
-
-    def nodes(self) -> Iterator[Job]:
-        """Yield the jobs of its nodes that are stored, with their present states, in no order."""
-        for kind in ("left", "failed", "succeeded"):
-            yield from members(self._backend.queue, self.id, kind)
-
-    @property
-    def _backend(self) -> JobBackend:
-        return backend_of(self.backend)
 
     @property
     def _is_stored(self) -> bool:
