@@ -278,7 +278,7 @@ class Dialect(Engine):
         names["read_columns"] = ", ".join(filter(None, (names["columns"], self.version.format(table=""))))
         names |= {"contains": self.contains, "limited_at": self.limited_at, "only_limited": self.only_limited}
         names |= {"random_text": self.random_text, "by_index": self.by_index, "skip_locked": self.skip_locked}
-        names |= {"plain": self.plain, "id_now": self.id_now, "fence": self.fence, "lock_mine": self.lock_mine}
+        names |= {"id_now": self.id_now, "fence": self.fence, "lock_mine": self.lock_mine}
         return names | {name: text.format(**names) for name, text in statements.SHARED.items()}
 
 

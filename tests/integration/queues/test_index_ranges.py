@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,10 +16,12 @@ from django.db import OperationalError, connection, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
+from django_loco.core.job.limits import Limit
 from django_loco.models import StoredJob, WaitingTag, keep_triggers
 from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.database.sql.index_ranges import MAX_RANGES
+from django_loco.queues.records.pauses import JobPause
 
 from ...conftest import ON_POSTGRES
 
@@ -26,6 +29,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PATIENCE = 20.0
 #: How many jobs the statements should not look at.
 MANY = 2_000
+MODELS = (StoredJob, WaitingTag)
 CLAIM = Claim(worker_id="w", lease=60, threads=5, coroutines=5)
 CLAIMS = [
     {"queues": ("mine",)},
@@ -48,15 +52,21 @@ OTHERS = {
 
 @pytest.fixture
 def queue():
-    if ON_POSTGRES:  # rows of other tests are deleted, but the table stays as large as it was
+    if ON_POSTGRES:
         with connection.cursor() as cursor:
-            cursor.execute(f"TRUNCATE {StoredJob._meta.db_table}, {WaitingTag._meta.db_table}")
+            for model in MODELS:  # the statistics are as old as the test says
+                cursor.execute(f"ALTER TABLE {model._meta.db_table} SET (autovacuum_enabled = false)")
+            # Rows of other tests are deleted, but the table stays as large as it was.
+            cursor.execute(f"TRUNCATE {', '.join(model._meta.db_table for model in MODELS)}")
     yield DatabaseQueue("default", {})
-    if not ON_POSTGRES:  # statistics of jobs that are gone would make other tests fail
-        with connection.cursor() as cursor:
+    with connection.cursor() as cursor:
+        if ON_POSTGRES:
+            for model in MODELS:
+                cursor.execute(f"ALTER TABLE {model._meta.db_table} RESET (autovacuum_enabled)")
+        else:  # statistics of jobs that are gone would make other tests fail
             cursor.execute("ANALYZE sqlite_master")
             cursor.execute("DROP TABLE sqlite_stat1")
-        connection.close()
+            connection.close()
 
 
 def job(**given):
@@ -79,6 +89,11 @@ def is_long_scan(node: dict[str, Any]) -> bool:
     return node["Node Type"] == "Seq Scan" and rows > MANY // 2
 
 
+def is_long_search(node: dict[str, Any]) -> bool:
+    """Whether a plan reads many entries of an index, and drops them because their rows are not wanted."""
+    return node["Node Type"] != "Seq Scan" and node.get("Rows Removed by Filter", 0) > MANY // 2
+
+
 class Meter:
     """Tells how much a database had to do: steps of SQLite's machine, or blocks that PostgreSQL has read."""
 
@@ -87,12 +102,12 @@ class Meter:
         self.monkeypatch = monkeypatch
         self.work = 0
         self.scans: list[str] = []
-        self.indexes: set[str] = set()
-        """The indexes that the last measured act has read, on PostgreSQL."""
+        self.readers: dict[str, str] = {}
+        """The indexes that the last measured act has read, on PostgreSQL, and a statement that has read each."""
 
     def measure(self, act: Callable[[], object]) -> int:
         self.work = 0
-        self.indexes.clear()
+        self.readers.clear()
         (self._measure_postgres if ON_POSTGRES else self._measure_sqlite)(act)
         return self.work
 
@@ -117,7 +132,8 @@ class Meter:
             assert "JIT" not in told, sql
             if "UPDATE" not in sql:  # rows that are known by their ids may be read in this way while the table is small
                 self.scans += [sql for node in nodes(told["Plan"]) if is_long_scan(node)]
-            self.indexes |= {node.get("Index Name", "") for node in nodes(told["Plan"])}
+            self.scans += [sql for node in nodes(told["Plan"]) if is_long_search(node)]
+            self.readers |= {node["Index Name"]: sql for node in nodes(told["Plan"]) if "Index Name" in node}
             self.work += told["Plan"]["Shared Hit Blocks"] + told["Plan"]["Shared Read Blocks"]
             return execute(sql, **parameters)
 
@@ -134,9 +150,18 @@ def meter(queue, monkeypatch):
 
 def analyze():
     with connection.cursor() as cursor:
-        for model in (StoredJob, WaitingTag):
+        for model in MODELS:
             # VACUUM, since PostgreSQL still has the index entries of rows that have changed.
             cursor.execute(f"{'VACUUM ' if ON_POSTGRES else ''}ANALYZE {model._meta.db_table}")
+
+
+def finish_all(queue: DatabaseQueue) -> None:
+    """End all jobs. Their rows are not in the order of their ids, so the index of ids seems to cost more."""
+    done = [Outcome(job=each, status=SUCCESSFUL) for each in queue.fetch(claim(threads=5 * MANY))]
+    parts = [done[start : start + 500] for start in range(0, len(done), 500)]
+    random.Random(1).shuffle(parts)
+    for part in parts:
+        queue.finish(part)
 
 
 @pytest.mark.parametrize("others", OTHERS.values(), ids=OTHERS)
@@ -163,6 +188,7 @@ def test_others_cost_nothing(queue, meter, others):
 
 def test_tagged_jobs_that_the_statistics_do_not_know_are_looked_up(queue, meter):
     def fetch():
+        queue._dialect._next_look = 0  # it also looks for jobs from the future, which it does every few seconds
         assert queue.fetch(claim(tags=("mine",), queues=("q0", "q1")))
 
     def wait(number):
@@ -172,14 +198,32 @@ def test_tagged_jobs_that_the_statistics_do_not_know_are_looked_up(queue, meter)
     alone = meter.measure(fetch)
     queue.fetch(claim(threads=10))
     queue.enqueue([job() for _ in range(5 * MANY)])
-    queue.finish([Outcome(job=each, status=SUCCESSFUL) for each in queue.fetch(claim(threads=5 * MANY))])
+    finish_all(queue)
     analyze()
     wait(MANY)
     work = meter.measure(fetch)
     if ON_POSTGRES:  # it may look at each job of the range once, but by its id
-        assert "django_loco_ready_by_queue" not in meter.indexes
+        assert "django_loco_job_pkey" in meter.readers
+        assert not {each: meter.readers[each] for each in meter.readers if "ready" in each}
     else:
         assert work < 2 * alone + 1_000
+
+
+@pytest.mark.skipif(not ON_POSTGRES, reason="SQLite has no better index for an id, whatever its statistics say")
+def test_ids_are_not_searched_among_jobs_that_the_statistics_do_not_know(queue, meter):
+    pause = JobPause("task", "a.paused")
+    queue.enqueue([job() for _ in range(5 * MANY)])
+    finish_all(queue)
+    analyze()
+    queue.enqueue([job(priority=9, limit_key="api") for _ in range(3)])
+    queue.enqueue([job(task_path="a.paused", priority=5) for _ in range(3)])
+    queue.enqueue([job() for _ in range(MANY)])
+    meter.measure(lambda: queue.pause_jobs(pause))
+    meter.measure(lambda: queue.resume_jobs(pause))
+    taken: list[Job] = []
+    meter.measure(lambda: taken.extend(queue.fetch(claim(limits={"api": Limit(concurrency=2)}))))
+    assert [each.limit_key for each in taken] == ["api", "api", None, None, None]
+    assert not meter.scans
 
 
 def test_a_key_that_is_taken_is_looked_up_among_many(queue, meter):

@@ -5,7 +5,7 @@
 FEW = "({0} || '') = {0}"
 #: Claims the best jobs of some ranges. PostgreSQL cannot merge ranges and lock the rows of the result one by one. So
 #: this statement chooses more candidates than there is room for, and takes the best ones that no other worker has
-#: locked. The status is an expression, because the planner would otherwise search an index of all due jobs.
+#: locked.
 CLAIM_BEST = """
     WITH levels AS (
         SELECT payload.is_async, payload.mark, payload.queue_name, payload.priority
@@ -28,7 +28,7 @@ CLAIM_BEST = """
             WHERE {id} = ANY (ARRAY(
                 SELECT candidates.id FROM candidates WHERE candidates.is_async = kinds.is_async
                 ORDER BY {best_candidates}, candidates.id LIMIT %(candidates)s))
-            AND {status} || '' = 'READY' AND {due_at} <= {now} {wanted} {unpaused_job}
+            AND {is_ready} AND {due_at} <= {now} {wanted} {unpaused_job}
             ORDER BY {best_jobs}, {id} LIMIT kinds.room
             FOR UPDATE SKIP LOCKED
         ) AS best

@@ -78,7 +78,7 @@ ENTRIES = """
 FREE = "SELECT {id} FROM {job} WHERE {id} {in_head} {skip_locked}"
 HOLD_BACK = """
     UPDATE {job} SET {due_at} = coalesce(({place}), {due_at})
-    WHERE {id} {in_free} AND {status} = 'READY' AND {due_at} <= {now}
+    WHERE {id} {in_free} AND {is_ready} AND {due_at} <= {now}
     RETURNING {id}
 """
 IN_PLACE = """
@@ -90,7 +90,7 @@ LET_GO = """
         WHEN {run_after} IS NOT NULL THEN {run_after}
         WHEN {enqueued_at} > {now} THEN {now}
         ELSE {enqueued_at} END
-    WHERE {id} {in_place} AND {status} = 'READY'
+    WHERE {id} {in_place} AND {is_ready}
     RETURNING {id}
 """
 

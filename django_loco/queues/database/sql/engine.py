@@ -50,9 +50,6 @@ class Engine(LimitDialect):
     """The SQL of an expression that sorts like the id; the engine uses no index for it."""
 
     skip_locked: ClassVar[str] = ""
-    plain: ClassVar[str] = ""
-    """The prefix of a column that makes the engine compare it without an index."""
-
     id_now: ClassVar[str] = "%(id_now)s"
     """The SQL of the lowest id that a job made now can have."""
 

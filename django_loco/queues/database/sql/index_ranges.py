@@ -69,7 +69,7 @@ READY_BY_QUEUE_AND_TAG = RangeIndex(
     entry="{job_id}",
     prefix="{backend} = %(alias)s AND {is_async} = {of}.is_async AND {tag} = {of}.mark",
     # A subquery with a value, since PostgreSQL turns EXISTS into a join, which may read all jobs.
-    holds="AND (SELECT TRUE FROM {job} WHERE {job}.{id} = {job_id} AND {status} || '' = 'READY' {wanted})",
+    holds="AND (SELECT TRUE FROM {job} WHERE {job}.{id} = {job_id} AND {is_ready} {wanted})",
 )
 #: The same with all queues in one range.
 READY_BY_TAG = replace(READY_BY_QUEUE_AND_TAG, index="django_loco_tag", in_queue="")

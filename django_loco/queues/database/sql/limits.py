@@ -74,7 +74,7 @@ HEADS_OF_EACH = f"""
     ) AS head
 """  # noqa: S608 - of our own texts
 FREE = "SELECT {row} FROM {job} WHERE {row} {in_listed} {skip_locked}"
-CLAIM = "UPDATE {job} SET {claimed} WHERE {row} {in_free} AND {status} = 'READY' RETURNING {columns}"
+CLAIM = "UPDATE {job} SET {claimed} WHERE {row} {in_free} AND {is_ready} RETURNING {columns}"
 RUNNING = """
     SELECT {limit_key}, count(*) FROM {job}
     WHERE {backend} = %(alias)s AND {status} = 'RUNNING' AND {limit_key} IS NOT NULL GROUP BY {limit_key}

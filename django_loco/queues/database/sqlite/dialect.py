@@ -88,7 +88,6 @@ class SQLiteDialect(SQLiteSession):
 
     random_text: ClassVar[str] = "lower(hex(randomblob(16)))"
     contains: ClassVar[str] = "instr"
-    plain: ClassVar[str] = "+"
     same: ClassVar[str] = "IS"
     last_error: ClassVar[str] = LAST_ERROR
     by_index: ClassVar[str] = "INDEXED BY {index}"
