@@ -19,7 +19,7 @@ from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
 from django_loco.queues import Claim, queue_for
 from django_loco.queues.redis import RedisQueue
 from django_loco.queues.redis import scripts as redis_scripts
-from django_loco.queues.redis.server import REMEDIES
+from django_loco.queues.redis.connections.availability import REMEDIES
 from django_loco.worker.maintenance.heartbeat import info_of
 from tests.processes import free_port
 from tests.redis_server import IN_MEMORY, RedisServer, sentinel_caches

@@ -1,1 +1,1 @@
-"""Connections to Redis: the client that makes them, one that is kept at hand, and the way to another primary."""
+"""Connections to Redis: the client that makes them, one kept at hand, the way to another primary, what errors mean."""
