@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Sequence
 
 from ...queues.listener import QueueListener
-from ...queues.redis.codec import decoded
+from ...queues.redis.codec.answers import decoded
 from ...queues.redis.listener import Demand, RedisListener
 from ...queues.redis.server import RedisServer
 from ..state import LockState

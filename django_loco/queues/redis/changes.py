@@ -1,7 +1,7 @@
 """Changes that people make to jobs in Redis that no worker holds: cancel, retry, edit, delete.
 
 One script makes a batch of changes. It touches a job only if no worker holds it and its stored texts are those that the
-job was read from, of which it has a note (``codec.jobs_of``). They travel with the change. No transition is missed:
+job was read from, of which it has a note (``answers.jobs_of``). They travel with the change. No transition is missed:
 
 * A fetch makes a job held. It also sets ``last_attempted_at``, in microseconds, so a job differs even if it was
   finished, retried, handed back or rescued since.
@@ -29,18 +29,8 @@ from ...core.job import READY, RUNNING, Job, utcnow
 from ...core.uniqueness import takes_key
 from ..base import Change
 from ..records.batches import reopened_by
-from .codec import (
-    JobTexts,
-    decoded,
-    entry_of,
-    extra_text,
-    is_id,
-    jobs_of,
-    lines,
-    unique_payload,
-    with_checkpoint,
-)
-from .job_lists import (
+from .codec.answers import JobTexts, decoded, is_id, jobs_of
+from .codec.job_lists import (
     EXTRA,
     FIXED,
     STATE,
@@ -50,6 +40,7 @@ from .job_lists import (
     state_of,
     time_of_entry,
 )
+from .codec.payloads import entry_of, extra_text, lines, unique_payload, with_checkpoint
 from .listener import channels_for, is_soon
 from .pages import STEP
 from .server import RedisServer

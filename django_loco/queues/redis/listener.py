@@ -31,8 +31,8 @@ from ...core.threads.wakeup import Wakeup
 from ...log.safe import get_logger
 from ..claim import Claim
 from ..listener import QueueListener
+from .codec.job_lists import word
 from .connections.client import REPLY_SECONDS
-from .job_lists import word
 from .server import RedisServer, refusal_suppressed
 
 logger = get_logger("django_loco.queues")

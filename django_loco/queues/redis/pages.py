@@ -16,8 +16,9 @@ from ...core.compat import TaskResultStatus
 from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, JobCall
 from ..base import Which, status_of
 from ..rows import digits_of
-from .codec import calls_of, decoded, is_id, jobs_of, lines
-from .job_lists import word
+from .codec.answers import calls_of, decoded, is_id, jobs_of
+from .codec.job_lists import word
+from .codec.payloads import lines
 from .server import RedisServer
 
 #: The number of jobs that one script looks at.

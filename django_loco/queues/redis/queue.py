@@ -57,13 +57,11 @@ from ..listener import ListeningQueue
 from ..unreadable import outcomes_of, readable, split
 from .changes import change
 from .check import RedisExaminer, check
-from .codec import (
-    decoded,
-    ids_of,
-    jobs_of,
+from .codec.answers import decoded, ids_of, jobs_of, logs_of
+from .codec.job_lists import word
+from .codec.payloads import (
     jobs_payload,
     lines,
-    logs_of,
     logs_payload,
     micros_in,
     outcome_payload,
@@ -72,7 +70,6 @@ from .codec import (
     unique_payload,
     update_payload,
 )
-from .job_lists import word
 from .listener import Demand, RedisListener, channels_for, channels_of, is_soon, subscriptions_for
 from .pages import JobPages
 from .records.batches import members_payload, prune_batches, refused_of, standings_payload

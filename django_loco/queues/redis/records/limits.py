@@ -12,8 +12,9 @@ from typing import NamedTuple
 from ....core.job.limits import KeyTimes, Limit, Limits, limits_of
 from ...claim import Claim
 from ...records.limits import Limiting, LimitUse
-from ..codec import LIMITED, decoded, lines, words_of
-from ..job_lists import moment_of
+from ..codec.answers import decoded
+from ..codec.job_lists import moment_of
+from ..codec.payloads import LIMITED, lines, words_of
 from ..server import RedisServer
 from .claims import choice_payload, kinds_of, limits_payload, numbers_of
 from .pauses import RedisPauses

@@ -6,8 +6,8 @@ import json
 from typing import cast
 
 from ...records.pauses import JobKind, JobPause, JobPauses, far_away
-from ..codec import decoded
-from ..job_lists import word
+from ..codec.answers import decoded
+from ..codec.job_lists import word
 from ..server import RedisServer
 
 #: The first score of jobs that are held back: 30,000 years, in microseconds.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...workers import FetchedCommands, WorkerInfo, text_of_worker, worker_of_text
-from ..codec import decoded
+from ..codec.answers import decoded
 from ..server import RedisServer
 
 

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from ....core.job import Job
 from ...records.workflows import Decidable, Edge, Workflows
-from ..codec import decoded, is_id, lines
+from ..codec.answers import decoded, is_id
+from ..codec.payloads import lines
 from ..pages import JobPages
 from .batches import RedisBatches
 

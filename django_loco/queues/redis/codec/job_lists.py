@@ -15,12 +15,12 @@ from operator import attrgetter
 from types import NoneType
 from typing import Any, NamedTuple
 
-from ...core.compat import TaskError, TaskResultStatus
-from ...core.job import FIELD_NAMES, READY, Job, utcnow
-from ...core.job.retention import kept_until
-from ...core.serialization import encode
-from ..rows import FIELDS, STATUSES, folded, unfolded
-from ..unreadable import EPOCH, texts
+from ....core.compat import TaskError, TaskResultStatus
+from ....core.job import FIELD_NAMES, READY, Job, utcnow
+from ....core.job.retention import kept_until
+from ....core.serialization import encode
+from ...rows import FIELDS, STATUSES, folded, unfolded
+from ...unreadable import EPOCH, texts
 
 MICROSECOND = timedelta(microseconds=1)
 
