@@ -28,16 +28,16 @@ from .log.safe import get_logger
 from .metrics.arrivals import count_enqueued
 from .queues import Queue, queue_for
 from .queues.timeouts import no_store_timeout
-from .tasks import duplicates
 from .tasks.backport import not_found
 from .tasks.decorator import LocoTask, P, R
+from .tasks.enqueueing import duplicates
+from .tasks.enqueueing.new_job import JobTemplate, KnownTask, due_at, new_job, require_importable, validate_task
+from .tasks.enqueueing.tick_jobs import store_ticks
 from .tasks.hints import async_hint, refuse_event_loop, warn_of_async_caller
-from .tasks.new_job import JobTemplate, KnownTask, due_at, new_job, require_importable, validate_task
 from .tasks.results import result_of, result_of_new, shown_result_of
 from .tasks.signals import announce
 from .tasks.stored import jobs as stored_jobs
 from .tasks.stored.startable import require_startable
-from .tasks.stored.tick_jobs import store_ticks
 from .worker import in_process
 from .worker.in_process import kept_jobs
 

@@ -14,7 +14,7 @@ from ..core.compat import InvalidTask, Task
 from ..core.serialization import decode_call, encode_call
 from ..exceptions import InvalidArguments, LocoConfigurationError
 from ..log.plain_text import one_line
-from ..tasks.new_job import validate_call
+from ..tasks.enqueueing.new_job import validate_call
 from .misfire import Misfire
 from .options import OF_TICKS, OPTIONS, TickOptions, checked, options_of
 from .options.checks import Overlap

@@ -11,7 +11,8 @@ from ..jobs.operations.workflows.chains import chain, group
 from ..jobs.operations.workflows.declaring import Node
 from ..jobs.operations.workflows.signatures import Signature
 from ..jobs.operations.workflows.workflow import Workflow
-from .decorator import LocoTask, aenqueue_many, enqueue_many, task
+from .decorator import LocoTask, task
+from .enqueueing.many import aenqueue_many, enqueue_many
 
 __all__ = [
     "Batch",

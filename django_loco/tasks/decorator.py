@@ -1,4 +1,4 @@
-"""``@task``, the class ``LocoTask`` that it makes, and ``enqueue_many``.
+"""``@task``, and the class ``LocoTask`` that it makes.
 
 ``django.tasks.task`` makes the same tasks where it passes extra options through: on Django 6.1, and in the backport for
 5.2. This decorator works on every supported version and with any backend in ``TASKS``, and it is typed.
@@ -14,8 +14,6 @@ from datetime import datetime, timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, Never, ParamSpec, Self, TypeVar, Unpack, overload
 
-from asgiref.sync import sync_to_async
-
 from ..core.compat import (
     DEFAULT_TASK_BACKEND_ALIAS,
     DEFAULT_TASK_QUEUE_NAME,
@@ -24,18 +22,15 @@ from ..core.compat import (
     InvalidTaskBackend,
     Task,
     TaskContext,
-    TaskResult,
     task_backends,
 )
 from ..core.job import path_of
 from ..core.retry import BackoffOption, backoff_function
-from ..core.serialization import call_of
 from ..core.task_options import CALL_OPTIONS, STORED_OPTIONS, TASK_OPTIONS, CallOptions, TaskOptions
 from ..core.uniqueness import rule_of
 from ..core.validation import short
 from ..exceptions import LocoConfigurationError
 from ..jobs.operations.attribute_hints import attribute_hint
-from ..jobs.operations.workflows.declaring import required_task
 from ..jobs.operations.workflows.signatures import Signature
 from .aliases import register
 from .hints import option_hint
@@ -259,32 +254,6 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         return LocoTask(func=function, **given)
 
     return decorate if function is None else decorate(function)
-
-
-Call = tuple[Any, ...] | Mapping[str, Any] | Any
-
-
-def enqueue_many(task: Task[..., R], calls: Iterable[Call]) -> list[TaskResult[..., R]]:
-    """Enqueue one job per item of ``calls``, all or none, in one round trip to the queue.
-
-    An item is a tuple of positional arguments, a dict of keyword arguments, or any other value as the only argument:
-    ``enqueue_many(send, [1, 2])``, ``enqueue_many(move, [(1, "a"), {"pk": 2, "to": "b"}])``.
-
-    Returns the results in the order of ``calls``. Raises ``LocoConfigurationError`` if the backend of ``task`` is not
-    django-loco's, and the same errors as ``task.enqueue()``.
-    """
-    backend = required_task(task).get_backend()
-    if not hasattr(backend, "enqueue_many"):
-        raise LocoConfigurationError(
-            f"enqueue_many() needs a task on django_loco.backend.LocoBackend; "
-            f"TASKS[{task.backend!r}]['BACKEND'] is {type(backend).__module__}.{type(backend).__qualname__}."
-        )
-    return backend.enqueue_many(task, [call_of(item) for item in calls])  # type: ignore[no-any-return]
-
-
-async def aenqueue_many(task: Task[..., R], calls: Iterable[Call]) -> list[TaskResult[..., R]]:
-    """``enqueue_many`` for async code. Does not block the event loop."""
-    return await sync_to_async(enqueue_many, thread_sensitive=True)(task, calls)
 
 
 def accept_task_options() -> None:

@@ -18,7 +18,7 @@ from ..exceptions import LocoConfigurationError, LocoError
 from ..jobs.signing import sign
 from ..log.plain_text import counted
 from ..queues.memory.queue import MemoryQueue
-from ..tasks.new_job import new_job
+from ..tasks.enqueueing.new_job import new_job
 from ..worker.claimed_job import Suspended
 from ..worker.execution.connections import usable_transactions
 from ..worker.pools.inline import LEASE_SECONDS, run_once

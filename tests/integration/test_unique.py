@@ -19,7 +19,8 @@ from django_loco.jobs.transfer.parking import parked
 from django_loco.queues import Claim, queue_for
 from django_loco.queues.base import Change
 from django_loco.queues.memory import MemoryQueue
-from django_loco.tasks import InvalidTask, LocoTask, duplicates, enqueue_many, task
+from django_loco.tasks import InvalidTask, LocoTask, enqueue_many, task
+from django_loco.tasks.enqueueing import duplicates
 from django_loco.testing import drain, travel
 from django_loco.worker.pools.inline import run_once
 from tests.app import tasks

@@ -20,7 +20,7 @@ from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...signals import job_cancelled
 from ..aliases import task_paths
-from ..new_job import validate_call, with_origin
+from ..enqueueing.new_job import validate_call, with_origin
 from ..results import load_task, shown_result_of
 from ..signals import announce, only_log, send
 from .limit_key import limit_key_again

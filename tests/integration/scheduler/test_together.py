@@ -11,7 +11,7 @@ from django_loco.exceptions import QueueRefused, QueueUnavailable
 from django_loco.queues import queue_for
 from django_loco.queues.memory import MemoryQueue
 from django_loco.scheduler import Registry, Scheduler
-from django_loco.tasks.new_job import new_job
+from django_loco.tasks.enqueueing.new_job import new_job
 from tests.unit.scheduler.tasks import send, tick, tock
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -16,7 +16,7 @@ from django_loco.core.job.retention import kept_until
 from django_loco.core.validation import retention_by_end
 from django_loco.exceptions import Discard, JobCancelled, JobExpired, LostJob
 from django_loco.tasks import task
-from django_loco.tasks.new_job import new_job
+from django_loco.tasks.enqueueing.new_job import new_job
 
 ENDED = datetime(2026, 11, 28, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -10,7 +10,7 @@ from django_loco.core.compat import InvalidTask
 from django_loco.core.job import Job, utcnow
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.tasks import task
-from django_loco.tasks.new_job import due_at, new_job
+from django_loco.tasks.enqueueing.new_job import due_at, new_job
 
 HOUR = timedelta(hours=1)
 FAR = datetime(2100, 1, 1, tzinfo=UTC)

@@ -19,7 +19,7 @@ from django_loco.core.compat import InvalidTask
 from django_loco.core.serialization import decode, encode, encode_call, encode_exact
 from django_loco.exceptions import InvalidArguments, LocoError
 from django_loco.tasks import task
-from django_loco.tasks.new_job import validate_call
+from django_loco.tasks.enqueueing.new_job import validate_call
 
 TOO_LONG = "x" * 8_000
 

@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.utils import timezone
 
-from ..carry import captured
-from ..conf import loco_settings
-from ..core.compat import BaseTaskBackend, InvalidTask, Task
-from ..core.job import CARRY, PARENT, REQUEST, RERUN, RETENTION, Job, aware, utcnow
-from ..core.serialization import encode_call, encode_exact, require_result_size
-from ..core.task_options import CALL_OPTIONS
-from ..core.uniqueness import rule_of
-from ..core.validation import (
+from ...carry import captured
+from ...conf import loco_settings
+from ...core.compat import BaseTaskBackend, InvalidTask, Task
+from ...core.job import CARRY, PARENT, REQUEST, RERUN, RETENTION, Job, aware, utcnow
+from ...core.serialization import encode_call, encode_exact, require_result_size
+from ...core.task_options import CALL_OPTIONS
+from ...core.uniqueness import rule_of
+from ...core.validation import (
     FIRST_YEAR,
     LAST_YEAR,
     NAME_REQUIREMENT,
@@ -32,13 +32,13 @@ from ..core.validation import (
     retention_by_end,
     short,
 )
-from ..exceptions import InvalidArguments, UnknownTask
-from ..log.labels import bound
-from ..log.plain_text import one_line
-from .loading import may_be_imported
-from .results import load_task
-from .stored.limit_key import LimitRule, limit_options_of, limit_rule_of
-from .stored.options import merged_option, option_to_json
+from ...exceptions import InvalidArguments, UnknownTask
+from ...log.labels import bound
+from ...log.plain_text import one_line
+from ..loading import may_be_imported
+from ..results import load_task
+from ..stored.limit_key import LimitRule, limit_options_of, limit_rule_of
+from ..stored.options import merged_option, option_to_json
 
 #: The stored options that have a field of their own in the job, or go into its options wherever they are set.
 OWN_FIELDS = ("tags", "expires", "limits", "limit_key", "retention")

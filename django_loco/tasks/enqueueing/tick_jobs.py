@@ -19,7 +19,7 @@ from ...core.job import Job
 from ...jobs.operations import reruns
 from ...queues import Queue
 from ...queues.base import Change
-from ..duplicates import (
+from .duplicates import (
     ATTEMPTS,
     Handling,
     has_begun,

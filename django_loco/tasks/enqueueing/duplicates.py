@@ -14,19 +14,19 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from ..core.compat import TaskResult
-from ..core.job import READY, RERUN, RUNNING, Job, Outcome, utcnow
-from ..core.uniqueness import holds_key
-from ..exceptions import DuplicateJob, QueueUnavailable
-from ..jobs.operations import reruns
-from ..jobs.operations.edits import signed_again
-from ..log.plain_text import counted, one_line
-from ..log.safe import get_logger
-from ..queues import Queue
-from ..queues.base import Change
-from .job_result import JobResult, fill
-from .results import backend_class, shown_result_of
-from .stored.jobs import announce_end
+from ...core.compat import TaskResult
+from ...core.job import READY, RERUN, RUNNING, Job, Outcome, utcnow
+from ...core.uniqueness import holds_key
+from ...exceptions import DuplicateJob, QueueUnavailable
+from ...jobs.operations import reruns
+from ...jobs.operations.edits import signed_again
+from ...log.plain_text import counted, one_line
+from ...log.safe import get_logger
+from ...queues import Queue
+from ...queues.base import Change
+from ..job_result import JobResult, fill
+from ..results import backend_class, shown_result_of
+from ..stored.jobs import announce_end
 
 logger = get_logger("django_loco.batches")
 
