@@ -273,6 +273,7 @@ class Dialect(Engine):
             "id_apart": self.id_apart.format(names["id"]),
             "few_marks": self.few.format("CAST(marks.mark AS text)"),
             "few_payload": self.few.format("payload.queue_name"),
+            "few_levels": self.few.format("CAST(levels.priority AS text)"),
             "few_ranges": self.few.format("ranges.queue_name"),
         }
         names["read_columns"] = ", ".join(filter(None, (names["columns"], self.version.format(table=""))))

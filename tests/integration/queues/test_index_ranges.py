@@ -6,6 +6,7 @@ import json
 import random
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -30,6 +31,7 @@ PATIENCE = 20.0
 #: How many jobs the statements should not look at.
 MANY = 2_000
 MODELS = (StoredJob, WaitingTag)
+LIMITS = {"api": Limit(concurrency=2)}
 CLAIM = Claim(worker_id="w", lease=60, threads=5, coroutines=5)
 CLAIMS = [
     {"queues": ("mine",)},
@@ -221,7 +223,7 @@ def test_ids_are_not_searched_among_jobs_that_the_statistics_do_not_know(queue, 
     meter.measure(lambda: queue.pause_jobs(pause))
     meter.measure(lambda: queue.resume_jobs(pause))
     taken: list[Job] = []
-    meter.measure(lambda: taken.extend(queue.fetch(claim(limits={"api": Limit(concurrency=2)}))))
+    meter.measure(lambda: taken.extend(queue.fetch(claim(limits=LIMITS))))
     assert [each.limit_key for each in taken] == ["api", "api", None, None, None]
     assert not meter.scans
 
@@ -320,10 +322,29 @@ def test_a_count_of_very_many_is_not_compiled_first(queue, meter):
     queue.enqueue([job(queue_name=f"q{number % 2}") for number in range(MANY)])
     queue.finish([Outcome(job=each, status=SUCCESSFUL) for each in queue.fetch(claim(threads=MANY // 2))])
     analyze()
-    with connection.cursor() as cursor:
-        cursor.execute("SET jit_above_cost = 2000")
-    try:
+    with compiling_above(2_000):
         meter.measure(lambda: queue.counts(10_000))
+
+
+@pytest.mark.skipif(not ON_POSTGRES, reason="SQLite does not compile statements")
+def test_a_look_for_limited_jobs_is_not_compiled_first(queue, meter):
+    """The planner expects a hundred levels, and must not expect to look for the jobs of each."""
+    queue.enqueue([job(limit_key=f"api:{number % 50}", queue_name=f"q{number % 2}") for number in range(MANY)])
+    queue.enqueue([job(queue_name=f"q{number % 2}") for number in range(MANY)])
+    analyze()
+    with compiling_above(2_000):
+        for queues in (None, ("q0", "q1")):
+            assert meter.measure(lambda queues=queues: queue.fetch(claim(limits=LIMITS, queues=queues)))
+        assert meter.measure(queue.oldest_due)
+
+
+@contextmanager
+def compiling_above(cost: int) -> Iterator[None]:
+    """Let PostgreSQL compile statements that it expects to cost more; 100,000 is its default."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET jit_above_cost = {cost}")
+    try:
+        yield
     finally:
         connection.close()
 

@@ -237,6 +237,7 @@ class LimitedClaims(StoredLimits):
             "by_index": by_index,
             "row": self._dialect.row,
             "few_keys": self._dialect.few.format("keys.limit_key"),
+            "few_listed": self._dialect.few.format("listed.limit_key"),
             "head_read": self._dialect.read("head", "DateTimeField"),
             "order_read": self._dialect.read(self._dialect.text(sql.ORDER), "DateTimeField"),
         }

@@ -34,7 +34,7 @@ CLAIM = """
                 ORDER BY {due_at}, {id} LIMIT %(room)s
                 FOR UPDATE SKIP LOCKED
             ) AS next
-            WHERE levels.is_async = kinds.is_async
+            WHERE levels.is_async = kinds.is_async AND {few_levels}
             LIMIT kinds.room
         ) AS best
     )

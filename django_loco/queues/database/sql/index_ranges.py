@@ -118,11 +118,12 @@ DUE_IN_RANGE = "{in_levels} AND {priority} = levels.priority AND {due_at} <= {no
 DUE_RANGES = """
     {with_levels}
     SELECT levels.is_async, levels.mark, levels.queue_name, levels.priority FROM levels
-    WHERE 1 = (SELECT 1 FROM {table} {by_index} WHERE {due_in_range} ORDER BY {due_at} LIMIT 1)
+    WHERE {few_levels} AND 1 = (SELECT 1 FROM {table} {by_index} WHERE {due_in_range} ORDER BY {due_at} LIMIT 1)
 """
 OLDEST_DUE_OF_RANGES = """
     {with_levels}
     SELECT (SELECT {due_at_read} FROM {table} {by_index} WHERE {due_in_range} ORDER BY {due_at} LIMIT 1) FROM levels
+    WHERE {few_levels}
 """
 #: A range with more than ``most`` jobs counts as that many.
 COUNT_RANGES = """

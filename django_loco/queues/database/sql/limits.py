@@ -44,7 +44,7 @@ DUE_LEVELS = f"""
             SELECT {ORDER} FROM {{job}} {{by_index}} WHERE {WAITS} levels.is_async
             AND {{limit_key}} = levels.limit_key AND {{priority}} = levels.priority AND {IS_DUE} {{wanted}}
             ORDER BY {ORDER} LIMIT 1)
-        FROM levels WHERE levels.priority IS NOT NULL)
+        FROM levels WHERE levels.priority IS NOT NULL AND {{few_levels}})
     SELECT is_async, limit_key, priority, {{head_read}} FROM heads WHERE head IS NOT NULL ORDER BY head
 """  # noqa: S608 - of our own texts
 #: Due suspects. There are few.
@@ -72,6 +72,7 @@ HEADS_OF_EACH = f"""
         AND {{limit_key}} = listed.limit_key AND {{priority}} = listed.priority AND {IS_DUE} {{wanted}}
         ORDER BY {ORDER}, {{id}} LIMIT %(most)s {{lock_heads}}
     ) AS head
+    WHERE {{few_listed}}
 """  # noqa: S608 - of our own texts
 FREE = "SELECT {row} FROM {job} WHERE {row} {in_listed} {skip_locked}"
 CLAIM = "UPDATE {job} SET {claimed} WHERE {row} {in_free} AND {is_ready} RETURNING {columns}"
@@ -126,7 +127,7 @@ PLAIN = """
         SELECT {joined} FROM (
             SELECT {due_at_read} AS due FROM {job} WHERE {due_in_level} {wanted}
             ORDER BY {due_at} LIMIT %(most)s) AS head)
-    FROM levels WHERE levels.priority IS NOT NULL
+    FROM levels WHERE levels.priority IS NOT NULL AND {few_levels}
 """
 PLAIN_IN_RANGES = """
     {with_levels}
@@ -134,5 +135,5 @@ PLAIN_IN_RANGES = """
         SELECT {joined} FROM (
             SELECT {due_at_read} AS due FROM {table} {by_index} WHERE {due_in_range}
             ORDER BY {due_at} LIMIT %(most)s) AS head)
-    FROM levels WHERE levels.priority IS NOT NULL
+    FROM levels WHERE levels.priority IS NOT NULL AND {few_levels}
 """

@@ -48,4 +48,5 @@ COUNT_RUNNING = """
 OLDEST_DUE = """
     WITH RECURSIVE {levels}
     SELECT (SELECT {due_at_read} FROM {job} WHERE {due_in_level} {wanted} ORDER BY {due_at} LIMIT 1) FROM levels
+    WHERE {few_levels}
 """
