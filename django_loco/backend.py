@@ -6,8 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import Any
 
 from django.apps import apps
 from django.core.checks import CheckMessage, Error
@@ -17,7 +16,7 @@ from .conf import Mode, loco_settings, worker_mode
 from .core import running_tests
 from .core.compat import DEFAULT_TASK_QUEUE_NAME, TASKS_LOGGER, InvalidTask, Task, TaskResult, task_enqueued
 from .core.job import Job
-from .core.on_commit import after_commit, is_stored_later, open_transactions
+from .core.on_commit import after_commit, open_transactions
 from .core.serialization import require_batch_size
 from .core.validation import did_you_mean
 from .jobs.operations.batches.settling import store
@@ -28,13 +27,13 @@ from .log.safe import get_logger
 from .metrics.arrivals import count_enqueued
 from .queues import Queue, queue_for
 from .queues.timeouts import no_store_timeout
-from .tasks.backport import not_found
 from .tasks.decorator import LocoTask, P, R
 from .tasks.enqueueing import duplicates
-from .tasks.enqueueing.new_job import JobTemplate, KnownTask, due_at, new_job, require_importable, validate_task
-from .tasks.enqueueing.tick_jobs import store_ticks
+from .tasks.enqueueing.new_job import validate_task
+from .tasks.enqueueing.templates import template_of
+from .tasks.enqueueing.tick_jobs import ScheduledCall, jobs_of_ticks, store_ticks
 from .tasks.hints import async_hint, refuse_event_loop, warn_of_async_caller
-from .tasks.results import result_of, result_of_new, shown_result_of
+from .tasks.results import result_of, result_of_new
 from .tasks.signals import announce
 from .tasks.stored import jobs as stored_jobs
 from .tasks.stored.startable import require_startable
@@ -43,23 +42,6 @@ from .worker.in_process import kept_jobs
 
 #: Django's own receiver logs each enqueue to this logger.
 _tasks_logger = get_logger(TASKS_LOGGER)
-
-#: The checked tasks, by ``id()``. Each ``using()`` makes another task, so this is emptied at ``MAX_TEMPLATES`` entries.
-_templates: dict[int, KnownTask] = {}
-MAX_TEMPLATES = 500
-
-
-class ScheduledCall(NamedTuple):
-    """The call that a schedule makes at one tick."""
-
-    task: Task[..., Any]
-    args: Sequence[Any]
-    kwargs: Mapping[str, Any]
-    key: str
-    """The once-key of the job: a queue takes one job with it."""
-
-    at: datetime
-    """The earliest time at which the job may run."""
 
 
 class LocoBackend(stored_jobs.StoredTasks):
@@ -103,7 +85,7 @@ class LocoBackend(stored_jobs.StoredTasks):
         Raises ``InvalidTask``, ``InvalidArguments`` or a ``QueueError``. Nothing was stored then, with one exception:
         after ``QueueUnavailable`` the job may have been stored, because the queue hangs or its answer was lost.
         """
-        job = self._template(task).job(args, kwargs)
+        job = template_of(task, self).job(args, kwargs)
         results = self._enqueued(task, [job], [(args, kwargs)], duplicates.handling_of(task))
         return results[0]  # type: ignore[return-value]
 
@@ -118,7 +100,7 @@ class LocoBackend(stored_jobs.StoredTasks):
 
         ``batch`` is the id of the batch that the jobs become members of. Raises the same errors as ``enqueue``.
         """
-        template, calls = self._template(task), list(calls)
+        template, calls = template_of(task, self), list(calls)
         jobs = [template.job(args, kwargs) for args, kwargs in calls]
         if batch is not None:
             jobs = [replace(job, batch=batch) for job in jobs]
@@ -143,7 +125,7 @@ class LocoBackend(stored_jobs.StoredTasks):
 
     def job_of(self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
         """Return the job that ``enqueue`` would store. Raises ``InvalidTask`` or ``InvalidArguments``."""
-        return sign([self._template(task).job(args, kwargs)])[0]
+        return sign([template_of(task, self).job(args, kwargs)])[0]
 
     def enqueue_tick(
         self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, key: str, tick: datetime
@@ -154,10 +136,7 @@ class LocoBackend(stored_jobs.StoredTasks):
     def enqueue_ticks(self, ticks: Sequence[ScheduledCall]) -> list[TaskResult[..., Any] | None]:
         """Store the jobs of several ticks, all or none; return for each the same as ``enqueue_tick``, in order."""
         kept_jobs.share_keys(self.alias)
-        jobs = [
-            replace(due_at(new_job(tick.task, self.alias, tick.args, tick.kwargs), tick.at), key=tick.key)
-            for tick in ticks
-        ]
+        jobs = jobs_of_ticks(ticks, self.alias)
         mode = worker_mode(self.alias, self.options)
         if mode == "ForegroundBlocking":
             with no_store_timeout():  # the project's code has no limit
@@ -174,21 +153,6 @@ class LocoBackend(stored_jobs.StoredTasks):
             for result in filter(None, results):
                 labelled_context().run(self._announce, [result], stored)
         return [result or others.get(job.id) for job, result in zip(jobs, results, strict=True)]
-
-    def get_result(self, result_id: str) -> TaskResult[..., Any]:
-        """Return the present state of a job. Raises ``TaskResultDoesNotExist``, also for a malformed id."""
-        try:
-            digits = UUID(str(result_id)).hex
-        except ValueError:
-            raise not_found(result_id) from None
-        try:
-            job = self.queue.get(digits)
-        except SynchronousOnlyOperation as error:
-            raise async_hint("get_result") from error
-        if job is None:
-            later = ": the job is stored after the commit. Look at it, and wait(), outside of atomic()."
-            raise not_found(f"{result_id}{later if is_stored_later(digits) else ''}")
-        return shown_result_of(job)
 
     def require_startable(self, job_id: str, *, is_endless: bool) -> None:
         """Raise ``InvalidState`` if the job, which has not ended, cannot start while the calling thread waits."""
@@ -231,10 +195,6 @@ class LocoBackend(stored_jobs.StoredTasks):
         for job in jobs:
             in_process.run_in_foreground(self.alias, job)
 
-    def announce_end(self, jobs: Sequence[Job]) -> None:
-        """Send ``task_finished`` for jobs that have ended without running."""
-        stored_jobs.announce_end(type(self), jobs)
-
     @property
     def remembers(self) -> bool:
         """Whether the queue still knows the keys of ticks after a restart."""
@@ -244,20 +204,6 @@ class LocoBackend(stored_jobs.StoredTasks):
     def queue(self) -> Queue:
         """The queue of this alias, one for all instances in the process."""
         return queue_for(self.alias)
-
-    def _template(self, task: Task[..., Any]) -> JobTemplate:
-        """Check ``task``, unless it was checked with the same settings before; return the template of its jobs."""
-        known = _templates.get(id(task))
-        if known is not None and known.is_valid(task, self):
-            return known.template
-        require_importable(task)
-        self.validate_task(task)
-        template = JobTemplate(task, self.alias)
-        if template.is_constant:
-            if len(_templates) >= MAX_TEMPLATES:
-                _templates.clear()
-            _templates[id(task)] = KnownTask(template, type(self), self.alias, self.queues)
-        return template
 
     def after_commit(self, action: Callable[[], object], *, jobs: Sequence[Job] = (), is_visible: bool = False) -> None:
         """Call ``action``, which stores ``jobs``, after the commit, or at once without ``ENQUEUE_ON_COMMIT``."""

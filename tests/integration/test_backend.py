@@ -14,7 +14,6 @@ from django.conf import settings
 from django.test import override_settings
 from django.utils import timezone
 
-from django_loco import backend
 from django_loco.core.compat import (
     InvalidTask,
     Task,
@@ -26,6 +25,7 @@ from django_loco.core.compat import (
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.queues import queue_for
 from django_loco.tasks import LocoTask, enqueue_many
+from django_loco.tasks.enqueueing import templates
 from django_loco.worker import in_process
 from tests.app import tasks
 
@@ -182,10 +182,10 @@ def test_metadata_that_changes_between_two_calls_is_stored_as_it_is_then():
 
 
 def test_options_of_one_call_do_not_accumulate(monkeypatch):
-    monkeypatch.setattr("django_loco.backend.MAX_TEMPLATES", 3)
+    monkeypatch.setattr(templates, "MAX_TEMPLATES", 3)
     kept = [tasks.add.using(priority=number) for number in range(5)]
     assert [send.enqueue(1, 2).task.priority for send in kept] == [0, 1, 2, 3, 4]
-    assert len(backend._templates) <= 3
+    assert len(templates._templates) <= 3
 
 
 def tags_of(result):

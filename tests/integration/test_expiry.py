@@ -8,12 +8,12 @@ import pytest
 from django.core.management import call_command
 
 from django_loco import jobs
-from django_loco.backend import ScheduledCall
 from django_loco.core.compat import TaskResultStatus, task_finished, task_started
 from django_loco.core.job import utcnow
 from django_loco.exceptions import JobExpired
 from django_loco.signals import job_cancelled
 from django_loco.tasks import enqueue_many
+from django_loco.tasks.enqueueing.tick_jobs import ScheduledCall
 from django_loco.testing import drain, travel
 from tests.app.tasks import echo as count
 

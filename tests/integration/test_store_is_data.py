@@ -12,7 +12,6 @@ from uuid import uuid4
 import pytest
 from django.core.signing import Signer
 
-from django_loco.backend import ScheduledCall
 from django_loco.core import retry
 from django_loco.core.compat import InvalidTask, TaskError, task_backends
 from django_loco.core.job import FAILED, READY, SIGNATURE, SUCCESSFUL, Job, utcnow
@@ -21,6 +20,7 @@ from django_loco.queues import queue_for
 from django_loco.scheduler import Registry
 from django_loco.scheduler.api import allowed_commands
 from django_loco.tasks import backoff_function, loading, task
+from django_loco.tasks.enqueueing.tick_jobs import ScheduledCall
 from django_loco.tasks.loading import _is_foreign, load_module, may_be_imported
 from django_loco.tasks.results import load_task, result_of
 from django_loco.tasks.stored.options import option_from_json, option_to_json

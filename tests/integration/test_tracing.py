@@ -13,11 +13,11 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
 from django_loco import jobs
-from django_loco.backend import ScheduledCall
 from django_loco.core.compat import task_backends
 from django_loco.core.job import TRACE, utcnow
 from django_loco.queues import queue_for
 from django_loco.tasks import enqueue_many
+from django_loco.tasks.enqueueing.tick_jobs import ScheduledCall
 from django_loco.worker import in_process
 from tests.app import tasks
 from tests.app import traced as traced_tasks

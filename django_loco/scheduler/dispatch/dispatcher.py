@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from ...backend import ScheduledCall
 from ...core.compat import Task, task_backends
 from ...core.job import utcnow
 from ...exceptions import QueueError, QueueRefused, QueueUnavailable
 from ...log.safe import get_logger
+from ...tasks.enqueueing.tick_jobs import ScheduledCall
 from ..entry import Occurrence, ScheduleEntry
 from ..misfire import MISSED_AFTER
 from ..triggers.trigger import delay_of

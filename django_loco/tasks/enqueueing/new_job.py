@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 
 from ...carry import captured
 from ...conf import loco_settings
-from ...core.compat import BaseTaskBackend, InvalidTask, Task
+from ...core.compat import InvalidTask, Task
 from ...core.job import CARRY, PARENT, REQUEST, RERUN, RETENTION, Job, aware, utcnow
 from ...core.serialization import encode_call, encode_exact, require_result_size
 from ...core.task_options import CALL_OPTIONS
@@ -192,26 +192,6 @@ class JobTemplate:
         if self._delay:
             job = replace(job, run_after=_later(now, self._delay))
         return job if self._expires is None else replace(job, expires_at=_expiry(job, self._expires))
-
-
-class KnownTask(NamedTuple):
-    """The template of a task, with the backend and the settings that the task was checked for."""
-
-    template: JobTemplate
-    backend: type[BaseTaskBackend]
-    alias: str
-    queues: set[str]
-
-    def is_valid(self, task: Task[..., Any], backend: BaseTaskBackend) -> bool:
-        """Whether ``task`` need not be checked again for ``backend``."""
-        template = self.template
-        return (
-            template.task is task
-            and template.settings is loco_settings()
-            and self.backend is type(backend)
-            and self.alias == backend.alias
-            and self.queues == backend.queues
-        )
 
 
 def new_job(task: Task[..., Any], alias: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:

@@ -12,9 +12,11 @@ A job that has a once-key stays as it is: it belongs to another tick, or to a wo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, NamedTuple
 
-from ...core.compat import TaskResult
+from ...core.compat import Task, TaskResult
 from ...core.job import Job
 from ...jobs.operations import reruns
 from ...queues import Queue
@@ -28,8 +30,27 @@ from .duplicates import (
     result_of_duplicate,
     with_call_of,
 )
+from .new_job import due_at, new_job
 
 Call = tuple[Job, Handling]
+
+
+class ScheduledCall(NamedTuple):
+    """The call that a schedule makes at one tick."""
+
+    task: Task[..., Any]
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    key: str
+    """The once-key of the job: a queue takes one job with it."""
+
+    at: datetime
+    """The earliest time at which the job may run."""
+
+
+def jobs_of_ticks(ticks: Sequence[ScheduledCall], alias: str) -> list[Job]:
+    """Return the jobs of calls, in order. Raises ``InvalidArguments`` or ``InvalidTask``."""
+    return [replace(due_at(new_job(tick.task, alias, tick.args, tick.kwargs), tick.at), key=tick.key) for tick in ticks]
 
 
 def store_ticks(

@@ -1,14 +1,18 @@
-"""The functions that operations on stored jobs need from tasks: see ``jobs.stores.JobBackend``."""
+"""The results of stored jobs, and what operations on them need from tasks: see ``jobs.stores.JobBackend``."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import SynchronousOnlyOperation
 
 from ...conf import loco_settings
-from ...core.compat import Task, task_finished
+from ...core.compat import Task, TaskResult, task_finished
 from ...core.job import CARRY, RETENTION, Job
+from ...core.on_commit import is_stored_later
 from ...core.serialization import decode_call, encode_call
 from ...core.uniqueness import keys_again
 from ...exceptions import InvalidSignature, UnknownTask
@@ -20,7 +24,9 @@ from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...signals import job_cancelled
 from ..aliases import task_paths
+from ..backport import not_found
 from ..enqueueing.new_job import validate_call, with_origin
+from ..hints import async_hint
 from ..results import load_task, shown_result_of
 from ..signals import announce, only_log, send
 from .limit_key import limit_key_again
@@ -91,7 +97,22 @@ def parameters_of(job: Job) -> Sequence[str]:
 
 
 class StoredTasks(JobBackend):
-    """The part of ``LocoBackend`` that looks up the tasks of stored jobs."""
+    """The part of ``LocoBackend`` that is about stored jobs: their results, and what their tasks say."""
+
+    def get_result(self, result_id: str) -> TaskResult[..., Any]:
+        """Return the present state of a job. Raises ``TaskResultDoesNotExist``, also for a malformed id."""
+        try:
+            digits = UUID(str(result_id)).hex
+        except ValueError:
+            raise not_found(result_id) from None
+        try:
+            job = self.queue.get(digits)
+        except SynchronousOnlyOperation as error:
+            raise async_hint("get_result") from error
+        if job is None:
+            later = ": the job is stored after the commit. Look at it, and wait(), outside of atomic()."
+            raise not_found(f"{result_id}{later if is_stored_later(digits) else ''}")
+        return shown_result_of(job)
 
     def job_like(self, job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
         """Return the job that ``run_again`` would store, not signed."""
@@ -108,6 +129,10 @@ class StoredTasks(JobBackend):
     def parameters_of(self, job: Job) -> Sequence[str]:
         """Return the names of the positional arguments of the task of ``job``."""
         return parameters_of(job)
+
+    def announce_end(self, jobs: Sequence[Job]) -> None:
+        """Send ``task_finished`` for jobs that have ended without running."""
+        announce_end(type(self), jobs)
 
 
 def announce_end(sender: type, jobs: Sequence[Job]) -> None:

@@ -146,7 +146,7 @@ def test_one_that_cannot_be_enqueued_costs_no_other(registry, queues, monkeypatc
             raise RuntimeError("no such thing")
         return new_job(task, alias, args, kwargs)
 
-    monkeypatch.setattr("django_loco.backend.new_job", failing)
+    monkeypatch.setattr("django_loco.tasks.enqueueing.tick_jobs.new_job", failing)
     begun(registry, Clock())
     assert arguments(queues("default")) == [number for number in range(COUNT) if number != 7]
     assert "Schedule 'send 7': the tick of 2026-11-21 12:00:01+00:00 could not be enqueued" in caplog.text

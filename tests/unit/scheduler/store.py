@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django_loco.backend import ScheduledCall
 from django_loco.core.compat import BaseTaskBackend, TaskResultStatus
 from django_loco.core.job import RUNNING, SUCCESSFUL, Job, JobSummary
 from django_loco.scheduler import Registry, Scheduler
+from django_loco.tasks.enqueueing.tick_jobs import ScheduledCall
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

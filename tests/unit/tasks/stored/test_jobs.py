@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from django_loco.backend import LocoBackend
-from django_loco.core.compat import task_finished
+from django_loco.core.compat import TaskResultDoesNotExist, task_backends, task_finished
 from django_loco.core.job import FAILED, Job, error_of, utcnow
 from django_loco.exceptions import InvalidArguments, JobCancelled, UnknownTask
 from django_loco.tasks.stored.jobs import announce_end, job_like, parameters_of, require_arguments
@@ -99,3 +99,10 @@ def test_a_receiver_that_raises_stops_nothing(heard, caplog):
 def test_without_receivers_no_result_is_made(monkeypatch):
     monkeypatch.setattr("django_loco.tasks.stored.jobs.shown_result_of", None)
     announce_end(LocoBackend, [ENDED])
+
+
+@pytest.mark.parametrize("job_id", ["no-id", JOB.id])
+def test_a_result_that_is_not_there(settings, job_id):
+    settings.TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend", "OPTIONS": {"queue": "memory"}}}
+    with pytest.raises(TaskResultDoesNotExist, match=job_id):
+        task_backends["default"].get_result(job_id)
