@@ -232,7 +232,7 @@ def test_cancel_ends_what_waits():
 
 
 def test_what_stops_after_several_chunks_tells_how_many_were_done(monkeypatch):
-    for module in ("batch", "stored_batch"):
+    for module in ("batch", "loaded_batch"):
         monkeypatch.setattr(f"django_loco.jobs.operations.batches.{module}.CHUNK", 2)
     monkeypatch.setattr("django_loco.jobs.operations.bulk.BATCH", 2)
     with batch(**callbacks()) as own:

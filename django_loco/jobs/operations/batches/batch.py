@@ -21,8 +21,8 @@ from ....queues.records.batches import BATCH, BatchRecord, new_record
 from ...stores import backend_of, searched
 from ..workflows.declaring import required_task
 from .callbacks import callback, require_alias, required_callback
+from .loaded_batch import CHUNK, LoadedBatch
 from .settling import text_of_callbacks
-from .stored_batch import CHUNK, StoredBatch
 
 logger = get_logger("django_loco.batches")
 
@@ -30,7 +30,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Batch(StoredBatch):
+class Batch(LoadedBatch):
     """Jobs that belong together, and tasks that are enqueued when all of them have ended.
 
     1. ``with batch(...) as b`` stores it when the first job is enqueued, or at the end of the block.

@@ -18,14 +18,14 @@ from ....queues.records.batches import WORKFLOW
 from ....queues.records.workflows import ON_FAILED, OnFailed
 from ..batches.batch import Batch
 from .declaring import After, Node, node_of, required_task
+from .loaded_workflow import LoadedWorkflow
 from .nodes import Place, Takes, node_id
 from .results import names_in
 from .signatures import Part, Signature
-from .stored_workflow import StoredWorkflow
 from .storing import add_stored, run_inline, store
 
 
-class Workflow(StoredWorkflow):
+class Workflow(LoadedWorkflow):
     """Jobs that wait for each other.
 
     1. ``add`` declares a node, and the nodes that it waits for. These were added before, so that there can be no loop.

@@ -1,4 +1,4 @@
-"""Batches in their stores: their states and counts, and operations on all members."""
+"""Batches as they were loaded: their states and counts, and operations on all members."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ BatchState = Literal["open", "sealed", "cancelled", "finished"]
 CHUNK = 1_000
 
 
-class StoredBatch(Hinted):
-    """The part of ``Batch`` about what is stored. Its state and counts are as they were when it was loaded."""
+class LoadedBatch(Hinted):
+    """The part of ``Batch`` that needs a stored batch. Its state and counts are as they were when it was loaded."""
 
     hinted_as = "batch"
 

@@ -38,7 +38,7 @@ def test_a_cancelled_batch_finishes_when_its_running_members_have_ended(queue, m
 
 
 def test_its_failed_members_are_retried_page_by_page(queue, monkeypatch):
-    monkeypatch.setattr("django_loco.jobs.operations.batches.stored_batch.CHUNK", 2)
+    monkeypatch.setattr("django_loco.jobs.operations.batches.loaded_batch.CHUNK", 2)
     own = Batch("import")
     own.enqueue_many(tasks.echo, [(number,) for number in range(5)])
     assert own.cancel() == 5

@@ -1,4 +1,4 @@
-"""Workflows in their stores: their states, counts and results, and operations on all nodes."""
+"""Workflows as they were loaded: their states, counts and results, and operations on all nodes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from .results import NodeResults
 WorkflowState = Literal["open", "running", "cancelled", "finished"]
 
 
-class StoredWorkflow(Hinted):
-    """The part of ``Workflow`` about what is stored. Its state and counts are as they were when it was loaded."""
+class LoadedWorkflow(Hinted):
+    """The part of ``Workflow`` that needs a stored one. Its state and counts are as they were when it was loaded."""
 
     hinted_as = "workflow"
 
