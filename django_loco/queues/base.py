@@ -23,9 +23,9 @@ Where an operation is done
 --------------------------
 Each operation is a method of the same name of the class in ``queue.py`` of ``memory/``, ``database/`` and ``redis/``.
 In a database it is done in ``jobs/``, with the statements in ``sql/`` and in the ``dialect.py`` of the engine; unique
-keys are an index there. On Redis it is the script of its name in ``lua/``; ``rescue``, ``fetch`` and ``finish`` share
-``lua/exchange.lua``. Each queue has its batches, pauses, workers and other records in ``records/``; claims of
-limited jobs in a database are in ``limits/``.
+keys are an index there. On Redis it is the script of its name in ``lua/``; ``rescue``, ``fetch`` and ``finish`` are in
+``exchanges.py``, and share ``lua/exchange.lua``. Each queue has its batches, limits, pauses, workers and other records
+in ``records/``. What claims limited jobs in a database is in ``limits/``.
 
 To write a queue of your own, implement the abstract methods, run ``django_loco.testing.QueueContract`` against
 it, and name it in ``TASKS[alias]["OPTIONS"]["queue"]`` by its dotted path.

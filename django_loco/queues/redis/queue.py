@@ -39,8 +39,7 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from itertools import chain
@@ -49,12 +48,9 @@ from typing import Any, Unpack
 from django.core.checks import CheckMessage
 
 from ...core.compat import TaskResultStatus
-from ...core.job import READY, Job, JobCall, JobSummary, Outcome
+from ...core.job import READY, Job, JobCall, JobSummary
 from ...core.job.retention import KEY_MEMORY_SECONDS
 from ..base import NO_LOGS, Change, Which
-from ..claim import Claim
-from ..listener import ListeningQueue
-from ..unreadable import outcomes_of, readable, split
 from .changes import change
 from .check import RedisExaminer, check
 from .codec.answers import decoded, ids_of, jobs_of, logs_of
@@ -64,20 +60,17 @@ from .codec.payloads import (
     lines,
     logs_payload,
     micros_in,
-    outcome_payload,
     short_payload,
     start_of_series,
     unique_payload,
     update_payload,
 )
-from .listener import Demand, RedisListener, channels_for, channels_of, is_soon, subscriptions_for
+from .exchanges import ExchangingQueue
+from .listener import Demand, RedisListener, channels_for, channels_of, is_soon
 from .pages import JobPages
 from .records.batches import members_payload, prune_batches, refused_of, standings_payload
-from .records.claims import claim_payload, ends_payload
 from .records.limits import RedisLimits
 from .records.minutes import RedisStatistics, clear_minutes
-from .records.signals import RedisSignals
-from .records.workers import RedisWorkers
 from .records.workflows import RedisWorkflows
 from .scripts import KEYS
 from .server import RedisServer
@@ -86,9 +79,7 @@ from .server import RedisServer
 MAX_RESULTS = 1_000_000
 
 
-class RedisQueue(
-    RedisLimits, RedisSignals, RedisStatistics, RedisWorkflows, RedisWorkers, ListeningQueue[RedisListener]
-):
+class RedisQueue(RedisLimits, RedisStatistics, RedisWorkflows, ExchangingQueue):
     """Jobs in Redis 6.2 or later, or Valkey.
 
     ``OPTIONS``:
@@ -144,23 +135,6 @@ class RedisQueue(
         arguments = (*shared, standings_payload(by_id.values()))
         return by_id.keys() - ids_of(self.server.run("restore", arguments, more_keys))
 
-    def fetch(self, claim: Claim) -> list[Job]:
-        """Hand over jobs that are due, best first."""
-        _, jobs = self._exchange((), claim)
-        self._local.nonce = None
-        return [*jobs]
-
-    def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
-        """Store how jobs ended; return the ids refused. An outcome that is stored already is not refused."""
-        return self._woken(outcomes, self._exchange(outcomes, None)[0]) if outcomes else set()
-
-    def exchange(self, outcomes: Sequence[Outcome], claim: Claim, stored: Callable[[set[str]], None]) -> list[Job]:
-        """Finish and fetch in one round trip."""
-        refused, jobs = self._exchange(outcomes, claim)
-        stored(self._woken(outcomes, refused))
-        self._local.nonce = None  # if this call fails before, the next fetch gets the same jobs
-        return [*jobs]
-
     def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases; return the ids no longer held."""
         payload = lines(chain.from_iterable((job.id, job.token) for job in jobs))
@@ -169,15 +143,6 @@ class RedisQueue(
     def update(self, job: Job, field: str, text: str) -> bool:
         """Store a field of a held job; return whether it is still held."""
         return bool(self.server.run("update", (job.id, job.token or "", *update_payload(job, field, text))))
-
-    def rescue(self, limit: int = 100) -> list[Job]:
-        """Free jobs whose lease has run out."""
-        expired = self._pages.shown("", limit)
-        if not expired:
-            return []
-        outcomes = [Outcome.of_dead_worker(job) for job in expired]
-        refused, _ = self._exchange(outcomes, None, only_expired=True)
-        return readable(self.alias, (outcome.applied() for outcome in outcomes if outcome.job.id not in refused))
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is there."""
@@ -236,10 +201,6 @@ class RedisQueue(
         clear_minutes(self.server)
         self.server.ask("UNLINK", *map(self.server.key, KEYS))
 
-    def wait(self, timeout: float) -> bool:
-        """Block until jobs arrive that the last fetch had room for, or a deferred job becomes due."""
-        return super().wait(timeout) or time.monotonic() >= self._demand.next_due
-
     def check(self) -> Sequence[CheckMessage]:
         """Return the problems of the configuration of the server."""
         return check(self.server)
@@ -249,45 +210,6 @@ class RedisQueue(
 
     def _explained(self) -> AbstractContextManager[None]:
         return self.server.explained()
-
-    def _exchange(
-        self, outcomes: Sequence[Outcome], claim: Claim | None, *, only_expired: bool = False
-    ) -> tuple[set[str], Sequence[Job]]:
-        ready = [outcome.job for outcome in outcomes if outcome.status == READY and is_soon(outcome.run_after)]
-        payload = lines(chain.from_iterable(map(outcome_payload, outcomes)))
-        logs = logs_payload({outcome.job.id: outcome.log for outcome in outcomes if outcome.log})
-        claimed = self._claim_payload(claim) if claim else ()
-        # Redis keeps the answer to a rescue under a name of its own, and the answer to a fetch under the worker's name.
-        asker = claim.worker_id if claim else f"rescue:{secrets.token_hex(8)}" if only_expired else ""
-        freed = [outcome.job for outcome in outcomes if outcome.job.limit_key is not None]  # more jobs may begin
-        more_keys = (f"answer:{asker}", *sorted(channels_for((*ready, *freed) if freed else ready)))
-        marks = f"{len(ready)} {len(freed)}"
-        arguments = (payload, int(only_expired), marks, logs, *ends_payload(outcomes), *claimed)
-        refused, rows, next_due, command = self.server.run("exchange", arguments, more_keys)
-        jobs, unreadable = split(jobs_of(self.alias, decoded(rows)))
-        if unreadable:  # before the fetch counts as answered, so that a retry fails them
-            self._exchange(outcomes_of(self.alias, unreadable), None)
-        if claim and jobs and jobs[0].is_async != jobs[-1].is_async:  # the sync ones come first
-            jobs.sort(key=lambda job: (*claim.rank(job.priority, job.due_at), job.id))
-        if claim:
-            if claimed[-1]:
-                self._note_command(claim.worker_id, decoded(command))
-            self._note(claim, jobs, next_due / 1e6 if next_due >= 0 else float("inf"))
-        return ids_of(refused), jobs
-
-    def _claim_payload(self, claim: Claim) -> tuple[Any, ...]:
-        # All tries of a fetch have the same nonce until one is answered.
-        self._local.nonce = getattr(self._local, "nonce", None) or secrets.token_hex(8)
-        asked = claim.worker_id if self._is_command_old(claim.worker_id) else ""
-        return *claim_payload(claim, self._local.nonce), asked
-
-    def _note(self, claim: Claim, jobs: Sequence[Job], seconds: float) -> None:
-        coroutines = sum(job.is_async for job in jobs)
-        threads = len(jobs) - coroutines
-        subscriptions = subscriptions_for(claim, claim.threads - threads, claim.coroutines - coroutines)
-        if self._demand.note(claim.worker_id, subscriptions, time.monotonic() + seconds):
-            for listener in self.listeners():
-                listener.change()
 
     def _ask(self, command: str, key: str, *arguments: Any) -> Any:
         return self.server.ask(command, self.server.key(key), *arguments)
