@@ -19,7 +19,7 @@ class StoredJobPause(models.Model):
 
     name = models.TextField()
     needle = models.TextField()
-    """The text by which a tag is found in the tags of a job (``rows.needle_of_tag``); empty for a task."""
+    """The text by which a tag is found in the tags of a job (``rows.forms.needle_of_tag``); empty for a task."""
 
     blocked_until = models.DateTimeField()
     """The ``due_at`` of the jobs that the pause holds back, far in the future."""

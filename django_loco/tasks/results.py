@@ -21,7 +21,7 @@ from ..core.validation import nearest
 from ..exceptions import UnknownTask
 from ..jobs.presentation.progress import progress_of
 from ..log.plain_text import one_line
-from ..queues.unreadable import NOT_OURS, record_of
+from ..queues.rows.unreadable import NOT_OURS, record_of
 from .aliases import target_of
 from .decorator import LocoTask
 from .job_result import JobResult, fill

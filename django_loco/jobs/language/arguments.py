@@ -9,7 +9,7 @@ from ...conf import loco_settings
 from ...core.job import Job, JobCall
 from ...core.serialization import decode_call
 from ...log.redaction import shown_value
-from ...queues.unreadable import NOT_OURS
+from ...queues.rows.unreadable import NOT_OURS
 from ..stores import backend_of
 from .patterns import MISSING, at_path
 

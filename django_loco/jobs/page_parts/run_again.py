@@ -19,7 +19,7 @@ from ...core.compat import TaskResult
 from ...core.job import Job
 from ...core.serialization import decode_call
 from ...log.redaction import MARK
-from ...queues.unreadable import NOT_OURS
+from ...queues.rows.unreadable import NOT_OURS
 from ..stores import backend_of
 from .operate import REFUSED
 from .scope import Scope

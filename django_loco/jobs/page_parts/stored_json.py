@@ -14,7 +14,7 @@ from ...core.job import Job
 from ...core.serialization import cut
 from ...log.plain_text import one_line
 from ...log.redaction import shown_value
-from ...queues.unreadable import NOT_OURS
+from ...queues.rows.unreadable import NOT_OURS
 from ..presentation.numbers import number_text
 from ..presentation.shown import BROKEN, shown_arguments
 

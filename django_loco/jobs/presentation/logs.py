@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 
 from ...core.job import Job
 from ...log.plain_text import plain
-from ...queues.unreadable import NOT_OURS
+from ...queues.rows.unreadable import NOT_OURS
 from ..stores import JobReference, get, queue_of
 from .numbers import number_text
 from .shown import BROKEN

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from ...core.job import SUCCESSFUL, Job, utcnow
 from ...core.serialization import cut, decode, encode
 from ...log.plain_text import one_line
-from ...queues.unreadable import NOT_OURS
+from ...queues.rows.unreadable import NOT_OURS
 from .numbers import number_text
 
 Number = int | float

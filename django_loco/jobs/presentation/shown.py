@@ -16,7 +16,7 @@ from ...core.serialization import decode, decode_call
 from ...core.validation import FOR_EVER
 from ...log.plain_text import one_line
 from ...log.redaction import MARK, shown_value
-from ...queues.unreadable import NOT_OURS
+from ...queues.rows.unreadable import NOT_OURS
 from ..operations.workflows.nodes import waits_for_nodes
 from ..states import state_of
 from ..stores import backend_of

@@ -22,7 +22,7 @@ from ...core.job.limits import is_limit_key
 from ...core.validation import MAX_NAME, MAX_TAGS, short
 from ...queues.rows import COLUMNS, FIELDS, OPTIONAL, REQUIRED, row_of
 from ...queues.rows import job_of as job_of_row
-from ...queues.unreadable import NOT_OURS
+from ...queues.rows.unreadable import NOT_OURS
 from .storing import number_problem
 
 VERSION = 2

@@ -23,9 +23,10 @@ from ..base import NO_LOGS, PROBE_SECONDS, Change, Which
 from ..claim import Claim
 from ..listener import QueueListener
 from ..records.batches import refusal
-from ..rows import Row, digits_of
+from ..rows import Row
+from ..rows.forms import digits_of
+from ..rows.unreadable import outcomes_of, readable, split
 from ..timeouts import current_store_timeout, has_store_timeout
-from ..unreadable import outcomes_of, readable, split
 from .availability import place_of_jobs
 from .dialect import Dialect, T
 from .engines import engine_of

@@ -11,8 +11,9 @@ from typing import Any
 from ...core.compat import TaskResultStatus
 from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, UNREADABLE, Job, JobCall, JobSummary
 from ..claim import Claim
-from ..rows import COLUMNS, FIELDS, STATUSES, Row, id_of, job_of, time_of
-from ..unreadable import EPOCH, NOT_OURS, record_of
+from ..rows import COLUMNS, FIELDS, Row, job_of
+from ..rows.forms import STATUSES, id_of, time_of
+from ..rows.unreadable import EPOCH, NOT_OURS, record_of
 
 #: The name of the table in the error of a job that cannot be read.
 TABLE = "django_loco_job"

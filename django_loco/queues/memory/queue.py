@@ -20,7 +20,7 @@ from ...log.plain_text import counted
 from ..base import NO_LOGS, Change, Queue, status_of
 from ..claim import Claim
 from ..records.batches import reopened_by
-from ..rows import digits_of
+from ..rows.forms import digits_of
 from .job_table import JobTable
 from .key_file import OnceKeys
 from .keys import Keys

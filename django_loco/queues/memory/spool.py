@@ -28,7 +28,7 @@ from ...core.job import Job, new_id
 from ...log.safe import get_logger
 from ..base import NO_LOGS
 from ..rows import COLUMNS, OPTIONAL, job_of, row_of
-from ..unreadable import NOT_OURS
+from ..rows.unreadable import NOT_OURS
 from .private_files import create_file, make_folder, open_file, require_usable
 
 logger = get_logger(__name__)

@@ -11,7 +11,7 @@ from typing import Any
 from ...core.job import READY, Job, Outcome
 from ..claim import Claim
 from ..listener import ListeningQueue
-from ..unreadable import outcomes_of, readable, split
+from ..rows.unreadable import outcomes_of, readable, split
 from .codec.answers import decoded, ids_of, jobs_of
 from .codec.payloads import lines, logs_payload, outcome_payload
 from .listener import Demand, RedisListener, channels_for, is_soon, subscriptions_for

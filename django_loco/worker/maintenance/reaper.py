@@ -13,7 +13,7 @@ from ...exceptions import JobsLocked, QueueUnavailable
 from ...log.plain_text import counted, one_line
 from ...log.safe import get_logger
 from ...queues import Queue
-from ...queues.unreadable import readable
+from ...queues.rows.unreadable import readable
 from ...queues.workers import WorkerInfo
 from ...signals import job_lost
 from ..execution.announcements import announce_apart, announce_death, announce_lost

@@ -20,7 +20,7 @@ from django_loco.dashboard.pages.queues import facts
 from django_loco.dashboard.pages.tasks import facts as tasks
 from django_loco.jobs.stores import backend_of
 from django_loco.queues.records.minutes import NUMBERS, Labels, Minute, minute_of
-from django_loco.queues.unreadable import EPOCH
+from django_loco.queues.rows.unreadable import EPOCH
 from django_loco.tasks import LocoTask
 from tests.app import tasks as tasks_of_site
 from tests.app.tasks import add

@@ -17,7 +17,8 @@ from ....core.compat import TaskResultStatus
 from ....core.job import READY, RUNNING, Job, JobSummary
 from ...base import status_of
 from ...claim import Claim
-from ...rows import COLUMNS, Row, id_of
+from ...rows import COLUMNS, Row
+from ...rows.forms import id_of
 from ..dialect import CLAIM_COLUMNS, Dialect
 from ..engines import engine_of
 from ..shown_rows import ids, summary_of

@@ -30,7 +30,7 @@ from ....core.job.limits import NO_LIMITS, KeyTimes, Limiter, Limits, keys_of
 from ...claim import Claim, declared_limits
 from ...records.limits import note_ends
 from ...rows import COLUMNS, Row
-from ...unreadable import EPOCH
+from ...rows.unreadable import EPOCH
 from ..availability import is_conflict
 from ..dialect import IS_ASYNC
 from ..jobs.outcomes import finish

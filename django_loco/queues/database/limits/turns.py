@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from ....core.job.limits import Limiter, keys_of
-from ...unreadable import EPOCH
+from ...rows.unreadable import EPOCH
 
 #: The number of levels whose keys are read at once.
 CHUNK = 100

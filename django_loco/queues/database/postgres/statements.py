@@ -43,7 +43,7 @@ CLAIM = """
 #: Does not use JSON functions: a single malformed text would make them fail for all rows. Quotes inside a traceback
 #: have backslashes before them, so they cannot look like a key.
 LAST_ERROR = """substring({errors} from '.*"exception_class_path": "([^"]*)"')"""
-#: A time. Those that Python cannot represent become ``rows.BEYOND``, because the driver would refuse all rows.
+#: A time. Those that Python cannot represent become ``forms.BEYOND``, because the driver would refuse all rows.
 READ_TIME = """CASE WHEN {column} NOT BETWEEN '0001-01-02Z' AND '9999-12-31 23:59:59.999999Z'
     THEN TIMESTAMP '0001-01-01' ELSE {column} AT TIME ZONE 'UTC' END"""
 #: By the server's clock, because it judges due times. (Ids are made by the clocks of the enqueuing machines.)

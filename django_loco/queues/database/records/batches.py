@@ -15,7 +15,8 @@ from typing import Any
 from ....core.job import FAILED, GIVEN_UP, Job
 from ...base import Change
 from ...records.batches import BATCH, BatchCounts, Batches, BatchRecord, batches_of, reopened_by
-from ...rows import Row, digits_of, id_of, stored_time, time_of
+from ...rows import Row
+from ...rows.forms import digits_of, id_of, stored_time, time_of
 from ..dialect import Dialect
 from ..jobs.changes import change
 from ..jobs.inserting import insert

@@ -18,7 +18,7 @@ from typing import Any, cast
 from ....core.job import utcnow
 from ...claim import Claim
 from ...records.pauses import MOST_MOVED, JobKind, JobPause, JobPauses, far_away
-from ...rows import needle_of_tag
+from ...rows.forms import needle_of_tag
 from ...workers import POLL_SECONDS, FetchedCommands
 from ..sql.index_ranges import DUE_RANGES
 from ..sql.statements import PAUSE, PAUSED, RESUME

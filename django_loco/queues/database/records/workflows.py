@@ -14,7 +14,8 @@ from typing import Any
 
 from ....core.job import Job
 from ...records.workflows import START, Decidable, Edge, Workflows
-from ...rows import Row, digits_of, id_of
+from ...rows import Row
+from ...rows.forms import digits_of, id_of
 from .batches import StoredBatches
 
 #: The number of ids in one statement.

@@ -24,7 +24,7 @@ from typing import Any
 
 from ....core.job import SUSPECT
 from ...claim import Claim
-from ...rows import needle_of_tag, word_of_tag
+from ...rows.forms import needle_of_tag, word_of_tag
 
 
 @dataclass(frozen=True, slots=True)

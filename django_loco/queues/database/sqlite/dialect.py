@@ -40,8 +40,8 @@ from ...rows import (
     has_only_unique_key,
     required_row_of,
     row_of,
-    stored_time,
 )
+from ...rows.forms import stored_time
 from ..sql.index_ranges import best_of
 from ..sql.limits import HEADS
 from ..sql.statements import for_each_state

@@ -19,7 +19,7 @@ from ...records.batches import (
     refusal,
     standing_of,
 )
-from ...rows import digits_of
+from ...rows.forms import digits_of
 
 
 class BatchTable:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ....core.job import FIELD_NAMES, READY, RUNNING, UNREADABLE, Job, JobCall, job_with
 from ...rows import FIELDS
-from ...unreadable import EPOCH, NOT_OURS, record_of, texts
+from ...rows.unreadable import EPOCH, NOT_OURS, record_of, texts
 from .job_lists import OTHERS, json_value, moment_of, read_fixed, read_state
 
 #: The error of a job whose text is empty.

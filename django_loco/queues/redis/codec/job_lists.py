@@ -19,8 +19,9 @@ from ....core.compat import TaskError, TaskResultStatus
 from ....core.job import FIELD_NAMES, READY, Job, utcnow
 from ....core.job.retention import kept_until
 from ....core.serialization import encode
-from ...rows import FIELDS, STATUSES, folded, unfolded
-from ...unreadable import EPOCH, texts
+from ...rows import FIELDS
+from ...rows.forms import STATUSES, folded, unfolded
+from ...rows.unreadable import EPOCH, texts
 
 MICROSECOND = timedelta(microseconds=1)
 

@@ -9,7 +9,7 @@ from itertools import chain
 from ....core.job import GIVEN_UP, Job
 from ....core.serialization import encode
 from ...records.batches import BATCH, BatchCounts, Batches, BatchRecord, refusal, standing_of
-from ...rows import digits_of
+from ...rows.forms import digits_of
 from ..codec.answers import decoded, ids_of, is_id
 from ..codec.job_lists import moment_of, score
 from ..codec.payloads import lines, micros_in

@@ -1,11 +1,4 @@
-"""The stored form of each field of ``Job``.
-
-A row consists of stored forms: text, numbers and ``None``. The database queue has a column for each. The spool of the
-memory queue stores all of them as a JSON object. The Redis queue stores in this form the fields that its own lists do
-not have.
-
-To add a field, add it to ``Job``, and a column to ``StoredJob`` with a migration. Its form follows from its type. Its
-default must be ``None``, which is how jobs that an older release has stored are read.
+"""The stored forms of values: text, numbers and ``None``.
 
 Times are UTC and always carry six decimals, so that their texts sort as the times do.
 """
@@ -14,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import groupby
@@ -23,22 +16,12 @@ from types import NoneType
 from typing import Any
 from uuid import UUID
 
-from ..core.compat import TaskError, TaskResultStatus
-from ..core.job import READY, RETENTION, Job, Outcome, job_with
-from ..core.job.retention import kept_until
-from ..core.serialization import decode
+from ...core.compat import TaskError, TaskResultStatus
+from ...core.serialization import decode
 from .unreadable import texts
-
-Row = tuple[Any, ...]
 
 #: The maximum number of attempts of a stored job. A text that somebody has edited must not fill the memory.
 MAX_ATTEMPTS = 10_000_000
-
-#: The number of runs of a job whose logs are kept: the last ones.
-LOGS_KEPT = 5
-
-#: The ``due_at`` of limited jobs that wait, where no plain fetch meets them: see ``records.limits``.
-LIMITED_AT = datetime(9998, 1, 1, tzinfo=UTC)
 
 #: The place-holder for a stored time that Python cannot represent: PostgreSQL's ``infinity``, or the year 10,000.
 BEYOND = datetime.min  # noqa: DTZ901 - as a database without zones gives it
@@ -233,104 +216,3 @@ FORMS: Mapping[str, StoredForm] = {
     "id": StoredForm(types=(str, UUID), read=id_of),
     "worker_ids": StoredForm(write=text_of_workers, read=workers_of),
 }
-#: All fields of a job, in the order of a row, and how they are stored.
-FIELDS: Mapping[str, StoredForm] = {
-    field.name: FORMS[field.name] if field.name in FORMS else FORMS[str(field.type)] for field in fields(Job)
-}
-COLUMNS = tuple(FIELDS)
-#: The fields that a row may lack, because an older release has written it.
-OPTIONAL: Mapping[str, None] = {name: None for name, form in FIELDS.items() if NoneType in form.types}
-#: The fields that each outcome sets to a new value: see ``Outcome.changes``.
-SET_BY_OUTCOME = (
-    "status",
-    "run_after",
-    "started_at",
-    "last_attempted_at",
-    "finished_at",
-    "worker_ids",
-    "errors",
-    "lost",
-    "return_value",
-)
-
-#: The fields that a row must have.
-REQUIRED = tuple(name for name in FIELDS if name not in OPTIONAL)
-_REQUIRED_FORMS = tuple((name, FIELDS[name]) for name in REQUIRED)
-_optional_values_of: Callable[[Job], Row] = attrgetter(*OPTIONAL)
-#: The fields that a new job of a unique task has beside the required ones.
-UNIQUE = ("unique_key", "unique_until")
-_but_unique_values_of: Callable[[Job], Row] = attrgetter(*(name for name in OPTIONAL if name not in UNIQUE))
-_NO_OPTIONAL_VALUES = (None,) * len(OPTIONAL)
-
-_TYPES = tuple(form.types for form in FIELDS.values())
-_WRITERS = tuple((place, form.write) for place, form in enumerate(FIELDS.values()) if form.write)
-_OUTCOME_WRITERS = tuple((name, FIELDS[name].write) for name in SET_BY_OUTCOME)
-_READERS = tuple((place, form.read) for place, form in enumerate(FIELDS.values()) if form.read)
-_values_of: Callable[[Job], Row] = attrgetter(*COLUMNS)
-
-
-def appended_log(stored: str | None, more: str) -> str:
-    """Return the logs of a job with ``more`` added, without all but the last ``LOGS_KEPT``. Each line is one run's."""
-    lines = [*(stored.split("\n") if stored else ()), *more.split("\n")]
-    return "\n".join(lines[-LOGS_KEPT:])
-
-
-def outcome_row(outcome: Outcome) -> dict[str, Any]:
-    """Return the stored form of ``outcome``: its claim, ``SET_BY_OUTCOME``, and the log if there is one.
-
-    ``due_at`` is ``None`` if the job keeps its place in the order. ``kept_until`` is there if the job has a retention.
-    """
-    job, changes = outcome.job, outcome.changes()
-    moment = LIMITED_AT if job.limit_key is not None else outcome.run_after
-    due_at = stored_time(moment) if moment and outcome.status == READY else None
-    row = {"id": job.id, "token": job.token, "due_at": due_at}
-    for name, write in _OUTCOME_WRITERS:
-        value = changes[name]
-        row[name] = value if value is None or write is None else write(value)
-    if RETENTION in job.options:
-        row["kept_until"] = stored_kept_until(outcome.applied())
-    return row if outcome.log is None else row | {"log": outcome.log}
-
-
-def stored_kept_until(job: Job) -> str | None:
-    """Return the stored form of the time until which ``job`` is kept; ``None``: ``RESULT_TTL`` decides."""
-    until = kept_until(job)
-    return None if until is None else stored_time(until)
-
-
-def has_only_required(job: Job) -> bool:
-    """Return whether all optional fields of ``job`` are ``None``: it is new, due at once, and has no key."""
-    return _optional_values_of(job) == _NO_OPTIONAL_VALUES
-
-
-def has_only_unique_key(job: Job) -> bool:
-    """Return whether ``job`` is new, due at once, and has a unique key, but no once-key."""
-    return job.unique_key is not None and _but_unique_values_of(job) == _NO_OPTIONAL_VALUES[len(UNIQUE) :]
-
-
-def required_row_of(job: Job) -> dict[str, Any]:
-    """Return the stored forms of the fields that every job has."""
-    return {name: form.stored(getattr(job, name)) for name, form in _REQUIRED_FORMS}
-
-
-def row_of(job: Job) -> Row:
-    """Return ``job`` as a row."""
-    row = list(_values_of(job))
-    for place, write in _WRITERS:
-        if (value := row[place]) is not None:
-            row[place] = write(value)
-    return tuple(row)
-
-
-def job_of(row: Sequence[Any]) -> Job:
-    """Return the job in ``row``. Times may be texts or naive UTC datetimes, and the id may be a UUID.
-
-    Raises one of ``unreadable.NOT_OURS`` if the row cannot be read.
-    """
-    if not all(map(isinstance, row, _TYPES)):
-        raise TypeError("a column has a value of another type")
-    values = list(row)
-    for place, read in _READERS:
-        if (value := values[place]) is not None:
-            values[place] = read(value)
-    return job_with(values)  # a statement may return more columns

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from ..core.compat import TaskError
-from ..core.job import FAILED, Job, Outcome, path_of
-from ..log.plain_text import one_line
-from ..log.safe import get_logger
+from ...core.compat import TaskError
+from ...core.job import FAILED, Job, Outcome, path_of
+from ...log.plain_text import one_line
+from ...log.safe import get_logger
 
 logger = get_logger("django_loco.queues")
 
