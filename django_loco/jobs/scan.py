@@ -21,7 +21,7 @@ from typing import Any
 
 from ..core.job import Job, JobCall, utcnow
 from ..queues import Queue
-from ..queues.base import Which
+from ..queues.lookups import Which
 from .language import Filter
 from .language.words import CallTest
 from .stores import aliases, queue_of

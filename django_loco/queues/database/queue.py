@@ -19,9 +19,10 @@ from ...core.compat import TaskResultStatus
 from ...core.job import Job, JobCall, JobSummary, Outcome
 from ...exceptions import JobsLocked, QueueError
 from ...log.safe import get_logger
-from ..base import NO_LOGS, PROBE_SECONDS, Change, Which
+from ..base import NO_LOGS, PROBE_SECONDS, Change
 from ..claim import Claim
 from ..listener import QueueListener
+from ..lookups import Which
 from ..records.batches import refusal
 from ..rows import Row
 from ..rows.forms import digits_of

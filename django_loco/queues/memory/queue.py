@@ -17,8 +17,9 @@ from ...core.job import READY, Job, JobSummary, Outcome, utcnow
 from ...core.job.retention import kept_until
 from ...exceptions import QueueFull
 from ...log.plain_text import counted
-from ..base import NO_LOGS, Change, Queue, status_of
+from ..base import NO_LOGS, Change, Queue
 from ..claim import Claim
+from ..lookups import status_of
 from ..records.batches import reopened_by
 from ..rows.forms import digits_of
 from .job_table import JobTable

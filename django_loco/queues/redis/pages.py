@@ -14,7 +14,7 @@ from typing import Unpack
 
 from ...core.compat import TaskResultStatus
 from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, JobCall
-from ..base import Which, status_of
+from ..lookups import Which, status_of
 from ..rows.forms import digits_of
 from .codec.answers import calls_of, decoded, is_id, jobs_of
 from .codec.job_lists import word

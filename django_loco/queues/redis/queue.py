@@ -50,7 +50,8 @@ from django.core.checks import CheckMessage
 from ...core.compat import TaskResultStatus
 from ...core.job import READY, Job, JobCall, JobSummary
 from ...core.job.retention import KEY_MEMORY_SECONDS
-from ..base import NO_LOGS, Change, Which
+from ..base import NO_LOGS, Change
+from ..lookups import Which
 from .changes import change
 from .check import RedisExaminer, check
 from .codec.answers import decoded, ids_of, jobs_of, logs_of

@@ -15,8 +15,8 @@ from uuid import UUID
 
 from ....core.compat import TaskResultStatus
 from ....core.job import READY, RUNNING, Job, JobSummary
-from ...base import status_of
 from ...claim import Claim
+from ...lookups import status_of
 from ...rows import COLUMNS, Row
 from ...rows.forms import id_of
 from ..dialect import CLAIM_COLUMNS, Dialect
