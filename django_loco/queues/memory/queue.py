@@ -12,17 +12,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
-from ...core.compat import TaskResultStatus
-from ...core.job import READY, Job, JobSummary, Outcome, utcnow
+from ...core.job import READY, Job, Outcome, utcnow
 from ...core.job.retention import kept_until
 from ...exceptions import QueueFull
 from ...log.plain_text import counted
 from ..base import NO_LOGS, Change, Queue
 from ..claim import Claim
-from ..lookups import status_of
 from ..records.batches import reopened_by
-from ..rows.forms import digits_of
-from .job_table import JobTable
+from .jobs.job_table import JobTable
+from .jobs.lookups import MemoryLookups
 from .key_file import OnceKeys
 from .keys import Keys
 from .records.batches import BatchTable
@@ -32,13 +30,12 @@ from .records.pauses import MemoryPauses
 from .records.workers import MemoryWorkers, RegisteredWorkers
 from .records.workflows import Graph, MemoryWorkflows
 from .saving import MemorySpool
-from .wake_ups import MemoryWaits
 
 MAX_RESULTS, KEYS_FILE = 1_000, "once-keys.sqlite3"
 
 
 class MemoryQueue(
-    MemoryWaits, MemoryLimits, MemoryPauses, MemoryStatistics, MemoryWorkflows, MemoryWorkers, MemorySpool, Queue
+    MemoryLookups, MemoryLimits, MemoryPauses, MemoryStatistics, MemoryWorkflows, MemoryWorkers, MemorySpool, Queue
 ):
     """Jobs in the memory of this process.
 
@@ -108,12 +105,6 @@ class MemoryQueue(
                 unused = self.keys.unused(won, added)
                 self.keys.release(unused)
         return added
-
-    def holders(self, keys: Collection[str]) -> Mapping[str, Job]:
-        """Return the jobs that hold unique keys."""
-        with self._lock:
-            now = utcnow()
-            return {key: job for key in keys if (job := self._jobs.unique.holder(key, now))}
 
     def restore(self, jobs: Sequence[Job], logs: Mapping[str, str] = NO_LOGS) -> set[str]:
         """Store jobs as they are; return the ids of the new ones."""
@@ -205,37 +196,8 @@ class MemoryQueue(
             self._jobs.held[job.id] = hold._replace(job=replace(hold.job, signals=text))
             return True
 
-    def get(self, job_id: str) -> Job | None:
-        """Return a job, if it is still known."""
-        with self._lock:
-            return self._jobs.get(digits_of(job_id) or job_id)
-
     def _stored(self, job_id: str) -> Job | None:
         return self._jobs.get(job_id)
-
-    def logs(self, ids: Sequence[str]) -> Mapping[str, str]:
-        """Return the kept logs of jobs."""
-        with self._lock:
-            return {job_id: self._jobs.logs[job_id] for job_id in ids if job_id in self._jobs.logs}
-
-    def series(self, name: str, limit: int = 100) -> list[JobSummary]:
-        """Return jobs of a series, the newest first."""
-        with self._lock:
-            jobs = map(self._jobs.get, self._jobs.series.newest(name, limit))
-            return [JobSummary.of(job) for job in jobs if job]
-
-    def list(
-        self,
-        *,
-        status: TaskResultStatus | str | None = None,
-        queue_name: str | None = None,
-        before: str | None = None,
-        limit: int = 100,
-    ) -> list[Job]:
-        """Return jobs, the newest first."""
-        status = status_of(status)
-        with self._lock:
-            return self._jobs.newest(status, queue_name, before, limit)
 
     def change(self, changes: Sequence[Change]) -> set[str]:
         """Make changes to jobs that no worker holds; return the ids refused."""
@@ -265,29 +227,6 @@ class MemoryQueue(
             unchanged = [each.after for each in takers if each.after and self._jobs.is_unchanged(each.before)]
             wanted = list(self.keys.unknown(unchanged))
         return self.keys.reserve(wanted)
-
-    def lost(self, jobs: Sequence[Job]) -> set[str]:
-        """Return the ids of the jobs that are no longer held."""
-        with self._lock:
-            return {job.id for job in jobs if not self._jobs.is_held(job)}
-
-    def counts(self, limit: int | None = None) -> dict[tuple[str, TaskResultStatus], int]:
-        """Return the number of jobs per queue name and status, at most ``limit`` each."""
-        with self._lock:
-            counts = self._jobs.counts()
-        return dict(counts) if limit is None else {of: min(number, limit) for of, number in counts.items()}
-
-    def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
-        """Return when the job that has been due longest became due."""
-        with self._lock:
-            self._promote()
-            return self._jobs.waiting.oldest_due(queues)
-
-    def oldest_limited(self, queues: tuple[str, ...] | None = None) -> datetime | None:
-        """Return the due time of the limited job that has been due for the longest time."""
-        with self._lock:
-            self._promote()
-            return self._jobs.waiting.oldest_due(queues, limited=True)
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
         """Delete finished jobs; their once-keys are remembered."""

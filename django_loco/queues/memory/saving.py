@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...core.job import Job
-from .job_table import JobTable
+from .jobs.job_table import JobTable
 from .spool import read_spool, write_spool
 
 

@@ -7,7 +7,7 @@ import time
 from datetime import datetime, timedelta
 
 from ...core.job import utcnow
-from .job_table import JobTable
+from .jobs.job_table import JobTable
 from .records.limits import KeyTable
 
 

@@ -10,7 +10,7 @@ from ....core.job import Outcome, utcnow
 from ....core.job.limits import KeyTimes, Limit, Limiter, Limits, name_of
 from ...claim import Claim, declared_limits
 from ...records.limits import Limiting, LimitUse, micros_of, note_ends, time_of_micros
-from ..job_table import JobTable
+from ..jobs.job_table import JobTable
 
 #: With more keys than this, the times that are over are deleted.
 MANY = 10_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from ...records.pauses import JobPause, JobPauses
-from ..job_table import JobTable
+from ..jobs.job_table import JobTable
 
 
 class MemoryPauses(JobPauses):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from heapq import nlargest
 
-from ...core.job import Job
+from ....core.job import Job
 
 
 class Series:

@@ -5,7 +5,7 @@ import pytest
 from django_loco.core.job import SUCCESSFUL, Job, JobSummary, Outcome
 from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue
-from django_loco.queues.memory.series import Series
+from django_loco.queues.memory.jobs.series import Series
 
 
 def job(key):

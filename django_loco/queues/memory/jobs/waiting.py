@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from heapq import heapify, heappop, heappush, heapreplace
 
-from ...core.job import Job
-from ...core.job.limits import Limiter
-from ..claim import Claim
-from ..records.pauses import JobPause, is_paused
+from ....core.job import Job
+from ....core.job.limits import Limiter
+from ...claim import Claim
+from ...records.pauses import JobPause, is_paused
 
 #: A sort key for the order of jobs: priority (negated), due time, id.
 _Place = tuple[int, datetime, str]

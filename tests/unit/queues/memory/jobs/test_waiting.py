@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from django_loco.core.job import Job, utcnow
 from django_loco.core.job.limits import Limiter
 from django_loco.queues import Claim
-from django_loco.queues.memory.waiting import WaitingJobs
+from django_loco.queues.memory.jobs.waiting import WaitingJobs
 
 NO_LIMITS = Limiter({}, 0, running=list, times={})
 

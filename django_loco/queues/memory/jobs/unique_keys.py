@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
-from ...core.job import Job, utcnow
-from ...core.uniqueness import holds_key
+from ....core.job import Job, utcnow
+from ....core.uniqueness import holds_key
 
 
 class UniqueKeys:

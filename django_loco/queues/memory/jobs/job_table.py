@@ -12,10 +12,10 @@ from heapq import nlargest
 from operator import attrgetter
 from typing import NamedTuple
 
-from ...core.compat import TaskResultStatus
-from ...core.job import READY, RUNNING, Job, Outcome, written_by_run
-from ..rows import appended_log
-from .records.batches import BatchTable
+from ....core.compat import TaskResultStatus
+from ....core.job import READY, RUNNING, Job, Outcome, written_by_run
+from ...rows import appended_log
+from ..records.batches import BatchTable
 from .series import Series
 from .unique_keys import UniqueKeys
 from .waiting import WaitingJobs
