@@ -22,8 +22,9 @@ regardless of the clock, and so is one that was handed back. All leases may seem
 Where an operation is done
 --------------------------
 Each operation is a method of the same name of the class in ``queue.py`` of ``memory/``, ``database/`` and ``redis/``.
-In a database it is done in ``jobs/``, with the statements in ``sql/`` and in the ``dialect.py`` of the engine; unique
-keys are an index there. On Redis it is the script of its name in ``lua/``; ``rescue``, ``fetch`` and ``finish`` are in
+In memory ``jobs/`` has the jobs, and looks them up. In a database an operation is done in ``jobs/``, with the
+statements in ``sql/`` and in the ``dialect.py`` of the engine, which its ``session.py`` runs; unique keys are an index
+there. On Redis it is the script of its name in ``lua/``; ``rescue``, ``fetch`` and ``finish`` are in
 ``exchanges.py``, and share ``lua/exchange.lua``. Each queue has its batches, limits, pauses, workers and other records
 in ``records/``. What claims limited jobs in a database is in ``limits/``.
 
