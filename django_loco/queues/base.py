@@ -21,12 +21,19 @@ regardless of the clock, and so is one that was handed back. All leases may seem
 
 Where an operation is done
 --------------------------
-Each operation is a method of the same name of the class in ``queue.py`` of ``memory/``, ``database/`` and ``redis/``.
-In memory ``jobs/`` has the jobs, and looks them up. In a database an operation is done in ``jobs/``, with the
-statements in ``sql/`` and in the ``dialect.py`` of the engine, which its ``session.py`` runs; unique keys are an index
-there. On Redis it is the script of its name in ``lua/``; ``rescue``, ``fetch`` and ``finish`` are in
-``exchanges.py``, and share ``lua/exchange.lua``. Each queue has its batches, limits, pauses, workers and other records
-in ``records/``. What claims limited jobs in a database is in ``limits/``.
+Each operation is a method of the same name of the class in ``queue.py`` of ``memory/``, ``database/`` and ``redis/``,
+or of one of its base classes:
+
+``records/``
+    batches, workflows, limits, pauses, signals, workers and statistics, in each of the three.
+memory
+    ``jobs/`` has the jobs, and looks them up; ``saving.py`` moves them to files.
+database
+    ``jobs/``, with the statements in ``sql/`` and in the ``dialect.py`` of the engine, which its ``session.py`` runs.
+    ``limits/`` claims limited jobs, and waits for jobs. Unique keys are an index.
+redis
+    The scripts in ``lua/``, which ``queue.py`` calls. ``exchanges.py`` fetches, finishes, rescues and waits, by
+    ``lua/exchange.lua``; ``changes.py`` changes jobs.
 
 To write a queue of your own, implement the abstract methods, run ``django_loco.testing.QueueContract`` against
 it, and name it in ``TASKS[alias]["OPTIONS"]["queue"]`` by its dotted path.

@@ -1,4 +1,4 @@
-"""The questions about jobs that a queue answers, for pages, commands and schedulers. None of them changes a job."""
+"""The questions about jobs that a queue answers. None of them changes a job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The values of options that code and ``LOCO["TASKS"]`` give."""
+"""Checks and resolves the values of options that code and ``LOCO["TASKS"]`` give."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -21,7 +21,7 @@ class Option:
     """The meaning, for the documentation."""
 
     rule: Rule | None = None
-    """``None``: Django validates it, or ``new_job.validate_task``."""
+    """``None``: Django validates it, or ``tasks.enqueueing.new_job.validate_task``."""
 
     form: Literal["value", "exceptions", "function"] = "value"
     """How the option is stored: as it is, or as the dotted paths of exception types or of a function."""

@@ -1,1 +1,1 @@
-"""Where log lines go: streams that never make a job wait."""
+"""Where log lines go: streams and handlers that never make a job wait."""

@@ -38,6 +38,15 @@ IS_ASYNC = COLUMNS.index("is_async")
 LOOK_AHEAD_SECONDS, AHEAD_BATCH = 5.0, 1_000
 
 
+def rest_of(claim: Claim, rows: Sequence[Row]) -> Claim:
+    """Return ``claim`` with the room that is left after ``rows``."""
+    if not rows:
+        return claim
+    coroutines = sum(bool(row[IS_ASYNC]) for row in rows)
+    threads = len(rows) - coroutines
+    return replace(claim, threads=claim.threads - threads, coroutines=claim.coroutines - coroutines)
+
+
 class Dialect(Engine):
     """The statements of one engine for one alias of ``TASKS``; they run on the calling thread's connection."""
 
@@ -152,9 +161,7 @@ class Dialect(Engine):
         rows = self.claim(claim) if has_jobs else []
         yield rows
         if len(rows) < claim.threads + claim.coroutines and self._make_due_now_and_then():
-            coroutines = sum(bool(row[IS_ASYNC]) for row in rows)
-            threads = claim.threads - len(rows) + coroutines
-            yield self.claim(replace(claim, threads=threads, coroutines=claim.coroutines - coroutines))
+            yield self.claim(rest_of(claim, rows))
 
     def make_due(self, limit: int) -> int:
         """Make up to ``limit`` jobs due that should run at once but seem to be from the future; return how many."""

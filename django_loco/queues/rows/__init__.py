@@ -26,7 +26,7 @@ Row = tuple[Any, ...]
 #: The number of runs of a job whose logs are kept: the last ones.
 LOGS_KEPT = 5
 
-#: The ``due_at`` of limited jobs that wait, where no plain fetch meets them: see ``records.limits``.
+#: The ``due_at`` of limited jobs that wait, where no plain fetch meets them: see ``database.sql.limits``.
 LIMITED_AT = datetime(9998, 1, 1, tzinfo=UTC)
 
 #: All fields of a job, in the order of a row, and how they are stored.

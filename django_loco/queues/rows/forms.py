@@ -93,7 +93,7 @@ def stored_time(moment: datetime) -> str:
     """Return ``2026-11-21 05:42:00.000000``, in UTC: as Django writes it to SQLite, but always with decimals."""
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
-    return moment.isoformat(" ", "microseconds")[:26]  # without the zone
+    return moment.isoformat(" ", "microseconds")[:STORED_LENGTH]  # without the zone
 
 
 def time_of(stored: str | datetime | None) -> datetime | None:
@@ -113,7 +113,7 @@ def _time_of_text(text: str) -> datetime:
         try:
             return datetime.fromisoformat(f"{text}+00:00")  # a fifth of the time of adding the zone afterwards
         except ValueError:
-            """Somebody else has stored it, with a zone."""
+            pass  # somebody else has stored it, with a zone
     return datetime.fromisoformat(text)
 
 

@@ -1,1 +1,1 @@
-"""The threads of a worker beside the fetcher: heartbeat, housekeeping (reaper and pruner), listener, isolation."""
+"""The threads of a worker beside the fetcher: heartbeat, cancellations, housekeeping (reaper, pruner), isolation."""

@@ -1,4 +1,4 @@
-"""A reason why a job does not run."""
+"""A reason why a job does not run, or how it ended."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from ...records.limits import note_ends
 from ...rows import COLUMNS, Row
 from ...rows.unreadable import EPOCH
 from ..availability import is_conflict
-from ..dialect import IS_ASYNC
+from ..dialect import rest_of
 from ..jobs.outcomes import finish
 from ..records.limits import StoredLimits
 from ..shown_rows import readable_time
@@ -52,15 +52,6 @@ LONGEST_CLOSING_SECONDS = 60.0
 PASS_OVER_SECONDS = 5.0
 #: The time between two looks for limits that people have changed, while limited jobs wait.
 CHANGES_LOOK_SECONDS = 1.0
-
-
-def rest_of(claim: Claim, rows: Sequence[Row]) -> Claim:
-    """Return ``claim`` with the room that is left after ``rows``."""
-    if not rows:
-        return claim
-    coroutines = sum(bool(row[IS_ASYNC]) for row in rows)
-    threads = len(rows) - coroutines
-    return replace(claim, threads=claim.threads - threads, coroutines=claim.coroutines - coroutines)
 
 
 def _has_room(claim: Claim, level: LimitLevel) -> bool:

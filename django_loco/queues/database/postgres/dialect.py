@@ -8,7 +8,7 @@ Workers skip rows that somebody else has locked (``SKIP LOCKED``): another worke
 that has changed it and stays open. Statements that write several held jobs lock them in
 the order of their ids; otherwise a finish and a renewal could deadlock.
 
-Enqueuing wakes workers with ``NOTIFY``, see ``listener``.
+Enqueuing wakes workers with ``NOTIFY``, see ``session``.
 """
 
 from __future__ import annotations

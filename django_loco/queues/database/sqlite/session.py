@@ -1,4 +1,18 @@
-"""Runs statements on SQLite: without waiting for the disk if that may be, and however their texts are encoded."""
+"""Runs statements on SQLite: without waiting for the disk if that may be, and however their texts are encoded.
+
+``connections.tune`` keeps many processes from failing with "database is locked":
+
+1. WAL: readers never wait for the writer, and the writer never waits for readers.
+2. Transactions begin with ``BEGIN IMMEDIATE``. A transaction that first reads and then writes cannot
+   wait for the lock in the middle: its reads may be outdated by then, so SQLite refuses at once, however long the
+   timeout. A transaction that takes the lock at the start waits.
+3. The timeout for locks is 20 seconds.
+
+Durability: an enqueue is as durable as the project's own writes (``PRAGMA synchronous``, by default FULL: it is on
+the disk before it returns). Claims and outcomes are written with NORMAL, which does not wait for the disk each time. A
+power cut may undo the last of them, so that these jobs run again, which "at least once" allows. No job disappears, and
+killing a process undoes nothing.
+"""
 
 from __future__ import annotations
 

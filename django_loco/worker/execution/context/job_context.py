@@ -1,4 +1,4 @@
-"""The ``context`` of a task: deadline, stop flag and checkpoint of the running attempt."""
+"""The ``context`` of a task: what a running job is told, and what it says, stores and waits for."""
 
 from __future__ import annotations
 
