@@ -183,7 +183,11 @@ def test_without_postgres(on_postgres, serve):
 
 
 def unfinished(connection: psycopg.Connection) -> list[tuple[object, ...]]:
-    return connection.execute("select status, lost from django_loco_job where status != 'SUCCESSFUL'").fetchall()
+    """Return the jobs that have not succeeded, except a tick that became due while the worker stopped."""
+    return connection.execute(
+        "select task_path, status, lost from django_loco_job where status != 'SUCCESSFUL' "
+        "and not (status = 'READY' and lost = 0 and task_path = 'pages.tasks.tick')"
+    ).fetchall()
 
 
 @pytest.fixture
