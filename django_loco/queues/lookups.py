@@ -39,6 +39,10 @@ class JobLookups(Limiting, WorkerRegistry, ABC):
     def get(self, job_id: str) -> Job | None:
         """Return a job, finished or not; ``None`` if it does not exist, or has been pruned."""
 
+    def get_many(self, ids: Sequence[str]) -> Sequence[Job]:
+        """Return the stored jobs with these ids, in any order, in as few round trips as the queue can."""
+        return [job for job_id in ids if (job := self.get(job_id)) is not None]
+
     def logs(self, ids: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
         """Return the kept logs of jobs by their ids; jobs without one are left out. A line is the log of one run.
 

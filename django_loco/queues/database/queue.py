@@ -33,7 +33,7 @@ from .dialect import Dialect, T
 from .engines import engine_of
 from .examiner import DatabaseExaminer
 from .jobs.inserting import restore
-from .jobs.lookups import counts_by_queue, logs_of, lost, newest, newest_of_each, oldest_due_times, page_of
+from .jobs.lookups import counts_by_queue, jobs_with, logs_of, lost, newest, newest_of_each, oldest_due_times, page_of
 from .jobs.outcomes import finish
 from .jobs.pruning import prune_jobs
 from .jobs.rescuing import SeenClocks, rescue
@@ -167,6 +167,11 @@ class DatabaseQueue(
         if (digits := digits_of(job_id)) is None:
             return None
         return next(map(self._dialect.noted_job_of, self._run(GET, id=digits)), None)
+
+    def get_many(self, ids: Sequence[str]) -> Sequence[Job]:
+        """Return some jobs."""
+        with self._reached():
+            return jobs_with(self._dialect, ids)
 
     def logs(self, ids: Sequence[str]) -> Mapping[str, str]:
         """Return the kept logs of jobs."""

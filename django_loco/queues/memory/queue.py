@@ -196,9 +196,6 @@ class MemoryQueue(
             self._jobs.held[job.id] = hold._replace(job=replace(hold.job, signals=text))
             return True
 
-    def _stored(self, job_id: str) -> Job | None:
-        return self._jobs.get(job_id)
-
     def change(self, changes: Sequence[Change]) -> set[str]:
         """Make changes to jobs that no worker holds; return the ids refused."""
         last = {change.before.id: change for change in changes}

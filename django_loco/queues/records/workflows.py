@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
-from ...core.job import Job
 from ...exceptions import QueueRefused
 
 #: The effect on a node when a node that it waits for has failed. ``cancel``: it is cancelled, at once. ``run``: it
@@ -77,11 +76,3 @@ class Workflows:
     def waiting_workflows(self) -> Sequence[str]:
         """Return the ids of workflows that are sealed, and have edges."""
         return ()
-
-    def get_many(self, ids: Sequence[str]) -> Sequence[Job]:
-        """Return the stored jobs with these ids, in any order, in as few round trips as the queue can."""
-        return [job for job_id in ids if (job := self.get(job_id)) is not None]
-
-    def get(self, job_id: str) -> Job | None:
-        """See ``Queue``."""
-        raise NotImplementedError

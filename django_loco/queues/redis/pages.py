@@ -15,6 +15,7 @@ from typing import Unpack
 from ...core.compat import TaskResultStatus
 from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, JobCall
 from ..lookups import Which, status_of
+from ..rows.chunks import chunks_of
 from ..rows.forms import digits_of
 from .codec.answers import calls_of, decoded, is_id, jobs_of
 from .codec.job_lists import word
@@ -43,6 +44,10 @@ class JobPages:
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is there."""
         return next(iter(self.shown(lines([digits_of(job_id) or job_id]))), None) if is_id(job_id) else None
+
+    def get_many(self, ids: Sequence[str]) -> list[Job]:
+        """Return the stored jobs with these ids."""
+        return [job for chunk in chunks_of([*filter(is_id, ids)]) for job in self.shown(lines(chunk))]
 
     def newest(
         self,

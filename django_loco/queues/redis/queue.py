@@ -149,6 +149,10 @@ class RedisQueue(RedisLimits, RedisStatistics, RedisWorkflows, ExchangingQueue):
         """Return a job, if it is there."""
         return self._pages.get(job_id)
 
+    def get_many(self, ids: Sequence[str]) -> Sequence[Job]:
+        """Return some jobs."""
+        return self._pages.get_many(ids)
+
     def logs(self, ids: Sequence[str]) -> Mapping[str, str]:
         """Return the kept logs of jobs."""
         return logs_of(ids, self._ask("HMGET", "logs", *ids)) if ids else NO_LOGS

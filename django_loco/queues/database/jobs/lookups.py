@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -18,7 +19,8 @@ from ....core.job import READY, RUNNING, Job, JobSummary
 from ...claim import Claim
 from ...lookups import status_of
 from ...rows import COLUMNS, Row
-from ...rows.forms import id_of
+from ...rows.chunks import chunks_of
+from ...rows.forms import digits_of, id_of
 from ..dialect import CLAIM_COLUMNS, Dialect
 from ..engines import engine_of
 from ..shown_rows import ids, summary_of
@@ -35,6 +37,7 @@ from ..sql.index_ranges import (
 )
 from ..sql.lookups import (
     COUNT_RUNNING,
+    GET_MANY,
     LIST,
     LIST_AMONG_NEWEST,
     LIST_SORTED,
@@ -64,6 +67,8 @@ ALIASES = """
 CALLED = ("task_path", "backend", "id", "arguments")
 #: The number of series that one statement reads. SQLite allows 500 parts of a statement.
 SERIES_AT_ONCE = 100
+#: Up to this number of jobs, PostgreSQL takes longer to plan a statement about them than to run it.
+FEW = 20
 #: The place of the id in a row.
 ID = COLUMNS.index("id")
 
@@ -104,6 +109,19 @@ def page_of(
 ) -> Page:
     """Return the page with these arguments of ``Queue.list``. Raises ``ValueError`` for an invalid status or id."""
     return Page(status_of(status), queue_name, before and UUID(before).hex, max(0, limit), only_calls)
+
+
+def jobs_with(dialect: Dialect, ids: Sequence[str]) -> list[Job]:
+    """Return the stored jobs with these ids."""
+    sql = dialect.sql(GET_MANY, in_listed=dialect.is_in.format(dialect.listed(["id"])))
+    chunks = chunks_of([*filter(None, map(digits_of, ids))])
+    with planned_once(dialect, ids):
+        return [dialect.noted_job_of(row) for chunk in chunks for row in dialect.execute(sql, payload=_listed(chunk))]
+
+
+def planned_once(dialect: Dialect, ids: Sequence[str]) -> AbstractContextManager[None]:
+    """Prepare the statements within the block if they are about few jobs."""
+    return dialect.preparing() if len(ids) <= FEW else nullcontext()
 
 
 def newest(dialect: Dialect, page: Page) -> list[Row]:
@@ -210,7 +228,10 @@ def lost(dialect: Dialect, jobs: Sequence[Job]) -> set[str]:
 
 def logs_of(dialect: Dialect, ids: Sequence[str]) -> dict[str, str]:
     """Return the kept logs of jobs by their ids. They are in a column that no other statement reads."""
-    payload = json.dumps([{"id": job_id} for job_id in ids])
     sql = dialect.sql(LOGS, in_listed=dialect.is_in.format(dialect.listed(["id"])))
-    rows = dialect.execute(sql, payload=payload)
+    rows = dialect.execute(sql, payload=_listed(ids))
     return {id_of(job_id): log for job_id, log in rows if isinstance(log, str)}  # SQLite may store other types
+
+
+def _listed(ids: Sequence[str]) -> str:
+    return json.dumps([{"id": job_id} for job_id in ids])

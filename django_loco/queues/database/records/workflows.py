@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
-from ....core.job import Job
 from ...records.workflows import START, Decidable, Edge, Workflows
 from ...rows import Row
-from ...rows.forms import digits_of, id_of
+from ...rows.chunks import chunks_of
+from ...rows.forms import id_of
+from ..jobs.lookups import planned_once
 from .batches import StoredBatches
 
-#: The number of ids in one statement.
-CHUNK = 2_000
 #: The number of upstream nodes that one call looks at, if it is to look at all.
 MOST = 5_000
-#: Up to this number of nodes, PostgreSQL takes longer to plan the statements than to run them.
-FEW = 20
 #: Columns of jobs that have the types of the columns of edges, for a list: ``was_id`` stands for the upstream node.
 LISTED = ("was_id", "id", "key")
 
@@ -89,7 +86,6 @@ WAITING = """
     AND EXISTS (SELECT 1 FROM {edges} WHERE {edges}.batch = mine.id)
     ORDER BY mine.id
 """
-GET_MANY = "SELECT {read_columns} FROM {job} WHERE {backend} = %(alias)s AND {id} {in_listed}"
 CLEAR_EDGES = "DELETE FROM {edges} WHERE backend = %(alias)s"
 
 
@@ -102,15 +98,16 @@ class StoredWorkflows(StoredBatches, Workflows):
     def add_edges(self, workflow: str, edges: Sequence[Edge]) -> None:
         """Store edges."""
         with self._reached():
-            for chunk in _chunks(edges):
+            for chunk in chunks_of(edges):
                 rows = [dict(zip(LISTED, edge, strict=True)) for edge in chunk]
                 self._execute(ADD, {"listed": self._dialect.listed(LISTED)}, batch=workflow, payload=json.dumps(rows))
 
     def note_ends(self, workflow: str, upstream: Sequence[str] | None) -> Sequence[Decidable]:
         """Mark edges; return the nodes that can be decided."""
         found: dict[str, Decidable] = {}
-        with self._reached(), self._planned_once(upstream):
-            for chunk in _chunks(self._some_upstream(workflow) if upstream is None else upstream):
+        planned = nullcontext() if upstream is None else planned_once(self._dialect, upstream)
+        with self._reached(), planned:
+            for chunk in chunks_of(self._some_upstream(workflow) if upstream is None else upstream):
                 among, fragments = self._listed(chunk), {"among": AMONG_UPSTREAM, "in_listed": self._in_listed}
                 self._execute(MARK, fragments, batch=workflow, **among)
                 for downstream, failed in self._execute(DECIDABLE, fragments, batch=workflow, **among):
@@ -129,7 +126,7 @@ class StoredWorkflows(StoredBatches, Workflows):
     def close_nodes(self, workflow: str, downstream: Sequence[str]) -> None:
         """Delete the edges to these nodes."""
         with self._reached():
-            for chunk in _chunks(downstream):
+            for chunk in chunks_of(downstream):
                 self._execute(CLOSE, {"in_listed": self._in_listed}, batch=workflow, **self._listed(chunk))
 
     def drop_edges(self, workflow: str) -> None:
@@ -148,18 +145,6 @@ class StoredWorkflows(StoredBatches, Workflows):
         with self._reached():
             return [str(batch_id) for (batch_id,) in self._execute(WAITING, {})]
 
-    def get_many(self, ids: Sequence[str]) -> Sequence[Job]:
-        """Return some jobs."""
-        jobs: list[Job] = []
-        with self._reached(), self._planned_once(ids):
-            for chunk in _chunks([digits for job_id in ids if (digits := digits_of(job_id))]):
-                rows = self._execute(GET_MANY, {"in_listed": self._in_listed}, **self._listed(chunk))
-                jobs += map(self._dialect.noted_job_of, rows)
-        return jobs
-
-    def _planned_once(self, nodes: Sequence[str] | None) -> AbstractContextManager[None]:
-        return nullcontext() if nodes is None or len(nodes) > FEW else self._dialect.preparing()
-
     @cached_property
     def _in_listed(self) -> str:
         return self._dialect.is_in.format(self._dialect.listed(["id"]))
@@ -170,7 +155,3 @@ class StoredWorkflows(StoredBatches, Workflows):
     def _execute(self, template: str, fragments: Mapping[str, str], **given: Any) -> list[Row]:
         of_mine = self._dialect.skip_locked.replace("UPDATE", "UPDATE OF mine")
         return self._dialect.execute(self._dialect.sql(template, of_mine=of_mine, **{**SHARED, **fragments}), **given)
-
-
-def _chunks(items: Sequence[Any]) -> list[Sequence[Any]]:
-    return [items[first : first + CHUNK] for first in range(0, len(items), CHUNK)]

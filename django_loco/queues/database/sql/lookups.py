@@ -1,6 +1,7 @@
 """The SQL that reads jobs and changes nothing: jobs, pages of a list, series, logs, counts (``jobs.lookups``)."""
 
 GET = "SELECT {read_columns} FROM {job} WHERE {backend} = %(alias)s AND {id} = %(id)s"
+GET_MANY = "SELECT {read_columns} FROM {job} WHERE {backend} = %(alias)s AND {id} {in_listed}"
 LOGS = "SELECT {id}, {log} FROM {job} WHERE {backend} = %(alias)s AND {id} {in_listed} AND {log} IS NOT NULL"
 LOST = """
     SELECT {job}.{id} FROM ({listed}) AS listed CROSS JOIN {job}

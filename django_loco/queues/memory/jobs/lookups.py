@@ -20,6 +20,11 @@ class MemoryLookups(MemoryWaits):
         with self._lock:
             return self._jobs.get(digits_of(job_id) or job_id)
 
+    def get_many(self, ids: Sequence[str]) -> Sequence[Job]:
+        """Return some jobs."""
+        with self._lock:
+            return [job for job_id in ids if (job := self._jobs.get(job_id)) is not None]
+
     def logs(self, ids: Sequence[str]) -> Mapping[str, str]:
         """Return the kept logs of jobs."""
         with self._lock:

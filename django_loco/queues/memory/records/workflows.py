@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ....core.job import FAILED, READY, RUNNING, Job
 from ...records.workflows import START, Decidable, Edge, OnFailed, Workflows
+from ..jobs.job_table import JobTable
 from .batches import MemoryBatches
 
 
@@ -76,11 +77,8 @@ def mark_of(job: Job | None) -> str:
 class MemoryWorkflows(MemoryBatches, Workflows):
     """The batches and workflows of ``MemoryQueue``."""
 
+    _jobs: JobTable
     _graphs: dict[str, Graph]
-
-    def _stored(self, job_id: str) -> Job | None:
-        """Return a job. The calling thread has the lock."""
-        raise NotImplementedError
 
     def add_edges(self, workflow: str, edges: Sequence[Edge]) -> None:
         """Store edges."""
@@ -102,7 +100,7 @@ class MemoryWorkflows(MemoryBatches, Workflows):
 
     def _mark_of(self, workflow: str, upstream: str) -> str:
         if upstream != START:
-            return mark_of(self._stored(upstream))
+            return mark_of(self._jobs.get(upstream))
         record = self._batches.records.get(workflow)
         return "succeeded" if record is not None and record.sealed_at is not None else "waits"
 
@@ -133,8 +131,3 @@ class MemoryWorkflows(MemoryBatches, Workflows):
                 if graph.nodes
             )
             return [batch_id for batch_id, record in records if record is not None and record.sealed_at is not None]
-
-    def get_many(self, ids: Sequence[str]) -> Sequence[Job]:
-        """Return some jobs."""
-        with self._lock:
-            return [job for job_id in ids if (job := self._stored(job_id)) is not None]
