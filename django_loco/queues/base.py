@@ -244,18 +244,6 @@ class Queue(JobLookups, Records, WorkerRegistry, ABC):
         """
 
     @abstractmethod
-    def pause(self, queue_name: str) -> None:
-        """Let no worker fetch jobs of the queue ``queue_name`` until ``resume``. Running jobs go on."""
-
-    @abstractmethod
-    def resume(self, queue_name: str) -> bool:
-        """End a pause; return whether the queue was paused. Workers fetch its jobs within a second."""
-
-    @abstractmethod
-    def paused(self) -> set[str]:
-        """Return the names of the queues that are paused."""
-
-    @abstractmethod
     def prune(self, older_than: float, limit: int = 1000) -> int:
         """Delete old statistics, and up to ``limit`` jobs that ended ``older_than`` seconds ago; return how many.
 

@@ -3,10 +3,10 @@
 from .batches import Batches
 from .limits import Limiting
 from .minutes import Statistics
-from .pauses import JobPauses
+from .pauses import Pauses
 from .signals import JobSignals
 from .workflows import Workflows
 
 
-class Records(Statistics, Batches, Workflows, JobPauses, JobSignals, Limiting):
-    """The methods of a queue for its records. A queue need not implement any of them."""
+class Records(Statistics, Batches, Workflows, JobSignals, Limiting, Pauses):
+    """The methods of a queue for its records. A queue has to implement only ``pause``, ``resume`` and ``paused``."""

@@ -1,13 +1,15 @@
-"""Pauses of tasks and of tags: workers are handed none of their jobs until the pause ends.
+"""Pauses of queues, tasks and tags: workers are handed none of their jobs until the pause ends.
 
-The index of waiting jobs has their queues, but not their tasks, and most workers do not read it by tag. A fetch that
-skipped such jobs would read all of them each time. Instead, a fetch moves those that it meets behind all others, where
-no fetch meets them again. The end of the pause moves them back to their old places.
+A fetch leaves out paused queues, because the index of waiting jobs has the queues. It does not have the tasks, and most
+workers do not read it by tag. A fetch that skipped the jobs of paused tasks and tags would read all of them each time.
+Instead, a fetch moves those that it meets behind all others, where no fetch meets them again. The end of the pause
+moves them back to their old places.
 """
 
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from typing import Literal, NamedTuple
 
@@ -38,8 +40,20 @@ def far_away() -> float:
     return random.random() * 1e7  # noqa: S311 - if two are the same, the end of one lets the other move its jobs again
 
 
-class JobPauses:
-    """The methods of a queue for pauses of tasks and tags."""
+class Pauses(ABC):
+    """The methods of a queue for pauses. It has to have pauses of queues, but not of tasks and tags."""
+
+    @abstractmethod
+    def pause(self, queue_name: str) -> None:
+        """Let no worker fetch jobs of the queue ``queue_name`` until ``resume``. Running jobs go on."""
+
+    @abstractmethod
+    def resume(self, queue_name: str) -> bool:
+        """End a pause; return whether the queue was paused. Workers fetch its jobs within a second."""
+
+    @abstractmethod
+    def paused(self) -> set[str]:
+        """Return the names of the queues that are paused."""
 
     def pause_jobs(self, pause: JobPause) -> None:  # noqa: ARG002
         """Let no worker fetch the jobs of a task or a tag until ``resume_jobs``. Running jobs go on.

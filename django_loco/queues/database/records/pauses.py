@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from ....core.job import utcnow
 from ...claim import Claim
-from ...records.pauses import MOST_MOVED, JobKind, JobPause, JobPauses, far_away
+from ...records.pauses import MOST_MOVED, JobKind, JobPause, Pauses, far_away
 from ...rows.forms import needle_of_tag
 from ...workers import POLL_SECONDS, FetchedCommands
 from ..sql.index_ranges import DUE_RANGES
@@ -95,7 +95,7 @@ LET_GO = """
 """
 
 
-class StoredPauses(DatabaseRecords, JobPauses, FetchedCommands):
+class StoredPauses(DatabaseRecords, FetchedCommands, Pauses):
     """The pauses of ``DatabaseQueue``, and its poll."""
 
     _next_poll = 0.0

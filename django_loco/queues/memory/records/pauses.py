@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 
-from ...records.pauses import JobPause, JobPauses
+from ...records.pauses import JobPause, Pauses
 from ..jobs.job_table import JobTable
 
 
-class MemoryPauses(JobPauses):
+class MemoryPauses(Pauses):
     """The pauses of ``MemoryQueue``."""
 
     _lock: threading.RLock

@@ -36,7 +36,7 @@ class _PartOfUse(NamedTuple):
     closed_at: Mapping[str, int]
 
 
-class RedisLimits(RedisPauses, Limiting):
+class RedisLimits(Limiting, RedisPauses):
     """The limits and pauses that hold jobs of ``RedisQueue`` back."""
 
     server: RedisServer

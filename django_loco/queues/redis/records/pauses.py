@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import cast
 
-from ...records.pauses import JobKind, JobPause, JobPauses, far_away
+from ...records.pauses import JobKind, JobPause, Pauses, far_away
 from ..codec.answers import decoded
 from ..codec.job_lists import word
 from ..server import RedisServer
@@ -14,7 +14,7 @@ from ..server import RedisServer
 FAR = 10**18
 
 
-class RedisPauses(JobPauses):
+class RedisPauses(Pauses):
     """The pauses of ``RedisQueue``."""
 
     server: RedisServer
