@@ -42,7 +42,7 @@ from .codec.job_lists import (
 )
 from .codec.payloads import entry_of, extra_text, lines, unique_payload, with_checkpoint
 from .listener import channels_for, is_soon
-from .pages import STEP
+from .lookups import STEP
 from .server import RedisServer
 
 #: The number of jobs that one script changes, which takes some 10 ms.

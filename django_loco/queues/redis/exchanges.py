@@ -15,7 +15,7 @@ from ..rows.unreadable import outcomes_of, readable, split
 from .codec.answers import decoded, ids_of, jobs_of
 from .codec.payloads import lines, logs_payload, outcome_payload
 from .listener import Demand, RedisListener, channels_for, is_soon, subscriptions_for
-from .pages import JobPages
+from .lookups import RedisLookups
 from .records.claims import claim_payload, ends_payload
 from .records.signals import RedisSignals
 from .records.workers import RedisWorkers
@@ -27,7 +27,7 @@ class ExchangingQueue(RedisSignals, RedisWorkers, ListeningQueue[RedisListener])
 
     server: RedisServer
     _demand: Demand
-    _pages: JobPages
+    _lookups: RedisLookups
 
     def fetch(self, claim: Claim) -> list[Job]:
         """Hand over jobs that are due, best first."""
@@ -48,7 +48,7 @@ class ExchangingQueue(RedisSignals, RedisWorkers, ListeningQueue[RedisListener])
 
     def rescue(self, limit: int = 100) -> list[Job]:
         """Free jobs whose lease has run out."""
-        expired = self._pages.shown("", limit)
+        expired = self._lookups.shown("", limit)
         if not expired:
             return []
         outcomes = [Outcome.of_dead_worker(job) for job in expired]

@@ -53,7 +53,7 @@ from ...core.job.retention import KEY_MEMORY_SECONDS
 from ..base import NO_LOGS, Change
 from ..lookups import Which
 from .changes import change
-from .check import RedisExaminer, check
+from .check import check
 from .codec.answers import decoded, ids_of, jobs_of, logs_of
 from .codec.job_lists import word
 from .codec.payloads import (
@@ -66,9 +66,10 @@ from .codec.payloads import (
     unique_payload,
     update_payload,
 )
+from .examiner import RedisExaminer
 from .exchanges import ExchangingQueue
 from .listener import Demand, RedisListener, channels_for, channels_of, is_soon
-from .pages import JobPages
+from .lookups import RedisLookups
 from .records.batches import members_payload, prune_batches, refused_of, standings_payload
 from .records.limits import RedisLimits
 from .records.minutes import RedisStatistics, clear_minutes
@@ -102,7 +103,7 @@ class RedisQueue(RedisLimits, RedisStatistics, RedisWorkflows, ExchangingQueue):
         super().__init__(alias, options)
         self._max_results = self.limit("max_results", MAX_RESULTS, is_required=True)
         self.server = RedisServer(alias, options)
-        self._demand, self._pages = Demand(), JobPages(self.server, alias)
+        self._demand, self._lookups = Demand(), RedisLookups(self.server, alias)
 
     def clock(self) -> float:
         """Return the seconds since 1970 on the server's clock."""
@@ -147,11 +148,11 @@ class RedisQueue(RedisLimits, RedisStatistics, RedisWorkflows, ExchangingQueue):
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is there."""
-        return self._pages.get(job_id)
+        return self._lookups.get(job_id)
 
     def get_many(self, ids: Sequence[str]) -> Sequence[Job]:
         """Return some jobs."""
-        return self._pages.get_many(ids)
+        return self._lookups.get_many(ids)
 
     def logs(self, ids: Sequence[str]) -> Mapping[str, str]:
         """Return the kept logs of jobs."""
@@ -164,11 +165,11 @@ class RedisQueue(RedisLimits, RedisStatistics, RedisWorkflows, ExchangingQueue):
 
     def list(self, **which: Unpack[Which]) -> list[Job]:
         """Return jobs, the newest first."""
-        return self._pages.newest(self.counts(), **which)
+        return self._lookups.newest(self.counts(), **which)
 
     def list_calls(self, **which: Unpack[Which]) -> Sequence[Job | JobCall]:
         """Return the calls of jobs, the newest first."""
-        return self._pages.calls(self.counts(), **which)
+        return self._lookups.calls(self.counts(), **which)
 
     def change(self, changes: Sequence[Change]) -> set[str]:
         """Make changes to jobs that no worker holds; return the ids refused."""

@@ -101,8 +101,7 @@ def test_the_sample_in_the_documentation(queue: Queue, monkeypatch):
 
 
 def test_the_reference_of_findings_is_complete():
-    files = [*(PACKAGE / "management/doctor").glob("*.py"), PACKAGE / "queues/redis/check.py"]
-    files.append(PACKAGE / "queues/database/examiner.py")
+    files = [*(PACKAGE / "management/doctor").glob("*.py"), *(PACKAGE / "queues").glob("*/examiner.py")]
     kinds = "settings|store|jobs|workers|schedules|servers|doctor|postgres|sqlite|redis"
     used = {name for file in files for name in re.findall(rf'"((?:{kinds})\.[a-z-]+)"', file.read_text())}
     told = set(re.findall(r"^\| `([\w.-]+)` \|", (DOCS / "reference/doctor.md").read_text(), re.MULTILINE))

@@ -304,7 +304,7 @@ def test_suspects_of_a_paused_queue_wait_too(queue):
 
 
 def test_large_texts_are_looked_at_in_parts(queue, line, monkeypatch):
-    monkeypatch.setattr("django_loco.queues.redis.pages.STEP", 1_000)
+    monkeypatch.setattr("django_loco.queues.redis.lookups.STEP", 1_000)
     large = json.dumps([["x" * 30_000], {}])
     queue.enqueue([job(queue_name="ab"[number % 2], arguments=large) for number in range(1_200)])
     line.scripts = 0

@@ -14,7 +14,7 @@ from .twins import HISTORIES, Twins
 @pytest.mark.parametrize("seed", range(HISTORIES))
 def test_a_redis_queue_is_what_a_memory_queue_is(redis_server, seed, step, monkeypatch):
     """``step``: how many jobs a script looks at, so that it sees all of them at once or a part."""
-    monkeypatch.setattr("django_loco.queues.redis.pages.STEP", step)
+    monkeypatch.setattr("django_loco.queues.redis.lookups.STEP", step)
     queue = RedisQueue("default", {"url": redis_server.url})
     twins = Twins(queue, seed)
     twins.run()

@@ -1,4 +1,4 @@
-"""Pages of the jobs in Redis, the newest first.
+"""Looks jobs up in Redis: by their ids, those with expired leases, and pages of them, the newest first.
 
 No script looks at more than ``STEP`` jobs, so that other clients are served in between. Jobs may change their status
 between two scripts. So the number of jobs with a status does not tell whether all of them were seen, unless it is 0;
@@ -30,7 +30,7 @@ _PLAIN_NAME = re.compile(r"[\w.:-]*", re.ASCII)
 Counts = Mapping[tuple[str, TaskResultStatus], int]
 
 
-class JobPages:
+class RedisLookups:
     """Reads jobs of the alias ``alias``."""
 
     def __init__(self, server: RedisServer, alias: str) -> None:
