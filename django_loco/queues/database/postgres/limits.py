@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ...rows import LIMITED_AT, Row
 from ..dialect import Dialect
-from ..sql.limits import HEADS_OF_EACH
+from ..sql.limits import IS_DUE, ORDER, WAITS
 
 #: When a new job is due, as it is in the list ``%(payload)s``.
 NEW_DUE_AT = """CASE WHEN limit_key IS NOT NULL THEN {limited_at} ELSE
@@ -27,6 +27,18 @@ ENTER_LIMITS = """
     ON CONFLICT (backend, kind, name) DO UPDATE SET tat = mine.tat + 1
     RETURNING floor(extract(epoch FROM clock_timestamp() + make_interval(secs => %(now)s)) * 1000000)::bigint
 """
+#: The first jobs of each of several levels.
+HEADS_OF_EACH = f"""
+    SELECT listed.number, head.id, head.due
+    FROM json_to_recordset(%(payload)s::json) AS listed (
+        number integer, is_async boolean, limit_key text, priority smallint)
+    CROSS JOIN LATERAL (
+        SELECT {{id}} AS id, {{order_read}} AS due FROM {{job}} WHERE {WAITS} listed.is_async
+        AND {{limit_key}} = listed.limit_key AND {{priority}} = listed.priority AND {IS_DUE} {{wanted}}
+        ORDER BY {ORDER}, {{id}} LIMIT %(most)s {{lock_heads}}
+    ) AS head
+    WHERE {{few_listed}}
+"""  # noqa: S608 - of our own texts
 
 
 class PostgresLimits(Dialect):

@@ -14,7 +14,6 @@ IS_DUE = f"({{run_after}} IS NULL OR {{run_after}} <= {{now}}) AND {ORDER} <= {{
 #: see ``statements.AHEAD``.
 SKEW_SECONDS = 60.0
 WAITS = "{backend} = %(alias)s AND {status} = 'READY' AND {limit_key} IS NOT NULL {only_limited} AND {is_async} ="
-IN_LEVEL = f"{WAITS} %(is_async)s AND {{limit_key}} = %(limit_key)s AND {{priority}} = %(priority)s"
 
 #: The levels with due jobs, and when the first of these is due. ``MATERIALIZED`` keeps engines from looking for each
 #: head several times.
@@ -57,23 +56,6 @@ COUNT_SUSPECTS = f"SELECT {{limit_key}}, count(*) {SUSPECTS} GROUP BY {{limit_ke
 FIND_SUSPECTS = f"""
     SELECT {{row}}, {{limit_key}} {SUSPECTS} ORDER BY {{priority}} DESC, {ORDER}, {{id}} LIMIT %(most)s
 """
-#: The first jobs of a level.
-HEADS = f"""
-    SELECT {{row}}, {{order_read}} FROM {{job}} {{by_index}} WHERE {IN_LEVEL} AND {IS_DUE} {{wanted}}
-    ORDER BY {ORDER}, {{id}} LIMIT %(most)s
-"""  # noqa: S608 - of our own texts
-#: The first jobs of each of several levels, in PostgreSQL.
-HEADS_OF_EACH = f"""
-    SELECT listed.number, head.id, head.due
-    FROM json_to_recordset(%(payload)s::json) AS listed (
-        number integer, is_async boolean, limit_key text, priority smallint)
-    CROSS JOIN LATERAL (
-        SELECT {{id}} AS id, {{order_read}} AS due FROM {{job}} WHERE {WAITS} listed.is_async
-        AND {{limit_key}} = listed.limit_key AND {{priority}} = listed.priority AND {IS_DUE} {{wanted}}
-        ORDER BY {ORDER}, {{id}} LIMIT %(most)s {{lock_heads}}
-    ) AS head
-    WHERE {{few_listed}}
-"""  # noqa: S608 - of our own texts
 FREE = "SELECT {row} FROM {job} WHERE {row} {in_listed} {skip_locked}"
 CLAIM = "UPDATE {job} SET {claimed} WHERE {row} {in_free} AND {is_ready} RETURNING {columns}"
 RUNNING = """

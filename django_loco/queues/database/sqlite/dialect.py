@@ -31,9 +31,9 @@ from ...rows import (
 )
 from ...rows.forms import stored_time
 from ..sql.index_ranges import best_of
-from ..sql.limits import HEADS
 from ..sql.statements import for_each_state
 from .index_ranges import BY_RANK, CLAIM_BEST, IN_ORDER, NEWEST
+from .limits import SQLiteLimits
 from .session import Execute, SQLiteSession
 
 #: The first version with ``RETURNING``.
@@ -63,15 +63,10 @@ CLAIM = """
     RETURNING {columns}
 """
 LAST_ERROR = "CASE WHEN json_valid({errors}) THEN json_extract({errors}, '$[#-1].exception_class_path') END"
-LISTED_TIMES = """
-    SELECT json_extract(value, '$.name') AS name, json_extract(value, '$.tat') AS tat,
-        json_extract(value, '$.closed_until') AS closed_until, json_extract(value, '$.closed_at') AS closed_at
-    FROM json_each(%(payload)s)
-"""
 LISTED = "SELECT {fields} FROM json_each(%(payload)s)"
 
 
-class SQLiteDialect(SQLiteSession):
+class SQLiteDialect(SQLiteSession, SQLiteLimits):
     """Statements for SQLite. The clock is that of this machine, because other machines cannot use the file."""
 
     random_text: ClassVar[str] = "lower(hex(randomblob(16)))"
@@ -82,10 +77,6 @@ class SQLiteDialect(SQLiteSession):
     id_apart: ClassVar[str] = "+{}"
     newest_of_ranges: ClassVar[str] = NEWEST
     count_members: ClassVar[str] = COUNT_MEMBERS
-    row: ClassVar[str] = "rowid"
-    joined: ClassVar[str] = "group_concat(due, ',')"
-    listed_times: ClassVar[str] = LISTED_TIMES
-    limited_at: ClassVar[str] = f"'{stored_time(LIMITED_AT)}'"
     time_parameter: ClassVar[str] = "%({})s"
     tag_of_word: ClassVar[str] = "json_extract(%({})s, '$')"
     fence: ClassVar[str] = "AND {job}.{token} = held.token AND {job}.{status} = 'RUNNING'"
@@ -159,19 +150,6 @@ class SQLiteDialect(SQLiteSession):
                     yield from execute(sql, levels=json.dumps(best), **number, **parameters)
 
         return self._taken(take)
-
-    def enter_limits(self) -> int:
-        """Return the time: a transaction that has begun is the only one that writes."""
-        return self.micros()
-
-    def limited_heads(
-        self, levels: Sequence[dict[str, Any]], fragments: dict[str, str], *, most: int, **parameters: Any
-    ) -> Iterator[Row]:
-        """Ask for the jobs of each level."""
-        sql = self.sql(HEADS, **fragments)
-        for level in levels:
-            for row in self.execute(sql, most=most, **level, **parameters):
-                yield level["number"], *row
 
     def listed(self, fields: Sequence[str]) -> str:
         """Return a row for each object in the list."""
