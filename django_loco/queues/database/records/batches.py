@@ -22,7 +22,7 @@ from ..jobs.changes import change
 from ..jobs.inserting import insert
 from ..sql import batches as sql
 from ..sql.statements import STATES
-from . import DatabaseRecords
+from .statement_runner import StatementRunner
 
 #: The batches that are looked at in one call, unless they are given.
 LIMIT = 100
@@ -169,7 +169,7 @@ def _settled(dialect: Dialect, batch_id: str) -> BatchRecord | None:
     return record
 
 
-class StoredBatches(DatabaseRecords, Batches):
+class StoredBatches(StatementRunner, Batches):
     """The batches of ``DatabaseQueue``."""
 
     def open_batch(self, batch: BatchRecord) -> None:

@@ -15,11 +15,11 @@ from ...rows import Row
 from ..shown_rows import readable_time
 from ..sql import limits as sql
 from ..sql.index_ranges import condition_of
-from . import DatabaseRecords
 from .pauses import NOT_HELD_BACK
+from .statement_runner import StatementRunner
 
 
-class StoredLimits(DatabaseRecords, Limiting):
+class StoredLimits(StatementRunner, Limiting):
     """The limits of ``DatabaseQueue``."""
 
     _next_look_at_changes = 0.0

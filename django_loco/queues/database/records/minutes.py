@@ -23,7 +23,7 @@ from ...records.minutes import (
 )
 from ...rows import Row
 from ..dialect import Dialect
-from . import DatabaseRecords
+from .statement_runner import StatementRunner
 
 #: The number of rows of one statement. Each has some 30 parameters, and engines allow some ten thousand.
 BATCH = 100
@@ -122,7 +122,7 @@ def _add(dialect: Dialect, minutes: Sequence[tuple[Minute, int]]) -> None:
     dialect.write(dialect.text(ADD, **NAMES, rows=", ".join(rows)), **given)
 
 
-class StoredStatistics(DatabaseRecords, Statistics):
+class StoredStatistics(StatementRunner, Statistics):
     """The statistics of ``DatabaseQueue``."""
 
     def record(self, minutes: Sequence[Minute]) -> None:

@@ -22,8 +22,8 @@ from ...rows.forms import needle_of_tag
 from ...workers import POLL_SECONDS, FetchedCommands
 from ..sql.index_ranges import DUE_RANGES
 from ..sql.statements import PAUSE, PAUSED, RESUME
-from . import DatabaseRecords
 from .poll import poll
+from .statement_runner import StatementRunner
 
 #: The first ``due_at`` of jobs that are held back.
 FAR = datetime(9999, 1, 1, tzinfo=UTC)
@@ -95,7 +95,7 @@ LET_GO = """
 """
 
 
-class StoredPauses(DatabaseRecords, FetchedCommands, Pauses):
+class StoredPauses(StatementRunner, FetchedCommands, Pauses):
     """The pauses of ``DatabaseQueue``, and its poll."""
 
     _next_poll = 0.0

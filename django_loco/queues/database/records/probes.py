@@ -11,12 +11,12 @@ from ....log.safe import get_logger
 from ...base import PROBE_SECONDS
 from ...timeouts import store_timeout
 from ..sql.statements import REGISTER, UNREGISTER
-from . import DatabaseRecords
+from .statement_runner import StatementRunner
 
 logger = get_logger("django_loco.queues")
 
 
-class StoredProbes(DatabaseRecords):
+class StoredProbes(StatementRunner):
     """The probes of ``DatabaseQueue``."""
 
     def answers(self) -> bool:

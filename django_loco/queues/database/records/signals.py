@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ....core.job import Job
 from ...records.signals import JobSignals
-from . import DatabaseRecords
+from .statement_runner import StatementRunner
 
 SIGNAL = """
     UPDATE {job} SET {signals} = %(text)s
@@ -13,7 +13,7 @@ SIGNAL = """
 """
 
 
-class StoredSignals(DatabaseRecords, JobSignals):
+class StoredSignals(StatementRunner, JobSignals):
     """The signals of ``DatabaseQueue``."""
 
     def signal(self, job: Job, text: str | None) -> bool:

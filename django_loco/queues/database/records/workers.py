@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from ...workers import WorkerInfo, text_of_worker, worker_of_text
 from ..shown_rows import seconds_between
 from ..sql import statements
-from . import DatabaseRecords
+from .statement_runner import StatementRunner
 
 
-class StoredWorkers(DatabaseRecords):
+class StoredWorkers(StatementRunner):
     """The methods of ``DatabaseQueue`` for workers."""
 
     def register(self, worker: WorkerInfo) -> None:
