@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 
+from ..core.job.clock import time_of_micros
 from ..exceptions import LockTimeout, QueueUnavailable
 from .renewal import Lease
 from .state import MICROS, WAITING_LEASE_SECONDS, Claimant, LockClaim
@@ -111,14 +111,9 @@ class Acquisition:
         waiting = f"; {len(others)} others wait for it" if len(others) > 1 else "; another one waits for it"
         if (holder := seen.state.held_at(seen.now)) is None:
             return f"The lock {self._name!r} {within}: {others[0].place} is the next to have it."
-        age, since = (seen.now - holder.since) / MICROS, f"{moment(holder.since):%Y-%m-%d %H:%M:%S} UTC"
+        age, since = (seen.now - holder.since) / MICROS, f"{time_of_micros(holder.since):%Y-%m-%d %H:%M:%S} UTC"
         job = f" in the job {holder.job}" if holder.job else ""
         return (
             f"The lock {self._name!r} {within}: {holder.place} has it{job} since {since}, "
             f"for {age:.1f} s{waiting if others else ''}."
         )
-
-
-def moment(micros: int) -> datetime:
-    """Return a time of a store's clock, in microseconds, as an aware ``datetime``."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from ..core.job.clock import time_of_micros
 from ..jobs.stores import searched
-from .acquisition import moment
 from .table import table_of
 
 
@@ -43,7 +43,7 @@ def held(*, backend: str | None = None) -> list[HeldLock]:
             name=name,
             holder=state.holder.place,
             job=state.holder.job,
-            since=moment(state.holder.since),
+            since=time_of_micros(state.holder.since),
             token=state.token,
             waiting=len(state.waiting),
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from django.utils import timezone
 
 from .. import running_tests
+
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
 def utcnow() -> datetime:
@@ -22,3 +24,13 @@ def aware(moment: datetime) -> datetime:
     zone, which is not used here.
     """
     return timezone.make_aware(moment, timezone.get_default_timezone()) if timezone.is_naive(moment) else moment
+
+
+def micros_of(moment: datetime) -> int:
+    """Return an aware time in whole microseconds since 1970."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def time_of_micros(number: int) -> datetime:
+    """Return the time that ``micros_of`` turns into ``number``."""
+    return _EPOCH + number * _MICROSECOND

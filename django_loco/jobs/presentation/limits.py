@@ -10,10 +10,11 @@ from heapq import nlargest
 
 from django.utils.translation import gettext as _
 
+from ...core.job.clock import time_of_micros
 from ...core.job.limits import KeyTimes, Limit, Limiter, Limits, interval_of, keys_of, name_of
 from ...queues import Queue
 from ...queues.claim import declared_limits
-from ...queues.records.limits import LimitUse, time_of_micros
+from ...queues.records.limits import LimitUse
 from ..stores import queue_of, searched
 from .numbers import number_text
 

@@ -9,7 +9,7 @@ about them.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -17,18 +17,6 @@ from ...core.job import Outcome
 from ...core.job.limits import NO_LIMITS, KeyTimes, Limit, Limiter, Limits
 from ...exceptions import QueueRefused
 from ..claim import Claim
-
-_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
-
-
-def micros_of(moment: datetime) -> int:
-    """Return an aware time in whole microseconds since 1970."""
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def time_of_micros(number: int) -> datetime:
-    """Return the time that ``micros_of`` turns into ``number``."""
-    return _EPOCH + number * _MICROSECOND
 
 
 def note_ends(limiter: Limiter, outcomes: Iterable[Outcome]) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from ....core.job import Outcome, utcnow
+from ....core.job.clock import micros_of, time_of_micros
 from ....core.job.limits import KeyTimes, Limit, Limiter, Limits, name_of
 from ...claim import Claim, declared_limits
-from ...records.limits import Limiting, LimitUse, micros_of, note_ends, time_of_micros
+from ...records.limits import Limiting, LimitUse, note_ends
 from ..jobs.job_table import JobTable
 
 #: With more keys than this, the times that are over are deleted.

@@ -9,9 +9,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ....core.job import FIELD_NAMES, READY, RUNNING, UNREADABLE, Job, JobCall, job_with
+from ....core.job.clock import time_of_micros
 from ...rows import FIELDS
 from ...rows.unreadable import EPOCH, NOT_OURS, record_of, texts
-from .job_lists import OTHERS, json_value, moment_of, read_fixed, read_state
+from .job_lists import OTHERS, json_value, read_fixed, read_state
 
 #: The error of a job whose text is empty.
 GONE = LookupError("its text is gone; Redis may have evicted it (maxmemory-policy)")
@@ -141,4 +142,4 @@ def _claim(started_at: datetime | None, held: str) -> dict[str, Any]:
 def _worker_and_time(claim: str) -> tuple[str, datetime]:
     """Return the worker and the time of a claim. The jobs of a fetch differ in their queues only."""
     worker_id, at, _ = claim.split("\t")
-    return json_value(worker_id), moment_of(int(at))
+    return json_value(worker_id), time_of_micros(int(at))

@@ -7,7 +7,7 @@ Other releases read these lists, so no item can be added, moved or removed. Fiel
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from json import JSONDecodeError, JSONDecoder
 from json.encoder import encode_basestring_ascii as quote
@@ -17,13 +17,12 @@ from typing import Any, NamedTuple
 
 from ....core.compat import TaskError, TaskResultStatus
 from ....core.job import FIELD_NAMES, READY, Job, utcnow
+from ....core.job.clock import micros_of, time_of_micros
 from ....core.job.retention import kept_until
 from ....core.serialization import encode
 from ...rows import FIELDS
 from ...rows.forms import STATUSES, folded, unfolded
-from ...rows.unreadable import EPOCH, texts
-
-MICROSECOND = timedelta(microseconds=1)
+from ...rows.unreadable import texts
 
 _decoder = JSONDecoder()
 
@@ -35,16 +34,6 @@ def json_value(text: str) -> Any:
     except JSONDecodeError:
         value, end = None, -1
     return value if end == len(text) else _decoder.decode(text)
-
-
-def micros(moment: datetime) -> int:
-    """Return a time in whole microseconds since 1970, for the scripts."""
-    return (moment - EPOCH) // MICROSECOND
-
-
-def moment_of(number: int) -> datetime:
-    """Return the time that ``micros`` was given."""
-    return EPOCH + number * MICROSECOND
 
 
 @lru_cache(4096)
@@ -60,13 +49,13 @@ def time_of_entry(job: Job) -> object:
     """
     if job.status == READY:
         return score(job.run_after)
-    ended, until = micros(job.finished_at or utcnow()), kept_until(job)
-    return ended if until is None else f"{ended}\t{micros(until)}"
+    ended, until = micros_of(job.finished_at or utcnow()), kept_until(job)
+    return ended if until is None else f"{ended}\t{micros_of(until)}"
 
 
 def score(run_after: datetime | None) -> str:
     """Return the time before which a job may not run, or nothing, for the scripts."""
-    return "" if run_after is None else str(micros(run_after))
+    return "" if run_after is None else str(micros_of(run_after))
 
 
 def once(job: Job) -> str:
@@ -89,7 +78,7 @@ class ListItem(NamedTuple):
 
 
 def _time(moment: datetime) -> str:
-    return str(micros(moment))
+    return str(micros_of(moment))
 
 
 def _words(words: Iterable[str | int]) -> str:
@@ -121,8 +110,8 @@ FIXED = (
     ListItem("queue_name", str, word),
     ListItem("priority", int, str),
     ListItem("is_async", bool, {True: "true", False: "false"}.__getitem__),
-    ListItem("run_after", _NUMBER_OR_NONE, _time, moment_of),
-    ListItem("enqueued_at", int, _time, moment_of),
+    ListItem("run_after", _NUMBER_OR_NONE, _time, time_of_micros),
+    ListItem("enqueued_at", int, _time, time_of_micros),
     ListItem("tags", list, _words, texts),
     ListItem("options", dict, _options),
     ListItem("key", _TEXT_OR_NONE, quote),
@@ -130,10 +119,10 @@ FIXED = (
 #: The state. Its token is the token of the claim that the outcome ended.
 STATE = (
     ListItem("status", str, _STATUS_WORDS.__getitem__, STATUSES.__getitem__),
-    ListItem("run_after", _NUMBER_OR_NONE, _time, moment_of),
-    ListItem("started_at", _NUMBER_OR_NONE, _time, moment_of),
-    ListItem("last_attempted_at", _NUMBER_OR_NONE, _time, moment_of),
-    ListItem("finished_at", _NUMBER_OR_NONE, _time, moment_of),
+    ListItem("run_after", _NUMBER_OR_NONE, _time, time_of_micros),
+    ListItem("started_at", _NUMBER_OR_NONE, _time, time_of_micros),
+    ListItem("last_attempted_at", _NUMBER_OR_NONE, _time, time_of_micros),
+    ListItem("finished_at", _NUMBER_OR_NONE, _time, time_of_micros),
     ListItem("worker_ids", list, _worker_ids, unfolded),
     ListItem("errors", list, _errors, _read_errors),
     ListItem("lost", int, str),

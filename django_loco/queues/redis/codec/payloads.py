@@ -13,6 +13,7 @@ from typing import Any
 
 from ....core.compat import TaskResultStatus
 from ....core.job import READY, RETENTION, SUSPECT, Job, Outcome, utcnow
+from ....core.job.clock import micros_of
 from ....core.serialization import encode
 from ....core.uniqueness import holds_key, is_time, time_of_until
 from ...rows import FIELDS
@@ -22,7 +23,6 @@ from .job_lists import (
     OTHERS,
     fixed_text,
     has_run,
-    micros,
     once,
     score,
     state_text,
@@ -60,7 +60,7 @@ def place_of(job: Job, due_at: datetime, lost: int) -> str:
     kind = job.is_async + 2 * (lost >= SUSPECT) + LIMITED * (job.limit_key is not None)
     line, tags = _line_and_tags(kind, job.queue_name, job.tags, job.limit_key)
     priority = min(max(HIGHEST - job.priority, 0), 999)
-    due = min(max(micros(due_at), 0), LATEST)
+    due = min(max(micros_of(due_at), 0), LATEST)
     return f"{line}\r{priority:03d}{due:016d}{job.id}{tags}"
 
 
@@ -150,7 +150,7 @@ def outcome_payload(outcome: Outcome) -> tuple[object, ...]:
         seen = f"\t{job.signals or ''}" if outcome.waits else ""
         return *shared, place, score(outcome.run_after) + seen
     if job.key is None and RETENTION not in job.options:
-        return *shared, "", micros(outcome.at)
+        return *shared, "", micros_of(outcome.at)
     return *shared, once(job), time_of_entry(outcome.applied())
 
 
@@ -162,7 +162,7 @@ def unique_payload(jobs: Iterable[Job]) -> str:
 
 
 def _until(job: Job) -> object:
-    return micros(time_of_until(job.unique_until)) if is_time(job.unique_until) else job.unique_until
+    return micros_of(time_of_until(job.unique_until)) if is_time(job.unique_until) else job.unique_until
 
 
 def logs_payload(logs: Mapping[str, str]) -> str:

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from ....core.job import GIVEN_UP, Job
+from ....core.job.clock import time_of_micros
 from ....core.serialization import encode
 from ...records.batches import BATCH, BatchCounts, Batches, BatchRecord, refusal, standing_of
 from ...rows.forms import digits_of
 from ..codec.answers import decoded, ids_of, is_id
-from ..codec.job_lists import moment_of, score
+from ..codec.job_lists import score
 from ..codec.payloads import lines, micros_in
 from ..server import RedisServer
 
@@ -61,7 +62,7 @@ def _record_of(alias: str, line: str) -> BatchRecord:
     batch_id, number, made, sealed, cancelled, finished, called, counts, given = line.split("\t", 8)
     name, callbacks, metadata, *kind = json.loads(given)
     sealed_at, cancelled_at, finished_at, called_at = (
-        moment_of(int(moment)) if moment else None for moment in (sealed, cancelled, finished, called)
+        time_of_micros(int(moment)) if moment else None for moment in (sealed, cancelled, finished, called)
     )
     by_standing = [*map(int, counts.split())] or [0, 0, 0, 0]
     return BatchRecord(
@@ -71,7 +72,7 @@ def _record_of(alias: str, line: str) -> BatchRecord:
         callbacks=callbacks,
         metadata=metadata,
         kind=kind[0] if kind else BATCH,
-        created_at=moment_of(int(made)),
+        created_at=time_of_micros(int(made)),
         sealed_at=sealed_at,
         cancelled_at=cancelled_at,
         finished_at=finished_at,

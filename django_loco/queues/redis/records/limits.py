@@ -9,11 +9,11 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import NamedTuple
 
+from ....core.job.clock import time_of_micros
 from ....core.job.limits import KeyTimes, Limit, Limits, limits_of
 from ...claim import Claim
 from ...records.limits import Limiting, LimitUse
 from ..codec.answers import decoded
-from ..codec.job_lists import moment_of
 from ..codec.payloads import LIMITED, lines, words_of
 from ..server import RedisServer
 from .claims import choice_payload, kinds_of, limits_payload, numbers_of
@@ -76,7 +76,7 @@ class RedisLimits(Limiting, RedisPauses):
             key: KeyTimes(tats.get(key, 0), closings.get(key, 0), closed_at.get(key, 0))
             for key in tats.keys() | closings.keys()
         }
-        return LimitUse(part.now, running, waiting, times, {key: moment_of(due) for key, due in oldest.items()})
+        return LimitUse(part.now, running, waiting, times, {key: time_of_micros(due) for key, due in oldest.items()})
 
     def _parts_of_use(self, keys: str) -> Iterator[_PartOfUse]:
         start: Sequence[bytes | str] = FIRST_PART
@@ -96,7 +96,7 @@ class RedisLimits(Limiting, RedisPauses):
 
     def _oldest(self, queues: tuple[str, ...] | None, kinds: str) -> datetime | None:
         oldest = self.server.run("oldest", (words_of(queues), kinds))
-        return moment_of(int(oldest)) if oldest else None
+        return time_of_micros(int(oldest)) if oldest else None
 
     def suspects(self, claim: Claim) -> int:
         """Return how many suspects are due, without limited ones that may not begin now."""
