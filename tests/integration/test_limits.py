@@ -313,7 +313,7 @@ def later_by_an_hour(queue):
     """Let the times of keys be those of a clock that was an hour ahead."""
     hour = 3_600_000_000
     if isinstance(queue, MemoryQueue):
-        times = queue._keys.times
+        times = queue._limit_keys.times
         times |= {key: KeyTimes(tat, until + hour, at + hour) for key, (tat, until, at) in times.items()}
     elif isinstance(queue, RedisQueue):
         for name in ("closings", "closed_at", "closed"):

@@ -29,13 +29,13 @@ from .records.minutes import MemoryStatistics, MinuteTable
 from .records.pauses import MemoryPauses
 from .records.workers import MemoryWorkers, RegisteredWorkers
 from .records.workflows import Graph, MemoryWorkflows
-from .saving import MemorySpool
+from .saving import MemorySaving
 
 MAX_RESULTS, KEYS_FILE = 1_000, "once-keys.sqlite3"
 
 
 class MemoryQueue(
-    MemoryLookups, MemoryLimits, MemoryPauses, MemoryStatistics, MemoryWorkflows, MemoryWorkers, MemorySpool, Queue
+    MemoryLookups, MemoryLimits, MemoryPauses, MemoryStatistics, MemoryWorkflows, MemoryWorkers, MemorySaving, Queue
 ):
     """Jobs in the memory of this process.
 
@@ -62,7 +62,7 @@ class MemoryQueue(
         self._changed, self._seen = threading.Condition(self._lock), threading.local()
         self.keys, self._minutes, self._batches = Keys(), MinuteTable(), BatchTable()
         self._graphs: dict[str, Graph] = {}
-        self._keys = KeyTable()
+        self._limit_keys = KeyTable()
         self._jobs = JobTable(self.limit("max_results", MAX_RESULTS), self._batches)
         self._workers: RegisteredWorkers = {}
         self._commands: dict[str, str] = {}
@@ -131,7 +131,7 @@ class MemoryQueue(
             ]
             for job in jobs:
                 self._jobs.hold(job, claim.lease)
-            self._keys.note(limiter)
+            self._limit_keys.note(limiter)
             return jobs
 
     def hold(self, job: Job, worker_id: str, lease: float) -> Job | None:
@@ -245,8 +245,8 @@ class MemoryQueue(
     def clear(self) -> None:
         """Delete everything, also once-keys."""
         with self._lock:
-            parts = (self._jobs, self.keys, self._keys, self._workers, self._commands, self._paused, self._minutes)
-            for known in (*parts, self._graphs):
+            parts = (self._jobs, self._minutes, self._graphs, self._workers, self._commands, self._paused)
+            for known in (*parts, self.keys, self._limit_keys):
                 known.clear()
 
     def _require_room(self, more: int) -> None:

@@ -13,7 +13,7 @@ from .jobs.job_table import JobTable
 from .spool import read_spool, write_spool
 
 
-class MemorySpool:
+class MemorySaving:
     """Saves and loads the waiting jobs of a queue."""
 
     alias: str

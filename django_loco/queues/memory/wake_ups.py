@@ -11,14 +11,14 @@ from .jobs.job_table import JobTable
 from .records.limits import KeyTable
 
 
-class MemoryWaits:
-    """The waits of ``MemoryQueue``."""
+class MemoryWakeUps:
+    """The waits of ``MemoryQueue``, and what ends them."""
 
     _lock: threading.RLock
     _changed: threading.Condition
     _seen: threading.local
     _jobs: JobTable
-    _keys: KeyTable
+    _limit_keys: KeyTable
     _arrivals: int
     _interrupts: int
 
@@ -32,7 +32,7 @@ class MemoryWaits:
                 rest = deadline - time.monotonic()
                 if seen != self._seen.value or rest <= 0:
                     return bool(seen[0] != self._arrivals)
-                next_due = min(filter(None, (self._jobs.waiting.next_due(), self._keys.opens_at)), default=None)
+                next_due = min(filter(None, (self._jobs.waiting.next_due(), self._limit_keys.opens_at)), default=None)
                 self._changed.wait(min(rest, (next_due - now).total_seconds()) if next_due else rest)
 
     def interrupt(self) -> None:
@@ -44,5 +44,5 @@ class MemoryWaits:
     def _promote(self, ahead: float = 0) -> datetime:
         now = utcnow()
         is_any = self._jobs.waiting.promote(now + timedelta(seconds=ahead))
-        self._arrivals += is_any or self._keys.has_opened(now)
+        self._arrivals += is_any or self._limit_keys.has_opened(now)
         return now

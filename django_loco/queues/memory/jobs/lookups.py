@@ -9,10 +9,10 @@ from ....core.compat import TaskResultStatus
 from ....core.job import Job, JobSummary, utcnow
 from ...lookups import status_of
 from ...rows.forms import digits_of
-from ..wake_ups import MemoryWaits
+from ..wake_ups import MemoryWakeUps
 
 
-class MemoryLookups(MemoryWaits):
+class MemoryLookups(MemoryWakeUps):
     """The methods of ``MemoryQueue`` that look jobs up. Deferred jobs that have become due are due for them as well."""
 
     def get(self, job_id: str) -> Job | None:

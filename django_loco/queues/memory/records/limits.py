@@ -55,7 +55,7 @@ class MemoryLimits(Limiting):
     _lock: threading.RLock
     _changed: threading.Condition
     _jobs: JobTable
-    _keys: KeyTable
+    _limit_keys: KeyTable
     _arrivals: int
     _paused: set[str]
 
@@ -65,7 +65,7 @@ class MemoryLimits(Limiting):
             waiting = self._jobs.waiting.limit_keys()
             numbers = {key: number for key, (number, _) in waiting.items()}
             oldest = {key: moment for key, (_, moment) in waiting.items()}
-            return LimitUse(micros_of(utcnow()), self._jobs.running(), numbers, self._keys.times.copy(), oldest)
+            return LimitUse(micros_of(utcnow()), self._jobs.running(), numbers, self._limit_keys.times.copy(), oldest)
 
     def limited_waiting(self, claim: Claim) -> Mapping[str, int]:
         """Return how many limited jobs are due."""
@@ -76,16 +76,16 @@ class MemoryLimits(Limiting):
     def set_limit(self, name: str, limit: Limit | None) -> None:
         """Change a limit, or reset it to its declaration."""
         with self._lock:
-            self._keys.changed.pop(name, None)
+            self._limit_keys.changed.pop(name, None)
             if limit is not None:
-                self._keys.changed[name] = limit
+                self._limit_keys.changed[name] = limit
             self._arrivals += 1
             self._changed.notify_all()
 
     def open_keys(self, name: str) -> int:
         """Open the keys of a limit that jobs have closed; return how many."""
         with self._lock:
-            times, now = self._keys.times, micros_of(utcnow())
+            times, now = self._limit_keys.times, micros_of(utcnow())
             closed = [key for key, each in times.items() if name_of(key) == name and each.closed_until > now]
             times |= {key: times[key]._replace(closed_until=0, closed_at=0) for key in closed}
             self._arrivals += 1
@@ -94,15 +94,15 @@ class MemoryLimits(Limiting):
 
     def changed_limits(self) -> Limits:
         """Return the limits that people have changed."""
-        return self._keys.changed.copy()
+        return self._limit_keys.changed.copy()
 
     def _note_ends(self, outcomes: Collection[Outcome]) -> None:
         if any([outcome.closes or outcome.gives_back for outcome in outcomes]):
             limiter = self._limiter(declared_limits(), utcnow())
             note_ends(limiter, outcomes)
-            self._keys.times |= limiter.changed
+            self._limit_keys.times |= limiter.changed
 
     def _limiter(self, limits: Limits, now: datetime) -> Limiter:
-        limits = {**limits, **self._keys.changed} if self._keys.changed else limits
+        limits = {**limits, **self._limit_keys.changed} if self._limit_keys.changed else limits
         running = lambda: self._jobs.running().items()  # noqa: E731
-        return Limiter(limits, micros_of(now), running=running, times=self._keys.times)
+        return Limiter(limits, micros_of(now), running=running, times=self._limit_keys.times)
