@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 from ....core.job import Job
 from ...claim import Claim
 from ...rows import Row
-from .limit_dialect import LimitDialect
+from .limit_engine import LimitEngine
 
 
-class Engine(LimitDialect):
+class Engine(LimitEngine):
     """The part of a dialect that differs between engines."""
 
     random_text: ClassVar[str]
@@ -50,6 +50,11 @@ class Engine(LimitDialect):
     """The SQL of an expression that sorts like the id; the engine uses no index for it."""
 
     skip_locked: ClassVar[str] = ""
+    """The SQL that locks the rows that a ``SELECT`` finds, without those that others have locked.
+
+    Empty: the engine locks no rows.
+    """
+
     id_now: ClassVar[str] = "%(id_now)s"
     """The SQL of the lowest id that a job made now can have."""
 
@@ -70,6 +75,14 @@ class Engine(LimitDialect):
 
     fence: ClassVar[str] = ""
     """The condition that lets only the holder of a job write it, unless ``held`` contains it."""
+
+    @abstractmethod
+    def clock(self) -> float:
+        """Return the seconds since 1970 on the clock that judges leases."""
+
+    def micros(self) -> int:
+        """Return the microseconds since 1970 on the same clock, which judges limits as well."""
+        return round(self.clock() * 1e6)
 
     @abstractmethod
     def insert(self, jobs: Sequence[Job]) -> set[str]:

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from ...rows import Row
 
 
-class LimitDialect(ABC):
-    """The part of a dialect that is about limits."""
+class LimitEngine(ABC):
+    """The part of an engine that is about limits."""
 
     joined: ClassVar[str]
     """The SQL that joins the times in the column ``due`` to one text, with commas."""
@@ -28,10 +28,6 @@ class LimitDialect(ABC):
     """A condition that is always true. It makes the planner read limited jobs from their own index."""
 
     @abstractmethod
-    def clock(self) -> float:
-        """Return the seconds since 1970 on the clock that judges leases."""
-
-    @abstractmethod
     def enter_limits(self) -> int:
         """Let no other transaction decide about limits until the end of this one; return the time in microseconds."""
 
@@ -40,7 +36,3 @@ class LimitDialect(ABC):
         self, levels: Sequence[dict[str, Any]], fragments: dict[str, str], *, most: int, **parameters: Any
     ) -> Iterable[Row]:
         """Return number, id and order of up to ``most`` jobs of each of some levels."""
-
-    def micros(self) -> int:
-        """Return the microseconds since 1970 on the clock that judges limits."""
-        return round(self.clock() * 1e6)
