@@ -33,7 +33,7 @@ database
     ``limits/`` claims limited jobs, and waits for jobs. Unique keys are an index.
 redis
     The scripts in ``lua/``, which ``queue.py`` calls. ``exchanges.py`` fetches, finishes, rescues and waits, by
-    ``lua/exchange.lua``; ``changes.py`` changes jobs.
+    ``lua/exchange.lua``; ``changes.py`` changes jobs, and ``lookups.py`` reads them.
 
 To write a queue of your own, implement the abstract methods, run ``django_loco.testing.QueueContract`` against
 it, and name it in ``TASKS[alias]["OPTIONS"]["queue"]`` by its dotted path.
