@@ -22,6 +22,7 @@ from ..exceptions import FilterError, InvalidState, Unfinished
 
 if TYPE_CHECKING:
     from .api import OPERATIONS, cancel, delete, discard, filter, move, retry, run_again, update  # noqa: A004 - its public name
+    from .control.limits import LimitState, limits
     from .control.pauses import pause, paused, resume
     from .control.stats import QueueStats, stats
     from .control.workers import AliasWorker, quiet, schedulers, stop, unquiet, workers
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from .operations.limits import reset_limit, set_limit
     from .operations.signals import signal
     from .operations.workflows.reading import workflow, workflows
-    from .presentation.limits import LimitState, limits
     from .presentation.logs import log
     from .presentation.rates import QueueRates, rates
     from .presentation.reasons.reason import Reason
@@ -92,6 +92,7 @@ __all__ = [
 #: The modules of the public names.
 _MODULES = {
     "api": "OPERATIONS cancel delete discard filter move retry run_again update",
+    "control.limits": "LimitState limits",
     "control.pauses": "pause paused resume",
     "control.stats": "QueueStats stats",
     "control.workers": "AliasWorker quiet schedulers stop unquiet workers",
@@ -102,7 +103,6 @@ _MODULES = {
     "search": "COUNTED Count JobPage Search",
     "states": "STATES State state_of",
     "stores": "aliases get",
-    "presentation.limits": "LimitState limits",
     "presentation.logs": "log",
     "presentation.rates": "QueueRates rates",
     "presentation.reasons.reason": "Reason",

@@ -36,7 +36,7 @@ LATER = (
     "django_loco.jobs.language",
     "django_loco.jobs.operations.bulk",
     "django_loco.jobs.page_parts",
-    "django_loco.jobs.presentation.limits",
+    "django_loco.jobs.control.limits",
     "django_loco.jobs.presentation.reasons.why",
     "django_loco.queues.database.queue",
     "django_loco.scheduler",

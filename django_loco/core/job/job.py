@@ -174,7 +174,7 @@ class Job(Noted):
     """JSON text of an object: the signals that were sent to it (``core.job.waits``); ``None``: none."""
 
     progress: str | None = by_run()
-    """JSON text: the progress that the job has reported (``jobs.presentation.progress``); ``None``: none."""
+    """JSON text: the progress that the job has reported (``core.job.progress``); ``None``: none."""
 
     token: str | None = None
     """The fencing token of its claim, while ``RUNNING``."""

@@ -10,7 +10,7 @@ from ...core.validation import NAME_REQUIREMENT, did_you_mean, is_name, short
 from ...exceptions import QueueUnavailable
 from ...queues import Queue
 from ...queues.records.pauses import JobKind, JobPause
-from ..presentation.known_names import require_known_task
+from ..presentation.known_names import unknown_task
 from ..stores import backend_of, queue_of, searched
 
 T = TypeVar("T")
@@ -49,8 +49,8 @@ def pause(
     if kind == "queue":
         _in_each(_having(name, backend), lambda alias: queue_of(alias).pause(name), done)
     else:
-        if kind == "task" and not force:
-            require_known_task(name, searched(backend))
+        if kind == "task" and not force and (problem := unknown_task(name, searched(backend))):
+            raise ValueError(f"{problem} To pause it all the same, use force=True, or --force.")
         held_back = JobPause(kind, name)
         _in_each(searched(backend), lambda alias: queue_of(alias).pause_jobs(held_back), done)
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from ...core.job.limits import Limit, problems_of_limit
 from ...core.validation import did_you_mean
 from ...queues import Queue
-from ..presentation.limits import limits_in
+from ..control.limits import limits_in
 from ..stores import queue_of, searched
 
 #: Stands for a value that stays as it is, because ``None`` removes the value.

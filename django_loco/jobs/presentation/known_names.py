@@ -13,17 +13,16 @@ from ..stores import backend_of, queue_of, searched
 NEWEST = 1_000
 
 
-def require_known_task(path: str, aliases: Sequence[str]) -> None:
-    """Raise ``ValueError``, with the most similar path, if neither this code nor a store of ``aliases`` has a task.
+def unknown_task(path: str, aliases: Sequence[str]) -> str | None:
+    """Return a sentence if neither this code nor a store of ``aliases`` has a task; with the most similar path.
 
     A store has a task if its jobs wait, or have run in the last two weeks. Raises ``QueueUnavailable``.
     """
     known = _task_paths(path, aliases)
-    if path not in known:
-        raise ValueError(
-            f"no task {short(path)} is known: neither this code has it, nor do jobs in the stores."
-            f"{_question(path, known)} To pause it all the same, use force=True, or --force."
-        )
+    if path in known:
+        return None
+    text = f"no task {short(path)} is known: neither this code has it, nor do jobs in the stores."
+    return text + _question(path, known)
 
 
 def unknown_names(condition: Filter) -> Iterator[str]:

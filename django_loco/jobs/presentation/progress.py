@@ -1,27 +1,18 @@
-"""The progress of a job, as the job itself reports it with ``context.progress``.
-
-The stored form is JSON text of an object: ``done``, ``total``, ``note``, and ``at``, the time at which it was stored.
-"""
+"""The progress of a job as people see it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ...core.job import SUCCESSFUL, Job, utcnow
-from ...core.serialization import cut, decode, encode
+from ...core.job import SUCCESSFUL, Job
+from ...core.job.progress import Number, stored_progress
 from ...log.plain_text import one_line
 from ...queues.rows.unreadable import NOT_OURS
 from .numbers import number_text
-
-Number = int | float
-#: The largest number that is stored, and the number of bytes of a note.
-LARGEST, MAX_NOTE = 10**15, 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,47 +58,11 @@ class JobProgress:
         return text % values
 
 
-def progress_text(done: Number, total: Number | None, note: str) -> str:
-    """Return the stored form of the progress that a job reports now. Impossible numbers are replaced."""
-    counted = _number(done) or 0
-    return encode(
-        {
-            "done": counted,
-            "total": None if total is None else _number(total),
-            "note": cut(note, MAX_NOTE, "a note is shorter"),
-            "at": utcnow().isoformat(timespec="milliseconds"),
-        }
-    )
-
-
 def progress_of(job: Job) -> JobProgress | None:
     """Return the progress of ``job``; ``None`` if it has not reported any, or its report cannot be read."""
     if job.progress is None:
         return None
     try:
-        return _progress(decode(job.progress), has_succeeded=job.status == SUCCESSFUL)
+        return JobProgress(*stored_progress(job.progress), has_succeeded=job.status == SUCCESSFUL)
     except NOT_OURS:
         return None
-
-
-def _progress(stored: Any, *, has_succeeded: bool) -> JobProgress:
-    if not isinstance(stored, Mapping):
-        raise TypeError("it is not a JSON object")
-    total = stored["total"]
-    at = datetime.fromisoformat(stored["at"])
-    if at.tzinfo is None:
-        raise ValueError("its time has no zone")
-    return JobProgress(
-        done=_number(stored["done"]) or 0,
-        total=None if total is None else _number(total),
-        note=str(stored["note"]),
-        at=at,
-        has_succeeded=has_succeeded,
-    )
-
-
-def _number(value: Number) -> Number | None:
-    """Return ``value`` from 0 to ``LARGEST``; ``None`` if it is not finite."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return min(max(value, 0), LARGEST)

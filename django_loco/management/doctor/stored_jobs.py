@@ -10,11 +10,11 @@ from itertools import islice
 from ... import jobs
 from ...core.job import Job
 from ...exceptions import UnknownTask
+from ...jobs.control.unserved import is_served as served
 from ...jobs.page_parts.addresses import word
 from ...jobs.presentation.age import age
 from ...jobs.presentation.reasons.reason import Reason
 from ...jobs.presentation.reasons.workers import missing_workers
-from ...jobs.presentation.unserved import is_served as served
 from ...log.plain_text import counted, one_line
 from ...queues import Claim
 from ...tasks.results import load_task

@@ -16,8 +16,8 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 
 from ... import jobs
+from ...jobs.control.unserved import shows_schedulers
 from ...jobs.control.workers import workers_and_schedulers
-from ...jobs.presentation.unserved import shows_schedulers
 from ...jobs.stores import backend_of
 from ...log.safe import get_logger
 from ...queues import queue_for

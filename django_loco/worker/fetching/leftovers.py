@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ...jobs.presentation.limits import seconds_until_open
+from ...jobs.control.limits import seconds_until_open
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues import Claim, Queue

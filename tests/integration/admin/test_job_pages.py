@@ -15,9 +15,9 @@ from django.test import Client, override_settings
 
 from django_loco import jobs
 from django_loco.core.job import Job, first_id, new_id, utcnow
+from django_loco.core.job.progress import text_of_progress
 from django_loco.exceptions import QueueUnavailable
 from django_loco.jobs.page_parts import listing, scope
-from django_loco.jobs.presentation.progress import progress_text
 from django_loco.log.redaction import MARK
 from django_loco.tasks import Workflow
 from tests.app import tasks
@@ -358,7 +358,8 @@ def test_times_without_use_tz_are_those_of_the_project(client, stored, settings)
 
 def test_how_far_a_job_is(client, stored):
     known, unknown, none = (
-        stored("failed", progress=text) for text in (progress_text(3, 12, "rows <b>"), progress_text(3, None, ""), None)
+        stored("failed", progress=text)
+        for text in (text_of_progress(3, 12, "rows <b>"), text_of_progress(3, None, ""), None)
     )
     page = client.get(change(known)).content.decode()
     assert '<progress id="loco-progress" max="100" value="25.0"></progress>' in page

@@ -18,10 +18,10 @@ from django.test.utils import CaptureQueriesContext
 from django_loco import jobs
 from django_loco.admin.jobs.links import run_again_url
 from django_loco.core.job import FAILED, Job, Outcome, error_of, new_id, utcnow
+from django_loco.core.job.progress import text_of_progress
 from django_loco.core.job.waits import SIGNAL, SLEEP, Wait, text_of_waits
 from django_loco.exceptions import QueueUnavailable
 from django_loco.jobs.page_parts.operations import OPERATIONS
-from django_loco.jobs.presentation.progress import progress_text
 from django_loco.jobs.transfer.parking import parked
 from django_loco.log.redaction import MARK
 from django_loco.tasks import Workflow
@@ -318,7 +318,7 @@ def test_a_page_takes_few_queries(client, stored):
 
 
 def test_how_far_it_is(client, stored):
-    page = client.get(page_of(stored("failed", progress=progress_text(3, 12, SCRIPT)))).content.decode()
+    page = client.get(page_of(stored("failed", progress=text_of_progress(3, 12, SCRIPT)))).content.decode()
     assert '<progress id="progress" max="100" value="25.0"></progress>' in page
     require_no_inline(page)
     assert "<progress" not in client.get(page_of(stored("failed"))).content.decode()

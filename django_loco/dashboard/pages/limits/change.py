@@ -12,9 +12,9 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
 from .... import jobs
+from ....jobs.control.limits import limits_in
 from ....jobs.page_parts.available import UNAVAILABLE
 from ....jobs.page_parts.scope import BY_ALIAS, scope_of
-from ....jobs.presentation.limits import limits_in
 from ....jobs.stores import queue_of
 from ....log.plain_text import one_line
 from ....models import LocoWorker

@@ -10,7 +10,7 @@ from typing import Any
 from .... import jobs
 from ....core.job import Job, utcnow
 from ....core.job.limits import Limit
-from ....jobs.presentation.limits import KeyState
+from ....jobs.control.limits import KeyState
 from ....jobs.presentation.numbers import number_text
 from ....log.plain_text import one_line
 from ...charts.durations import coarse

@@ -11,10 +11,10 @@ from typing import NamedTuple, TypeAlias
 from .... import jobs, scheduler
 from ....core.job import Job, utcnow
 from ....jobs.control.pauses import AliasPause
+from ....jobs.control.unserved import is_scheduler_missing
 from ....jobs.control.workers import workers_and_schedulers
 from ....jobs.page_parts.scope import EVERYTHING, Scope
 from ....jobs.presentation.rates import FAILED_MINUTES, rates_in
-from ....jobs.presentation.unserved import is_scheduler_missing
 from ....jobs.stores import backend_of, queue_of
 from ....queues.records.minutes import minute_of
 from ....scheduler.api.control import current

@@ -10,9 +10,9 @@ from typing import TypeAlias
 from .... import jobs
 from ....core.job import utcnow
 from ....jobs.control.pauses import AliasPause
+from ....jobs.control.unserved import unserved
 from ....jobs.page_parts.scope import SHOWN_QUEUES, Scope, ShownQueues, shown_queues
 from ....jobs.presentation.rates import FAILED_MINUTES, rates_in
-from ....jobs.presentation.unserved import unserved
 from ....jobs.stores import backend_of
 from ....queues.records.minutes import minute_of
 from ...charts.activity import Range, minutes_in, minutes_since

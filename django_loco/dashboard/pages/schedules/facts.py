@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from ....core.job import READY, RUNNING, utcnow
-from ....jobs.presentation.unserved import is_scheduler_missing
+from ....jobs.control.unserved import is_scheduler_missing
 from ....log.safe import get_logger
 from ....models import Schedule
 from ....scheduler import Problem, ScheduleEntry, Tick, Upcoming

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from .... import jobs
 from ....core.job import Job, utcnow
+from ....jobs.control.unserved import unserved
 from ....jobs.control.workers import workers_and_schedulers
 from ....jobs.page_parts.scope import EVERYTHING
-from ....jobs.presentation.unserved import unserved
 from ....jobs.stores import backend_of
 
 

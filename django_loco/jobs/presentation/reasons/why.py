@@ -22,9 +22,9 @@ from ...signing import is_genuine
 from ...stores import JobReference, backend_of, get
 from ...transfer.parking import ends_of, is_parked
 from ..age import age
-from ..limits import sentences
 from ..nodes import waiting_reason
 from .ended import ends, last_error
+from .limits import limits_in_the_way
 from .reason import Reason, time_text
 from .workers import missing_workers
 
@@ -113,15 +113,6 @@ def _pauses(job: Job, queue: Queue) -> Iterator[Reason]:
             f"loco_jobs resume --{kind} {one_line(shlex.quote(name))}",
         )
     yield from limits_in_the_way(job, queue)
-
-
-def limits_in_the_way(job: Job, queue: Queue) -> Iterator[Reason]:
-    """Yield the limits for which a job waits."""
-    if not job.limit_key:
-        return
-    for sentence, command in sentences(job.limit_key, queue):
-        remedy = _("To open it now, as LOCO['LIMITS'] declares it: %(command)s") % {"command": command}
-        yield Reason("limited", sentence, remedy if command else "", command)
 
 
 def _pending(job: Job, wait: Wait) -> Reason:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from numbers import Number
 from typing import Any
 
-from ....jobs.presentation.progress import progress_text
+from ....core.job.progress import text_of_progress
 from ...claimed_job import ClaimedJob
 
 
@@ -49,7 +49,7 @@ def save_progress(claimed: ClaimedJob) -> None:
         report = claimed.report
         if report is None or report is claimed.saved_report:
             return
-        is_held = claimed.store_update("progress", progress_text(*report))
+        is_held = claimed.store_update("progress", text_of_progress(*report))
         claimed.saved_report = report
         if not is_held and not claimed.is_decided:  # after its outcome was stored, a job is not held either
             claimed.refused = True

@@ -8,8 +8,8 @@ from django_loco import jobs
 from django_loco.backend import LocoBackend
 from django_loco.core.compat import TaskError
 from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Outcome
+from django_loco.core.job.progress import text_of_progress
 from django_loco.exceptions import InvalidState
-from django_loco.jobs.presentation.progress import progress_text
 from django_loco.jobs.transfer.parking import gone, parked
 from django_loco.queues.base import Change
 from tests.unit.jobs.conftest import make_job
@@ -30,7 +30,7 @@ def test_a_retry_that_would_be_refused_is_not_named(stored, monkeypatch, is_canc
 
 
 def test_a_job_that_says_how_far_it_is(stored):
-    [reason] = jobs.why(stored("running", progress=progress_text(3, 12, "rows\nof\x1b")))
+    [reason] = jobs.why(stored("running", progress=text_of_progress(3, 12, "rows\nof\x1b")))
     assert "It has done 3 of 12 (25 %): rows" in reason.text
     assert "\x1b" not in reason.text
 

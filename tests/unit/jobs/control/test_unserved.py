@@ -6,7 +6,7 @@ import pytest
 
 from django_loco import jobs
 from django_loco.core.job import utcnow
-from django_loco.jobs.presentation.unserved import unserved
+from django_loco.jobs.control.unserved import unserved
 
 
 def worker(**given):

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from ...queues.workers import WorkerInfo
-from ..control.stats import QueueStats
-from ..control.workers import AliasWorker, schedulers
 from ..stores import aliases, backend_of, queue_of
+from .stats import QueueStats
+from .workers import AliasWorker, schedulers
 
 
 def is_served(queue_name: str, workers: Iterable[WorkerInfo]) -> bool:

@@ -1,4 +1,4 @@
-"""Limits, how they are used, and which of them hold back a job."""
+"""The limits and how they are used, over all aliases of ``TASKS`` of django-loco."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from heapq import nlargest
 
-from django.utils.translation import gettext as _
-
 from ...core.job.clock import time_of_micros
 from ...core.job.limits import KeyTimes, Limit, Limiter, Limits, interval_of, keys_of, name_of
 from ...queues import Queue
 from ...queues.claim import declared_limits
 from ...queues.records.limits import LimitUse
 from ..stores import queue_of, searched
-from .numbers import number_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +86,7 @@ def limits_in(queue: Queue) -> Limits:
 def seconds_until_open(queue: Queue, limit_keys: Collection[str]) -> Mapping[str, float]:
     """Return in how many seconds a job of each limit key may begin; 0: now, or as soon as another job has ended."""
     use = queue.limit_use({key for limit_key in limit_keys for key in keys_of(limit_key)})
-    limiter = _limiter(limits_in(queue), use)
+    limiter = limiter_of(limits_in(queue), use)
     return {limit_key: max(0.0, ((limiter.opens_at(limit_key) or use.now) - use.now) / 1e6) for limit_key in limit_keys}
 
 
@@ -98,7 +95,7 @@ def _states(alias: str, queue: Queue, most: int) -> Iterator[LimitState]:
         return  # and ask nothing
     changed, use = queue.changed_limits(), queue.limit_use()
     known = {**declared_limits(), **changed}
-    limiter = _limiter(known, use)
+    limiter = limiter_of(known, use)
     by_limit = _by_limit(use)
     none = _LimitKeys()
     for name, limit in sorted(known.items()):
@@ -178,34 +175,6 @@ def _used(limit: Limit, times: KeyTimes, now: int) -> int:
     return min(limit.burst, -(-max(0, times.tat - now) // interval_of(limit.rate)))
 
 
-def _limiter(known: Limits, use: LimitUse) -> Limiter:
+def limiter_of(known: Limits, use: LimitUse) -> Limiter:
+    """Return what decides with the limits ``known``, used as ``use`` says, which jobs may begin."""
     return Limiter(known, use.now, running=use.running.items, times=use.times)
-
-
-def sentences(limit_key: str, queue: Queue) -> Iterator[tuple[str, str]]:
-    """Yield a sentence or two for each limit that a job with this limit key has to wait for now.
-
-    Each comes with the command that opens the limit, or with an empty text if no job has closed it.
-    """
-    keys = keys_of(limit_key)
-    use, known = queue.limit_use(keys), limits_in(queue)
-    limiter = _limiter(known, use)
-    for key in keys:
-        if limiter.room(key) <= 0:
-            times, limit = limiter.times_of(key), known.get(name_of(key), Limit())
-            waits = _("It waits for the limit %(key)s.") % {"key": repr(key)}
-            opens_at = limiter.opens_at(key)
-            is_closed = opens_at is not None and times.closed_until >= opens_at
-            command = f"loco_jobs set-limit {name_of(key)} --reset --backend {queue.alias}" if is_closed else ""
-            yield f"{waits} {_reason(limit, times, opens_at, use.now)}", command
-
-
-def _reason(limit: Limit, times: KeyTimes, opens_at: int | None, now: int) -> str:
-    if opens_at is None:
-        text = _("As many of its jobs run as may at once: %(number)s.")
-        return text % {"number": number_text(limit.concurrency or 0)}
-    seconds = number_text(max(1, round((opens_at - now) / 1e6)))
-    if times.closed_until >= opens_at:
-        return _("A job has closed it for %(seconds)s s more.") % {"seconds": seconds}
-    text = _("Its rate is %(rate)s, and the next job may begin in %(seconds)s s.")
-    return text % {"rate": limit.rate, "seconds": seconds}
