@@ -35,8 +35,8 @@ from .tasks.enqueueing.tick_jobs import ScheduledCall, jobs_of_ticks, store_tick
 from .tasks.hints import async_hint, refuse_event_loop, warn_of_async_caller
 from .tasks.results import result_of, result_of_new
 from .tasks.signals import announce
+from .tasks.startable import require_startable
 from .tasks.stored import jobs as stored_jobs
-from .tasks.stored.startable import require_startable
 from .worker import in_process
 from .worker.in_process import kept_jobs
 

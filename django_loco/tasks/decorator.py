@@ -33,9 +33,9 @@ from ..exceptions import LocoConfigurationError
 from ..jobs.operations.attribute_hints import attribute_hint
 from ..jobs.operations.workflows.signatures import Signature
 from .aliases import register
+from .enqueueing.limit_key import limit_options_of, limit_rule_of
 from .hints import option_hint
 from .job_result import JobResult, fill
-from .stored.limit_key import limit_options_of, limit_rule_of
 from .tasks_setting import problem_of
 
 P = ParamSpec("P")

@@ -17,7 +17,7 @@ from ..core.compat import Task, TaskResult
 from ..core.threads import is_on_event_loop
 from ..jobs.operations.attribute_hints import attribute_hint
 from ..jobs.presentation.progress import JobProgress
-from .stored.startable import DRAIN
+from .startable import DRAIN
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import wraps
 from typing import Any
 
 from django.dispatch import Signal
 
-from ..core.compat import TASKS_LOGGER, TaskResult
+from ..core.compat import TASKS_LOGGER, TaskResult, task_finished
+from ..core.job import Job
 from ..core.threads.forks import ForksEndHere, is_own_thread
 from ..exceptions import RAISED_INTO_JOBS
+from ..log.labels import labelled_context
 from ..log.safe import get_logger, show_once
+from ..signals import job_cancelled
 from .backport import with_twin
+from .results import shown_result_of
 
 logger = get_logger("django_loco.worker")
 
@@ -39,6 +43,19 @@ def send(signal: Signal, sender: type, **values: Any) -> None:
     """Send one of ``django_loco.signals``, as ``announce`` does."""
     if signal.receivers:
         _send_to_each(signal, sender, values)
+
+
+def announce_end(sender: type, jobs: Sequence[Job]) -> None:
+    """Send ``task_finished`` and ``job_cancelled`` for ``jobs``, which have ended without running.
+
+    Django's own receivers, which only log, are left out.
+    """
+    if only_log(task_finished) and not job_cancelled.receivers:
+        return
+    for job in jobs:
+        result, context = shown_result_of(job), labelled_context()
+        context.run(announce, task_finished, sender, result, logs=False)
+        context.run(send, job_cancelled, sender, task_result=result)
 
 
 def only_log(signal: Signal) -> bool:

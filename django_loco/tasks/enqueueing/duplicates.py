@@ -26,7 +26,7 @@ from ...queues import Queue
 from ...queues.base import Change
 from ..job_result import JobResult, fill
 from ..results import backend_class, shown_result_of
-from ..stored.jobs import announce_end
+from ..signals import announce_end
 
 logger = get_logger("django_loco.batches")
 

@@ -37,8 +37,9 @@ from ...log.labels import bound
 from ...log.plain_text import one_line
 from ..loading import may_be_imported
 from ..results import load_task
-from ..stored.limit_key import LimitRule, limit_options_of, limit_rule_of
-from ..stored.options import merged_option, option_to_json
+from ..stored.options import option_to_json
+from .limit_key import LimitRule, limit_options_of, limit_rule_of
+from .merged_option import merged_option
 
 #: The stored options that have a field of their own in the job, or go into its options wherever they are set.
 OWN_FIELDS = ("tags", "expires", "limits", "limit_key", "retention")

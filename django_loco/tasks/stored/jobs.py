@@ -10,7 +10,7 @@ from uuid import UUID
 from django.core.exceptions import SynchronousOnlyOperation
 
 from ...conf import loco_settings
-from ...core.compat import Task, TaskResult, task_finished
+from ...core.compat import Task, TaskResult
 from ...core.job import CARRY, RETENTION, Job
 from ...core.on_commit import is_stored_later
 from ...core.serialization import decode_call, encode_call
@@ -19,17 +19,15 @@ from ...exceptions import InvalidSignature, UnknownTask
 from ...jobs.operations.workflows.results import takes_result
 from ...jobs.signing import is_genuine
 from ...jobs.stores import JobBackend
-from ...log.labels import labelled_context
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
-from ...signals import job_cancelled
 from ..aliases import task_paths
 from ..backport import not_found
+from ..enqueueing.limit_key import limit_key_again
 from ..enqueueing.new_job import validate_call, with_origin
 from ..hints import async_hint
 from ..results import load_task, shown_result_of
-from ..signals import announce, only_log, send
-from .limit_key import limit_key_again
+from ..signals import announce_end
 
 logger = get_logger(__name__)
 
@@ -133,16 +131,3 @@ class StoredTasks(JobBackend):
     def announce_end(self, jobs: Sequence[Job]) -> None:
         """Send ``task_finished`` for jobs that have ended without running."""
         announce_end(type(self), jobs)
-
-
-def announce_end(sender: type, jobs: Sequence[Job]) -> None:
-    """Send ``task_finished`` and ``job_cancelled`` for ``jobs``, which have ended without running.
-
-    Django's own receivers, which only log, are left out.
-    """
-    if only_log(task_finished) and not job_cancelled.receivers:
-        return
-    for job in jobs:
-        result, context = shown_result_of(job), labelled_context()
-        context.run(announce, task_finished, sender, result, logs=False)
-        context.run(send, job_cancelled, sender, task_result=result)

@@ -10,20 +10,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ...conf import loco_settings
 from ...core.job import path_of
 from ...core.retry import is_exception_type, marked_backoff
 from ...core.task_options import STORED_OPTIONS, resolve_paths
 from ..loading import load_module, may_be_imported
-
-
-def merged_option(task: Any, name: str) -> Any:
-    """Return an option with a field of its own in the job, from ``using()``, ``LOCO["TASKS"]`` or ``@task``."""
-    declared = getattr(task, name, None)
-    if name in getattr(task, "overrides", ()):
-        return declared
-    configured = loco_settings().TASKS.get(task.module_path, {}).get(name)
-    return declared if configured is None else configured
 
 
 def option_to_json(name: str, value: Any) -> Any:

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.dispatch import Signal
 
+from django_loco.backend import LocoBackend
+from django_loco.core.compat import task_finished
+from django_loco.core.job import FAILED, Job, error_of, utcnow
 from django_loco.core.threads import DaemonThread
-from django_loco.exceptions import RAISED_INTO_JOBS
-from django_loco.tasks.signals import announce
+from django_loco.exceptions import RAISED_INTO_JOBS, JobCancelled
+from django_loco.tasks.signals import announce, announce_end
+from tests.app.tasks import add
 
 RESULT: Any = object()
+ENDED = Job(
+    task_path=add.module_path,
+    backend="default",
+    status=FAILED,
+    finished_at=utcnow(),
+    errors=(error_of(JobCancelled, "cancelled"),),
+)
 
 
 class Sender:
@@ -149,3 +161,45 @@ def test_a_keyboard_interrupt_is_meant_for_others_in_the_main_thread_only():
     thread.start()
     thread.join(20)
     assert called == ["interrupted", "interrupted", "after"]
+
+
+@pytest.fixture
+def heard():
+    """The results with which ``task_finished`` was sent."""
+    results = []
+
+    def receive(sender, task_result, **kwargs):
+        results.append((sender, task_result))
+
+    task_finished.connect(receive)
+    yield results
+    task_finished.disconnect(receive)
+
+
+def test_ends_are_announced(heard, caplog):
+    announce_end(LocoBackend, [ENDED])
+    [(sender, result)] = heard
+    assert (sender, result.id, result.status) == (LocoBackend, ENDED.id, FAILED)
+    assert caplog.records == []
+
+
+def test_the_end_of_a_job_that_cannot_be_read_is_announced(heard):
+    announce_end(LocoBackend, [replace(ENDED, arguments="broken")])
+    assert len(heard) == 1
+
+
+def test_a_receiver_that_raises_stops_nothing(heard, caplog):
+    def receive(**kwargs):
+        raise ValueError("on purpose")
+
+    task_finished.connect(receive)
+    try:
+        announce_end(LocoBackend, [ENDED, ENDED])
+    finally:
+        task_finished.disconnect(receive)
+    assert len(heard) == 2
+
+
+def test_without_receivers_no_result_is_made(monkeypatch):
+    monkeypatch.setattr("django_loco.tasks.signals.shown_result_of", None)
+    announce_end(LocoBackend, [ENDED])

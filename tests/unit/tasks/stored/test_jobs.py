@@ -6,17 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from django_loco.backend import LocoBackend
-from django_loco.core.compat import TaskResultDoesNotExist, task_backends, task_finished
-from django_loco.core.job import FAILED, Job, error_of, utcnow
-from django_loco.exceptions import InvalidArguments, JobCancelled, UnknownTask
-from django_loco.tasks.stored.jobs import announce_end, job_like, parameters_of, require_arguments
+from django_loco.core.compat import TaskResultDoesNotExist, task_backends
+from django_loco.core.job import Job
+from django_loco.exceptions import InvalidArguments, UnknownTask
+from django_loco.tasks.stored.jobs import job_like, parameters_of, require_arguments
 from tests.app.tasks import aadd, add
 
 JOB = Job(
     task_path=add.module_path, backend="default", arguments="[[1,2],{}]", options={"timeout": 5, "request_id": "r"}
 )
-ENDED = replace(JOB, status=FAILED, finished_at=utcnow(), errors=(error_of(JobCancelled, "cancelled"),))
 
 
 def test_a_job_like_another_one():
@@ -57,48 +55,6 @@ def test_arguments_that_do_not_fit():
 )
 def test_the_names_of_arguments(path, names):
     assert parameters_of(replace(JOB, task_path=path)) == names
-
-
-@pytest.fixture
-def heard():
-    """The results with which ``task_finished`` was sent."""
-    results = []
-
-    def receive(sender, task_result, **kwargs):
-        results.append((sender, task_result))
-
-    task_finished.connect(receive)
-    yield results
-    task_finished.disconnect(receive)
-
-
-def test_ends_are_announced(heard, caplog):
-    announce_end(LocoBackend, [ENDED])
-    [(sender, result)] = heard
-    assert (sender, result.id, result.status) == (LocoBackend, ENDED.id, FAILED)
-    assert caplog.records == []
-
-
-def test_the_end_of_a_job_that_cannot_be_read_is_announced(heard):
-    announce_end(LocoBackend, [replace(ENDED, arguments="broken")])
-    assert len(heard) == 1
-
-
-def test_a_receiver_that_raises_stops_nothing(heard, caplog):
-    def receive(**kwargs):
-        raise ValueError("on purpose")
-
-    task_finished.connect(receive)
-    try:
-        announce_end(LocoBackend, [ENDED, ENDED])
-    finally:
-        task_finished.disconnect(receive)
-    assert len(heard) == 2
-
-
-def test_without_receivers_no_result_is_made(monkeypatch):
-    monkeypatch.setattr("django_loco.tasks.stored.jobs.shown_result_of", None)
-    announce_end(LocoBackend, [ENDED])
 
 
 @pytest.mark.parametrize("job_id", ["no-id", JOB.id])

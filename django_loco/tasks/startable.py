@@ -7,11 +7,11 @@ from concurrent.futures import Future
 
 from django.db import connections
 
-from ...conf import testing
-from ...core.on_commit import open_transactions
-from ...core.threads.bounded_calls import BoundedCalls
-from ...exceptions import InvalidState
-from ...queues import Queue
+from ..conf import testing
+from ..core.on_commit import open_transactions
+from ..core.threads.bounded_calls import BoundedCalls
+from ..exceptions import InvalidState
+from ..queues import Queue
 
 #: How long another connection may take to find a job.
 LOOK_SECONDS = 2

@@ -18,7 +18,7 @@ from ...core.uniqueness import Call, CallSignature, canonical
 from ...core.validation import did_you_mean, short
 from ...exceptions import RAISED_INTO_JOBS, InvalidArguments
 from ...log.plain_text import shown
-from .options import merged_option
+from .merged_option import merged_option
 
 #: The characters of a value that are kept as they are. Neither a space nor a control character is among them.
 PLAIN = "@._-~:/+,="
