@@ -36,7 +36,7 @@ from .tasks.hints import async_hint, refuse_event_loop, warn_of_async_caller
 from .tasks.results import result_of, result_of_new
 from .tasks.signals import announce
 from .tasks.startable import require_startable
-from .tasks.stored import jobs as stored_jobs
+from .tasks.stored.jobs import StoredJobs, job_like
 from .worker import in_process
 from .worker.in_process import kept_jobs
 
@@ -44,7 +44,7 @@ from .worker.in_process import kept_jobs
 _tasks_logger = get_logger(TASKS_LOGGER)
 
 
-class LocoBackend(stored_jobs.StoredTasks):
+class LocoBackend(StoredJobs):
     """Django's Tasks on django-loco: ``TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend"}}``.
 
     ``OPTIONS`` are ``queue`` ("database", "memory", "redis" or a dotted path), ``mode`` (by default the setting
@@ -173,7 +173,7 @@ class LocoBackend(stored_jobs.StoredTasks):
 
     def run_again(self, job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> TaskResult[..., Any]:
         """Enqueue a new job like ``job`` with these arguments; return its result. Raises as ``job_like``."""
-        task, new = stored_jobs.job_like(job, args, kwargs)
+        task, new = job_like(job, args, kwargs)
         return self._enqueued(task, [new], [(args, kwargs)], duplicates.KEEP)[0]
 
     def add_jobs(self, jobs: list[Job]) -> set[str]:

@@ -65,7 +65,7 @@ def discover() -> None:
         _discovered.set()
 
 
-def task_paths() -> set[str]:
+def installed_tasks() -> set[str]:
     """Return the paths of the tasks in the ``tasks`` modules of installed apps. Imports these first."""
     discover()
     modules = [sys.modules[name] for name in _modules() if name in sys.modules]

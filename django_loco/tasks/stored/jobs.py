@@ -21,7 +21,7 @@ from ...jobs.signing import is_genuine
 from ...jobs.stores import JobBackend
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
-from ..aliases import task_paths
+from ..aliases import installed_tasks
 from ..backport import not_found
 from ..enqueueing.limit_key import limit_key_again
 from ..enqueueing.new_job import validate_call, with_origin
@@ -62,39 +62,7 @@ def job_like(job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[
     )
 
 
-def require_arguments(job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Raise ``InvalidArguments`` if the task of ``job`` does not take these; pass if this process lacks the task."""
-    try:
-        task = load_task(job.task_path)
-    except UnknownTask:
-        return
-    validate_call(task, (None, *args) if takes_result(job) else args, kwargs)
-
-
-def known_tasks(path: str) -> set[str]:
-    """Return the paths of the tasks of installed apps, and ``path`` if a task can be loaded by it."""
-    known = task_paths()
-    try:
-        load_task(path)
-    except Exception as error:  # noqa: BLE001 - importing its module runs any code
-        logger.debug("%s is no task here: %s", one_line(path), one_line(error))
-        return known
-    return {*known, path}
-
-
-def parameters_of(job: Job) -> Sequence[str]:
-    """Return the names of the positional arguments of the task of ``job``; empty if it cannot be loaded."""
-    try:
-        task = load_task(job.task_path)
-        parameters = inspect.signature(task.func, follow_wrapped=False).parameters.values()
-    except Exception as error:  # noqa: BLE001 - importing its module runs any code
-        logger.debug("The arguments of %s have no names here: %s", one_line(job.task_path), one_line(error))
-        return ()
-    names = [each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
-    return names[task.takes_context + takes_result(job) :]
-
-
-class StoredTasks(JobBackend):
+class StoredJobs(JobBackend):
     """The part of ``LocoBackend`` that is about stored jobs: their results, and what their tasks say."""
 
     def get_result(self, result_id: str) -> TaskResult[..., Any]:
@@ -117,16 +85,33 @@ class StoredTasks(JobBackend):
         return job_like(job, args, kwargs)[1]
 
     def require_arguments(self, job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        """Raise ``InvalidArguments`` if the task of ``job`` does not take these."""
-        require_arguments(job, args, kwargs)
+        """Raise ``InvalidArguments`` if the task of ``job`` does not take these; pass if the task is not here."""
+        try:
+            task = load_task(job.task_path)
+        except UnknownTask:
+            return
+        validate_call(task, (None, *args) if takes_result(job) else args, kwargs)
 
     def task_paths(self, path: str) -> Collection[str]:
         """Return the paths of the tasks of installed apps, and ``path`` if a task is there or has it as an alias."""
-        return known_tasks(path)
+        known = installed_tasks()
+        try:
+            load_task(path)
+        except Exception as error:  # noqa: BLE001 - importing its module runs any code
+            logger.debug("%s is no task here: %s", one_line(path), one_line(error))
+            return known
+        return {*known, path}
 
     def parameters_of(self, job: Job) -> Sequence[str]:
-        """Return the names of the positional arguments of the task of ``job``."""
-        return parameters_of(job)
+        """Return the names of the positional arguments of the task of ``job``; empty if it cannot be loaded."""
+        try:
+            task = load_task(job.task_path)
+            parameters = inspect.signature(task.func, follow_wrapped=False).parameters.values()
+        except Exception as error:  # noqa: BLE001 - importing its module runs any code
+            logger.debug("The arguments of %s have no names here: %s", one_line(job.task_path), one_line(error))
+            return ()
+        names = [each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+        return names[task.takes_context + takes_result(job) :]
 
     def announce_end(self, jobs: Sequence[Job]) -> None:
         """Send ``task_finished`` for jobs that have ended without running."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from django_loco.backend import LocoBackend
 from django_loco.core.job import utcnow
 from django_loco.core.serialization import decode
 from django_loco.exceptions import FilterError
@@ -46,9 +47,7 @@ def test_a_task_that_is_not_here_has_no_names():
 def test_names_are_asked_for_once_per_task(monkeypatch):
     asked = []
     argument = Argument(["b"])
-    monkeypatch.setattr(
-        "django_loco.tasks.stored.jobs.parameters_of", lambda job: asked.append(job.task_path) or ["a", "b"]
-    )
+    monkeypatch.setattr(LocoBackend, "parameters_of", lambda self, job: asked.append(job.task_path) or ["a", "b"])
     assert [argument.of(make_job(1, number, task=ADD)) for number in range(3)] == [0, 1, 2]
     assert asked == [ADD]
 

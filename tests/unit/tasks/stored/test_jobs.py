@@ -9,7 +9,7 @@ import pytest
 from django_loco.core.compat import TaskResultDoesNotExist, task_backends
 from django_loco.core.job import Job
 from django_loco.exceptions import InvalidArguments, UnknownTask
-from django_loco.tasks.stored.jobs import job_like, parameters_of, require_arguments
+from django_loco.tasks.stored.jobs import job_like
 from tests.app.tasks import aadd, add
 
 JOB = Job(
@@ -32,12 +32,13 @@ def test_a_task_that_is_not_here():
     gone = replace(JOB, task_path="shop.tasks.gone")
     with pytest.raises(UnknownTask):
         job_like(gone, [], {})
-    require_arguments(gone, ["anything"], {})
+    task_backends["default"].require_arguments(gone, ["anything"], {})
 
 
 def test_arguments_that_do_not_fit():
-    require_arguments(JOB, [1], {"b": 2})
-    for check in (job_like, require_arguments):
+    backend = task_backends["default"]
+    backend.require_arguments(JOB, [1], {"b": 2})
+    for check in (job_like, backend.require_arguments):
         with pytest.raises(InvalidArguments, match="do not fit"):
             check(JOB, [1], {"c": 2})
 
@@ -54,7 +55,7 @@ def test_arguments_that_do_not_fit():
     ],
 )
 def test_the_names_of_arguments(path, names):
-    assert parameters_of(replace(JOB, task_path=path)) == names
+    assert task_backends["default"].parameters_of(replace(JOB, task_path=path)) == names
 
 
 @pytest.mark.parametrize("job_id", ["no-id", JOB.id])
