@@ -237,7 +237,7 @@ class LocoBackend(StoredJobs):
             in_process.ensure_started(self.alias)
         queue = self.queue
         accepted = tracing.send(jobs, lambda traced: queue.enqueue(sign(traced)))
-        if in_process.has_closed and mode == "BackgroundAsync":
+        if in_process.has_closed() and mode == "BackgroundAsync":
             kept_jobs.save_jobs(self.alias, queue)
         count_enqueued(queue, accepted)
         running_tests.record_enqueued(stored := [job.id for job in accepted])

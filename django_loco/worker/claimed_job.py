@@ -17,8 +17,8 @@ from ..core.job.waits import Wait
 from ..core.threads.forks import ForksEndHere, end_fork, forks
 from ..log import tracing
 from ..queues import Queue
-from .closed_limits import ClosedLimits
 from .execution.kept_log import KeptLog
+from .fetching.closed_limits import ClosedLimits
 from .step_call import StepCall
 
 #: Completes "the job ..." in messages about a job that the queue no longer has.

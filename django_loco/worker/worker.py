@@ -31,12 +31,12 @@ from .maintenance.cancellations import Cancellations
 from .maintenance.heartbeat import VALID_PART, Heartbeat, info_of
 from .maintenance.housekeeping import Housekeeping
 from .maintenance.isolation import Isolated, Isolation
-from .maintenance.queue_thread import QueueThread
 from .maintenance.remote_control import RemoteControl
 from .outcomes.inbox import OutcomeInbox
 from .pools.event_loop import EventLoopPool
 from .pools.request_priority import RequestPriority
 from .pools.threads import ThreadPool
+from .queue_thread import QueueThread
 
 #: The number of threads for the sync parts of async jobs in a worker that has no threads for sync jobs.
 SYNC_LANES = 10

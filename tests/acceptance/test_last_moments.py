@@ -14,7 +14,7 @@ LATE = {
     "a thread that outlives the main thread": "threading.Thread(target=lambda: (time.sleep(1), late())).start()",
     "an executor's thread": "ThreadPoolExecutor(1).submit(lambda: (time.sleep(1), late()))",
     "atexit": "atexit.register(late)",
-    "atexit, before django_loco was imported": "register_below(in_process._keep_at_exit, late)",
+    "atexit, before django_loco was imported": "register_below(in_process.workers._keep_at_exit, late)",
 }
 
 

@@ -23,7 +23,7 @@ def folder(settings, tmp_path, monkeypatch):
     yield tmp_path
     in_process.stop(time.monotonic() + 5)
     kept_jobs._loaded.clear()
-    in_process._supervised.clear()
+    in_process.workers._supervised.clear()
 
 
 def ends(result) -> bool:

@@ -56,7 +56,7 @@ class TestManual:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("_manual")
 def test_a_worker_that_the_test_has_made(monkeypatch):
-    monkeypatch.setattr(in_process, "_supervised", {"default"})
+    monkeypatch.setattr(in_process.workers, "_supervised", {"default"})
     result = add.enqueue(1, 2)
 
     def work() -> None:

@@ -21,11 +21,11 @@ from ...queues.timeouts import set_store_timeout
 from ...queues.workers import WorkerState
 from ..backoff import QueueBackoff
 from ..claimed_job import ClaimedJob
-from ..closed_limits import ClosedLimits
 from ..outcomes.inbox import OutcomeInbox
 from ..pools.event_loop import EventLoopPool
 from ..pools.request_priority import RequestPriority
 from ..pools.threads import ThreadPool
+from .closed_limits import ClosedLimits
 from .deadline import ShutdownDeadline
 from .drain_group import DrainGroup
 from .draining import Draining

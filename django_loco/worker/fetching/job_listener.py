@@ -7,7 +7,7 @@ import threading
 from typing import ClassVar
 
 from ...queues import Queue
-from ..maintenance.queue_thread import QueueThread
+from ..queue_thread import QueueThread
 
 #: The maximum duration of a wait for the announcement of jobs: no blocking call is unlimited.
 LISTEN_SECONDS = 3.0

@@ -21,7 +21,7 @@ NO_LATE_THREADS = (3, 12, 0) <= sys.version_info[:3] < (3, 12, 2)
 _register_early = getattr(threading, "_register_atexit", atexit.register)
 
 
-def register(*, early: Callable[[], object], late: Callable[[], object]) -> None:
+def call_at_exit(*, early: Callable[[], object], late: Callable[[], object]) -> None:
     """Let Python call ``early`` while executors still take work, and ``late`` with the functions of ``atexit``."""
     atexit.register(late)
     _register_early(early)

@@ -24,7 +24,7 @@ _loaded: set[str] = set()
 _lost: set[str] = set()
 
 
-def has_jobs(alias: str) -> bool:
+def has_kept_jobs(alias: str) -> bool:
     """Return whether an earlier process has kept jobs of ``alias``."""
     folder = spool_folder(alias)
     return folder is not None and spool.has_jobs(folder, alias)

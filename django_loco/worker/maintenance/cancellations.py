@@ -23,7 +23,7 @@ from ...queues import Queue
 from ...queues.timeouts import store_timeout
 from ..claimed_job import ClaimedJob
 from ..execution.context.progress import is_new, save_progress
-from .queue_thread import QueueThread
+from ..queue_thread import QueueThread
 
 logger = get_logger("django_loco.worker")
 

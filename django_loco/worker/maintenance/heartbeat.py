@@ -19,8 +19,8 @@ from ...queues.base import PROBE_SECONDS
 from ...queues.timeouts import store_timeout
 from ...queues.workers import WorkerInfo, WorkerState
 from ..claimed_job import IS_MISSING, ClaimedJob
+from ..queue_thread import QueueThread
 from .memory_limit import MEGABYTE, resident
-from .queue_thread import QueueThread
 
 logger = get_logger("django_loco.worker")
 

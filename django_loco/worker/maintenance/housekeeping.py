@@ -17,8 +17,8 @@ from ...metrics.writer import MinuteWriter
 from ...queues import Queue
 from ..claimed_job import ClaimedJob
 from ..execution.announcements import announce_apart, announce_cancelled, announce_refused, announce_released
+from ..queue_thread import QueueThread
 from .pruner import Pruner
-from .queue_thread import QueueThread
 from .reaper import Reaper
 
 

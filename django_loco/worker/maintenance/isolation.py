@@ -23,8 +23,8 @@ from ...log.safe import get_logger
 from ...queues import Claim, Queue
 from ...shutdown import CLEAN, FORCED
 from ..fetching.deadline import ShutdownDeadline
+from ..queue_thread import QueueThread
 from .batch_size import BatchSize
-from .queue_thread import QueueThread
 from .reaper import jobs_held_by, rescue_jobs_of
 
 logger = get_logger("django_loco.worker")

@@ -18,7 +18,7 @@ def _in_memory(settings):
     settings.WORKER_MODE = "BackgroundAsync"
     yield
     in_process.stop(time.monotonic() + 5)
-    in_process._supervised.clear()
+    in_process.workers._supervised.clear()
 
 
 def test_the_first_job_starts_it():

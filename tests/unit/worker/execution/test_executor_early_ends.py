@@ -19,9 +19,9 @@ from django_loco.jobs.states import state_of
 from django_loco.log import sentry
 from django_loco.signals import job_cancelled, job_retried
 from django_loco.worker.claimed_job import ClaimedJob
-from django_loco.worker.closed_limits import ClosedLimits
 from django_loco.worker.execution.attempt import INTERRUPTION_DELAY, Attempt
 from django_loco.worker.execution.executor import aexecute, execute
+from django_loco.worker.fetching.closed_limits import ClosedLimits
 
 from ..support import claimed_of, job
 from ..tasks import told

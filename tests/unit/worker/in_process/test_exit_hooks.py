@@ -21,7 +21,7 @@ def early():
         print("too late")
 
 atexit.register(print, "before")
-exit_hooks.register(early=early, late=lambda: print("late"))
+exit_hooks.call_at_exit(early=early, late=lambda: print("late"))
 """
 
 

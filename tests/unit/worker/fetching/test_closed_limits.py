@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from django_loco.worker.closed_limits import FORGOTTEN_SECONDS, STORED_SECONDS, ClosedLimits
+from django_loco.worker.fetching.closed_limits import FORGOTTEN_SECONDS, STORED_SECONDS, ClosedLimits
 
-from .support import Clock
+from ..support import Clock
 
 
 @pytest.fixture

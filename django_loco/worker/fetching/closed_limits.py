@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from ..core.job.limits import keys_of
+from ...core.job.limits import keys_of
 
 #: Within this time the outcome of a job that closes keys reaches the store. From then on the store hands over no job
 #: with these keys.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from django_loco.exceptions import QueueUnavailable
-from django_loco.worker.maintenance.queue_thread import QueueThread
+from django_loco.worker.queue_thread import QueueThread
 
-from ..support import Clock, TroubledQueue, wait_until
+from .support import Clock, TroubledQueue, wait_until
 
 
 @pytest.fixture

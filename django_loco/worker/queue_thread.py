@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ...core.threads.periodic_thread import PeriodicThread
-from ...queues import Queue
-from ...queues.timeouts import set_store_timeout
-from ..backoff import QueueBackoff
+from ..core.threads.periodic_thread import PeriodicThread
+from ..queues import Queue
+from ..queues.timeouts import set_store_timeout
+from .backoff import QueueBackoff
 
 
 class QueueThread(PeriodicThread):
