@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextvars import Context
 from functools import partial
 from inspect import iscoroutinefunction
-from threading import Event, current_thread
+from threading import current_thread
 from typing import Any
 from weakref import WeakSet
 
@@ -53,7 +53,7 @@ class EventLoopPool:
         self._cancelled: WeakSet[asyncio.Task[None]] = WeakSet()
         self._lanes = SyncLanes(lanes)
         self._starts = LoggedBackoff(logger, "The worker", "start the event loop for jobs", 0.0, 0.0)
-        self._closed, self._is_quiet = Event(), False
+        self._is_closed = self._is_quiet = False
         self._thread: LoopThread | None = None
         self._context = Context()
 
@@ -65,23 +65,22 @@ class EventLoopPool:
     def submit(self, claimed_jobs: Sequence[ClaimedJob]) -> None:
         """Run ``claimed_jobs`` as soon as there is room. Called by one thread only."""
         self._waiting.extend(claimed_jobs)
-        thread = self._thread or self._start_loop()
-        if thread is not None:
-            thread.loop.call_soon_threadsafe(self._fill)
+        if self._thread is None:
+            self._start_loop()
+        self._call_soon(self._fill)
 
-    def _start_loop(self) -> LoopThread | None:
+    def _start_loop(self) -> None:
         try:
-            thread = LoopThread(
-                closed=self._closed, on_start=self._take_context, on_beat=self._sweep, on_end=self._lanes.close
-            )
+            thread = LoopThread(on_start=self._take_context, on_beat=self._sweep, on_end=self._lanes.close)
             self._thread = thread  # set before jobs begin in the thread, since other threads may cancel them at once
+            if self._is_closed:  # meanwhile
+                thread.stop()
             thread.start()
         except BaseException as error:  # noqa: BLE001 - jobs that do not begin are handed back in a second
             self._starts.failed(error)
             self._thread = None
-            return None
-        self._starts.succeeded()
-        return thread
+        else:
+            self._starts.succeeded()
 
     def _take_context(self) -> None:
         self._context = context_for_jobs(self._alias)
@@ -114,7 +113,7 @@ class EventLoopPool:
     @property
     def missing(self) -> int:
         """The number of threads that have died and are not replaced yet."""
-        return int(not self._closed.is_set() and (thread := self._thread) is not None and thread.has_ended)
+        return int(not self._is_closed and (thread := self._thread) is not None and thread.has_ended)
 
     def quiet(self) -> None:
         """Let no more jobs begin: they wait until they are withdrawn."""
@@ -135,7 +134,7 @@ class EventLoopPool:
 
     def close(self) -> None:
         """End the loop; jobs that still run are cancelled."""
-        self._closed.set()
+        self._is_closed = True
         if (thread := self._thread) is not None:
             thread.stop()
 
@@ -167,8 +166,12 @@ class EventLoopPool:
         except IndexError:
             return None
 
+    @property
+    def _may_begin(self) -> bool:
+        return not (self._is_quiet or self._is_closed)
+
     def _fill(self) -> None:
-        while not self._is_quiet and len(self._tasks) < self.size and (claimed := self._next()) is not None:
+        while self._may_begin and len(self._tasks) < self.size and (claimed := self._next()) is not None:
             claimed.thread = current_thread()
             claimed.started = True
             loop = asyncio.get_running_loop()

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Event
 
 from ...core.threads import DaemonThread
 from ...core.threads.forks import end_fork, forks
@@ -27,8 +26,7 @@ class LoopThread:
 
     1. ``start`` starts the thread, which calls ``on_start``.
     2. The loop runs what other threads send it with ``call``, and calls ``on_beat`` every ``BEAT_SECONDS``.
-    3. When ``closed`` is set and ``stop`` was called, the thread calls ``on_end``, cancels the tasks that are left, and
-       ends.
+    3. ``stop`` lets the thread call ``on_end``, cancel the tasks that are left, and end.
 
     The three functions are called in the thread.
     """
@@ -36,14 +34,13 @@ class LoopThread:
     def __init__(
         self,
         *,
-        closed: Event,
         on_start: Callable[[], object],
         on_beat: Callable[[], object],
         on_end: Callable[[], object],
     ) -> None:
         """Starts nothing."""
         self.loop = asyncio.new_event_loop()
-        self._closed = closed
+        self._is_stopped = False
         self._on_start, self._on_beat, self._on_end = on_start, on_beat, on_end
         self._thread: DaemonThread | None = None
         self._forks = forks()
@@ -65,7 +62,8 @@ class LoopThread:
             self.loop.call_soon_threadsafe(function, *args)
 
     def stop(self) -> None:
-        """End the thread if ``closed`` is set."""
+        """End the thread, or let it end as soon as it is started."""
+        self._is_stopped = True
         self.call(self.loop.stop)
 
     def join(self, timeout: float) -> None:
@@ -94,7 +92,7 @@ class LoopThread:
         self.loop.set_default_executor(executor)
         self.loop.shutdown_default_executor = _keep_executor  # type: ignore[method-assign]
         self.loop.call_soon(self._beat)
-        while not self._closed.is_set():
+        while not self._is_stopped:
             try:
                 self.loop.run_forever()
             except BaseException:  # asyncio lets SystemExit and KeyboardInterrupt of any task through

@@ -22,7 +22,7 @@ from ..execution.connections import drop_all, tidy
 logger = get_logger("django_loco.worker")
 
 T = TypeVar("T")
-#: A call, its future, and the job that makes the call; ``None`` if the pool makes it.
+#: A call, its future, and the job whose lane makes the call; ``None``: it stays in the lane that it was given to.
 Work = tuple["Future[Any]", Callable[[], Any], "JobLane | None"]
 
 

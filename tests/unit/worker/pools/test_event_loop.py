@@ -356,6 +356,15 @@ def test_closing_cancels_what_still_runs(finished):
     assert pool._thread.has_ended
 
 
+def test_a_loop_that_is_started_when_the_pool_was_closed_ends(finished):
+    pool = EventLoopPool(2, 2, "default", finished.add)
+    pool.close()
+    pool.submit([claimed_of("anothing")])
+    assert pool.join(5)
+    assert pool._thread.has_ended
+    assert len(pool.withdraw(2)) == 1
+
+
 def test_a_loop_that_is_closed_at_any_moment_can_be_asked(finished, monkeypatch):
     pool = EventLoopPool(2, 2, "default", finished.add)
     submit(pool, [claimed_of("anothing")])
@@ -363,7 +372,7 @@ def test_a_loop_that_is_closed_at_any_moment_can_be_asked(finished, monkeypatch)
     pool.close()
     assert pool.join(5)
     monkeypatch.setattr(pool._thread.loop, "is_closed", lambda: False)  # as it was a moment ago
-    for ask in (pool.resume, pool.cancel, pool.close, lambda: pool.interrupt(claimed_of("anothing"))):
+    for ask in (pool.resume, pool.cancel, pool.close, pool.warm_up, lambda: pool.interrupt(claimed_of("anothing"))):
         ask()
     pool._thread = None
     pool.cancel()

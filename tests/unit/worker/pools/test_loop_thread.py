@@ -21,34 +21,25 @@ def told() -> list[str]:
 
 
 @pytest.fixture
-def closed() -> threading.Event:
-    return threading.Event()
-
-
-@pytest.fixture
-def thread(told: list[str], closed: threading.Event, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopThread]:
+def thread(told: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopThread]:
     monkeypatch.setattr(loop_thread, "BEAT_SECONDS", 0.01)
 
     def beat() -> None:
         if told[-1:] != ["beat"]:
             told.append("beat")
 
-    thread = LoopThread(
-        closed=closed, on_start=lambda: told.append("start"), on_beat=beat, on_end=lambda: told.append("end")
-    )
+    thread = LoopThread(on_start=lambda: told.append("start"), on_beat=beat, on_end=lambda: told.append("end"))
     yield thread
-    closed.set()
     thread.stop()
     thread.join(5)
     if not thread.loop.is_closed():
         thread.loop.close()
 
 
-def test_it_says_when_it_starts_beats_and_ends(thread, told, closed):
+def test_it_says_when_it_starts_beats_and_ends(thread, told):
     assert not thread.has_ended
     thread.start()
     wait_until(lambda: "beat" in told)
-    closed.set()
     thread.stop()
     thread.join(5)
     assert thread.has_ended
@@ -57,14 +48,14 @@ def test_it_says_when_it_starts_beats_and_ends(thread, told, closed):
 
 def test_what_stops_the_loop_does_not_end_the_thread(thread):
     thread.start()
-    thread.stop()  # as a job may do, too
+    thread.call(thread.loop.stop)  # as a job may do
     called = threading.Event()
     thread.call(called.set)
     assert called.wait(5)
     assert not thread.has_ended
 
 
-def test_tasks_that_are_left_are_cancelled_at_the_end(thread, closed):
+def test_tasks_that_are_left_are_cancelled_at_the_end(thread):
     cancelled = threading.Event()
 
     async def task() -> None:
@@ -77,10 +68,17 @@ def test_tasks_that_are_left_are_cancelled_at_the_end(thread, closed):
     tasks: list[asyncio.Task[None]] = []
     thread.call(lambda: tasks.append(thread.loop.create_task(task())))
     wait_until(lambda: tasks)
-    thread.call(closed.set)
     thread.stop()
     thread.join(5)
     assert cancelled.is_set()
+
+
+def test_a_thread_that_is_stopped_before_its_start_ends_at_once(thread, told):
+    thread.stop()
+    thread.start()
+    thread.join(5)
+    assert thread.has_ended
+    assert told[:2] == ["start", "end"]
 
 
 def test_a_closed_loop_can_be_asked(thread):
