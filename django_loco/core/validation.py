@@ -29,7 +29,7 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 #: The ways in which a job ends. A retention may keep jobs for a different time for each of them.
 ENDS = ("succeeded", "failed", "cancelled")
 #: The retention of a job that is never pruned.
-FOR_EVER = "forever"
+FOREVER_WORD = "forever"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(r"(?:\d{1,12}(?:\.\d{1,6})?[smhdw])+")
 _LENGTH = re.compile(r"([\d.]+)([smhdw])")
@@ -132,7 +132,7 @@ def duration_of(text: str) -> timedelta | None:
 
 
 def retention_by_end(value: Any) -> dict[str, float | str]:
-    """Return how many seconds a retention keeps jobs, or ``FOR_EVER``, for each of ``ENDS`` that it names.
+    """Return how many seconds a retention keeps jobs, or ``FOREVER_WORD``, for each of ``ENDS`` that it names.
 
     Raises ``ValueError`` for an invalid one.
     """
@@ -143,8 +143,8 @@ def retention_by_end(value: Any) -> dict[str, float | str]:
 
 
 def _seconds_kept(value: Any) -> float | str:
-    if value == FOR_EVER:
-        return FOR_EVER
+    if value == FOREVER_WORD:
+        return FOREVER_WORD
     length: Any = duration_of(value) if isinstance(value, str) else value
     seconds: Any = length.total_seconds() if isinstance(length, timedelta) else length
     if not is_number(seconds) or not 0 <= seconds <= MAX_SECONDS:

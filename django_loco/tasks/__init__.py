@@ -4,7 +4,7 @@
 """
 
 from ..core.compat import InvalidTask, TaskResult, TaskResultDoesNotExist
-from ..core.retry import backoff_function
+from ..core.job.retry import backoff_function
 from ..exceptions import Discard, Interrupted, Snooze, Throttled
 from ..jobs.operations.batches.batch import Batch, batch
 from ..jobs.operations.workflows.chains import chain, group

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from ..core.compat import BaseTaskBackend, Task, TaskError, TaskResult, task_backends
 from ..core.job import READY, RUNNING, SUCCESSFUL, Job
-from ..core.retry import is_exception_type
+from ..core.job.retry import is_exception_type
 from ..core.serialization import are_scalars, decode, decode_call
 from ..core.validation import nearest
 from ..exceptions import UnknownTask

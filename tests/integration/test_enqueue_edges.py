@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from django_loco.core import retry
 from django_loco.core.compat import InvalidTask, TaskResultStatus, task_backends
-from django_loco.core.job import SUCCESSFUL
+from django_loco.core.job import SUCCESSFUL, retry
 from django_loco.exceptions import InvalidArguments
 from django_loco.queues import Claim, queue_for
 from django_loco.queues.memory.queue import MAX_RESULTS

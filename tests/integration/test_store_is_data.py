@@ -12,9 +12,8 @@ from uuid import uuid4
 import pytest
 from django.core.signing import Signer
 
-from django_loco.core import retry
 from django_loco.core.compat import InvalidTask, TaskError, task_backends
-from django_loco.core.job import FAILED, READY, SIGNATURE, SUCCESSFUL, Job, utcnow
+from django_loco.core.job import FAILED, READY, SIGNATURE, SUCCESSFUL, Job, retry, utcnow
 from django_loco.exceptions import UnknownTask
 from django_loco.queues import queue_for
 from django_loco.scheduler import Registry

@@ -1,9 +1,10 @@
-"""The two values that the parts exchange: a ``Job`` on its way to where it runs, and an ``Outcome`` on its way back.
+"""The values that the parts exchange: a ``Job`` on its way to where it runs, and an ``Outcome`` on its way back.
 
-Both do no I/O. A change makes a new value, and only a queue stores it.
+``JobSummary`` and ``JobCall`` are parts of a job, for those who read many. No value does I/O. A change makes a new one,
+and only a queue stores it.
 """
 
-from .clock import aware, utcnow
+from .clock import FOREVER, aware, utcnow
 from .ids import first_id, new_id
 from .job import (
     CARRY,
@@ -26,14 +27,12 @@ from .job import (
     UNREADABLE,
     Job,
     changed,
-    error_of,
     job_with,
-    path_of,
     written_by_run,
 )
-from .outcome import CANCELLED, DISCARDED, EXPIRED, GIVEN_UP, Outcome
+from .outcome import CANCELLED, DISCARDED, EXPIRED, GIVEN_UP, Outcome, error_of
 from .summary import SUMMARY, JobCall, JobSummary
-from .waits import FOREVER, pending_wait, pending_waits
+from .waits import pending_wait, pending_waits
 
 __all__ = [
     "CANCELLED",
@@ -70,7 +69,6 @@ __all__ = [
     "first_id",
     "job_with",
     "new_id",
-    "path_of",
     "pending_wait",
     "pending_waits",
     "utcnow",

@@ -8,6 +8,8 @@ from django.utils import timezone
 
 from .. import running_tests
 
+#: Stands for a time that never comes: when a job is due that waits without a limit, or until when one is kept forever.
+FOREVER = datetime(9998, 1, 1, tzinfo=UTC)
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 

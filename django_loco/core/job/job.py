@@ -47,17 +47,6 @@ READY, RUNNING = TaskResultStatus.READY, TaskResultStatus.RUNNING
 FAILED, SUCCESSFUL = TaskResultStatus.FAILED, TaskResultStatus.SUCCESSFUL
 
 
-def path_of(item: Any) -> str:
-    """Return the dotted path at which ``item``, a function or a class, was defined."""
-    return f"{getattr(item, '__module__', '')}.{getattr(item, '__qualname__', '')}"
-
-
-def error_of(kind: type[BaseException], reason: str) -> TaskError:
-    """Return the error of an attempt that has failed for a ``reason`` without raising an exception."""
-    path = path_of(kind)
-    return TaskError(exception_class_path=path, traceback=f"{path}: {reason}\n")
-
-
 Value = TypeVar("Value")
 
 

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from ...exceptions import Discard, JobCancelled, JobExpired, LostJob
 from ..compat import TaskError, TaskResultStatus
+from ..paths import path_of
 from .clock import utcnow
-from .job import FAILED, MAX_LOST, READY, SUCCESSFUL, Job, Value, changed, error_of, path_of, value
+from .job import FAILED, MAX_LOST, READY, SUCCESSFUL, Job, Value, changed, value
 from .limits import keys_of
 
 #: How a run ended, in a word: see ``Outcome.kind``.
@@ -19,6 +20,12 @@ Kind = Literal["successful", "failed", "cancelled", "expired", "retried", "snooz
 CANCELLED, DISCARDED, EXPIRED = path_of(JobCancelled), path_of(Discard), path_of(JobExpired)
 #: The errors of jobs that have not failed, but were given up: their state is ``cancelled``.
 GIVEN_UP = frozenset((CANCELLED, DISCARDED, EXPIRED))
+
+
+def error_of(kind: type[BaseException], reason: str) -> TaskError:
+    """Return the error of an attempt that has failed for a ``reason`` without raising an exception."""
+    path = path_of(kind)
+    return TaskError(exception_class_path=path, traceback=f"{path}: {reason}\n")
 
 
 @value

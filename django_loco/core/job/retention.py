@@ -25,10 +25,10 @@ from typing import Any
 
 from ...conf import loco_settings
 from ..uniqueness import is_time, time_of_until
-from ..validation import FOR_EVER, MAX_SECONDS, is_number
+from ..validation import FOREVER_WORD, MAX_SECONDS, is_number
+from .clock import FOREVER
 from .job import RETENTION, SUCCESSFUL, Job
 from .outcome import GIVEN_UP
-from .waits import FOREVER
 
 #: The time for which a once-key is remembered after its job has finished, however soon results are pruned.
 KEY_MEMORY_SECONDS = 3600.0
@@ -49,7 +49,7 @@ def kept_until(job: Job) -> datetime | None:
         return None
     given = job.options.get(RETENTION) if job.options else None
     seconds: Any = given.get(end_of(job)) if isinstance(given, Mapping) else None
-    if seconds == FOR_EVER:
+    if seconds == FOREVER_WORD:
         return FOREVER
     if is_number(seconds) and 0 <= seconds <= MAX_SECONDS:  # else somebody has edited the store
         return _later(job, job.finished_at, seconds)

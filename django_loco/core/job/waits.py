@@ -13,14 +13,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from .clock import FOREVER
 from .job import READY, Job
 
 _encoded = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-#: The due time of a job that waits for a signal without a time limit.
-FOREVER = datetime(9998, 1, 1, tzinfo=UTC)
 SLEEP, SIGNAL = "sleep", "signal"
 #: The value of a signal that did not come in time.
 TIMED_OUT: Mapping[str, Any] = {"timed_out": True}

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, TypedDict
 
 from ..job.limits import MAX_LIMITS, are_limits, tells_keys_apart
-from ..retry import BackoffOption, is_exception_type
+from ..job.retry import BackoffOption, is_exception_type
 from ..validation import (
     COUNT,
     LEVELS,

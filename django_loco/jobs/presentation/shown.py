@@ -13,7 +13,7 @@ from ...core.job import CARRY, FOREVER, RETENTION, SUCCESSFUL, Job
 from ...core.job.ageing import aged_priority
 from ...core.job.retention import kept_until
 from ...core.serialization import decode, decode_call
-from ...core.validation import FOR_EVER
+from ...core.validation import FOREVER_WORD
 from ...log.plain_text import one_line
 from ...log.redaction import MARK, shown_value
 from ...queues.rows.unreadable import NOT_OURS
@@ -60,7 +60,7 @@ def shown_job(job: Job, now: datetime) -> dict[str, Any]:
         "last_attempted_at": job.last_attempted_at,
         "finished_at": job.finished_at,
         "retention": job.options.get(RETENTION),
-        "kept_until": FOR_EVER if (until := kept_until(job)) == FOREVER else until,
+        "kept_until": FOREVER_WORD if (until := kept_until(job)) == FOREVER else until,
         "attempt": job.attempt,
         "lost": job.lost,
         "worker": job.worker_id,

@@ -9,7 +9,7 @@ from typing import Any
 from ...conf import LocoSettings, loco_settings
 from ...core.compat import Task
 from ...core.job import Job
-from ...core.retry import Policy
+from ...core.job.retry import Policy
 from ...core.task_options import STORED_OPTIONS, resolve_paths
 from ...log.plain_text import one_line
 from ...log.safe import get_logger

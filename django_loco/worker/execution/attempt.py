@@ -25,7 +25,7 @@ from ...conf import loco_settings
 from ...core.compat import Task, TaskResult
 from ...core.job import CARRY, FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ...core.job.limits import keys_of, name_of
-from ...core.retry import Policy, exponential
+from ...core.job.retry import Policy, exponential
 from ...core.serialization import decode, encode, require_result_size
 from ...core.threads.forks import ForksEndHere
 from ...core.threads.monotonic import monotonic

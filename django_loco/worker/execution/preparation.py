@@ -10,7 +10,7 @@ from ...conf import loco_settings
 from ...core.compat import Task
 from ...core.job import RERUN, Outcome
 from ...core.job.missing_task import without_record
-from ...core.retry import Policy
+from ...core.job.retry import Policy
 from ...exceptions import InvalidSignature, UnknownTask
 from ...jobs.operations import reruns
 from ...jobs.signing import is_genuine

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from ...core.job import FAILED, Job, path_of, utcnow
+from ...core.job import FAILED, Job, utcnow
+from ...core.paths import path_of
 from ...exceptions import LostJob, QueueUnavailable
 from ...queues import Queue
 

@@ -26,7 +26,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from django_loco.core.compat import TaskError
 from django_loco.core.job import FAILED, READY, RETENTION, SUCCESSFUL, Job, Outcome
-from django_loco.core.validation import FOR_EVER
+from django_loco.core.validation import FOREVER_WORD
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim, Queue
 
@@ -164,7 +164,7 @@ class Player:
         self._again(lambda: self.queue.prune(3600))
 
     def _job(self, **given: Any) -> Job:
-        options = {RETENTION: {"succeeded": FOR_EVER, "failed": FOR_EVER}} if self.chosen.random() < 0.5 else {}
+        options = {RETENTION: {"succeeded": FOREVER_WORD, "failed": FOREVER_WORD}} if self.chosen.random() < 0.5 else {}
         is_async = self.chosen.random() < 0.3
         return Job(task_path="shop.tasks.send", backend="default", is_async=is_async, options=options, **given)
 

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.test import override_settings
 
 from ....core.job import FAILED, MAX_LOST, READY, RETENTION, Job, Outcome, error_of, new_id, utcnow
-from ....core.validation import FOR_EVER
+from ....core.validation import FOREVER_WORD
 from ....exceptions import JobCancelled
 from ....queues.base import Change
 from ....queues.records.batches import Batches, new_record
@@ -29,9 +29,9 @@ FRESH = 250
 TTL = 10.5 * HOUR
 RETENTIONS: tuple[Mapping[str, float | str] | None, ...] = (
     None,
-    {"succeeded": 0.0, "failed": 5.5 * HOUR, "cancelled": FOR_EVER},
+    {"succeeded": 0.0, "failed": 5.5 * HOUR, "cancelled": FOREVER_WORD},
     {"failed": 15.5 * HOUR},
-    {"succeeded": FOR_EVER},
+    {"succeeded": FOREVER_WORD},
 )
 
 
@@ -70,7 +70,7 @@ class RetentionContract(ContractCase):
         assert self.ids() == {longer.id}
 
     def test_some_are_kept_for_ever(self) -> None:
-        job = self.kept({"succeeded": FOR_EVER})
+        job = self.kept({"succeeded": FOREVER_WORD})
         self.queue.finish([done(job, at=in_seconds(-1_000_000 * HOUR))])
         assert self.queue.prune(0) == self.queue.prune(-HOUR) == 0
         assert self.ids() == {job.id}
@@ -103,7 +103,7 @@ class RetentionContract(ContractCase):
         assert self.queue.holders(["k" * 64]).keys() == {"k" * 64}
 
     def test_a_job_that_waits_again_is_not_pruned(self) -> None:
-        job = self.kept({"failed": 0.0, "succeeded": FOR_EVER})
+        job = self.kept({"failed": 0.0, "succeeded": FOREVER_WORD})
         self.queue.finish([failed(job, at=in_seconds(-HOUR))])
         ended = self.stored(job)
         again = replace(ended, status=READY, run_after=in_seconds(-1), finished_at=None)
@@ -121,7 +121,7 @@ class RetentionContract(ContractCase):
         assert self.stored(job).status == READY
 
     def test_a_waiting_job_that_is_cancelled(self) -> None:
-        job = self.enqueue(options={RETENTION: {"cancelled": 2 * HOUR, "failed": FOR_EVER}})
+        job = self.enqueue(options={RETENTION: {"cancelled": 2 * HOUR, "failed": FOREVER_WORD}})
         after = cancelled(job, at=in_seconds(-HOUR)).applied()
         self.queue.change([Change(before=job, after=after)])
         assert self.queue.prune(60) == 0
@@ -130,7 +130,7 @@ class RetentionContract(ContractCase):
         assert self.queue.prune(10 * HOUR) == 1
 
     def test_a_job_that_killed_its_workers_has_failed(self) -> None:
-        job = self.enqueue(lost=MAX_LOST - 1, options={RETENTION: {"failed": FOR_EVER, "succeeded": 0.0}})
+        job = self.enqueue(lost=MAX_LOST - 1, options={RETENTION: {"failed": FOREVER_WORD, "succeeded": 0.0}})
         self.fetch(lease=0)
         assert [freed.status for freed in self.queue.rescue()] == [FAILED]
         assert self.queue.prune(-60) == 0
@@ -276,4 +276,4 @@ class RetentionHistory:
     def _is_old(self, job_id: str) -> bool:
         retention, end, seconds = self.jobs[job_id]
         kept = TTL if retention is None or end not in retention else retention[end]
-        return bool(end) and kept != FOR_EVER and seconds > float(kept)
+        return bool(end) and kept != FOREVER_WORD and seconds > float(kept)

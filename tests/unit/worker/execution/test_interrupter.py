@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from django_loco.core.retry import Policy
+from django_loco.core.job.retry import Policy
 from django_loco.exceptions import Discard, Interrupted, JobCancelled, JobTimeout, Snooze, Throttled
 from django_loco.worker.execution import interrupter
 from django_loco.worker.execution.interrupter import InterruptibleCall, ThreadInterrupter

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_loco.core.retry import MAX_DELAY_SECONDS, Policy, exponential
+from django_loco.core.job.retry import MAX_DELAY_SECONDS, Policy, exponential
 
 
 def linear(exception, result):
