@@ -97,11 +97,11 @@ def execute(claimed: ClaimedJob, call: Callable[[Attempt], Any] = Attempt.call) 
         if claimed.is_forked:  # inside ``enqueue()``: the caller's code goes on; elsewhere the fork has ended
             raise
         # Inside the handler, so that receivers find the exception in sys.exc_info(): Django's logs it from there.
-        return conclude(attempt, attempt.failed(error))
-    return conclude(attempt, outcome)
+        return _conclude(attempt, attempt.failed(error))
+    return _conclude(attempt, outcome)
 
 
-def conclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
+def _conclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
     """Decide on the outcome of an attempt and announce its end; ``None`` if another thread has decided."""
     if attempt.claimed.is_forked:  # as above; the original announces the end
         return outcome
@@ -117,7 +117,7 @@ def _announce_or_defer(attempt: Attempt, outcome: Outcome) -> None:
     if _is_doubtful(attempt, outcome):
         _defer_announcement(attempt, outcome)
     else:
-        announce_end(attempt, outcome)
+        _announce_end(attempt, outcome)
 
 
 def _is_doubtful(attempt: Attempt, outcome: Outcome) -> bool:
@@ -131,18 +131,18 @@ def _defer_announcement(attempt: Attempt, outcome: Outcome) -> None:
 
 
 def _announce_end_elsewhere(attempt: Attempt, outcome: Outcome, error: BaseException | None) -> None:
-    """``announce_end`` in another thread and context than those in which the job ended with ``error``."""
+    """``_announce_end`` in another thread and context than those in which the job ended with ``error``."""
     label(attempt.job)
     if error is None:
-        announce_end(attempt, outcome)
+        _announce_end(attempt, outcome)
         return
     try:
         raise error
     except BaseException:  # noqa: BLE001 - receivers find it in sys.exc_info()
-        announce_end(attempt, outcome)
+        _announce_end(attempt, outcome)
 
 
-def announce_end(attempt: Attempt, outcome: Outcome) -> None:
+def _announce_end(attempt: Attempt, outcome: Outcome) -> None:
     """Log and announce a retry or the end. Nothing that is raised here changes the outcome."""
     try:
         _record_end(attempt, outcome)
@@ -162,7 +162,7 @@ def _record_end(attempt: Attempt, outcome: Outcome) -> None:
     """Log the end of an attempt. If the job has ended, update the result, and report an error to Sentry."""
     bind_duration(attempt.duration)
     if outcome.status == READY:
-        log_next_run(attempt, outcome)
+        _log_next_run(attempt, outcome)
         return
     attempt.conclude(outcome)
     if outcome.status == SUCCESSFUL:
@@ -208,11 +208,11 @@ async def aexecute(claimed: ClaimedJob, call: Callable[[Attempt], Awaitable[Any]
     try:
         outcome = attempt.succeeded(await call(attempt))
     except BaseException as error:  # noqa: BLE001 - as above
-        return await aconclude(attempt, attempt.failed(error))
-    return await aconclude(attempt, outcome)
+        return await _aconclude(attempt, attempt.failed(error))
+    return await _aconclude(attempt, outcome)
 
 
-async def aconclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
+async def _aconclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
     """``conclude`` on an event loop."""
     if has_unsaved(attempt.claimed, attempt.result):
         try:
@@ -226,12 +226,12 @@ async def aconclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
     if _is_doubtful(attempt, outcome):
         _defer_announcement(attempt, outcome)
     else:
-        await aannounce_end(attempt, outcome)
+        await _aannounce_end(attempt, outcome)
     return outcome
 
 
-async def aannounce_end(attempt: Attempt, outcome: Outcome) -> None:
-    """``announce_end`` on an event loop."""
+async def _aannounce_end(attempt: Attempt, outcome: Outcome) -> None:
+    """``_announce_end`` on an event loop."""
     try:
         _record_end(attempt, outcome)
         if outcome.status != READY:
@@ -242,7 +242,7 @@ async def aannounce_end(attempt: Attempt, outcome: Outcome) -> None:
         logger.exception("The end of job %s could not be announced", attempt.job.id)
 
 
-def log_next_run(attempt: Attempt, outcome: Outcome) -> None:
+def _log_next_run(attempt: Attempt, outcome: Outcome) -> None:
     """Log when the next run is due, after an attempt that failed or a job that has put itself off."""
     path = one_line(attempt.job.task_path)
     if outcome.closes:

@@ -94,7 +94,7 @@ def test_the_callers_context_is_not_the_jobs(queue):
 def test_a_fork_goes_on_as_the_code_of_the_caller(queue, name, ends, code, monkeypatch):
     """Unless it was made in a thread of ``async_to_sync``, to which nobody returns."""
     original, told[:], code_of_caller = os.getpid(), [], 0
-    monkeypatch.setattr("django_loco.worker.execution.executor.announce_end", lambda *_: told.append("announced"))
+    monkeypatch.setattr("django_loco.worker.execution.executor._announce_end", lambda *_: told.append("announced"))
     try:
         ended = run_inline(queue, job(name, ends))
         code_of_caller = 40 if told == ["fork"] else 50
