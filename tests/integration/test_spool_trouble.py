@@ -42,7 +42,7 @@ def test_a_file_that_cannot_be_read_keeps_no_job_from_running(folder):
 
 def test_after_a_failed_start_the_next_job_starts_the_worker(folder, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(kept_jobs, "load_jobs", fail)
+        patched.setattr(in_process.workers, "load_jobs", fail)
         with pytest.raises(OSError, match="no such luck"):
             tasks.add.enqueue(1, 2)
     assert ends(tasks.add.enqueue(1, 2))
