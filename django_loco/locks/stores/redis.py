@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from ...queues.listener import QueueListener
 from ...queues.redis.codec.answers import decoded
+from ...queues.redis.connections.server import RedisServer
 from ...queues.redis.listener import Demand, RedisListener
-from ...queues.redis.server import RedisServer
 from ..state import LockState
 from .base import LockStore, Stored, process_of
 

@@ -41,9 +41,9 @@ from .codec.job_lists import (
     time_of_entry,
 )
 from .codec.payloads import entry_of, extra_text, lines, unique_payload, with_checkpoint
+from .connections.server import RedisServer
 from .listener import channels_for, is_soon
 from .lookups import STEP
-from .server import RedisServer
 
 #: The number of jobs that one script changes, which takes some 10 ms.
 BATCH = 500

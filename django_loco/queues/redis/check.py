@@ -15,7 +15,7 @@ from django.core.checks import CheckMessage
 
 from ...conf import loco_settings
 from ...exceptions import QueueUnavailable
-from .server import RedisServer
+from .connections.server import RedisServer
 
 #: Connections of a worker beside one per job thread: fetcher, heartbeat, housekeeping, listener.
 EXTRA_CONNECTIONS = 4

@@ -12,8 +12,8 @@ from ...core.job import Job
 from ...log.plain_text import counted
 from ..examiner import Examiner, skew_of
 from .check import eviction_messages, persistence_messages, pool_messages
+from .connections.server import RedisServer
 from .lookups import RedisLookups
-from .server import RedisServer
 
 #: The share of its memory that a server may use before it is reported.
 FULL = 0.9

@@ -33,7 +33,7 @@ from ..claim import Claim
 from ..listener import QueueListener
 from .codec.job_lists import word
 from .connections.client import REPLY_SECONDS
-from .server import RedisServer, refusal_suppressed
+from .connections.server import RedisServer, refusal_suppressed
 
 logger = get_logger("django_loco.queues")
 

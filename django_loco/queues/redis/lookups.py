@@ -20,7 +20,7 @@ from ..rows.forms import digits_of
 from .codec.answers import calls_of, decoded, is_id, jobs_of
 from .codec.job_lists import word
 from .codec.payloads import lines
-from .server import RedisServer
+from .connections.server import RedisServer
 
 #: The number of jobs that one script looks at.
 STEP = 2_000

@@ -66,6 +66,7 @@ from .codec.payloads import (
     unique_payload,
     update_payload,
 )
+from .connections.server import RedisServer
 from .examiner import RedisExaminer
 from .exchanges import ExchangingQueue
 from .listener import Demand, RedisListener, channels_for, channels_of, is_soon
@@ -75,7 +76,6 @@ from .records.limits import RedisLimits
 from .records.minutes import RedisStatistics, clear_minutes
 from .records.workflows import RedisWorkflows
 from .scripts import KEYS
-from .server import RedisServer
 
 #: The maximum number of finished jobs, however young.
 MAX_RESULTS = 1_000_000

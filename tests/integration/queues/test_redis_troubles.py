@@ -24,6 +24,7 @@ from django_loco.worker.maintenance.heartbeat import info_of
 from tests.processes import free_port
 from tests.redis_server import IN_MEMORY, RedisServer, sentinel_caches
 
+ROUND_TRIP = "django_loco.queues.redis.connections.server._round_trip"
 CLAIM = Claim(worker_id="w1", lease=60, threads=10)
 REDIS = "django_redis.cache.RedisCache"
 
@@ -440,14 +441,14 @@ def raising(error):
 def test_whatever_the_client_raises_is_unavailable(queue, monkeypatch, kind):
     error = kind.__new__(kind)
     Exception.__init__(error, "something")
-    monkeypatch.setattr("django_loco.queues.redis.server._round_trip", raising(error))
+    monkeypatch.setattr(ROUND_TRIP, raising(error))
     with unavailable(""):
         queue.finish([Outcome(job=job(token="t"), status=SUCCESSFUL)])
 
 
 @pytest.mark.parametrize("reply", REPLIES, ids=lambda reply: reply.split()[0])
 def test_whatever_the_server_replies_is_unavailable(queue, monkeypatch, reply):
-    monkeypatch.setattr("django_loco.queues.redis.server._round_trip", raising(exceptions.ResponseError(reply)))
+    monkeypatch.setattr(ROUND_TRIP, raising(exceptions.ResponseError(reply)))
     for call in (lambda: queue.finish([Outcome(job=job(token="t"), status=SUCCESSFUL)]), lambda: queue.fetch(CLAIM)):
         with unavailable(reply.split()[0]):
             call()
@@ -634,7 +635,7 @@ def test_a_socket_that_is_not_there(url):
 
 
 def test_a_member_of_a_cluster_that_is_not_named_as_one(queue, monkeypatch):
-    monkeypatch.setattr("django_loco.queues.redis.server._round_trip", raising(exceptions.MovedError("5718 host:8411")))
+    monkeypatch.setattr(ROUND_TRIP, raising(exceptions.MovedError("5718 host:8411")))
     with unavailable(r"of a Cluster sends us to 5718 host:8411. Name it .* set OPTIONS\['cluster'\] to True"):
         queue.counts()
 

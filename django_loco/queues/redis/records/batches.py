@@ -14,7 +14,7 @@ from ...rows.forms import digits_of
 from ..codec.answers import decoded, ids_of, is_id
 from ..codec.job_lists import score
 from ..codec.payloads import lines, micros_in
-from ..server import RedisServer
+from ..connections.server import RedisServer
 
 #: The standings of members by kind.
 KINDS = {"left": "L", "failed": "FC", "succeeded": "S"}

@@ -15,7 +15,7 @@ from ...claim import Claim
 from ...records.limits import Limiting, LimitUse
 from ..codec.answers import decoded
 from ..codec.payloads import LIMITED, lines, words_of
-from ..server import RedisServer
+from ..connections.server import RedisServer
 from .claims import choice_payload, kinds_of, limits_payload, numbers_of
 from .pauses import RedisPauses
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from ...records.minutes import HOUR, KEPT_MINUTES, TOTAL, Labels, Minute, Statistics, hours_of
 from ..codec.answers import decoded
 from ..codec.payloads import lines
-from ..server import RedisServer
+from ..connections.server import RedisServer
 
 #: The number of rows that one script adds, and of minutes that one script reads.
 BATCH = 500

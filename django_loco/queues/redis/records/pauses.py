@@ -8,7 +8,7 @@ from typing import cast
 from ...records.pauses import JobKind, JobPause, Pauses, far_away
 from ..codec.answers import decoded
 from ..codec.job_lists import word
-from ..server import RedisServer
+from ..connections.server import RedisServer
 
 #: The first score of jobs that are held back: 30,000 years, in microseconds.
 FAR = 10**18

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ....core.job import Job, Outcome
 from ...records.signals import JobSignals, woken
-from ..server import RedisServer
+from ..connections.server import RedisServer
 
 
 class RedisSignals(JobSignals):

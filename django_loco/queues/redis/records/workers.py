@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...workers import FetchedCommands, WorkerInfo, text_of_worker, worker_of_text
 from ..codec.answers import decoded
-from ..server import RedisServer
+from ..connections.server import RedisServer
 
 
 class RedisWorkers(FetchedCommands):

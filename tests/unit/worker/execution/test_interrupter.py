@@ -254,7 +254,12 @@ def test_a_context_manager_is_entered_and_left_before_a_job_is_interrupted(watch
 
 @pytest.mark.parametrize(
     "module",
-    ["asgiref.local", "importlib._bootstrap", "django_loco.queues.redis.server", "django_loco.locks.stores.redis"],
+    [
+        "asgiref.local",
+        "importlib._bootstrap",
+        "django_loco.queues.redis.connections.server",
+        "django_loco.locks.stores.redis",
+    ],
 )
 def test_code_that_must_not_break_is_left_before_a_job_is_interrupted(watch, stuck, module):
     done: list[str] = []

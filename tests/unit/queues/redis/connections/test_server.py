@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.connection import Connection
 
-from django_loco.queues.redis.server import _packed_command
+from django_loco.queues.redis.connections.server import _packed_command
 
 WORD = st.text(st.characters(exclude_categories=["Cs"])) | st.binary() | st.integers()
 

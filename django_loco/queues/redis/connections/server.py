@@ -11,12 +11,12 @@ from redis import ConnectionPool, Redis, exceptions
 from redis.cluster import RedisCluster
 from redis.sentinel import SentinelConnectionPool
 
-from ...exceptions import QueueUnavailable
-from .connections.availability import NO_PRIMARY, UNKNOWN_COMMAND, ExplainedErrors, size_hint
-from .connections.client import address_of
-from .connections.primary_watch import PrimaryWatch
-from .connections.spare_connection import SpareConnection
-from .scripts import COMMANDS, SCRIPTS, Script
+from ....exceptions import QueueUnavailable
+from ..scripts import COMMANDS, SCRIPTS, Script
+from .availability import NO_PRIMARY, UNKNOWN_COMMAND, ExplainedErrors, size_hint
+from .client import address_of
+from .primary_watch import PrimaryWatch
+from .spare_connection import SpareConnection
 
 OLDEST_VERSION = (6, 2)
 #: The exceptions of redis-py, which have only ``Exception`` in common.
