@@ -14,7 +14,7 @@ from django_loco.core.job import FAILED, SUCCESSFUL, Job
 from django_loco.core.serialization import encode
 from django_loco.queues import Queue, timeouts
 from django_loco.queues.database import DatabaseQueue
-from django_loco.queues.database import queue as database_queue
+from django_loco.queues.database.records import probes
 from django_loco.queues.database.sqlite import connections as sqlite
 from django_loco.queues.redis import RedisQueue
 from django_loco.queues.timeouts import STORE_TIMEOUT_SECONDS
@@ -218,7 +218,7 @@ def impatient_postgres(request, database, monkeypatch):
     """A PostgreSQL whose statements fail soon if they have to wait, for one reason or another."""
     connection.ensure_connection()  # that of the test has no limit
     monkeypatch.setattr(backoff, "MAX_DELAY_SECONDS", 0.05)
-    monkeypatch.setattr(database_queue, "PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(probes, "PROBE_SECONDS", 0.2)
     if request.param == "store timeout":
         monkeypatch.setattr(timeouts, "STORE_TIMEOUT_SECONDS", 0.2)
     else:
