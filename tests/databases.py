@@ -5,7 +5,7 @@ Without arguments the tests are split into parts, of which ``LOCO_TEST_PARTS`` m
 runs the storms and the tests of PostgreSQL on newer pairs, and repeats the unit tests on the newest. None of the parts
 has the tests that are marked ``extra``: ``make test-extra`` runs these.
 
-Three parts run at a time, or ``LOCO_TEST_AT_ONCE``: with more, a test waits for the processor rather than for what it
+Four parts run at a time, or ``LOCO_TEST_AT_ONCE``: with more, a test waits for the processor rather than for what it
 tests. Small parts end at about the same time: name the long ones first. The output of the first part is shown as it
 comes, that of the others after it.
 
@@ -31,7 +31,7 @@ from typing import IO
 
 import pytest
 
-AT_ONCE = int(os.environ.get("LOCO_TEST_AT_ONCE", "3"))
+AT_ONCE = int(os.environ.get("LOCO_TEST_AT_ONCE", "4"))
 UNIT, ACCEPTANCE = "tests/unit", "tests/acceptance"
 TOGETHER = ("tests/contract", "tests/integration")
 #: How long each run of a part took, with the processes that it waited for. Useful when CI becomes slow.
