@@ -4,6 +4,8 @@ How it is built, from the outside in:
 
 ``run.py``, ``command.py``
     the command line: which systems, which measures, how many rounds.
+``arguments.py``
+    lists of names on a command line.
 ``measures.py``
     what is measured, each measure one function of a ``Trial``.
 ``trial.py``

@@ -15,6 +15,8 @@ from tests.acceptance.ticks_sites import STORES, Sites, TickSite
 from tests.children import end_on_signals, started
 from tests.processes import ROOT
 
+from .arguments import names_among
+
 CHILD = Path(__file__).parent / "projects" / "admin_pages.py"
 COLUMNS = ("store", "page", "first, ms", "median, ms", "best, ms", "CPU of the site, ms", "queries to the database")
 
@@ -62,7 +64,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="SECONDS",
         help="how long ago the waiting jobs were enqueued: 1e7 makes them older than all finished ones",
     )
-    parser.add_argument("--stores", type=lambda text: text.split(","), default=list(STORES), metavar="A,B")
+    parser.add_argument("--stores", type=names_among(STORES), default=list(STORES), metavar="A,B")
     return parser.parse_args(arguments)
 
 

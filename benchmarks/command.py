@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from . import measures, systems
+from .arguments import names_among
 from .environments import FOLDER, Environment, NotInstalled
 from .measures import Measure
 from .report import Report
@@ -140,11 +141,19 @@ def _say(text: str) -> None:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    names = dict.fromkeys(system.name for system in systems.ALL)
+    names = list(dict.fromkeys(system.name for system in systems.ALL))
+    keys = [system.key for system in systems.ALL]
+    known = {measure.name: measure for measure in measures.ALL}
+    kinds = list(dict.fromkeys(system.store for system in systems.ALL))
     add = parser.add_argument
-    add("--systems", help=f"Only these, with a comma between: {', '.join(names)}; huey/sqlite: only on that store.")
-    add("--stores", help="Only on these: redis, postgres, sqlite, memory.")
-    add("--measures", help=f"Only these: {', '.join(measure.name for measure in measures.ALL)}.")
+    add(
+        "--systems",
+        type=names_among([*names, *keys]),
+        default=names,
+        help=f"Only these, with a comma between: {', '.join(names)}; huey/sqlite: only on that store.",
+    )
+    add("--stores", type=names_among(kinds), default=kinds, help=f"Only on these: {', '.join(kinds)}.")
+    add("--measures", type=names_among(known), help=f"Only these: {', '.join(known)}.")
     add("--long", action="store_true", help="Also the measures that take minutes: growth, short-backlog, backlog.")
     add("--jobs", type=int, help=f"At most so many jobs per trial ({JOBS}).")
     add("--rounds", type=int, help=f"So many rounds ({ROUNDS}).")
@@ -162,19 +171,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
     options.jobs = options.jobs or (QUICK_JOBS if options.quick else JOBS)
     options.minutes = options.minutes or (QUICK_MINUTES if options.quick else MINUTES)
-    options.systems = _with_log(_chosen_systems(parser, options.systems, options.stores), options.log)
-    options.measures = _chosen_measures(parser, options.measures, options.long)
+    options.systems = _with_log(_chosen_systems(options.systems, options.stores), options.log)
+    options.measures = [
+        known[name] for name in options.measures or [m.name for m in measures.ALL if options.long or not m.is_long]
+    ]
     return options
 
 
-def _chosen_systems(parser: argparse.ArgumentParser, names: str | None, stores: str | None) -> list[System]:
-    wanted = names.split(",") if names else [system.name for system in systems.ALL]
-    known = {system.name for system in systems.ALL} | {system.key for system in systems.ALL}
-    for name in wanted:
-        if name not in known:
-            parser.error(f"there is no system {name!r}; known are {', '.join(sorted(known))}")
-    kinds = stores.split(",") if stores else [system.store for system in systems.ALL]
-    return [s for s in systems.ALL if (s.name in wanted or s.key in wanted) and s.store in kinds]
+def _chosen_systems(names: Sequence[str], stores: Sequence[str]) -> list[System]:
+    return [s for s in systems.ALL if (s.name in names or s.key in names) and s.store in stores]
 
 
 def _with_log(chosen: list[System], log: str) -> list[System]:
@@ -182,13 +187,3 @@ def _with_log(chosen: list[System], log: str) -> list[System]:
     if log == "both":
         return list({system.key: system for pair in zip(chosen, silent, strict=True) for system in pair}.values())
     return silent if log == "off" else chosen
-
-
-def _chosen_measures(parser: argparse.ArgumentParser, names: str | None, long: bool) -> list[Measure]:
-    if not names:
-        return [measure for measure in measures.ALL if long or not measure.is_long]
-    known = {measure.name: measure for measure in measures.ALL}
-    for name in names.split(","):
-        if name not in known:
-            parser.error(f"there is no measure {name!r}; known are {', '.join(known)}")
-    return [known[name] for name in names.split(",")]

@@ -19,6 +19,8 @@ from tests.acceptance.matrix import migrated
 from tests.acceptance.ticks_sites import STORES, Sites, TickSite
 from tests.processes import ROOT
 
+from .arguments import names_among
+
 CHILD = Path(__file__).parent / "projects" / "control_jobs.py"
 SETTINGS = {
     "TESTING": "live",
@@ -116,10 +118,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Return the options."""
     names = [measure.name for measure in MEASURES]
     parser = argparse.ArgumentParser(prog="python -m benchmarks.control", description=__doc__)
-    parser.add_argument(
-        "--measures", type=lambda text: text.split(","), default=names, metavar="A,B", help=", ".join(names)
-    )
-    parser.add_argument("--stores", type=lambda text: text.split(","), default=list(STORES), metavar="A,B")
+    parser.add_argument("--measures", type=names_among(names), default=names, metavar="A,B", help=", ".join(names))
+    parser.add_argument("--stores", type=names_among(STORES), default=list(STORES), metavar="A,B")
     parser.add_argument("--jobs", type=int, metavar="N", help="how many jobs, in place of each measure's own number")
     return parser.parse_args(arguments)
 

@@ -12,7 +12,6 @@ import argparse
 import http.client
 import os
 import random
-import re
 import statistics
 import sys
 import tempfile
@@ -29,6 +28,8 @@ from tests.acceptance.servers import ServedProject
 from tests.children import end_on_signals
 from tests.postgres import Server
 from tests.redis_server import RedisServer
+
+from .arguments import names_among
 
 ROUNDS, JOBS = 5, 20_000
 #: Seconds between two requests of a page, and how much longer than its answer took.
@@ -200,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dashboard", description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help="how often each case is measured")
     parser.add_argument("--jobs", type=int, default=JOBS, metavar="N", help="how many jobs a round drains")
-    parser.add_argument("--stores", type=lambda text: re.split(r"\W+", text), default=STORES, metavar="A,B")
+    parser.add_argument("--stores", type=names_among(STORES), default=STORES, metavar="A,B")
     options = parser.parse_args(arguments)
     end_on_signals()
     print("| store | open pages | jobs/s | less | worker, µs per job | server, of a core |\n|---|---|--:|--:|--:|--:|")

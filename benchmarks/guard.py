@@ -17,6 +17,7 @@ from io import BytesIO
 from statistics import median
 
 from . import measures
+from .arguments import names_among
 from .environments import FOLDER, Environment
 from .stores import Stores
 from .systems import System
@@ -24,6 +25,7 @@ from .systems.loco import ROOT, SYSTEMS
 from .trial import Choices, Trial
 
 MEASURES = {"sync": measures.sync, "enqueue": measures.enqueue, "latency": measures.latency}
+STORES = [system.store for system in SYSTEMS]
 #: The figure of each measure; of ``ms`` less is better.
 FIGURES = {"sync": "rate", "enqueue": "rate", "latency": "ms"}
 
@@ -73,15 +75,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Return the options."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.guard", description=__doc__)
-    words = {"type": lambda text: text.split(","), "metavar": "A,B"}
     parser.add_argument("--base", default="HEAD~1", help="the older commit (HEAD~1)")
     parser.add_argument("--head", default="HEAD", help="the newer commit (HEAD); what is not committed is not measured")
     parser.add_argument("--least", type=float, default=0.9, metavar="RATIO", help="what is good enough (0.9)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="how often each is measured (5)")
     parser.add_argument("--jobs", type=int, default=5_000, metavar="N", help="jobs per trial (5,000)")
     parser.add_argument("--log", default="lines", choices=["lines", "off"], help="as in benchmarks/run.py (lines)")
-    parser.add_argument("--stores", default=["sqlite", "redis"], help="sqlite,redis", **words)
-    parser.add_argument("--measures", default=list(MEASURES), help=",".join(MEASURES), **words)
+    parser.add_argument(
+        "--stores", type=names_among(STORES), default=["sqlite", "redis"], metavar="A,B", help="sqlite,redis"
+    )
+    parser.add_argument(
+        "--measures", type=names_among(MEASURES), default=list(MEASURES), metavar="A,B", help=",".join(MEASURES)
+    )
     return parser.parse_args(arguments)
 
 

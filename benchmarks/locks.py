@@ -23,6 +23,8 @@ from tests.acceptance.ticks_sites import STORES, Sites, TickSite
 from tests.children import end_on_signals, started
 from tests.processes import ROOT
 
+from .arguments import names_among
+
 CHILD = Path(__file__).parent / "projects" / "lock_holders.py"
 COLUMNS = ("store", "alone, ms", "p99", "to another process, ms", "p99", "crowd, grants/s")
 #: Seconds for which each of two processes has the lock in turn.
@@ -91,7 +93,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.locks", description=__doc__)
     parser.add_argument("--seconds", type=float, default=10, metavar="N", help="how long each measurement takes")
     parser.add_argument("--crowd", type=int, default=8, metavar="N", help="how many processes want one lock")
-    parser.add_argument("--stores", type=lambda text: text.split(","), default=list(STORES), metavar="A,B")
+    parser.add_argument("--stores", type=names_among(STORES), default=list(STORES), metavar="A,B")
     return parser.parse_args(arguments)
 
 

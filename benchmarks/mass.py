@@ -16,6 +16,8 @@ from tests.acceptance.matrix import migrated
 from tests.acceptance.ticks_sites import STORES, Sites, TickSite
 from tests.processes import ROOT
 
+from .arguments import names_among
+
 CHILD = Path(__file__).parent / "projects" / "mass_operations.py"
 COLUMNS = ("store", "operation", "jobs/s", "CPU of the client, µs per job", "CPU of the server, µs per job")
 FIGURES = ("rate", "client", "server")
@@ -54,7 +56,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mass", description=__doc__)
     parser.add_argument("--jobs", type=int, default=100_000, metavar="N", help="the number of jobs of each operation")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often each operation is measured")
-    parser.add_argument("--stores", type=lambda text: text.split(","), default=list(STORES), metavar="A,B")
+    parser.add_argument("--stores", type=names_among(STORES), default=list(STORES), metavar="A,B")
     return parser.parse_args(arguments)
 
 

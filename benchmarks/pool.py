@@ -19,6 +19,8 @@ from statistics import median
 
 from tests.processes import ROOT
 
+from .arguments import names_among
+
 CHILD = Path(__file__).parent / "projects" / "mixes.py"
 THREADS = 40
 AUTO = "auto"
@@ -105,9 +107,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     names = [mix.name for mix in MIXES]
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pool", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="how often each is measured")
-    parser.add_argument(
-        "--mixes", type=lambda text: text.split(","), default=names, metavar="A,B", help=", ".join(names)
-    )
+    parser.add_argument("--mixes", type=names_among(names), default=names, metavar="A,B", help=", ".join(names))
     return parser.parse_args(arguments)
 
 

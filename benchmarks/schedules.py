@@ -22,6 +22,8 @@ from tests.acceptance.ticks_sites import STORES, Sites, TickSite
 from tests.children import end_on_signals, started
 from tests.processes import ROOT
 
+from .arguments import names_among
+
 CHILD = Path(__file__).parent / "projects" / "many_schedules.py"
 COLUMNS = ("store", "due", "schedulers", "declare, s", "start, s", "CPU of a core, %", "late p50, ms", "p99", "at most")
 
@@ -101,7 +103,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--schedules", type=int, default=10_000, metavar="N", help="how many each scheduler has")
     parser.add_argument("--seconds", type=float, default=20, metavar="N", help="how long each measurement takes")
     parser.add_argument("--crowd", type=int, default=5, metavar="N", help="how many share a store")
-    parser.add_argument("--stores", type=lambda text: text.split(","), default=list(STORES), metavar="A,B")
+    parser.add_argument("--stores", type=names_among(STORES), default=list(STORES), metavar="A,B")
     return parser.parse_args(arguments)
 
 
