@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 from django.db import close_old_connections, connections
 
-from .core.threads.forks import ForksEndHere
 from .core.threads.periodic_thread import PeriodicThread
+from .core.threads.stray_forks import ForksEndHere
 from .log.safe import get_logger
 
 logger = get_logger(__name__)

@@ -17,7 +17,7 @@ from ..component import Component
 from ..core.backoff import Backoff
 from ..core.threads import DaemonThread
 from ..core.threads.bounded_calls import BoundedCalls
-from ..core.threads.forks import ForksEndHere
+from ..core.threads.stray_forks import ForksEndHere
 from ..exceptions import LocoConfigurationError
 from ..log.labels import bind, unbind
 from ..log.safe import get_logger

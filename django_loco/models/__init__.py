@@ -3,10 +3,10 @@
 from .admin_proxies import LocoJob, LocoWorker
 from .batch import StoredBatch
 from .job import JobIdField, StoredJob
-from .job_pause import StoredJobPause, StoredLimit
+from .limit import StoredLimit
 from .lock import StoredLock
 from .minute import StoredMinute
-from .paused_queue import PausedQueue
+from .pauses import PausedQueue, StoredJobPause
 from .schedule import Schedule, ScheduleState
 from .tag_triggers import keep_triggers
 from .waiting_tag import WaitingTag

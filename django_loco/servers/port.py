@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from ..core.lifecycle.fork import closed_in_copies
+from ..core.lifecycle.inherited_descriptors import closed_in_copies
 from ..process.server import PortError
 
 #: Connections that may wait to be accepted.

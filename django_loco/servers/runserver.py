@@ -16,7 +16,7 @@ from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.core.management.commands.runserver import Command as DjangoRunserver
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
-from ..core.lifecycle.fork import closed_in_copies
+from ..core.lifecycle.inherited_descriptors import closed_in_copies
 from ..core.threads import DaemonThread
 from ..log.output.bounded import get_bounded_logger
 from ..process.server import Server

@@ -13,7 +13,7 @@ from django.dispatch import Signal
 
 from ..core.compat import TASKS_LOGGER, TaskResult, task_finished
 from ..core.job import Job
-from ..core.threads.forks import ForksEndHere, is_own_thread
+from ..core.threads.stray_forks import ForksEndHere, is_own_thread
 from ..exceptions import RAISED_INTO_JOBS
 from ..log.labels import labelled_context
 from ..log.safe import get_logger, show_once

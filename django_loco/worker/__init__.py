@@ -1,6 +1,6 @@
 """Runs jobs.
 
-The road of a job through this package:
+The path of a job through this package:
 
 1. ``fetching/fetcher`` fetches it from the queue, and ``fetching/held_jobs`` hands it to a pool.
 2. One of the threads of ``pools/threads``, or ``pools/event_loop``, takes it.

@@ -14,7 +14,7 @@ from typing import Any
 from ..core.compat import TaskError
 from ..core.job import Job, Outcome
 from ..core.job.waits import Wait
-from ..core.threads.forks import ForksEndHere, end_fork, forks
+from ..core.threads.stray_forks import ForksEndHere, end_fork, forks
 from ..log import tracing
 from ..queues import Queue
 from .execution.kept_log import KeptLog
@@ -22,7 +22,7 @@ from .fetching.closed_limits import ClosedLimits
 from .step_call import StepCall
 
 #: Completes "the job ..." in messages about a job that the queue no longer has.
-IS_MISSING = "is no longer in the queue (it was deleted, or the store was emptied or replaced)"
+IS_GONE = "is no longer in the queue (it was deleted, or the store was emptied or replaced)"
 
 
 class Suspended(BaseException):
@@ -112,7 +112,7 @@ class ClaimedJob:
     """The log of the run, if it is kept."""
 
     forks: int = field(default_factory=forks)
-    """``core.threads.forks`` in the process that has claimed it."""
+    """``core.threads.stray_forks`` in the process that has claimed it."""
 
     report: tuple[Any, ...] | None = None
     """The last progress that the job reported: see ``execution.context.progress``."""

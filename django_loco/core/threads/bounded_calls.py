@@ -13,7 +13,7 @@ from django.db import connections
 
 from ...log.output.bounded import get_bounded_logger
 from . import DaemonThread
-from .forks import ForksEndHere
+from .stray_forks import ForksEndHere
 
 logger = get_bounded_logger("django_loco.shutdown")
 

@@ -8,8 +8,8 @@ from abc import ABC, abstractmethod
 from ...log.labels import bind
 from ..backoff import Backoff
 from . import DaemonThread
-from .forks import ForksEndHere
 from .queries import forget_queries
+from .stray_forks import ForksEndHere
 
 
 class PeriodicThread(ABC):

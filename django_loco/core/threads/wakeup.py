@@ -6,7 +6,7 @@ import socket
 import weakref
 from contextlib import suppress
 
-from ..lifecycle.fork import closed_in_copies
+from ..lifecycle.inherited_descriptors import closed_in_copies
 
 
 class Wakeup:

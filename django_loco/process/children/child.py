@@ -15,7 +15,7 @@ from typing import Self
 
 from django.utils import autoreload
 
-from ...core.lifecycle.fork import closed_in_copies
+from ...core.lifecycle.inherited_descriptors import closed_in_copies
 from ..systemd import VARIABLES
 from .control_channel import CHANNEL_VARIABLE, LOADED, READY, pass_on
 from .identity import ProcessIdentity

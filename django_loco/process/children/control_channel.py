@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 
-from ...core.lifecycle.fork import closed_in_copies
+from ...core.lifecycle.inherited_descriptors import closed_in_copies
 from ...core.threads import DaemonThread
 
 #: The environment variable with the descriptor of the child's end.

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-from ...core.lifecycle.fork import closed_in_copies
+from ...core.lifecycle.inherited_descriptors import closed_in_copies
 from ...core.threads import DaemonThread
 from ...exceptions import LocoConfigurationError
 from ...log.safe import get_logger

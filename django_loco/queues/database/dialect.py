@@ -1,4 +1,4 @@
-"""The statements that all engines of the database queue share."""
+"""The base class of the dialects: the statements that all engines of the database queue share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes that people make to jobs in Redis that no worker holds: cancel, retry, edit, delete.
+"""Changes jobs in Redis that no worker holds: cancels, retries, edits, deletes, releases nodes.
 
 One script makes a batch of changes. It touches a job only if no worker holds it and its stored texts are those that the
 job was read from, of which it has a note (``answers.jobs_of``). They travel with the change. No transition is missed:

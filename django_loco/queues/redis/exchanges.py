@@ -13,11 +13,11 @@ from ..claim import Claim
 from ..listener import ListeningQueue
 from ..rows.unreadable import outcomes_of, readable, split
 from .codec.answers import decoded, ids_of, jobs_of
+from .codec.claims import claim_payload, ends_payload
 from .codec.payloads import lines, logs_payload, outcome_payload
 from .connections.server import RedisServer
 from .listener import Demand, RedisListener, channels_for, is_soon, subscriptions_for
 from .lookups import RedisLookups
-from .records.claims import claim_payload, ends_payload
 from .records.signals import RedisSignals
 from .records.workers import RedisWorkers
 

@@ -1,4 +1,4 @@
-"""The queue for many machines: Redis or Valkey, one script per step of a job's road.
+"""The queue in Redis or Valkey, for many machines. Each of its methods calls one script.
 
 Keys
 ----

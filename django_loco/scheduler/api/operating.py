@@ -1,4 +1,4 @@
-"""The functions by which pages show and control schedules of any source."""
+"""Shows schedules of any source on pages, and controls them from there (``control``)."""
 
 from __future__ import annotations
 

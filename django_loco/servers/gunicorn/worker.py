@@ -12,7 +12,7 @@ from typing import Any
 from django.apps import apps
 from django.core.management.base import CommandError
 
-from ...core.lifecycle.fork import closed_in_copies
+from ...core.lifecycle.inherited_descriptors import closed_in_copies
 from ...process.embedded import EmbeddedRuntime, HostServer, make_runtime, take_ownership
 
 #: How long jobs may run after the last request when gunicorn recycles a process (``max_requests``). It is short because

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from ...core.threads import DaemonThread
-from ...core.threads.forks import ForksEndHere
 from ...core.threads.stacks import stack_of_thread
+from ...core.threads.stray_forks import ForksEndHere
 from ...log.safe import get_logger
 
 logger = get_logger("django_loco.worker")

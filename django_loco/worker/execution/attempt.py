@@ -27,8 +27,8 @@ from ...core.job import CARRY, FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ...core.job.limits import keys_of, name_of
 from ...core.job.retry import Policy, exponential
 from ...core.serialization import decode, encode, require_result_size
-from ...core.threads.forks import ForksEndHere
 from ...core.threads.monotonic import monotonic
+from ...core.threads.stray_forks import ForksEndHere
 from ...exceptions import (
     Discard,
     Interrupted,

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ...core.threads.forks import is_own_thread
+from ...core.threads.stray_forks import is_own_thread
 from ...log.safe import get_logger
 from ...queues.database.sqlite.connections import close_if_replaced
 

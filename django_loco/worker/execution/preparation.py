@@ -9,8 +9,8 @@ from typing import Any
 from ...conf import loco_settings
 from ...core.compat import Task
 from ...core.job import RERUN, Outcome
-from ...core.job.missing_task import without_record
 from ...core.job.retry import Policy
+from ...core.job.unknown_task import without_record
 from ...exceptions import InvalidSignature, UnknownTask
 from ...jobs.operations import reruns
 from ...jobs.signing import is_genuine
@@ -21,7 +21,7 @@ from ..claimed_job import ClaimedJob
 from .announcements import announce_expired
 from .attempt import Attempt
 from .errors import record_of
-from .unknown_task import is_over, put_off_missing
+from .unknown_task import is_over, put_off_unknown
 
 
 def prepare(claimed: ClaimedJob) -> Attempt | Outcome:
@@ -38,7 +38,7 @@ def prepare(claimed: ClaimedJob) -> Attempt | Outcome:
     try:
         task = load_task(job.task_path)
     except Exception as error:  # noqa: BLE001 - importing a module may raise anything
-        return _missing(claimed, error)
+        return _without_task(claimed, error)
     claimed.job = job = without_record(job)  # if the task is missing again, its time starts again
     try:
         return Attempt(claimed, task, result_of(job, task), policy_of(task, job), task.func)
@@ -65,11 +65,11 @@ def _not_begun(claimed: ClaimedJob) -> Outcome | None:
     return None
 
 
-def _missing(claimed: ClaimedJob, error: Exception) -> Attempt | Outcome:
+def _without_task(claimed: ClaimedJob, error: Exception) -> Attempt | Outcome:
     job = claimed.job
     if not is_over(job):
         claimed.import_error = record_of(error)
-        return put_off_missing(job, claimed.import_error)
+        return put_off_unknown(job, claimed.import_error)
     text = (
         f"{one_line(job.task_path)}: no worker has had this task for {loco_settings().UNKNOWN_TASK_TTL:g} s "
         f"(LOCO['UNKNOWN_TASK_TTL']), so job {job.id} fails: {one_line(error)}"

@@ -1,9 +1,9 @@
 """Postpones jobs whose task this worker does not have: the task was removed, or this code is older or newer.
 
-1. A pool cannot import the task. It puts the job off with ``put_off_missing``: for a quarter of the time since
+1. A pool cannot import the task. It puts the job off with ``put_off_unknown``: for a quarter of the time since
    the task was first missing, 15 seconds at least and an hour at most, give or take a quarter of that.
-2. The fetcher remembers the path in ``MissingTasks`` and puts off further jobs of the task itself, many at once. Once a
-   minute it logs their number.
+2. The fetcher remembers the path in ``UnknownTaskPaths`` and puts off further jobs of the task itself, many at once.
+   Once a minute it logs their number.
 3. A job that no worker could run for ``LOCO["UNKNOWN_TASK_TTL"]`` seconds fails with ``UnknownTask``.
 
 The time since which the task is missing is part of the error that is stored with the job. That error disappears when
@@ -21,7 +21,7 @@ from datetime import timedelta
 from ...conf import loco_settings
 from ...core.compat import TaskError
 from ...core.job import Job, Outcome, utcnow
-from ...core.job.missing_task import missing_since, with_time
+from ...core.job.unknown_task import unknown_since, with_time
 from ...log.plain_text import counted, one_line
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
@@ -45,14 +45,14 @@ MAX_MORE = 1_000
 
 def is_over(job: Job) -> bool:
     """Return whether the task of ``job`` has been missing for longer than ``UNKNOWN_TASK_TTL``."""
-    since = missing_since(job)
+    since = unknown_since(job)
     return since is not None and (utcnow() - since).total_seconds() > loco_settings().UNKNOWN_TASK_TTL
 
 
-def put_off_missing(job: Job, record: TaskError) -> Outcome:
+def put_off_unknown(job: Job, record: TaskError) -> Outcome:
     """Return the outcome of a job that waits for a worker with its task. ``record``: why it cannot be imported."""
     now = utcnow()
-    since = missing_since(job)
+    since = unknown_since(job)
     record = with_time(record, now) if since is None else job.errors[-1]
     seconds = min(max(SHORTEST_SECONDS, PART * (now - (since or now)).total_seconds()), LONGEST_SECONDS)
     seconds *= random.uniform(1 - SPREAD, 1 + SPREAD)  # noqa: S311
@@ -75,7 +75,7 @@ class _MissingTask:
     """The number of jobs that were put off since then."""
 
 
-class MissingTasks:
+class UnknownTaskPaths:
     """The tasks that a worker does not have. Used only by the fetcher's thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -124,7 +124,7 @@ class MissingTasks:
     def _put_off(self, job: Job) -> Outcome:
         missing = self._paths[job.task_path]
         self._count(job.task_path, missing)
-        return put_off_missing(job, missing.record)
+        return put_off_unknown(job, missing.record)
 
     def _count(self, path: str, missing: _MissingTask) -> None:
         missing.count += 1

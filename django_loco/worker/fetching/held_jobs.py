@@ -14,7 +14,7 @@ from ...log.safe import get_logger
 from ...metrics.tally import Tally
 from ...queues import Queue
 from ..claimed_job import ClaimedJob
-from ..execution.unknown_task import MissingTasks
+from ..execution.unknown_task import UnknownTaskPaths
 from ..outcomes.acknowledger import Acknowledger
 from ..pools.event_loop import EventLoopPool
 from ..pools.threads import ThreadPool
@@ -51,7 +51,7 @@ class HeldJobs:
         """The number of jobs that had begun and were handed back at the end."""
         self._overdue: set[ClaimedJob] = set()
         """The jobs whose outcomes were taken before the pools reported them."""
-        self._missing = MissingTasks(clock)
+        self._unknown_tasks = UnknownTaskPaths(clock)
         self._on_accepted = on_accepted
         self._tally = tally or Tally()
 
@@ -68,8 +68,8 @@ class HeldJobs:
         """The numbers of sync and of async jobs to ask for."""
         threads, coroutines = self.threads.room, self.coroutines.room
         return (
-            threads + self._missing.more(is_async=False) if threads else 0,
-            coroutines + self._missing.more(is_async=True) if coroutines else 0,
+            threads + self._unknown_tasks.more(is_async=False) if threads else 0,
+            coroutines + self._unknown_tasks.more(is_async=True) if coroutines else 0,
         )
 
     def progress(self) -> dict[str, int]:
@@ -88,7 +88,7 @@ class HeldJobs:
             if claimed.job.id in self.by_id:  # its claim ran out; it was rescued, and fetched again here
                 self.by_id[claimed.job.id].expired = True
             self.by_id[claimed.job.id] = claimed
-        claimed_jobs = self._without_missing(claimed_jobs)
+        claimed_jobs = self._without_unknown(claimed_jobs)
         if len(claimed_jobs) > limit:
             self.release(claimed_jobs[limit:])
             del claimed_jobs[limit:]
@@ -99,7 +99,7 @@ class HeldJobs:
         """Take the outcomes of jobs that have ended in the pools."""
         for claimed, outcome in ended:
             if claimed.import_error is not None:
-                self._missing.note(claimed.job, claimed.import_error)
+                self._unknown_tasks.note(claimed.job, claimed.import_error)
             if claimed in self._overdue:
                 continue
             if claimed.cancelled:
@@ -141,9 +141,9 @@ class HeldJobs:
                 claimed.end_span(outcome)
                 self.acknowledger.add(claimed, outcome)
 
-    def _without_missing(self, claimed_jobs: list[ClaimedJob]) -> list[ClaimedJob]:
+    def _without_unknown(self, claimed_jobs: list[ClaimedJob]) -> list[ClaimedJob]:
         """Put off the jobs whose tasks are known to be missing here; return the others."""
-        absent = self._missing.take(claimed_jobs)
+        absent = self._unknown_tasks.take(claimed_jobs)
         for claimed, outcome in absent:
             if claimed.decide():
                 self.acknowledger.add(claimed, outcome)

@@ -18,7 +18,7 @@ from ...queues import Claim, Queue
 from ...queues.base import PROBE_SECONDS
 from ...queues.timeouts import store_timeout
 from ...queues.workers import WorkerInfo, WorkerState
-from ..claimed_job import IS_MISSING, ClaimedJob
+from ..claimed_job import IS_GONE, ClaimedJob
 from ..queue_thread import QueueThread
 from .memory_limit import MEGABYTE, resident
 
@@ -27,6 +27,8 @@ logger = get_logger("django_loco.worker")
 #: The part of ``LEASE`` for which a claim is valid. The rest is left for the time until the next rescue. So the jobs of
 #: a dead worker are rescued within one ``LEASE``.
 VALID_PART = 0.9
+#: How often claims are renewed within one ``LEASE``.
+RENEWALS_PER_LEASE = 3
 #: The number of claims that are renewed in one call. Every store can handle this many.
 RENEW_BATCH = 1_000
 #: How long stacks that somebody has asked for stay in the registry.
@@ -34,7 +36,7 @@ STACKS_SECONDS = 300.0
 
 
 class Heartbeat(QueueThread):
-    """Renews the claims on all jobs that the worker holds, three times per lease.
+    """Renews the claims on all jobs that the worker holds, ``RENEWALS_PER_LEASE`` times per lease.
 
     If another worker has the claim on a job by now, ``context.stopping`` of the job is set; the job cannot be
     cancelled. The same happens to all jobs if no renewal has succeeded for a whole lease by the monotonic clock,
@@ -91,7 +93,7 @@ class Heartbeat(QueueThread):
             self._has_missing = False
             self._in_registry(self._report_lost_data)
         self.register()
-        return self._lease / 3
+        return self._lease / RENEWALS_PER_LEASE
 
     def register(self, stacks: str = "") -> None:
         """Write the worker into the registry of the queue as it is now. For any thread.
@@ -166,7 +168,7 @@ class Heartbeat(QueueThread):
         immediate rescue would take the jobs of live workers.
         """
         now = self._clock()
-        return now - self.last_beat <= self._lease / 2 and now - self._steady_since >= self._lease / 3
+        return now - self.last_beat <= self._lease / 2 and now - self._steady_since >= self._lease / RENEWALS_PER_LEASE
 
     def failed(self, error: BaseException) -> float:
         """Mark the claims whose leases must have run out; return the seconds until the next turn."""
@@ -209,7 +211,7 @@ class Heartbeat(QueueThread):
         self._has_missing |= claimed.is_missing
         said = "Lost the claim on job %s (%s); it keeps running, but its result will be discarded"
         if claimed.is_missing:
-            said = f"Job %s (%s) {IS_MISSING}; it keeps running, but its result will be discarded"
+            said = f"Job %s (%s) {IS_GONE}; it keeps running, but its result will be discarded"
         logger.warning(said, claimed.job.id, one_line(claimed.job.task_path))
 
 

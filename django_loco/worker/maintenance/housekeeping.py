@@ -1,4 +1,4 @@
-"""The thread for the housekeeping: rescues the jobs of dead workers, deletes old results, finishes batches."""
+"""The thread for the housekeeping: it rescues, prunes, finishes batches, writes statistics, announces ends of jobs."""
 
 from __future__ import annotations
 

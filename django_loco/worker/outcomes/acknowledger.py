@@ -37,7 +37,7 @@ from ...log import sentry
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues import Claim, Queue
-from ..claimed_job import IS_MISSING, ClaimedJob
+from ..claimed_job import IS_GONE, ClaimedJob
 from .pending_outcome import PendingOutcome
 from .substitute import substitute_for
 
@@ -244,7 +244,7 @@ class Acknowledger:
             reason = pending.reason
             stored = None
         else:
-            reason = pending.reason if stored else f"it {IS_MISSING}"
+            reason = pending.reason if stored else f"it {IS_GONE}"
         if pending.is_unsure and pending.is_stored_as(stored):
             return  # an earlier call has stored it, but its answer was lost
         if cancellation := claimed.cancelled or cancellation_of(stored):

@@ -1,4 +1,4 @@
-"""The pool for async jobs: one event loop, in a thread of its own."""
+"""The pool for async jobs: one event loop, in a thread of its own. It also cancels coroutines."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ...core.threads import DaemonThread
-from ...core.threads.forks import end_fork, forks
+from ...core.threads.stray_forks import end_fork, forks
 from ...log.labels import bind
 from ...log.safe import get_logger
 from .tidy_executor import TidyExecutor

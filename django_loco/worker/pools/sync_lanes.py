@@ -14,7 +14,7 @@ from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 
 from ...core.backoff import LoggedBackoff
 from ...core.threads import DaemonThread
-from ...core.threads.forks import ForksEndHere
+from ...core.threads.stray_forks import ForksEndHere
 from ...log.labels import bind
 from ...log.safe import get_logger
 from ..execution.connections import drop_all, tidy

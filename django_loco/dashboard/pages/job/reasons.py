@@ -1,4 +1,4 @@
-"""Why a job does not run, or how it ended. The job's page shows its own buttons in place of commands."""
+"""Shows on the page of a job why it does not run (``jobs.presentation.reasons``), with buttons in place of commands."""
 
 from __future__ import annotations
 

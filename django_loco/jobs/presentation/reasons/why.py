@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from ....conf import loco_settings
 from ....core.job import READY, Job, pending_waits, utcnow
 from ....core.job.ageing import aged_priority
-from ....core.job.missing_task import missing_since
+from ....core.job.unknown_task import unknown_since
 from ....core.job.waits import Wait
 from ....log.plain_text import one_line
 from ....queues import Queue
@@ -143,7 +143,7 @@ def _put_off(job: Job, due: datetime, now: datetime) -> Reason:
         return Reason("follows", _("It runs when the job with its unique key that has begun before has ended."))
     text = _("It is not due yet: it may run in %(time)s.") % {"time": _until(due, now)}
     command = f"loco_jobs update {job.id} --run-after now"
-    if missing_since(job):
+    if unknown_since(job):
         missing = _("The workers that took it do not have its task: %(error)s") % {"error": last_error(job)}
         remedy = _("When a worker has code with this task: %(command)s") % {"command": command}
         return Reason("no task", f"{text} {missing}", remedy, command, "run_now")

@@ -1,4 +1,4 @@
-"""Changes that people make to jobs that no worker holds: cancel, retry, edit, delete.
+"""Changes jobs that no worker holds: cancels, retries, edits, deletes, releases nodes of workflows.
 
 A change is fenced by the version of the row: it touches a row only if the row is as the job was read, which the job has
 a note of (``Dialect.noted_job_of``). On PostgreSQL the version is the transaction that has written the row and the

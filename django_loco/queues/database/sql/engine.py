@@ -1,4 +1,4 @@
-"""The interface of an engine: the SQL in which engines differ."""
+"""The interface of a dialect: the SQL in which engines differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The interface of an engine for limited jobs, see ``sql.limits``."""
+"""The interface of a dialect for limited jobs, see ``sql.limits``."""
 
 from __future__ import annotations
 

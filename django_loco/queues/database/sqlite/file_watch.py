@@ -9,7 +9,7 @@ import sys
 import weakref
 from contextlib import suppress
 
-from ....core.lifecycle.fork import closed_in_copies
+from ....core.lifecycle.inherited_descriptors import closed_in_copies
 
 #: From ``sys/inotify.h``.
 IN_MODIFY = 0x2

@@ -1,3 +1,5 @@
+-- Functions that return jobs as lines.
+
 -- Replaces line breaks, which somebody may have written, because they would shift the following lines.
 local function flat(text)
   return text and (text:find('\n', 1, true) and text:gsub('\n', ' ') or text) or ''

@@ -14,9 +14,9 @@ from ....core.job.limits import KeyTimes, Limit, Limits, limits_of
 from ...claim import Claim
 from ...records.limits import Limiting, LimitUse
 from ..codec.answers import decoded
+from ..codec.claims import choice_payload, kinds_of, limits_payload, numbers_of
 from ..codec.payloads import LIMITED, lines, words_of
 from ..connections.server import RedisServer
-from .claims import choice_payload, kinds_of, limits_payload, numbers_of
 from .pauses import RedisPauses
 
 #: Where the first part of all keys begins, see ``lua/limit_use.lua``.

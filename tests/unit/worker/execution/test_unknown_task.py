@@ -12,7 +12,7 @@ from django.test import override_settings
 
 from django_loco.core.compat import TaskError, task_finished
 from django_loco.core.job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
-from django_loco.core.job.missing_task import missing_since
+from django_loco.core.job.unknown_task import unknown_since
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution import unknown_task as unknown
 from django_loco.worker.execution.errors import record_of
@@ -21,8 +21,8 @@ from django_loco.worker.execution.unknown_task import (
     LONGEST_SECONDS,
     SHORTEST_SECONDS,
     SPREAD,
-    MissingTasks,
-    put_off_missing,
+    UnknownTaskPaths,
+    put_off_unknown,
 )
 from django_loco.worker.worker import Worker
 
@@ -52,34 +52,34 @@ def ended(claimed: ClaimedJob) -> Outcome:
 
 
 def test_when_it_was_first_missed_is_kept_with_the_job():
-    first = put_off_missing(gone(), RECORD)
-    since = missing_since(first.applied())
+    first = put_off_unknown(gone(), RECORD)
+    since = unknown_since(first.applied())
     assert abs((utcnow() - since).total_seconds()) < 5
-    again = put_off_missing(first.applied(), record_of(ValueError("another reason")))
+    again = put_off_unknown(first.applied(), record_of(ValueError("another reason")))
     assert again.applied().errors == first.applied().errors
-    assert missing_since(again.applied()) == since
+    assert unknown_since(again.applied()) == since
 
 
 def test_an_attempt_that_has_run_since_begins_anew():
     one = missed(1_000)
     error = TaskError(exception_class_path="builtins.ValueError", traceback="ValueError: no\n")
-    assert missing_since(one) is not None
-    assert missing_since(replace(one, errors=(*one.errors, error))) is None
-    assert missing_since(gone()) is None
+    assert unknown_since(one) is not None
+    assert unknown_since(replace(one, errors=(*one.errors, error))) is None
+    assert unknown_since(gone()) is None
 
 
 @pytest.mark.parametrize(("task", "args"), [("nothing", []), ("snooze", [60]), ("fail_often", [])])
 def test_the_time_begins_anew_when_the_job_has_run_however_that_ends(task, args):
     claimed = ClaimedJob(missed(1_000, held(task, *args)))
     after = ended(claimed).applied()
-    assert missing_since(after) is None
+    assert unknown_since(after) is None
     assert not any("has been missing" in error.traceback for error in after.errors)
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-11-27", "2026-11-27T12:00:00", "9" * 400])
 def test_a_time_that_somebody_has_made_up_is_none(text):
     error = TaskError(exception_class_path="a.B", traceback=f"This task has been missing since {text}.\n")
-    assert missing_since(gone(errors=(error,))) is None
+    assert unknown_since(gone(errors=(error,))) is None
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_time_that_somebody_has_made_up_is_none(text):
     [(0, SHORTEST_SECONDS), (60, SHORTEST_SECONDS), (400, 100), (8_000, 2_000), (10**6, LONGEST_SECONDS)],
 )
 def test_the_pause_grows_with_the_time_for_which_it_has_been_missed(age, pause):
-    seconds = [(put_off_missing(missed(age), RECORD).run_after - utcnow()).total_seconds() for _ in range(200)]
+    seconds = [(put_off_unknown(missed(age), RECORD).run_after - utcnow()).total_seconds() for _ in range(200)]
     assert all(pause * (1 - SPREAD) - 1 < one < pause * (1 + SPREAD) + 1 for one in seconds)
     assert max(seconds) - min(seconds) > pause * SPREAD
 
@@ -124,8 +124,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def missing(clock) -> MissingTasks:
-    return MissingTasks(clock)
+def missing(clock) -> UnknownTaskPaths:
+    return UnknownTaskPaths(clock)
 
 
 def runs(count: int, name: str = "gone.tasks.send", **given: Any) -> list[ClaimedJob]:
@@ -244,6 +244,6 @@ def test_what_a_worker_has_asked_for_in_vain_goes_back_in_its_old_place():
 
 
 def test_outcomes_of_this_kind_spend_no_attempt():
-    outcome = put_off_missing(gone(), RECORD)
+    outcome = put_off_unknown(gone(), RECORD)
     assert isinstance(outcome, Outcome)
     assert (outcome.status, outcome.spent) == (READY, False)

@@ -163,7 +163,9 @@ def test_one_kind_that_is_full_does_not_keep_the_other_from_coming(at):
 @pytest.mark.parametrize(("is_async", "asked"), [(False, (2 + 5, 2)), (True, (2, 2 + 5))])
 def test_more_are_asked_for_of_the_kind_of_which_most_are_put_off(at, monkeypatch, is_async, asked):
     claims: list[Claim] = []
-    monkeypatch.setattr(at.fetcher.jobs._missing, "more", lambda is_async, kind=is_async: 5 if is_async is kind else 0)
+    monkeypatch.setattr(
+        at.fetcher.jobs._unknown_tasks, "more", lambda is_async, kind=is_async: 5 if is_async is kind else 0
+    )
     monkeypatch.setattr(at.queue, "fetch", lambda claim: claims.append(claim) or [])
     at.turn()
     assert [(claim.threads, claim.coroutines) for claim in claims] == [asked]
@@ -180,7 +182,7 @@ def test_what_is_known_to_be_missing_goes_back_and_not_to_a_pool(at, monkeypatch
             if claimed.job.id == ids[0]
         ]
 
-    monkeypatch.setattr(at.fetcher.jobs._missing, "take", take)
+    monkeypatch.setattr(at.fetcher.jobs._unknown_tasks, "take", take)
     at.turn()
     assert ids_of(at.threads) == ids[1:]
     at.turn()

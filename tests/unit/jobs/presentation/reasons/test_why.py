@@ -9,7 +9,7 @@ from datetime import timedelta
 from django_loco import jobs
 from django_loco.backend import LocoBackend
 from django_loco.core.job import FAILED, Outcome, error_of, new_id, utcnow
-from django_loco.core.job.missing_task import with_time
+from django_loco.core.job.unknown_task import with_time
 from django_loco.exceptions import Discard
 from django_loco.jobs.operations.workflows.nodes import Place, placed
 from django_loco.queues.base import Change

@@ -8,8 +8,8 @@ from itertools import chain
 from ....core.job import Outcome
 from ....core.job.limits import Limit, Limits, interval_of
 from ...claim import Claim, declared_limits
-from ..codec.job_lists import word
-from ..codec.payloads import lines, micros_in, words_of
+from .job_lists import word
+from .payloads import lines, micros_in, words_of
 
 
 def claim_payload(claim: Claim, nonce: str) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""Pauses of tasks and tags, and limits, which hold jobs back. Only ``queues.database`` writes to these tables."""
+"""Pauses of queues, tasks and tags. Only ``queues.database`` writes to these tables."""
 
 from __future__ import annotations
 
@@ -6,6 +6,31 @@ from django.db import models
 from django.db.models import Q
 
 from .job import QUEUE_FEATURES
+
+
+class PausedQueue(models.Model):
+    """A queue that is paused. Every statement that fetches jobs reads this table, which is nearly always empty."""
+
+    backend = models.TextField()
+    """The alias in ``TASKS``."""
+
+    queue_name = models.TextField()
+    paused_at = models.DateTimeField()
+    """When it was paused, by the database's clock."""
+
+    class Meta:
+        """Options of the table."""
+
+        app_label = "django_loco"
+        db_table = "django_loco_paused_queue"
+        verbose_name = "paused queue"
+        required_db_features = QUEUE_FEATURES
+        constraints = [
+            models.UniqueConstraint(fields=["backend", "queue_name"], name="django_loco_paused_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.queue_name
 
 
 class StoredJobPause(models.Model):
@@ -45,43 +70,6 @@ class StoredJobPause(models.Model):
                 name="django_loco_job_paused_once",
             ),
         ]
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.name}"
-
-
-class StoredLimit(models.Model):
-    """The times of a key of a limit. Keys that are idle have no row."""
-
-    backend = models.TextField()
-    """The alias in ``TASKS``."""
-
-    kind = models.TextField()
-    """The kind of the row.
-
-    * ``key``: a key of a limit.
-    * ``limit``: a limit that people have changed.
-    * ``turn``: the row that is locked while limits are decided.
-    * ``opened``: people have opened the keys of a limit at the time in ``tat``.
-    """
-
-    name = models.TextField()
-    tat = models.BigIntegerField()
-    """For this and ``closed_until`` see ``core.job.limits.KeyTimes``."""
-
-    closed_until = models.BigIntegerField()
-    closed_at = models.BigIntegerField(null=True)
-    changed = models.TextField(null=True)  # noqa: DJ001 - keys have none
-    """JSON text of a limit that people have changed from its declaration in the settings."""
-
-    class Meta:
-        """Options of the table."""
-
-        app_label = "django_loco"
-        db_table = "django_loco_limit"
-        verbose_name = "limit"
-        required_db_features = QUEUE_FEATURES
-        constraints = [models.UniqueConstraint(fields=["backend", "kind", "name"], name="django_loco_limit_key")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"

@@ -13,7 +13,7 @@ import pytest
 from django_loco.component import Loop
 from django_loco.core.threads import DaemonThread
 from django_loco.core.threads.bounded_calls import BoundedCalls
-from django_loco.core.threads.forks import ForksEndHere, forks, is_own_thread
+from django_loco.core.threads.stray_forks import ForksEndHere, forks, is_own_thread
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 

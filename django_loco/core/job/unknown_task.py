@@ -12,7 +12,7 @@ from .job import Job
 _SINCE = re.compile(r"^This task has been missing since (\S+)\.$", re.MULTILINE)
 
 
-def missing_since(job: Job) -> datetime | None:
+def unknown_since(job: Job) -> datetime | None:
     """Return the time since which the task of ``job`` has been missing; ``None`` if it is not known to be missing."""
     found = _SINCE.search(job.errors[-1].traceback) if job.errors else None
     try:
@@ -24,9 +24,9 @@ def missing_since(job: Job) -> datetime | None:
 
 def without_record(job: Job) -> Job:
     """Return ``job`` without the error that says that its task is missing: a worker with the task begins to run it."""
-    return job if missing_since(job) is None else replace(job, errors=job.errors[:-1])
+    return job if unknown_since(job) is None else replace(job, errors=job.errors[:-1])
 
 
 def with_time(record: TaskError, since: datetime) -> TaskError:
-    """Return ``record``, which says why a task cannot be imported, with the time that ``missing_since`` reads."""
+    """Return ``record``, which says why a task cannot be imported, with the time that ``unknown_since`` reads."""
     return replace(record, traceback=f"{record.traceback}This task has been missing since {since.isoformat()}.\n")
