@@ -92,6 +92,8 @@ class Move:
         self.report = MoveReport()
         self._on_their_way = 0
         """The number of jobs that may be parked now."""
+        self._stayed: set[str] = set()
+        """The ids of jobs of an interrupted move that the target knows: if ``run`` finds one again, it counts once."""
 
     def check(self, found: Iterable[Job]) -> Iterator[MoveReport]:
         """Look at the jobs ``found`` as ``run`` does, and change nothing; yield the report.
@@ -178,11 +180,13 @@ class Move:
             there = self._target.get(job_id)
             if there is not None and goes(there, *self._ends):
                 copies[job_id] = there
-            elif there is not None and is_resumed:
+            elif there is not None and is_resumed and not is_gone(there, self._ends[0]):
                 del copies[job_id]  # it has arrived, and the source has lost the deletion
             else:
                 stay.add(job_id)
-                self.report.known += 1
+                self.report.known += job_id not in self._stayed
+                if is_resumed:
+                    self._stayed.add(job_id)
         self._put_back([job for job in jobs if job.id in stay])
         left = _drop(self._source, [job for job in jobs if job.id not in stay])
         self._release([copy for job_id, copy in copies.items() if job_id in left])

@@ -426,6 +426,29 @@ def test_a_copy_that_has_arrived_is_not_moved_again(queue, target):
     assert (queue.list(), runnable(target)) == ([], [job.id])
 
 
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("at", range(4))
+def test_a_job_that_comes_back_is_lost_at_no_step(queue, target, monkeypatch, at, before):
+    """A database keeps an entry of a job with a once-key when it leaves. This entry is not the job that comes back."""
+    expected = filled(queue)
+    move()
+    with monkeypatch.context() as patch, suppress(Killed):
+        calls(patch, at, killed, before=before)
+        move("other", "default")
+    report = move("other", "default")
+    assert sorted(runnable(queue) + runnable(target)) == sorted(job.id for job in expected)
+    assert report.known == len([job for job in target.list() if job.status == READY])
+
+
+def test_a_job_that_two_commands_bring_back_is_not_lost(queue, target, monkeypatch):
+    queue.restore([make_job(key="s@1")])
+    move()
+    with monkeypatch.context() as patch:
+        calls(patch, 0, lambda: move("other", "default"), before=False)
+        move("other", "default")
+    assert len(runnable(queue) + runnable(target)) == 1
+
+
 def test_a_copy_is_released_when_its_job_is_known_to_have_left(queue, target):
     away = parked(make_job(key="s@1"), "other")
     queue.restore([gone(away)])
