@@ -48,6 +48,7 @@ UNFENCED = ("id", "backend", "token", "worker_id")
 FENCE = tuple(name for name in COLUMNS if name not in UNFENCED)
 #: The fields that decide when a job is due. They are always written.
 DECIDING = ("status", "run_after")
+_DECIDE_TIME = attrgetter(*DECIDING, "tags")
 
 
 def change(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
@@ -207,11 +208,12 @@ def _due_at(before: Job, after: Job) -> datetime | None:
     """Return when a job is due; ``None`` if this does not change.
 
     A job that waits keeps its time, because a clock that was put back may have made it due earlier than its fields say.
+    With other tags it gets a new one, because a pause of a former tag may hold it back.
     """
     if after.status != READY:
         return None
     if after.limit_key is not None:
         return LIMITED_AT
-    if before.limit_key is None and (before.status, before.run_after) == (after.status, after.run_after):
+    if before.limit_key is None and _DECIDE_TIME(before) == _DECIDE_TIME(after):
         return None
     return after.due_at

@@ -80,6 +80,17 @@ class PauseContract(ContractCase):
         assert self.queue.paused_jobs() == set()
         assert sorted(self.fetched()) == sorted(job.id for job in (early[0], early[2], late[0], late[2]))
 
+    def test_a_job_that_loses_its_paused_tag_waits_no_more(self) -> None:
+        for pause in (TAG, JobPause("tag", "other")):
+            self.queue.pause_jobs(pause)
+        jobs = [self.enqueue(tags=(TAG.name,)), self.enqueue(tags=(TAG.name, "other"))]
+        assert self.fetched() == []
+        held = [self.stored(job) for job in jobs]
+        after = [replace(job, tags=tuple(set(job.tags) - {TAG.name})) for job in held]
+        assert self.queue.change([Change(before=b, after=a) for b, a in zip(held, after, strict=True)]) == set()
+        assert self.fetched() == [jobs[0].id]
+        assert self.fetched() == []
+
     def test_jobs_keep_their_order_through_a_pause(self) -> None:
         jobs = [self.of_task(), self.enqueue(), self.of_task(), self.of_task(priority=1), self.enqueue()]
         self.queue.pause_jobs(TASK)
