@@ -215,11 +215,12 @@ class LimitedClaims(StoredLimits):
         else:
             shape, parameters = dialect.wanted_ranges(claim)
             text = dialect.sql(sql.PLAIN_IN_RANGES, **shape, joined=dialect.joined)
-        places: dict[bool, list[Place]] = {False: [], True: []}
+        places: dict[bool, dict[str, Place]] = {False: {}, True: {}}
         for is_async, priority, joined in dialect.execute(text, now=claim.ahead, most=most, **parameters):
-            due = filter(None, map(readable_time, (joined or "").split(",")))
-            places[bool(is_async)] += [claim.rank(priority, moment) for moment in due]
-        return {kind: deque(sorted(of_kind)) for kind, of_kind in places.items()}
+            for job_id, _, due in (entry.partition(" ") for entry in (joined or "").split(",")):
+                if moment := readable_time(due):
+                    places[bool(is_async)][job_id] = claim.rank(priority, moment)
+        return {kind: deque(sorted(of_kind.values())) for kind, of_kind in places.items()}
 
     @cached_property
     def _fragments(self) -> dict[str, str]:

@@ -44,7 +44,7 @@ HEADS_OF_EACH = f"""
 class PostgresLimits(Dialect):
     """The statements for limited jobs."""
 
-    joined: ClassVar[str] = "string_agg(to_char(due, 'YYYY-MM-DD HH24:MI:SS.US'), ',')"
+    joined: ClassVar[str] = "string_agg(id || ' ' || to_char(due, 'YYYY-MM-DD HH24:MI:SS.US'), ',')"
     listed_times: ClassVar[str] = LISTED_TIMES
     only_limited: ClassVar[str] = ONLY_LIMITED
     limited_at: ClassVar[str] = f"TIMESTAMPTZ '{LIMITED_AT.isoformat()}'"

@@ -102,12 +102,13 @@ FORGET_TIMES = """
         OR kind = 'opened' AND tat < %(micros)s - 60000000)
 """
 
-#: The due times of the plain jobs that a fetch would take next, by their kind and priority: one text for each level.
+#: The plain jobs that a fetch would take next, by their kind and priority: one text for each level, with their ids and
+#: due times. A job with several of the wanted tags is in several levels.
 PLAIN = """
     WITH RECURSIVE {levels}
     SELECT levels.is_async, levels.priority, (
         SELECT {joined} FROM (
-            SELECT {due_at_read} AS due FROM {job} WHERE {due_in_level} {wanted}
+            SELECT {id} AS id, {due_at_read} AS due FROM {job} WHERE {due_in_level} {wanted}
             ORDER BY {due_at} LIMIT %(most)s) AS head)
     FROM levels WHERE levels.priority IS NOT NULL AND {few_levels}
 """
@@ -115,7 +116,7 @@ PLAIN_IN_RANGES = """
     {with_levels}
     SELECT levels.is_async, levels.priority, (
         SELECT {joined} FROM (
-            SELECT {due_at_read} AS due FROM {table} {by_index} WHERE {due_in_range}
+            SELECT {entry} AS id, {due_at_read} AS due FROM {table} {by_index} WHERE {due_in_range}
             ORDER BY {due_at} LIMIT %(most)s) AS head)
     FROM levels WHERE levels.priority IS NOT NULL AND {few_levels}
 """

@@ -27,7 +27,7 @@ class SQLiteLimits(Dialect):
     """The statements for limited jobs."""
 
     row: ClassVar[str] = "rowid"
-    joined: ClassVar[str] = "group_concat(due, ',')"
+    joined: ClassVar[str] = "group_concat(id || ' ' || due, ',')"
     listed_times: ClassVar[str] = LISTED_TIMES
     limited_at: ClassVar[str] = f"'{stored_time(LIMITED_AT)}'"
 

@@ -80,6 +80,16 @@ class LimitedJobContract(LimitCase):
         wanted = [job.id for job in jobs if job.tags != ("c",)]
         assert [job.id for few in taken for job in few] == wanted
 
+    def test_a_plain_job_with_several_wanted_tags_passes_a_limited_one_once(self) -> None:
+        jobs = [
+            self.job(priority=9, tags=("a", "b")),
+            self.job(priority=5, tags=("a",), limit_key="wide"),
+            self.job(priority=-5, tags=("a",)),
+        ]
+        self.queue.enqueue(jobs)
+        taken = [self.taken(threads=2, tags=("a", "b")) for _ in range(2)]
+        assert [{job.id for job in few} for few in taken] == [{jobs[0].id, jobs[1].id}, {jobs[2].id}]
+
     def test_keys_beside_a_full_one_do_not_hold_others_up(self) -> None:
         """Jobs of thousands of customers may wait for a service that all customers share."""
         self.queue.enqueue([self.job(limit_key=f"api wide:{number}", age=60) for number in range(700)])
