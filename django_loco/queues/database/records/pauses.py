@@ -150,7 +150,7 @@ class StoredPauses(StatementRunner, FetchedCommands, Pauses):
         """
         if time.monotonic() >= self._next_poll:
             self._note_command(claim.worker_id, self._poll(claim.worker_id))
-        if not self._dialect.not_held_back:
+        if not self._dialect.not_held_back or (claim.threads <= 0 and claim.coroutines <= 0):
             return
         if self._dialect.reads_ranges(claim):
             self._hold_back_ranges(claim)

@@ -72,6 +72,7 @@ class PauseContract(ContractCase):
         assert sorted(self.fetched()) == sorted(job.id for job in others)
         for claim in ({"tags": ("x",)}, {"tags": ("x", TAG.name)}, {"queues": ("b", "default")}, {"tags": ()}):
             assert self.fetched(**claim) == []
+        assert self.fetch(threads=0, coroutines=0, tags=("x",)) == []
         assert sum(number for (_, has), number in self.queue.counts().items() if has == READY) == 6
         assert self.queue.resume_jobs(TAG)
         assert not self.queue.resume_jobs(TAG)
