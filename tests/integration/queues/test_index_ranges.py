@@ -273,6 +273,7 @@ def test_a_worker_of_very_many_queues_looks_at_all_jobs(queue, meter):
     names = tuple(f"q{number}" for number in range(MAX_RANGES + 1))
     queue.enqueue([job(queue_name="other") for _ in range(MANY)])
     queue._dialect._next_look = math.inf  # it would look for jobs from the future in the first fetch only
+    queue.fetch(claim(queues=names[:1]))  # it polls
     before = meter.measure(lambda: queue.fetch(claim(queues=names[:1])))
     assert meter.measure(lambda: queue.fetch(claim(queues=names))) > 2 * before + (0 if ON_POSTGRES else 300)
 
