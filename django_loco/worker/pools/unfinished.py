@@ -17,6 +17,12 @@ from ..execution.attempt import NOT_BEGUN_DELAY, Attempt, put_off_unstarted
 from ..execution.errors import CANCELLED, record_of, too_long
 from ..execution.executor import give_up
 
+#: What to do about a job that cannot be interrupted.
+NOT_INTERRUPTED = (
+    "A job is interrupted between two steps of Python only, and may catch the exception. "
+    "Wait in short steps, and give calls of other servers a timeout of their own."
+)
+
 
 def give_up_stuck(attempt: Attempt, place: str) -> Outcome:
     """Give up a job that could not be interrupted, and return its outcome. ``place``: "its thread was at" a stack.
@@ -25,6 +31,7 @@ def give_up_stuck(attempt: Attempt, place: str) -> Outcome:
     """
     attempt.claimed.thread = current_thread()
     error = _unstoppable(attempt.claimed, attempt.policy.timeout)
+    error.add_note(NOT_INTERRUPTED)
     error.add_note(f"When it was given up, {place}")
     return new_context().run(give_up, attempt, error)
 
