@@ -27,7 +27,7 @@ or of one of its base classes:
 ``records/``
     batches, workflows, limits, pauses, signals, workers and statistics, in each of the three.
 memory
-    ``jobs/`` has the jobs, and looks them up; ``saving.py`` moves them to files.
+    ``jobs/`` has the jobs, and looks them up; ``saving.py`` moves them, and batches, to files.
 database
     ``jobs/``, with the statements in ``sql/`` and in the ``dialect.py`` of the engine, which its ``session.py`` runs.
     ``limits/`` claims limited jobs, and waits for jobs. Unique keys are an index.

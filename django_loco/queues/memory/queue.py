@@ -23,6 +23,7 @@ from .jobs.job_table import JobTable
 from .jobs.lookups import MemoryLookups
 from .key_file import OnceKeys
 from .keys import Keys
+from .lines import KeptBatch
 from .records.batches import BatchTable
 from .records.limits import KeyTable, MemoryLimits
 from .records.minutes import MemoryStatistics, MinuteTable
@@ -62,6 +63,7 @@ class MemoryQueue(
         self._changed, self._seen = threading.Condition(self._lock), threading.local()
         self.keys, self._minutes, self._batches = Keys(), MinuteTable(), BatchTable()
         self._graphs: dict[str, Graph] = {}
+        self._kept_batches: dict[str, KeptBatch] = {}
         self._limit_keys = KeyTable()
         self._jobs = JobTable(self.limit("max_results", MAX_RESULTS), self._batches)
         self._workers: RegisteredWorkers = {}
@@ -246,7 +248,7 @@ class MemoryQueue(
         """Delete everything, also once-keys."""
         with self._lock:
             parts = (self._jobs, self._minutes, self._graphs, self._workers, self._commands, self._paused)
-            for known in (*parts, self.keys, self._limit_keys):
+            for known in (*parts, self.keys, self._limit_keys, self._kept_batches):
                 known.clear()
 
     def _require_room(self, more: int) -> None:

@@ -1,20 +1,20 @@
-"""Files that keep the waiting jobs of a memory queue after the end of its process.
+"""Files that keep the waiting jobs of a memory queue, and its batches, after the end of its process.
 
-Each stop writes a file of its own, one JSON document per line, under a temporary name until it is on the disk in
-full. Each start takes every file it finds: locks it, reads it, deletes it, and hands the jobs over. If several
-processes start at once, one of them gets the lock and the file. A file that this process may not read or delete is
-left, and so is a file that another user may have written: see ``private_files``.
+Each stop writes a file of its own, one JSON document per line (see ``lines``), under a temporary name until it is on
+the disk in full. Each start takes every file it finds: locks it, reads it, deletes it, and hands the jobs over. If
+several processes start at once, one of them gets the lock and the file. A file that this process may not read or delete
+is left, and so is a file that another user may have written: see ``private_files``.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -27,16 +27,16 @@ from ...core.compat import task_backends
 from ...core.job import Job, new_id
 from ...log.safe import get_logger
 from ..base import NO_LOGS
-from ..rows import COLUMNS, OPTIONAL, job_of, row_of
 from ..rows.unreadable import NOT_OURS
+from .lines import KeptBatch, KeptJob, item_of, line_of
 from .private_files import create_file, make_folder, open_file, require_usable
 
 logger = get_logger(__name__)
 
-#: The key of the kept logs of a job, beside the keys of its fields.
-LOG = "log"
 #: Takes jobs, and the kept logs of some of them by their ids.
 Take = Callable[[Sequence[Job], Mapping[str, str]], Any]
+#: Takes batches.
+TakeBatches = Callable[[Sequence[KeptBatch]], Any]
 #: The machine's folder for temporary files, where none can be written to.
 TEMPORARY = Path("/tmp")  # noqa: S108 - nothing is written there
 REMEDY = (
@@ -99,20 +99,27 @@ def _project() -> str:
     return hashlib.blake2b(str(place).encode(), digest_size=8).hexdigest()
 
 
-def write_spool(folder: Path, alias: str, jobs: Sequence[Job], logs: Mapping[str, str] = NO_LOGS) -> None:
-    """Write ``jobs``, with the kept ``logs`` of some of them by their ids, to a new file in ``folder``.
+def write_spool(
+    folder: Path,
+    alias: str,
+    jobs: Sequence[Job],
+    logs: Mapping[str, str] = NO_LOGS,
+    batches: Sequence[KeptBatch] = (),
+) -> None:
+    """Write ``batches`` and ``jobs``, with the kept ``logs`` of some by their ids, to a new file in ``folder``.
 
     The folder is created if it is missing. Raises ``OSError``, and then leaves no file; ``private_files.NotPrivate`` if
     another user could have made the folder.
     """
-    if not jobs:
+    if not jobs and not batches:
         return
     make_folder(folder)
     path = folder / _name(new_id(), alias)
     unfinished = path.with_suffix(".unfinished")
     try:
         with create_file(unfinished) as file:
-            file.writelines(filter(None, (_line(job, logs.get(job.id)) for job in jobs)))
+            items: Iterable[KeptJob | KeptBatch] = chain(batches, (KeptJob(job, logs.get(job.id)) for job in jobs))
+            file.writelines(filter(None, map(_line, items)))
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
@@ -120,14 +127,18 @@ def write_spool(folder: Path, alias: str, jobs: Sequence[Job], logs: Mapping[str
         unfinished.unlink(missing_ok=True)
 
 
-def _line(job: Job, log: str | None) -> bytes | None:
+def _line(item: KeptJob | KeptBatch) -> bytes | None:
     try:
-        row = dict(zip(COLUMNS, row_of(job), strict=True)) | ({} if log is None else {LOG: log})
-        return f"{json.dumps(row)}\n".encode()
+        return line_of(item)
     except (ValueError, TypeError, OverflowError):
-        logger.exception(
-            "Job %s (%s) cannot be written to a file and is lost; the others are kept", job.id, job.task_path
-        )
+        if isinstance(item, KeptBatch):
+            logger.exception("Batch %s cannot be written to a file and is lost; the jobs are kept", item.record.id)
+        else:
+            logger.exception(
+                "Job %s (%s) cannot be written to a file and is lost; the others are kept",
+                item.job.id,
+                item.job.task_path,
+            )
         return None
 
 
@@ -145,8 +156,10 @@ def has_jobs(folder: Path, alias: str) -> bool:
     return any(folder.glob(_name("?" * 32, alias)))
 
 
-def read_spool(folder: Path, alias: str, take: Take) -> int:
+def read_spool(folder: Path, alias: str, take: Take, take_batches: TakeBatches = len) -> int:
     """Call ``take`` with the jobs and logs in each file of ``alias``, the oldest first; return the number of jobs.
+
+    Before that, ``take_batches`` is called with the batches in the file, if there are any.
 
     A file with a line that cannot be read is kept as ``*.damaged``; its other lines are used. If the folder is not this
     user's own, or cannot be written to, this is logged, and nothing is read: when the process ends and has to keep its
@@ -155,29 +168,32 @@ def read_spool(folder: Path, alias: str, take: Take) -> int:
     if problem := problem_of(folder):
         logger.warning("Jobs that wait in memory are neither kept nor taken up: %s. %s", problem, REMEDY)
         return 0
-    return sum(_tried(path, take) for path in sorted(folder.glob(_name("?" * 32, alias))))
+    return sum(_tried(path, take, take_batches) for path in sorted(folder.glob(_name("?" * 32, alias))))
 
 
-def _tried(path: Path, take: Take) -> int:
+def _tried(path: Path, take: Take, take_batches: TakeBatches) -> int:
     try:
-        return _read(path, take)
+        return _read(path, take, take_batches)
     except OSError:
         logger.exception("The jobs in %s are left there: this process may not read or delete the file", path)
         return 0
 
 
-def _read(path: Path, take: Take) -> int:
+def _read(path: Path, take: Take, take_batches: TakeBatches) -> int:
     with _locked(path) as lines:
         if lines is None:
             return 0
-        found = [item for number, line in enumerate(lines, 1) if (item := _job_and_log(path, number, line)) is not None]
+        found = [item for number, line in enumerate(lines, 1) if (item := _item(path, number, line)) is not None]
         # Delete it before taking its jobs: if a file cannot be deleted, each process would run its jobs.
         if len(found) == len(lines):
             path.unlink()
         else:
             path.replace(path.with_suffix(".damaged"))
-        take([job for job, _ in found], {job.id: log for job, log in found if log})
-        return len(found)
+        if batches := [item for item in found if isinstance(item, KeptBatch)]:
+            take_batches(batches)
+        jobs = [item for item in found if isinstance(item, KeptJob)]
+        take([kept.job for kept in jobs], {kept.job.id: kept.log for kept in jobs if kept.log})
+        return len(jobs)
 
 
 @contextmanager
@@ -193,11 +209,9 @@ def _locked(path: Path) -> Iterator[list[bytes] | None]:
         yield file.readlines() if mine else None
 
 
-def _job_and_log(path: Path, number: int, line: bytes) -> tuple[Job, str | None] | None:
+def _item(path: Path, number: int, line: bytes) -> KeptJob | KeptBatch | None:
     try:
-        row = {**OPTIONAL, **json.loads(line)}
-        log = row.get(LOG)
-        return job_of([row[column] for column in COLUMNS]), log if isinstance(log, str) else None
+        return item_of(line)
     except NOT_OURS:
         logger.exception("Line %d of %s is not a job; the file is kept as *.damaged.", number, path)
         return None

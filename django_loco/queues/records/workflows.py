@@ -15,8 +15,11 @@ No step reads other edges than the edges of its nodes, so that the work for a wh
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Literal, NamedTuple, get_args
 
+from ...core.job import NODE, READY, Job
+from ...core.validation import LAST_YEAR
 from ...exceptions import QueueRefused
 
 #: The effect on a node when a node that it waits for has failed. ``cancel``: it is cancelled, at once. ``run``: it
@@ -25,6 +28,8 @@ OnFailed = Literal["cancel", "run", "ignore"]
 ON_FAILED: tuple[OnFailed, ...] = get_args(OnFailed)
 #: In the place of an upstream node: the start of the workflow, which is when its batch is sealed.
 START = "0" * 32
+#: The due time of a node that waits for others.
+HELD_UNTIL = datetime(LAST_YEAR, 6, 1, tzinfo=UTC)
 
 
 class Edge(NamedTuple):
@@ -46,6 +51,11 @@ class Decidable(NamedTuple):
     id: str
     failed: str
     """The id of an upstream node that has failed, or was cancelled or deleted; empty if none has."""
+
+
+def is_held(job: Job) -> bool:
+    """Return whether ``job`` is a node that waits for others, as far as its queue knows."""
+    return job.status == READY and job.run_after == HELD_UNTIL and job.batch is not None and NODE in job.options
 
 
 class Workflows:

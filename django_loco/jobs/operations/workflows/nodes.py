@@ -12,16 +12,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
 from ....core.job import NODE, READY, RELEASED, Job, utcnow
-from ....core.validation import LAST_YEAR
-from ....queues.records.workflows import ON_FAILED, START, Edge, OnFailed
+from ....queues.records.workflows import HELD_UNTIL, ON_FAILED, START, Edge, OnFailed
 
-#: The due time of a node that waits for others.
-HELD_UNTIL = datetime(LAST_YEAR, 6, 1, tzinfo=UTC)
 #: Which results are put before the arguments of a node: the name of a node, or a list of these.
 Takes = str | Sequence[Any] | None
 

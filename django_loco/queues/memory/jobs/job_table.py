@@ -112,11 +112,15 @@ class JobTable:
 
     def forget(self, job: Job) -> None:
         """Delete the records about ``job``, which is no longer in any part."""
+        self.hand_over(job)
+        if job.batch is not None:
+            self._batches.note(job, is_gone=True)
+
+    def hand_over(self, job: Job) -> None:
+        """Delete the records about ``job``, which is no longer in any part, but goes on in another process."""
         self.series.drop(job)
         self.unique.drop(job)
         self.logs.pop(job.id, None)
-        if job.batch is not None:
-            self._batches.note(job, is_gone=True)
         if job.key is not None:
             self._batches.note_follower(job, is_gone=True)
 

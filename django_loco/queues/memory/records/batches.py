@@ -1,10 +1,10 @@
-"""The batches of a queue in memory. They end with the process."""
+"""The batches of a queue in memory."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -44,6 +44,32 @@ class BatchTable:
             self.open(record)
         elif self.records[record.id].sealed_at is None:
             self.update(record.id, sealed_at=record.sealed_at)
+
+    def going_on(self) -> list[BatchRecord]:
+        """Return the batches that have not finished, or whose callbacks have not ended."""
+        return [record for record in self.records.values() if self._goes_on(record)]
+
+    def standings(self, batch_id: str) -> dict[str, Standing]:
+        """Return the standing of each member."""
+        return self._members[batch_id].copy()
+
+    def merge(self, record: BatchRecord, members: Mapping[str, Standing]) -> None:
+        """Add a batch of another process, or what that one knows of a batch that is there: the later state counts."""
+        self.open(record)
+        known, found = self.records[record.id], self._members[record.id]
+        self.records[record.id] = max(known, record, key=_progress)
+        for job_id, standing in members.items():
+            if record.round > known.round or found.get(job_id, "left") == "left":
+                found[job_id] = standing
+        self._standings[record.id] = Counter(found.values())
+
+    def give_up_lost(self, batch_id: str, is_stored: Callable[[str], object]) -> None:
+        """Record that the members that have not ended, and are not stored, were cancelled."""
+        members = self._members.get(batch_id, {})
+        for job_id, standing in members.items():
+            if standing == "left" and not is_stored(job_id):
+                members[job_id] = "cancelled"
+                self._standings[batch_id].update(left=-1, cancelled=1)
 
     def require_open(self, jobs: Sequence[Job]) -> None:
         """Raise ``BatchFinished`` if the batch of a job takes no more jobs."""
@@ -150,6 +176,12 @@ class BatchTable:
     def _counts(self, batch_id: str) -> BatchCounts:
         ways = self._standings[batch_id]
         return BatchCounts(len(self._members[batch_id]), ways["succeeded"], ways["failed"], ways["cancelled"])
+
+
+def _progress(record: BatchRecord) -> tuple[Any, ...]:
+    """Return a sort key for the states of a batch: the later, the higher."""
+    times = (record.called_at, record.finished_at, record.cancelled_at, record.sealed_at)
+    return (record.round, *[moment is not None for moment in times])
 
 
 class MemoryBatches(Batches):

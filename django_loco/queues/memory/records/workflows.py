@@ -1,4 +1,4 @@
-"""The edges of workflows in memory. They end with the process."""
+"""The edges of workflows in memory."""
 
 from __future__ import annotations
 
@@ -48,6 +48,14 @@ class Graph:
     def upstream(self) -> list[str]:
         """Return all nodes that others wait for."""
         return [*self._downstream]
+
+    def edges(self) -> list[Edge]:
+        """Return all edges."""
+        return [
+            Edge(upstream, downstream, self.nodes[downstream].on_failed)
+            for upstream, found in self._downstream.items()
+            for downstream in found
+        ]
 
     def mark(self, upstream: str, mark: str) -> Iterable[str]:
         """Mark the edges from a node; return the nodes that wait for it."""

@@ -15,6 +15,7 @@ from django_loco.core.job import Job
 from django_loco.queues.memory import spool
 from django_loco.queues.memory.key_file import OnceKeys
 from django_loco.queues.memory.private_files import NotPrivate, make_folder, require_file, require_folder
+from django_loco.queues.rows import COLUMNS
 
 NOBODY = 65534
 
@@ -220,7 +221,7 @@ def test_a_site_takes_no_jobs_from_another_user_and_says_why(shared, tmp_path):
     }
     folder = Path(site("print(folder_for('default'))", env).strip())
     assert shared in folder.parents
-    row = {**dict.fromkeys(spool.COLUMNS), **ROW, "arguments": json.dumps([[str(tmp_path / "run")], {}])}
+    row = {**dict.fromkeys(COLUMNS), **ROW, "arguments": json.dumps([[str(tmp_path / "run")], {}])}
 
     def plant():
         folder.mkdir(parents=True, mode=0o777)

@@ -8,7 +8,6 @@ import pytest
 
 from django_loco.core.job import NODE, READY, RUNNING, Job, new_id, utcnow
 from django_loco.jobs.operations.workflows.nodes import (
-    HELD_UNTIL,
     Place,
     again,
     edges_of,
@@ -18,7 +17,7 @@ from django_loco.jobs.operations.workflows.nodes import (
     released,
     waits_for_nodes,
 )
-from django_loco.queues.records.workflows import START, Edge
+from django_loco.queues.records.workflows import HELD_UNTIL, START, Edge
 
 FLOW = new_id()
 CALL = Job(task_path="shop.send", backend="default", options={"timeout": 3})
