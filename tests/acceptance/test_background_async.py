@@ -129,3 +129,24 @@ def test_at_the_end_a_running_job_may_enqueue_the_first_one_of_another_alias(sit
     begin = "from tests.app.tasks import rally; rally.enqueue(1, 'default', 'other')\n"
     shell(site, f"{serve}{begin}while not in_process.started()['default'].health()['running']: pass")
     assert (ended(site), kept(site)) == (Counter([1]), 1)
+
+
+def test_a_workflow_and_a_batch_go_on_in_the_next_processes(site):
+    site.settings["LOCO"] = {"NUM_WORKERS": 1, "SHUTDOWN_TIMEOUT": 1}
+    begin = "from django_loco.tasks import Workflow, batch\nfrom tests.app.tasks import followed, step\n"
+    begin += "flow = Workflow(on_success=followed)\nfor number in range(4):\n"
+    begin += (
+        "    flow.add(step, number, 0.7, name=str(number), after=[str(number - 1)] if number else [])\nflow.enqueue()\n"
+    )
+    begin += "with batch(on_success=followed) as filled: filled.enqueue_many(step, [(4, 0.7), (5, 0.7)])"
+    shell(site, begin)
+    assert 0 < sum(ended(site).values()) < 6
+    for _ in range(6):
+        shell(site, ENQUEUE.format("step", "[1000]"))
+    notes = [line for line in (site.folder / "notes").read_text().splitlines() if "1000" not in line]
+    assert [line for line in notes if line in {f"end {number}" for number in range(4)}] == [
+        f"end {number}" for number in range(4)
+    ]
+    assert Counter(line for line in notes if line.startswith("end ")) == Counter(f"end {each}" for each in range(6))
+    assert len([line for line in notes if line.startswith("followed ")]) == 2
+    assert kept(site) == 0
