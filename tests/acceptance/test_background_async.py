@@ -135,13 +135,12 @@ def test_a_workflow_and_a_batch_go_on_in_the_next_processes(site):
     site.settings["LOCO"] = {"NUM_WORKERS": 1, "SHUTDOWN_TIMEOUT": 1}
     begin = "from django_loco.tasks import Workflow, batch\nfrom tests.app.tasks import followed, step\n"
     begin += "flow = Workflow(on_success=followed)\nfor number in range(4):\n"
-    begin += (
-        "    flow.add(step, number, 0.7, name=str(number), after=[str(number - 1)] if number else [])\nflow.enqueue()\n"
-    )
-    begin += "with batch(on_success=followed) as filled: filled.enqueue_many(step, [(4, 0.7), (5, 0.7)])"
+    begin += "    flow.add(step, number, 0.7, name=str(number), after=[str(number - 1)] if number else [])\n"
+    begin += "flow.enqueue()\nwith batch(on_success=followed) as b: b.enqueue_many(step, [(4, 0.7), (5, 0.7)])"
     shell(site, begin)
     assert 0 < sum(ended(site).values()) < 6
-    for _ in range(6):
+    for timeout in (1, 30):
+        site.settings["LOCO"] = {"NUM_WORKERS": 1, "SHUTDOWN_TIMEOUT": timeout}
         shell(site, ENQUEUE.format("step", "[1000]"))
     notes = [line for line in (site.folder / "notes").read_text().splitlines() if "1000" not in line]
     assert [line for line in notes if line in {f"end {number}" for number in range(4)}] == [
