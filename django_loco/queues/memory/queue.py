@@ -231,7 +231,8 @@ class MemoryQueue(
         """Delete finished jobs; their once-keys are remembered."""
         self._minutes.prune()
         with self._lock:
-            self._batches.prune((now := utcnow()) - timedelta(seconds=older_than))
+            for batch_id in self._batches.prune((now := utcnow()) - timedelta(seconds=older_than)):
+                self._graphs.pop(batch_id, None)
             old = (job.id for job in self._jobs.finished.values() if self._is_old(job, now, older_than))
             pruned = list(itertools.islice(old, limit))
             for job_id in pruned:

@@ -7,7 +7,8 @@ An *edge* is stored until its downstream node is decided: released or cancelled.
 node has ended, and how. ``note_ends`` sets the marks by the present states of the upstream jobs, so it may be called
 again, or too late; and returns the nodes that can be decided. The caller decides on them, which is a fenced change of a
 job, and then calls ``close_nodes``. A process may be killed between any two of these steps: another process calls
-``note_ends`` for the whole workflow now and then, and finds the same nodes.
+``note_ends`` for the whole workflow now and then, and finds the same nodes. Edges that a killed process leaves in a
+finished workflow are pruned with its batch.
 
 No step reads other edges than the edges of its nodes, so that the work for a whole graph is linear in its edges.
 """

@@ -28,7 +28,7 @@ SCRIPTS = {
         "jobs states index ready tagged deferred once counts series extra unique batch_states members turns turn",
         *("unique", "job_texts", "members", "enqueue"),
     ),
-    "batch": Script("jobs states held batches batch_states open_batches members once", "members", "batch"),
+    "batch": Script("jobs states held batches batch_states open_batches members once edges", "members", "batch"),
     "workflow": Script("jobs states held batches batch_states open_batches members edges", "members", "workflow"),
     "restore": Script(
         "jobs states index ready tagged deferred once counts series extra finished failed logs unique turns turn kept "

@@ -494,6 +494,38 @@ def test_nodes_may_be_added_from_outside_until_it_has_finished():
     assert jobs.filter().count() == 5
 
 
+def test_a_node_that_is_refused_leaves_no_edges():
+    flow, queue = diamond().enqueue(), queue_for("default")
+    run()
+    late = Workflow.get(flow.id)
+    for number in range(2):
+        with pytest.raises(BatchFinished):
+            late.add(note, "late", name=f"late-{number}", after=["extract"])
+        with pytest.raises(BatchFinished):
+            late.add(note, "late", name=f"first-{number}")
+    assert queue.note_ends(flow.id, None) == []
+
+
+def test_a_node_that_is_refused_here_and_added_by_another_process_keeps_its_edges(monkeypatch):
+    queue = queue_for("default")
+    if queue.database is not None:
+        pytest.skip("the transaction of the other process is not rolled back")
+    flow = diamond().enqueue()
+    enqueue = queue.enqueue
+
+    def refused(jobs):
+        enqueue(jobs)
+        raise QueueFull("no room")
+
+    monkeypatch.setattr(queue, "enqueue", refused)
+    with pytest.raises(QueueFull):
+        flow.add(note, "more", after=["load"], name="more")
+    monkeypatch.undo()
+    assert states(flow)["more"] == "scheduled"
+    run()
+    assert states(flow)["more"] == "waiting"
+
+
 def test_nodes_that_are_added_in_a_transaction_are_stored_with_the_commit():
     flow = diamond().enqueue()
     with transaction.atomic():

@@ -244,6 +244,36 @@ def test_a_sweep_of_a_large_workflow_looks_at_a_part_and_locks_no_edge_that_is_m
         assert locks() == before
 
 
+def test_a_look_for_old_workflows_reads_no_edges_of_others(queue, monkeypatch):
+    old = [replace(new_record(new_id(), "default", "old", "{}", "{}"), kind=WORKFLOW) for _ in range(300)]
+    running = replace(new_record(new_id(), "default", "running", "{}", "{}"), kind=WORKFLOW)
+    for record in (*old, running):
+        queue.open_batch(record)
+    for record in old:
+        queue.seal_batch(record.id)
+        [finished] = queue.settle_batches([record.id])
+        queue.note_called(finished)
+    queue.add_edges(running.id, [Edge(new_id(), new_id(), "cancel") for _ in range(3_000)])
+    queue.add_edges(old[7].id, [Edge(new_id(), new_id(), "cancel")])
+    plans, execute = [], queue._dialect.execute
+
+    def explain(sql, **parameters):
+        if "django_loco_batch" in sql and "django_loco_workflow_edge" in sql:
+            plans.append(execute(f"EXPLAIN {'' if ON_POSTGRES else 'QUERY PLAN '}{sql}", **parameters))
+        return execute(sql, **parameters)
+
+    if ON_POSTGRES:  # statistics of SQLite would stay for other tests
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE django_loco_batch, django_loco_workflow_edge")
+    monkeypatch.setattr(queue._dialect, "execute", explain)
+    queue.prune(-60)
+    scan = "Seq Scan on django_loco_workflow_edge" if ON_POSTGRES else "SCAN django_loco_workflow_edge"
+    assert len(plans) == 2
+    assert not [row for plan in plans for row in plan if scan in str(row)], plans
+    assert [record.id for record in queue.list_batches()] == [running.id]
+    assert queue.note_ends(old[7].id, None) == []
+
+
 def test_a_fetch_reads_limited_and_plain_jobs_only_if_it_may_take_some(queue, monkeypatch):
     asked = []
     for name in ("claim", "decide"):

@@ -19,7 +19,7 @@ from ....queues.records.workflows import START
 from ...stores import JobBackend
 from ..batches.settling import settle
 from .nodes import Place, edges_to, node_id, place_of
-from .releasing import advance
+from .releasing import PostponedSteps, advance, close
 
 
 def store(backend: JobBackend, record: BatchRecord, jobs: list[Job]) -> list[str]:
@@ -61,7 +61,8 @@ def _stored(backend: JobBackend, record: BatchRecord, jobs: list[Job]) -> int:
 def add_stored(backend: JobBackend, job: Job, place: Place) -> list[str]:
     """Add a node to a workflow that is stored, unless it is there; return the ids of the nodes that may run.
 
-    Raises ``BatchFinished``, and ``InvalidArguments`` if there is another node with its name.
+    Raises ``BatchFinished``, and ``InvalidArguments`` if there is another node with its name. After an error it leaves
+    nothing, except if the queue cannot be reached: then the edges may stay until the workflow is pruned.
     """
     queue = backend.queue
     if (known := queue.get(job.id)) is not None:
@@ -74,7 +75,16 @@ def add_stored(backend: JobBackend, job: Job, place: Place) -> list[str]:
         queue.add_edges(str(job.batch), edges_to([job]))
         return backend.add_jobs([job])
 
-    if queue.together(act):
+    try:
+        stored = queue.together(act)
+    except QueueUnavailable:
+        raise
+    except BaseException:
+        if queue.database is None:  # else the rollback does it
+            # Somebody may have added the same node meanwhile: then ``close`` stores its edges again.
+            close(queue, PostponedSteps(decided={str(job.batch): {job.id: True}}))
+        raise
+    if stored:
         backend.announce_added([job])
     # The upstream nodes may have ended before the edges were there. ``advance`` announces the nodes that it cancels, so
     # it is not in ``act``, which may be repeated.

@@ -87,8 +87,11 @@ def change_members(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
 
 
 def prune_batches(dialect: Dialect, older_than: float) -> None:
-    """Delete batches whose callbacks were enqueued ``older_than`` seconds ago, and have ended."""
-    _run(dialect, sql.PRUNE, fragments={"is_followed": sql.IS_FOLLOWED}, before=-older_than)
+    """Delete batches whose callbacks were enqueued ``older_than`` seconds ago, and have ended; first their edges."""
+    fragments = {"is_old": sql.IS_OLD, "is_followed": sql.IS_FOLLOWED, "first_edge": sql.FIRST_EDGE}
+    for (batch_id,) in _run(dialect, sql.OLD_WITH_EDGES, fragments=fragments, before=-older_than):
+        _run(dialect, sql.DROP_EDGES, batch=batch_id)
+    _run(dialect, sql.PRUNE, fragments=fragments, before=-older_than)
 
 
 def _run(dialect: Dialect, template: str, *, fragments: Mapping[str, str] = NO_FRAGMENTS, **given: Any) -> list[Row]:

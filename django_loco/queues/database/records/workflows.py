@@ -17,6 +17,7 @@ from ...rows import Row
 from ...rows.chunks import chunks_of
 from ...rows.forms import id_of
 from ..jobs.lookups import planned_once
+from ..sql.batches import DROP_EDGES
 from .batches import StoredBatches
 
 #: The number of upstream nodes that one call looks at, if it is to look at all.
@@ -78,7 +79,6 @@ CLOSE = """
         SELECT mine.id FROM {edges} AS mine WHERE mine.batch = %(batch)s AND mine.downstream {in_listed}
         ORDER BY mine.id {of_mine})
 """
-DROP = "DELETE FROM {edges} WHERE batch = %(batch)s AND backend = %(alias)s"
 DROP_BATCH = "DELETE FROM {batches} WHERE id = %(batch)s AND backend = %(alias)s"
 WAITING = """
     SELECT mine.id FROM {batches} AS mine
@@ -132,12 +132,12 @@ class StoredWorkflows(StoredBatches, Workflows):
     def drop_edges(self, workflow: str) -> None:
         """Delete all edges of a workflow."""
         with self._reached():
-            self._execute(DROP, {}, batch=workflow)
+            self._execute(DROP_EDGES, {}, batch=workflow)
 
     def drop_batch(self, batch_id: str) -> None:
         """Delete a batch without members."""
         with self._reached():
-            for statement in (DROP, DROP_BATCH):
+            for statement in (DROP_EDGES, DROP_BATCH):
                 self._execute(statement, {}, batch=batch_id)
 
     def waiting_workflows(self) -> Sequence[str]:

@@ -81,7 +81,14 @@ IS_FOLLOWED = """
         SELECT 1 FROM {job} WHERE {backend} = %(alias)s AND {key} IN (:followers) AND {status} IN ('READY', 'RUNNING')
     )
 """.replace(":followers", _FOLLOWERS)
-PRUNE = """
-    DELETE FROM {batches} AS mine WHERE mine.backend = %(alias)s AND mine.called_at < {before} AND NOT {is_followed}
+IS_OLD = "mine.backend = %(alias)s AND mine.called_at < {before} AND NOT {is_followed}"
+#: The first edge of a batch, by the index, however many there are.
+FIRST_EDGE = """
+    SELECT {edges}.id FROM {edges} WHERE {edges}.batch = mine.id AND {edges}.backend = mine.backend
+    ORDER BY {edges}.batch, {edges}.upstream, {edges}.downstream LIMIT 1
 """
+OLD_WITH_EDGES = "SELECT mine.id FROM {batches} AS mine WHERE {is_old} AND ({first_edge}) IS NOT NULL"
+DROP_EDGES = "DELETE FROM {edges} WHERE batch = %(batch)s AND backend = %(alias)s"
+#: A batch with edges stays until they are deleted. So a process that is killed in between leaves none for ever.
+PRUNE = "DELETE FROM {batches} AS mine WHERE {is_old} AND ({first_edge}) IS NULL"
 CLEAR_BATCHES = "DELETE FROM {batches} WHERE backend = %(alias)s"

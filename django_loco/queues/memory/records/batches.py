@@ -138,12 +138,13 @@ class BatchTable:
                 self._standings[batch_id][members.pop(job_id)] -= 1
             self.update(batch_id, round=record.round + 1, finished_at=None, called_at=None, cancelled_at=None)
 
-    def prune(self, before: Any) -> None:
-        """Drop the batches whose callbacks were enqueued before a time, and have ended."""
+    def prune(self, before: Any) -> list[str]:
+        """Drop the batches whose callbacks were enqueued before a time, and have ended; return their ids."""
         called = [record for record in self.records.values() if record.called_at and record.called_at < before]
         old = [record.id for record in called if record.id not in self._followers]
         for batch_id in old:
             self.drop(batch_id)
+        return old
 
     def drop(self, batch_id: str) -> None:
         """Drop a batch, if it is there."""

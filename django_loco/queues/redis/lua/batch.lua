@@ -4,7 +4,7 @@
 -- Arguments: the name of one of the functions in `verbs`, and the arguments that its comment names.
 local keys = {
   jobs = KEYS[1], states = KEYS[2], held = KEYS[3], batches = KEYS[4], batch_states = KEYS[5], open = KEYS[6],
-  members = KEYS[7], once = KEYS[8],
+  members = KEYS[7], once = KEYS[8], edges = KEYS[9],
 }
 local now = text(micros())
 
@@ -77,6 +77,13 @@ local function in_turns(list)
     turned[place] = list[(start + place - 1) % #list + 1]
   end
   return turned
+end
+
+-- Deletes the first entries of a batch in a sorted set; returns whether these were all.
+local function cleared(key, id)
+  local entries = redis.call('ZRANGEBYLEX', key, '[' .. id .. '\t', '(' .. id .. '\n', 'LIMIT', 0, 10000)
+  send('ZREM', key, entries)
+  return #entries < 10000
 end
 
 local verbs = {}
@@ -202,16 +209,14 @@ function verbs.list(ids)
 end
 
 -- For how many microseconds to keep batches. A batch with a callback that has not ended stays. The entries of a large
--- batch are deleted in several calls.
+-- batch, and the edges that a process which died has left, are deleted in several calls.
 function verbs.prune(age)
   local states = redis.call('HGETALL', keys.batch_states)
   for place = 1, #states, 2 do
     local id, state = states[place], fields(states[place + 1])
     local is_old = state[CALLED] ~= '' and tonumber(state[CALLED]) < now - age
     if is_old and not is_followed(keys.once, id, state[ROUND]) then
-      local entries = redis.call('ZRANGEBYLEX', keys.members, '[' .. id .. '\t', '(' .. id .. '\n', 'LIMIT', 0, 10000)
-      send('ZREM', keys.members, entries)
-      if #entries < 10000 then
+      if cleared(keys.edges, id) and cleared(keys.members, id) then
         redis.call('HDEL', keys.batches, id)
         redis.call('HDEL', keys.batch_states, id)
       end

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from unittest import SkipTest
 
 from ....core.job import Job, new_id
+from ....exceptions import BatchFinished
 from ....queues.base import Change
 from ....queues.records.batches import WORKFLOW, new_record
 from ....queues.records.workflows import START, Decidable, Edge, OnFailed, Workflows
@@ -177,6 +179,34 @@ class WorkflowContract(ContractCase):
         self.queue.prune(-10.0)
         assert self.stored(first).return_value == '"kept"'
         assert self.queue.get(other.id) is None
+
+    def test_edges_are_pruned_with_their_workflow(self) -> None:
+        """A process that dies leaves edges to nodes that it has not stored, and nobody looks at a finished workflow."""
+        old, other = self.workflow(), self.workflow()
+        self.queue.settle_batches([old])
+        self.queue.note_called(self.queue.settle_batches([old])[0])
+        nodes = [self.job(batch=workflow) for workflow in (old, other)]
+        for workflow, node in zip((old, other), nodes, strict=True):
+            self.queue.add_edges(workflow, [Edge(new_id(), node.id, "run"), Edge(START, node.id, "run")])
+        self.queue.prune(older_than=60)
+        assert [*self.decidable(old)] == [nodes[0].id]
+        self.queue.prune(older_than=-60)
+        assert self.queue.get_batch(old) is None
+        assert self.decidable(old) == {}
+        assert [*self.decidable(other)] == [nodes[1].id]
+
+    def test_the_edges_to_a_node_that_is_refused_are_deleted_alone(self) -> None:
+        workflow = self.workflow()
+        first, last = self.nodes(workflow, 2)
+        self.edge(workflow, [first], last)
+        late = self.job(batch=workflow)
+        self.edge(workflow, [first], late)
+        self.queue.seal_batch(workflow, is_cancelled=True)
+        with suppress(BatchFinished):
+            self.queue.enqueue([late])
+        self.queue.close_nodes(workflow, [late.id])
+        self.queue.finish([done(self.held_of(first)[0])])
+        assert self.decidable(workflow) == {last.id: ""}
 
     def test_many_edges_of_one_node(self) -> None:
         workflow = self.workflow()
