@@ -8,6 +8,7 @@ is left, and so is a file that another user may have written: see ``private_file
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import sys
@@ -42,6 +43,7 @@ TEMPORARY = Path("/tmp")  # noqa: S108 - nothing is written there
 REMEDY = (
     "Name a folder in OPTIONS['spool'] that belongs to this user and can be written to, or None if jobs may be lost."
 )
+NO_SPACE = "Free some space there, or name a folder on another disk in OPTIONS['spool']."
 
 
 def _working_directory() -> Path:
@@ -53,6 +55,11 @@ def _working_directory() -> Path:
 
 #: Relative folders are below it: a job may change the working directory.
 _STARTED_IN = _working_directory()
+
+
+def remedy_for(error: OSError) -> str:
+    """Return what to do so that jobs can be kept."""
+    return NO_SPACE if error.errno in (errno.ENOSPC, errno.EDQUOT) else REMEDY
 
 
 def folder_for(alias: str) -> Path | None:

@@ -87,7 +87,7 @@ def _log_lost(queue: Queue, folder: Path, error: OSError) -> None:
         counted(len(lost), "job that waits in memory is", "jobs that wait in memory are"),
         folder,
         error,
-        spool.REMEDY,
+        spool.remedy_for(error),
         ", ".join(names),
     )
 

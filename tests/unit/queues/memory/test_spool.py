@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import threading
@@ -219,3 +220,10 @@ def test_a_log_that_is_no_text_is_left_out(tmp_path):
     taken: list[object] = []
     assert spool.read_spool(tmp_path, "default", lambda jobs, logs: taken.append(logs)) == 1
     assert taken == [{}]
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"), [(errno.ENOSPC, "Free some space there"), (errno.EACCES, "that belongs to this user")]
+)
+def test_the_remedy_fits_the_error(number, remedy):
+    assert remedy in spool.remedy_for(OSError(number, "no"))
