@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
 from django.core.validators import MinValueValidator
-from django.db import models
+from django.db import models, router
 from django.db.models import Count, Max, Sum
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
@@ -25,9 +25,11 @@ def new_revision() -> int:
     return random.randrange(2**31)  # noqa: S311 - not a secret
 
 
-def _changed() -> dict[str, Any]:
-    """Return the fields that every change of a row sets."""
-    return {"changed_at": now(), "revision": new_revision()}
+#: The columns that say when a row runs, and what. Only their changes set ``changed_at``, so that a row that is saved
+#: again by every deploy keeps the ticks that nobody could fire meanwhile.
+TICK_COLUMNS = ("name", "run", "schedule", "at", "after", "timezone", "start", "end", "tags")
+#: The columns that a change sets.
+_MARKS = ("changed_at", "revision")
 
 
 class ScheduleQuerySet(models.QuerySet["Schedule"]):
@@ -35,7 +37,8 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
 
     def update(self, **values: Any) -> int:
         """Change all rows. ``bulk_update`` calls this method, too."""
-        return super().update(**{**_changed(), **values})
+        marks = {"changed_at": now()} if values.keys() & {*TICK_COLUMNS} else {}
+        return super().update(**{"revision": new_revision(), **marks, **values})
 
     def bulk_create(  # noqa: PLR0917 - Django's own signature
         self,
@@ -48,10 +51,18 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
     ) -> list[Schedule]:
         """Insert rows, or change existing ones."""
         rows = list(objs)
+        before = self._ticks(name__in=[row.name for row in rows]) if update_conflicts else {}
         for row in rows:
-            row.note_change()
-        fields = {*update_fields, *_changed()} if update_fields else update_fields
+            row.note_change(before.get(row.name), update_fields)
+        fields = {*update_fields, *_MARKS} if update_fields else update_fields
         return super().bulk_create(rows, batch_size, ignore_conflicts, update_conflicts, fields, unique_fields)
+
+    def _ticks(self, **lookup: Any) -> dict[str, Mapping[str, Any]]:
+        """Return what the stored rows say about their ticks, by name; nothing if SQL has written an unreadable row."""
+        try:
+            return {row["name"]: row for row in self.filter(**lookup).values(*TICK_COLUMNS, "changed_at")}
+        except Exception:  # noqa: BLE001 - a converter may raise anything
+            return {}
 
     def version(self) -> tuple[Any, ...]:
         """Return a value that changes with every change of a row. Makes one query."""
@@ -107,6 +118,7 @@ class Schedule(models.Model):
     timeout = models.FloatField(null=True, blank=True, validators=_NOT_NEGATIVE)
     expires = models.FloatField(null=True, blank=True, validators=_NOT_NEGATIVE)
     tags = models.JSONField(default=list, blank=True)
+    #: When it was added, or when one of ``TICK_COLUMNS`` was last changed.
     changed_at = models.DateTimeField(default=now, editable=False)
     revision = models.PositiveIntegerField(default=new_revision, editable=False)
 
@@ -124,8 +136,10 @@ class Schedule(models.Model):
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **options: Any) -> None:
         """Save the row, and mark it as changed for the schedulers."""
-        self.note_change()
-        fields = update_fields if update_fields is None else {*update_fields, *_changed()}
+        using = options.get("using") or router.db_for_write(type(self), instance=self)
+        before = type(self).objects.using(using)._ticks(pk=self.pk) if self.pk else {}  # noqa: SLF001 - of this module
+        self.note_change(next(iter(before.values()), None), update_fields)
+        fields = update_fields if update_fields is None else {*update_fields, *_MARKS}
         super().save(*args, update_fields=fields, **options)
 
     def clean(self) -> None:
@@ -136,10 +150,12 @@ class Schedule(models.Model):
         for rule in self.rules:
             rule(self)
 
-    def note_change(self) -> None:
-        """Mark the row as changed."""
-        for field, value in _changed().items():
-            setattr(self, field, value)
+    def note_change(self, before: Mapping[str, Any] | None = None, fields: Iterable[str] | None = None) -> None:
+        """Mark the row as changed. ``before`` has its stored values; ``fields`` are saved, by default all."""
+        saved = TICK_COLUMNS if fields is None else {*TICK_COLUMNS} & {*fields}
+        is_same = before is not None and all(getattr(self, field) == before[field] for field in saved)
+        self.changed_at = before["changed_at"] if before is not None and is_same else now()
+        self.revision = new_revision()
 
 
 #: The names of the columns on pages. They are set after the class is made, so that migrations do not contain them.

@@ -98,7 +98,7 @@ class ScheduleEntry:
     """For a row that was changed while a scheduler ran: its ticks fire from this moment on."""
 
     changed_at: datetime | None = None
-    """For a row: when it was last changed."""
+    """For a row: when it was added, or when its ticks or what it runs were last changed."""
 
     former: tuple[tuple[str, datetime], ...] = ()
     """For a row renamed while a scheduler ran: its former names, each with the last tick whose key has that name."""
@@ -112,6 +112,14 @@ class ScheduleEntry:
             return f"{self.name}@release {self.release.replace('@', ' ')}"
         name = next((name for name, until in self.former if tick <= until), self.name)
         return f"{name}@{tick.astimezone(UTC).isoformat()}"
+
+    def has_ticks_since(self, now: datetime) -> datetime | None:
+        """Return the moment from which it has had its ticks; ``None`` if that is not known, as in code and settings.
+
+        A change in the future was made by a clock that is ahead, so its moment is not known either.
+        """
+        since = self.since or self.changed_at
+        return since if since is not None and since <= now else None
 
     def occurrence(self, tick: datetime) -> Occurrence:
         """Return the occurrence of this schedule at ``tick``."""

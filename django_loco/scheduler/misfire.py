@@ -4,7 +4,9 @@ A tick is missed if nothing could fire it for longer than ``MISSED_AFTER``. Befo
 
 A scheduler that starts cannot know which ticks were missed. It treats all ticks within the grace time as missed. The
 queue knows the key of each fired tick and refuses it. So the grace time cannot be longer than the time for which the
-queue remembers keys. The ticks of a new schedule within its grace time count as missed, too.
+queue remembers keys. A row of the database says since when it has its ticks, and earlier ticks are not its own. When
+code or settings got a schedule is not known, so the ticks of such a new schedule within its grace time count as missed,
+too.
 """
 
 from __future__ import annotations
@@ -40,13 +42,20 @@ class Misfire:
     grace: timedelta | None = None
     cap: int = DEFAULT_CAP
 
-    def first(self, trigger: Trigger, start: datetime) -> datetime | None:
-        """Return the first tick to fire for a scheduler that starts at ``start``. It may be a missed tick."""
+    def first(self, trigger: Trigger, start: datetime, since: datetime | None = None) -> datetime | None:
+        """Return the first tick to fire for a scheduler that starts at ``start``. It may be a missed tick.
+
+        It is not before ``since``, the moment from which the schedule has had its ticks, if that is known.
+        """
+        start = start if since is None else max(start, since)
         if self.mode == "skip":
             return trigger.next_after(start)
+        grace = DEFAULT_GRACE if self.grace is None else self.grace
+        if since is not None:
+            grace = min(grace, start - since + timedelta.resolution)
         if self.mode == "once" and self.grace is None:
-            return first_tick(trigger, start, DEFAULT_GRACE)
-        return trigger.next_after(start - (DEFAULT_GRACE if self.grace is None else self.grace))
+            return first_tick(trigger, start, grace)
+        return trigger.next_after(start - grace)
 
     def missed_ticks(self, trigger: Trigger, missed: datetime, now: datetime) -> list[datetime]:
         """Return which of the ticks from ``missed`` on to fire ``now``."""

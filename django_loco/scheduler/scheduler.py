@@ -10,7 +10,8 @@ Late ticks
 ----------
 * A scheduler that starts fires no earlier ticks, except a tick that was just missed (by a minute at most, and by half a
   period at most): a restart at 04:00 must not lose the day's run. On a queue in memory without a key file it fires no
-  missed tick, because after a restart it is not known which ticks were fired.
+  missed tick, because after a restart it is not known which ticks were fired. A row of the database has no ticks from
+  before it was added, or its ticks were changed.
 * A scheduler that was held up for a few seconds fires every tick. After a longer pause (a suspended laptop, an outage
   of the store, a clock put forward) each schedule fires its last missed tick once, and the log says how late.
 * A schedule with ``misfire``, ``grace`` or ``cap`` has its own rules for both: see ``misfire``.

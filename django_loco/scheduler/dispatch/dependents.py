@@ -207,9 +207,10 @@ class Dependents:
         was_held_up = before is not None and now - before > MISSED_AFTER
         done, old = ([job for job in jobs if job.status == SUCCESSFUL] for jobs in ended)
         for then in upstream.dependency.then:
+            since = then.has_ticks_since(now)
             due, missed = (
                 [job for job in jobs if not was_paused(then.name, _ended_at(job), now)]
-                for jobs in (done, [job for job in old if then.since is None or _ended_at(job) >= then.since])
+                for jobs in (done, [job for job in old if since is None or _ended_at(job) >= since])
             )
             if was_held_up:
                 due = then.misfire.missed_runs(due, _ended_at, now, starts=False)

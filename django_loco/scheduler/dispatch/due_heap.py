@@ -62,7 +62,8 @@ class DueHeap:
         heapify(self._heap)
         for key, position in positions.items():
             if key not in same:
-                self._plan(position, entries[position].since or start, first)
+                since = entries[position].since
+                self._plan(position, since or start, next_tick if since else first)
 
     def start_over(self, now: datetime) -> None:
         """Compute all next ticks again after ``now``.

@@ -61,13 +61,13 @@ class Timetable:
         """Take the schedules of the code, and find the first tick of each."""
         entries = self._set_schedules(self._registry)
         self._starts, self._began = _starts(entries, now), now
-        self.due_heap = DueHeap([*entries, *self._starts], now, _first(entries))
+        self.due_heap = DueHeap([*entries, *self._starts], now, _first(entries, now))
 
     def apply(self, stored: StoredSchedules, now: datetime) -> None:
         """Take the schedules and pauses that the database has now."""
         entries = self._set_schedules(self._registry.combined_with(stored.rows))
         begin, self._began = self._began, None
-        self.due_heap.change([*entries, *self._starts], begin or now, _first(entries) if begin else next_tick)
+        self.due_heap.change([*entries, *self._starts], begin or now, _first(entries, now) if begin else next_tick)
         self.set_pauses(stored.pauses)
 
     def set_pauses(self, pauses: Mapping[str, Pause]) -> None:
@@ -157,15 +157,16 @@ def _starts(entries: Sequence[ScheduleEntry], now: datetime) -> list[ScheduleEnt
     return [entry.at_start(now + timedelta.resolution, deploy) for entry in found]
 
 
-def _first(entries: Sequence[ScheduleEntry]) -> FindTick:
+def _first(entries: Sequence[ScheduleEntry], now: datetime) -> FindTick:
     """Return the function that finds the first tick of a schedule."""
     backends = {entry.task.backend: entry.task.get_backend() for entry in entries}
     # A queue that loses its keys with the process cannot distinguish a missed tick from one that was just fired.
     forgetful = {alias for alias, backend in backends.items() if not getattr(backend, "remembers", True)}
 
     def first(entry: ScheduleEntry, start: datetime) -> datetime | None:
+        since = entry.has_ticks_since(now)
         if entry.task.backend in forgetful:
-            return next_tick(entry, start)
-        return entry.misfire.first(entry.trigger, start)
+            return next_tick(entry, max(start, since or start))
+        return entry.misfire.first(entry.trigger, start, since)
 
     return first

@@ -186,3 +186,128 @@ def test_a_paused_tick_is_skipped_though_the_database_is_away(clock, monkeypatch
     run.until(TICK + timedelta(seconds=6))
     assert made.health()["late_by"] == 0
     assert fired("paused") == []
+
+
+def add(name, **fields):
+    """Add a row with a tick at noon."""
+    return row(name, schedule="every hour", **fields)
+
+
+def save_again(changed):
+    Schedule.objects.get(pk=changed.pk).save()
+
+
+def update_or_create(changed):
+    Schedule.objects.update_or_create(name=changed.name, defaults={"run": tick.module_path, "schedule": "every hour"})
+
+
+def replace(changed):
+    Schedule(pk=changed.pk, name=changed.name, run=changed.run, schedule=changed.schedule, priority=5).save()
+
+
+def replace_together(changed):
+    Schedule.objects.bulk_create(
+        [Schedule(name=changed.name, run=changed.run, schedule=changed.schedule)],
+        update_conflicts=True,
+        unique_fields=["name"],
+        update_fields=["run", "schedule"],
+    )
+
+
+def describe(changed):
+    Schedule.objects.filter(pk=changed.pk).update(description="Of each hour.", timeout=60)
+
+
+def save_a_field(changed):
+    changed.schedule = "not saved"
+    changed.priority = 5
+    changed.save(update_fields=["priority"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [save_again, update_or_create, replace, replace_together, describe, save_a_field],
+    ids=lambda each: each.__name__,
+)
+def test_a_restart_misses_no_tick_of_a_row_that_a_deploy_saves_again(clock, change):
+    clock.now = NOON - timedelta(hours=1)
+    kept = add("kept")
+    clock.now = NOON + timedelta(seconds=20)
+    change(kept)
+    clock.now += timedelta(seconds=2)
+    Run(clock, (0.0,)).until(NOON + timedelta(seconds=30))
+    assert fired("kept") == [0]
+
+
+def change_the_time(changed):
+    changed.schedule = "0 * * * *"
+    changed.save()
+
+
+def update_the_time(changed):
+    Schedule.objects.filter(pk=changed.pk).update(schedule="0 * * * *")
+
+
+def rename(changed):
+    changed.name = "renamed"
+    changed.save()
+
+
+def pause_and_resume(changed):
+    scheduler.pause(changed.name)
+    scheduler.resume(changed.name)
+
+
+def add_anew(changed):
+    changed.delete()
+    add(changed.name)
+
+
+@pytest.mark.parametrize(
+    "change", [change_the_time, update_the_time, rename, pause_and_resume, add_anew], ids=lambda each: each.__name__
+)
+@pytest.mark.parametrize("options", [{}, {"misfire": "all"}, {"misfire": "all", "grace": 3600}, {"grace": 3600}])
+def test_a_scheduler_that_starts_fires_no_tick_from_before_a_change(clock, change, options):
+    clock.now = NOON - timedelta(hours=1)
+    changed = add("changed", **options)
+    clock.now = NOON + timedelta(seconds=20)
+    change(changed)
+    clock.now += timedelta(seconds=2)
+    Run(clock, (0.0,)).until(NOON + timedelta(seconds=30))
+    assert [*fired("changed"), *fired("renamed")] == []
+
+
+@pytest.mark.parametrize("options", [{}, {"misfire": "all"}, {"misfire": "all", "grace": 3600}, {"grace": 3600}])
+def test_a_scheduler_that_starts_fires_no_tick_from_before_the_row(clock, options):
+    clock.now = NOON + timedelta(seconds=20.5)
+    add("new", **options)
+    row("since", schedule="every 2 seconds", **options)
+    clock.now += timedelta(seconds=1.5)
+    Run(clock, (0.0,)).until(NOON + timedelta(seconds=26.5))
+    assert fired("new") == []
+    assert fired("since") == [22, 24, 26]
+
+
+def test_a_row_that_is_added_before_the_first_read_begins_with_its_next_tick(clock):
+    clock.now = NOON + timedelta(seconds=20)
+    made = Scheduler(now=clock)
+    made.load()
+    clock.now += timedelta(seconds=1.2)
+    add("new")
+    row("fast", schedule="every second")
+    clock.now += timedelta(seconds=1.3)
+    made._poller = DatabasePoller(default.allow_list, clock)
+    made._poller.turn()
+    made.turn()
+    assert fired("new") == []
+    assert fired("fast") == [22]
+
+
+@pytest.mark.parametrize("skew", [30, 3600])
+def test_a_restart_misses_no_tick_because_of_a_clock_that_is_ahead(clock, skew):
+    clock.skew = skew
+    clock.now = NOON - timedelta(seconds=20)
+    add("row")
+    clock.now = NOON + timedelta(seconds=2)
+    Run(clock, (0.0,)).until(NOON + timedelta(seconds=10))
+    assert fired("row") == [0]

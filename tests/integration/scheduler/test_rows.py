@@ -86,5 +86,22 @@ def test_a_change_is_seen(row, change):
         assert row.schedule == "at 5:00"
 
 
+@pytest.mark.parametrize("field", ["description", "priority", "args"])
+def test_other_fields_do_not_change_when_its_ticks_began(row, field):
+    Schedule.objects.filter(pk=row.pk).update(changed_at=LONG_AGO)
+    before = Schedule.objects.all().version()
+    setattr(row, field, {"description": "Of each day.", "priority": 5, "args": [5]}[field])
+    row.save()
+    assert Schedule.objects.get(pk=row.pk).changed_at == LONG_AGO == row.changed_at
+    assert Schedule.objects.all().version() != before
+
+
+@pytest.mark.parametrize("change", [save, save_a_field, update, bulk_update, replace, update_or_create])
+def test_a_change_of_the_time_tells_when_its_ticks_began(row, change):
+    Schedule.objects.filter(pk=row.pk).update(changed_at=LONG_AGO)
+    change(row)
+    assert Schedule.objects.get(pk=row.pk).changed_at != LONG_AGO
+
+
 def test_no_rows_have_a_version():
     assert Schedule.objects.all().version() == (0, None, None, None)

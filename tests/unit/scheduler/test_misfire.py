@@ -191,6 +191,25 @@ def test_in_memory_a_start_makes_up_for_nothing(registry, clock):
         assert queue_for("default").list() == []
 
 
+ROW = NOON + 20 * SECOND
+FIRSTS = [
+    (Misfire("once"), None, NOON),
+    (Misfire("once"), NOON - HOUR, NOON),
+    (Misfire("once"), ROW, NOON + 10 * MINUTE),
+    (Misfire("once", grace=HOUR), ROW, NOON + 10 * MINUTE),
+    (Misfire("once", grace=HOUR), NOON - 5 * MINUTE, NOON),
+    (Misfire("all"), ROW, NOON + 10 * MINUTE),
+    (Misfire("all", grace=HOUR), NOON - 15 * MINUTE, NOON - 10 * MINUTE),
+    (Misfire("skip"), ROW, NOON + 10 * MINUTE),
+    *((Misfire(mode), NOON + 15 * MINUTE, NOON + 20 * MINUTE) for mode in ("skip", "once", "all")),
+]
+
+
+@pytest.mark.parametrize(("rule", "since", "tick"), FIRSTS)
+def test_no_tick_is_made_up_for_that_is_older_than_the_schedule(rule, since, tick):
+    assert rule.first(Interval(10 * MINUTE), NOON + MINUTE / 2, since) == tick
+
+
 AGES = [70, 40, 20, 5]
 ENDS = [
     (Misfire("skip"), True, []),
