@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from ..core.job import utcnow
 from ..core.validation import did_you_mean, is_seconds
-from ..log.plain_text import one_line
+from ..log.plain_text import counted, one_line
 from ..scheduler.api.control import current
 from ..scheduler.api.history import LastRun, last_runs
 from ..scheduler.api.upcoming import Upcoming
@@ -50,12 +50,15 @@ def as_list(tags: Sequence[str], form: str) -> Iterator[str]:
     """Yield the lines of ``--list``."""
     schedules = current()
     found = schedules.upcoming(RUNS, tags=tags)
+    wrong = sum(problem.is_certain for problem in schedules.registry.problems())
     last = last_runs(schedules.registry.entries(tags))
     if form == "json":
         rows = [row._asdict() | {"last_run": (run := last.get(row.name)) and run._asdict()} for row in found]
         yield json.dumps(rows, indent=2, default=datetime.isoformat)
     elif found:
         yield from table([HEADINGS, *(_cells(row, last.get(row.name)) for row in found)])
+    elif wrong:
+        yield f"No schedule can run: {counted(wrong, 'is', 'are')} wrong, as the list below shows."
     else:
         yield "There are no schedules. Declare them in the schedules.py of an app, in LOCO['SCHEDULE'] or in the admin."
 

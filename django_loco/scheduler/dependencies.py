@@ -41,7 +41,7 @@ def dependency_errors(entries: Mapping[str, ScheduleEntry], off: Collection[str]
             loop = path[path.index(end) :]
             found |= {name: _is_loop(loop, position) for position, name in enumerate(loop)}
         elif end is not None and end not in entries and end not in found:
-            found[path[-1]] = _is_off(end) if end in off else _is_unknown(end, entries)
+            found[path[-1]] = _is_off(end) if end in off else _is_unknown(end, entries.keys() - {path[-1]})
         for name in reversed(path):
             if others[name] in found:
                 found.setdefault(name, _is_off(others[name]))
@@ -63,8 +63,8 @@ def _is_off(other: str) -> str:
     return f"after is {other!r}, which is off."
 
 
-def _is_unknown(other: str, entries: Mapping[str, ScheduleEntry]) -> str:
-    return f"after is {other!r}, which is not a schedule.{did_you_mean(other, sorted(entries))}"
+def _is_unknown(other: str, names: Collection[str]) -> str:
+    return f"after is {other!r}, which is not a schedule.{did_you_mean(other, sorted(names))}"
 
 
 def _is_loop(loop: Sequence[str], position: int) -> str:

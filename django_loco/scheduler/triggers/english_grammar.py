@@ -13,6 +13,8 @@ from .cron_in_words import MONTHS, ORDINALS, WEEKDAYS, ordinal
 PERIODS = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month", "yearly": "year", "annually": "year"}
 UNITS = ("second", "minute", "hour", "day", "week", "month", "year")
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+#: Words before a unit.
+ARTICLES = ("a", "an", "per", "once")
 #: Words that are ignored.
 FILLERS = ("run", "runs", "fire", "fires", "execute", "at", "on", "in", "and", "of", "the", "from", "every", "each")
 

@@ -15,7 +15,7 @@ from datetime import timedelta, tzinfo
 from ...exceptions import LocoConfigurationError
 from .cron import Cron
 from .cron_in_words import ORDINALS, WEEKDAYS
-from .english_grammar import VOCABULARY, EnglishError, ParsedText, UnknownWord, phrases
+from .english_grammar import ARTICLES, VOCABULARY, EnglishError, ParsedText, UnknownWord, phrases
 from .every_nth import DAYS, EveryNth
 from .trigger import Interval
 
@@ -70,8 +70,19 @@ def _parse(text: str) -> ParsedText:
                 rest = rest[match.end() :].lstrip()
                 break
         else:
-            raise UnknownWord(f"{rest.split()[0]!r} is not understood")
+            raise UnknownWord(f"{_wrong_word(rest.split())!r} is not understood")
     return parsed
+
+
+def _wrong_word(words: list[str]) -> str:
+    """Return which of ``words``, with which no phrase begins, is wrong: the first; after a number an unknown second."""
+    number, *rest = words
+    return rest[0] if rest and number.isdigit() and not _is_known(rest[0]) else number
+
+
+def _is_known(word: str) -> bool:
+    is_phrase = any(pattern.match(word) for pattern, _ in phrases())
+    return is_phrase or word in VOCABULARY or word in ARTICLES or not word.isalpha()
 
 
 def _normalized(text: str) -> str:

@@ -108,6 +108,16 @@ def test_what_is_off_is_told_beside_the_list(said, registry):
     assert "Schedule 'digest': at is 75;" in shown.err
 
 
+def test_a_project_whose_schedules_are_all_wrong(said, registry):
+    registry._entries.clear()
+    registry.hourly(tick, at=75, name="digest")
+    registry.after("nightly", tick, name="mail")
+    shown = said("--list")
+    assert shown.out == "No schedule can run: 2 are wrong, as the list below shows.\n"
+    assert "Schedule 'digest': at is 75;" in shown.err
+    assert "Schedule 'mail': after is 'nightly', which is not a schedule. Correct" in shown.err
+
+
 def test_a_project_without_schedules(said, registry):
     registry._entries.clear()
     assert "There are no schedules." in said("--list").out

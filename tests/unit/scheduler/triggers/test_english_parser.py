@@ -116,7 +116,10 @@ def test_what_is_proposed_is_understood(text):
     [
         ("evry 5 mins", "'evry' is not understood. Did you mean 'every 5 minutes'?"),
         ("7pm evry Thrusday", "'evry' is not understood. Did you mean '7pm every thursday'?"),
-        ("every 15 secs", "'15' is not understood. Did you mean 'every 15 seconds'?"),
+        ("every 15 minutos", "'minutos' is not understood. Did you mean 'every 15 minutes'?"),
+        ("every 15 mon", "'15' is not understood."),
+        ("15 once a day", "'15' is not understood."),
+        ("every 15 secs", "'secs' is not understood. Did you mean 'every 15 seconds'?"),
         ("every day at 9", "'9' is not understood. Did you mean 'every day at 9:00'?"),
         ("evry day at 9 pm", "Did you mean 'every day at 9 pm'?"),
         ("at 17 on weekdays", "Did you mean 'at 17:00 on weekdays'?"),
