@@ -98,7 +98,9 @@ def check_schedules(**kwargs: Any) -> Iterator[CheckMessage]:
     """
     if not aliases():
         return
-    for problem in default.problems():
+    with default.keeping_problems():
+        found = default.problems()
+    for problem in found:
         if problem.is_certain:
             yield Error(problem.message, hint=problem.hint, id=WRONG_SCHEDULE)
         else:

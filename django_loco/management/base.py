@@ -26,6 +26,7 @@ from ..log.safe import get_logger
 from ..process.exit import leave
 from ..process.reloading.autoreload import Reloader, is_reloaded
 from ..process.server import Server
+from ..scheduler.registry import default
 from .health import health_served, refuse_taken_port
 from .output import OutputCommand
 
@@ -85,6 +86,7 @@ class LocoCommand(OutputCommand):
                 _use(options.get("databases") or connections)
             if serious != {WRONG_SCHEDULE}:
                 raise
+            default.log_problems()
 
     def set_up(self, run_options: RunOptions, options: Mapping[str, Any]) -> None:
         """Set up logging: its format and labels."""

@@ -58,8 +58,12 @@ class Registry(PythonApi):
         self.is_project = self._undiscovered = autodiscover
         """Whether these are the schedules of the project, which include the schedules of its database."""
         self.logs_problems = True
-        """Whether mistakes are logged when they are found. A command that lists them itself turns this off."""
+        """Whether mistakes are logged. A command that lists them itself turns this off."""
 
+        self._unlogged: list[Problem] = []
+        """Mistakes found within ``keeping_problems``. ``log_problems`` logs them."""
+
+        self._keeps = False
         self._discovering = threading.RLock()
         self._entries: dict[str, ScheduleEntry] = {}
         self._problems: list[Problem] = []
@@ -139,6 +143,21 @@ class Registry(PythonApi):
             for name, fault in found.items()
         }
 
+    @contextmanager
+    def keeping_problems(self) -> Iterator[None]:
+        """Do not log the mistakes that are found, because the caller reports them; keep them for ``log_problems``."""
+        before, self._keeps = self._keeps, True
+        try:
+            yield
+        finally:
+            self._keeps = before
+
+    def log_problems(self) -> None:
+        """Log the mistakes that were kept: in this process the others run, in spite of what its checks reported."""
+        kept, self._unlogged = self._unlogged, []
+        for problem in kept if self.logs_problems else ():
+            logger.error("%s %s", problem.message, problem.hint)
+
     def run(self, name: str) -> TaskResult[..., Any]:
         """Enqueue a job of the schedule ``name`` now, in addition to the jobs of its ticks. Return its result.
 
@@ -196,7 +215,9 @@ class Registry(PythonApi):
         if self._strict:
             raise LocoConfigurationError(problem.message) from error
         self._problems.append(problem)
-        if self.logs_problems:
+        if self._keeps:
+            self._unlogged.append(problem)
+        elif self.logs_problems:
             logger.error("%s %s", problem.message, problem.hint)
 
     def _discover(self) -> None:

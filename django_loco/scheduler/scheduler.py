@@ -92,6 +92,9 @@ class Scheduler(Loop):
         self._in_use: Collection[str] = ()
         """The aliases of the schedules."""
         self._schedules = self._broken = 0
+        self._logged: tuple[int, int] | None = None
+        """The counts that were logged last."""
+
         self._known: tuple[StoredSchedules | None, datetime | None] = None, None
         """The schedules of the database, and when they were last read.
 
@@ -107,7 +110,7 @@ class Scheduler(Loop):
         with self._starting:
             if not self._thread.has_started:
                 self.load()
-                if self._registry.is_project and has_database():
+                if self._reads_database:
                     self._poller = DatabasePoller(self._registry.allow_list, self._now)
                     self._poller.start()
                 if self._registry.is_project:
@@ -121,6 +124,8 @@ class Scheduler(Loop):
         set_store_timeout(STORE_TIMEOUT_SECONDS)
         if self._poller:
             self._poller.wait(FIRST_READ_SECONDS)
+            self._follow_database(self._poller)
+            self._log_counts()  # also if the database is away, with the schedules of the code
 
     def turn(self) -> float:
         """Fire all ticks that are due, or make sure that the threads of the aliases do so."""
@@ -129,6 +134,7 @@ class Scheduler(Loop):
                 raise part.error
         if self._poller:
             self._follow_database(self._poller)
+            self._log_counts()
         if len(self._in_use) > 1:
             for alias in self._in_use:
                 self._by_alias[alias].start()
@@ -203,10 +209,17 @@ class Scheduler(Loop):
         for part in self._by_alias.values():
             part.load()
         self._count(self._registry)
+        self._registry.log_problems()
+        if not self._reads_database:
+            self._log_counts()
 
     def fire_due(self) -> float:
         """Fire all ticks that are due for aliases without threads; return the seconds to wait before the next call."""
         return min([MAX_WAIT_SECONDS, *(part.fire_due() for part in self._by_alias.values() if not part.has_started)])
+
+    @property
+    def _reads_database(self) -> bool:
+        return self._registry.is_project and has_database()
 
     def _of_alias(self, alias: str) -> AliasScheduler:
         return AliasScheduler(
@@ -239,10 +252,13 @@ class Scheduler(Loop):
         entries = registry.entries(self._tags)
         self._in_use = {entry.task.backend for entry in registry.entries()} & self._by_alias.keys()
         counts.know({entry.name: partial(_period_of, entry.trigger) for entry in entries})
-        before = self._schedules, self._broken
         self._schedules, self._broken = len(entries), len(registry.problems())
-        if registry is not self._registry and before == (self._schedules, self._broken):
+
+    def _log_counts(self) -> None:
+        """Log how many schedules there are, if the log does not say so yet."""
+        if self._logged == (self._schedules, self._broken):
             return
+        self._logged = self._schedules, self._broken
         logger.info("%s", counted(self._schedules, "schedule", "schedules"))
         if self._broken:
             logger.warning(

@@ -71,6 +71,20 @@ def test_each_mistake_is_told_once(scheduled, arguments):
         assert ended.stderr.count(f"Schedule '{name}'") == 1, ended.stderr
 
 
+def test_check_tells_each_mistake_once_and_a_scheduler_logs_it(scheduled):
+    scheduled.settings["LOCO"]["SCHEDULE"]["wrong"] = {"run": "check", "schedule": "at 25:00"}
+    scheduled.write("pages/schedules.py", f"{SCHEDULES}scheduler.after('nightly', work, name='never')\n")
+    told = scheduled.answer("check", code=1)
+    assert told.count("loco.E003") == 2
+    assert told.count("Schedule 'wrong'") == told.count("Schedule 'never'") == 1
+    for command in (("loco_scheduler",), ("loco_worker", "--scheduler")):
+        process = scheduled.start(*command)
+        process.wait_for("Schedule 'wrong'")
+        process.wait_for("2 more schedules are off")
+        assert process.terminate() == CLEAN
+        assert len([line for line in process.lines if "Schedule 'wrong'" in line]) == 1
+
+
 @pytest.mark.extra("arguments1", "arguments2", "arguments3")
 @pytest.mark.parametrize("arguments", [("--list",), ("--preview", "1m"), ("--check",), ("--history", "other")])
 def test_a_reader_that_has_gone_ends_a_command_quietly(scheduled, arguments):

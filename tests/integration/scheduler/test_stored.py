@@ -557,6 +557,34 @@ def test_a_scheduler_follows_what_is_changed_while_it_runs(running, monkeypatch)
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_scheduler_that_starts_counts_the_schedules_once(running, caplog, monkeypatch):
+    monkeypatch.setattr(DatabasePoller, "every", 0.2)
+    caplog.set_level(logging.INFO, "django_loco.scheduler")
+    add("row")
+    add("wrong", schedule="never")
+    running.start()
+    until(lambda: running.health()["last_pass_age"] is not None)
+    add("new")
+    until(lambda: running.health()["schedules"] == 3)
+    until(lambda: "3 schedules" in caplog.messages)
+    more = "1 more schedule is off because of errors: see manage.py loco_scheduler --check"
+    assert [message for message in caplog.messages if "schedule" in message] == [
+        "2 schedules",
+        more,
+        "3 schedules",
+        more,
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_scheduler_counts_the_schedules_of_the_code_while_the_database_is_away(running, caplog, monkeypatch):
+    caplog.set_level(logging.INFO, "django_loco.scheduler")
+    monkeypatch.setattr(ScheduleReader, "read", fail)
+    running.start()
+    until(lambda: "1 schedule" in caplog.messages)
+
+
+@pytest.mark.django_db(transaction=True)
 def test_what_is_paused_when_a_scheduler_starts_does_not_run(running, declared):
     declared.every(tick, seconds=1, name="fast")
     scheduler.pause("fast")

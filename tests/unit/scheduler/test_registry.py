@@ -199,6 +199,17 @@ def test_a_wrong_schedule_is_named_with_its_line(caplog):
     assert problem.message in caplog.text
 
 
+def test_a_mistake_that_is_reported_otherwise_is_logged_later_and_once(caplog):
+    registry = Registry()
+    with registry.keeping_problems():
+        registry.hourly(tick, at=75, name="digest")
+    assert len(registry.problems()) == 1
+    assert caplog.text == ""
+    registry.log_problems()
+    registry.log_problems()
+    assert caplog.text.count("Schedule 'digest': at is 75;") == 1
+
+
 def test_of_two_schedules_of_one_name_the_second_is_off(lenient):
     lenient.every_minute(tick)
     lenient.hourly(tick)
