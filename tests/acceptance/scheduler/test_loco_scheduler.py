@@ -77,6 +77,8 @@ def test_check_tells_each_mistake_once_and_a_scheduler_logs_it(scheduled):
     told = scheduled.answer("check", code=1)
     assert told.count("loco.E003") == 2
     assert told.count("Schedule 'wrong'") == told.count("Schedule 'never'") == 1
+    for gate in ("tick", "other"):
+        scheduled.open_gate(gate)
     for command in (("loco_scheduler",), ("loco_worker", "--scheduler")):
         process = scheduled.start(*command)
         process.wait_for("Schedule 'wrong'")
