@@ -145,6 +145,25 @@ def warning_of_memory(backend: str | None) -> str:
     return " ".join(sentences)
 
 
+def refusal_in_memory(backend: str | None) -> str:
+    """Return why a process that was started for a command can change no job of ``backend``; empty if it can."""
+    aliases = searched(backend)
+    if any(queue_of(alias).is_shared for alias in aliases):
+        return ""
+    waits = any(backend_of(alias).runs_stored_jobs for alias in aliases)
+    reason = (
+        "are in the memory of the processes that enqueue them, which it cannot reach"
+        if waits
+        else "run inside enqueue() (ForegroundBlocking), so none wait"
+    )
+    own = " and ".join(f"TASKS[{alias!r}]" for alias in aliases)
+    site = "; or do it in the site's process, on the dashboard or with django_loco.jobs" if waits else ""
+    return (
+        f"This command would change nothing: the jobs of {own} {reason}. Set WORKER_MODE = 'BackgroundQueue' and use a "
+        f"queue that processes share, such as 'database'{site}."
+    )
+
+
 def _drop_the_rest() -> None:
     """Send the rest of the output to the null device, so that the interpreter can flush it at its exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

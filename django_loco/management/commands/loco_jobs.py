@@ -21,7 +21,7 @@ from ..loco_jobs.dumping import dump
 from ..loco_jobs.ids import id_of
 from ..loco_jobs.importing import import_dump
 from ..loco_jobs.moving import move_between
-from ..output import OutputCommand, warning_of_memory
+from ..output import OutputCommand, refusal_in_memory, warning_of_memory
 
 FILTER_HELP = (
     "Ids of jobs, or their last 8 digits; or a filter such as: status:failed 'task:shop.*' older:2h. Quote a filter "
@@ -45,6 +45,8 @@ WORKER_VERBS: Mapping[str, tuple[Callable[..., None], str, str]] = {
         "Worker {0} was told to stop, as by SIGTERM.",
     ),
 }
+#: The commands that change jobs, queues, limits or workers, beside ``import`` and ``move`` between stores.
+CHANGES = ("pause", "resume", "set-limit", "signal", *BULK, *WORKER_VERBS)
 
 
 class Command(OutputCommand):
@@ -153,8 +155,7 @@ class Command(OutputCommand):
             if verb == "move" and (options["queue"] is None or options["from"] or options["to"]):
                 move_between(options, self.stdout, self.stderr)
                 return
-            if warning := warning_of_memory(options["backend"]):
-                self.stderr.write(warning)
+            self.tell_of_memory(verb, options)
             if verb == "dump":
                 dump(options, self.stdout, self.stderr, self.show)
             elif verb in BULK:
@@ -167,6 +168,13 @@ class Command(OutputCommand):
                 self.stdout.write(answer.format(one_line(options["worker"])))
             else:
                 self.show(self.lines(verb, options))
+
+    def tell_of_memory(self, verb: str, options: Mapping[str, Any]) -> None:
+        """Warn of jobs that this process cannot see. Raises ``CommandError`` if it could change none."""
+        if self.owns_process and changes(verb, options) and (problem := refusal_in_memory(options["backend"])):
+            raise CommandError(problem)
+        if warning := warning_of_memory(options["backend"]):
+            self.stderr.write(warning)
 
     def lines(self, verb: str, options: Mapping[str, Any]) -> Iterator[str]:
         """Return the lines of a command that shows something."""
@@ -209,6 +217,11 @@ class Command(OutputCommand):
             self.stdout.write(f"The {kind} {name!r} is not paused any more.")
         else:
             self.stdout.write(f"The {kind} {name!r} was not paused.")
+
+
+def changes(verb: str, options: Mapping[str, Any]) -> bool:
+    """Return whether the command would change something."""
+    return verb in CHANGES or (verb in ("batches", "workflows") and (options["cancel"] or options["retry"]))
 
 
 @contextmanager

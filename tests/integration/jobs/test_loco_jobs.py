@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -11,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError, call_command, load_command_class
 
 from django_loco import jobs
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, utcnow
@@ -38,6 +39,14 @@ def failed(*texts: str) -> list[str]:
     results = [tasks.fail.enqueue(text) for text in texts]
     drain()
     return [result.id for result in results]
+
+
+def run_as_process(*words: str) -> str:
+    """Run it as on a command line, where a queue in memory has no jobs of other processes."""
+    command, out = load_command_class("django_loco", "loco_jobs"), io.StringIO()
+    command._called_from_command_line = True  # type: ignore[attr-defined]
+    call_command(command, *words, stdout=out)
+    return out.getvalue()
 
 
 class Terminal(io.StringIO):
@@ -359,6 +368,29 @@ def test_what_is_not_possible_with_one_job_is_an_error(queue):
     with pytest.raises(CommandError, match=r"is running, so it cannot be deleted"):
         run("delete", job_id)
     assert jobs.get(job_id).status == RUNNING
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["pause", "default"],
+        ["resume", "default"],
+        ["resume", "--tag", "bulk"],
+        ["cancel", "--all", "--yes"],
+        ["purge", "--all", "--dry-run"],
+        ["batches", "--cancel", "01a220e4884f7d2ba19ca3780b5165c2"],
+        ["set-limit", "api", "--concurrency", "1"],
+    ],
+)
+def test_what_would_only_change_the_memory_of_the_command_is_refused(queue: Queue, words):
+    if queue.is_shared:
+        with contextlib.suppress(CommandError):
+            assert run_as_process(*words)
+        return
+    with pytest.raises(CommandError, match=r"would change nothing: .* Set WORKER_MODE = 'BackgroundQueue' and use"):
+        run_as_process(*words)
+    assert jobs.paused() == {}
+    assert run_as_process("list") == "No job matches.\n"
 
 
 def test_a_queue_that_is_away_is_an_error(queue: Queue, monkeypatch: Any):

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import call_command, load_command_class
 from django.core.management.base import CommandError
 
-from django_loco.management.output import OutputCommand, OwnOutput, warning_of_memory
+from django_loco.management.output import OutputCommand, OwnOutput, refusal_in_memory, warning_of_memory
 
 
 class Broken(io.StringIO):
@@ -142,3 +142,18 @@ def test_jobs_that_cannot_be_seen_are_in_memory_or_run_at_once(settings):
     assert warning_of_memory("now").startswith(run)
     assert waiting in warning_of_memory(None)
     assert run in warning_of_memory(None)
+    assert "the jobs of TASKS['now'] run inside enqueue() (ForegroundBlocking), so none wait." in refusal_in_memory(
+        "now"
+    )
+    assert refusal_in_memory(None).startswith("This command would change nothing: the jobs of TASKS['default'] and ")
+
+
+def test_jobs_that_processes_share_can_be_changed_beside_others_in_memory(settings):
+    backend = "django_loco.backend.LocoBackend"
+    settings.TASKS = {
+        "default": {"BACKEND": backend, "OPTIONS": {"mode": "BackgroundAsync"}},
+        "shared": {"BACKEND": backend, "OPTIONS": {"mode": "BackgroundQueue", "queue": "database"}},
+    }
+    assert refusal_in_memory("default")
+    assert not refusal_in_memory("shared")
+    assert not refusal_in_memory(None)
