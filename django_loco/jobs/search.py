@@ -33,10 +33,13 @@ class Count(int):
     left_alone: int
     """The number of jobs that ``update(run_after=...)`` has left alone, because they wait for more than a time."""
 
-    def __new__(cls, number: int, *, is_capped: bool = False, left_alone: int = 0) -> Self:
+    keys_kept: int
+    """The number of jobs that ``delete()`` has left alone, because their queues still have to know their once-keys."""
+
+    def __new__(cls, number: int, *, is_capped: bool = False, left_alone: int = 0, keys_kept: int = 0) -> Self:
         """Make it from a ``number``."""
         count = super().__new__(cls, number)
-        count.is_capped, count.left_alone = is_capped, left_alone
+        count.is_capped, count.left_alone, count.keys_kept = is_capped, left_alone, keys_kept
         return count
 
     @property
@@ -223,7 +226,7 @@ class Search:
             scan = replace(scan, filter=self.condition & filter_of("", {"status": operation.states}))
         self._require_backends(operation, replace(scan))
         run.over(islice(scan, self.first_place, self.end_place))
-        return Count(run.done, is_capped=scan.reached_window, left_alone=run.left_alone)
+        return Count(run.done, is_capped=scan.reached_window, left_alone=run.left_alone, keys_kept=run.keys_kept)
 
     def _require_backends(self, operation: Operation, scan: Scan) -> None:
         """Raise the error of ``operation.require_backend`` if one of the jobs is in an alias that it refuses.

@@ -109,6 +109,9 @@ class Queue(JobLookups, Records, WorkerRegistry, ABC):
     is_shared: ClassVar[bool] = True
     """Whether another process can fetch from it."""
 
+    keeps_keyed_jobs: ClassVar[bool] = False
+    """Whether it refuses to delete a job with a once-key for as long as it has to know the key."""
+
     database: str | None = None
     """The database alias whose open transaction ``enqueue`` becomes part of; ``None``: no database at all."""
 

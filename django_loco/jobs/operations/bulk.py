@@ -14,7 +14,7 @@ from ...queues import Queue
 from ...queues.base import Change
 from ..scan import size_of
 from ..stores import backend_of
-from . import Operation, is_possible, waits_for_more
+from . import Delete, Operation, is_possible, waits_for_more
 from .after_end import settle_ended
 from .unfinished import unfinished
 from .workflows.retrying import RetriedNodes
@@ -50,6 +50,9 @@ class BulkRun:
         self.left_alone = 0
         """The number of jobs that were not made due, because they wait for more than a time."""
 
+        self.keys_kept = 0
+        """The number of jobs that were not deleted, because their queues still have to know their once-keys."""
+
     def over(self, jobs: Iterable[Job]) -> int:
         """Do the operation with ``jobs``; return with how many it was done.
 
@@ -81,7 +84,9 @@ class BulkRun:
         for _ in range(ATTEMPTS):
             refused = self._stored(queue, alias, [self._operation.of(job) for job in jobs])
             # A refused job that has not changed was refused for another reason: see Queue.change.
-            read = ((job, queue.get(job.id)) for job in jobs if job.id in refused)
+            read = [(job, queue.get(job.id)) for job in jobs if job.id in refused]
+            if isinstance(self._operation, Delete):
+                self.keys_kept += sum(before.key is not None and after == before for before, after in read)
             changed = [after for before, after in read if after is not None and after != before]
             jobs = [job for job in changed if is_possible(self._operation, job) and self._matches(job)]
             if not jobs:

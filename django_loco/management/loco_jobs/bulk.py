@@ -9,9 +9,12 @@ from typing import Any
 from django.core.management.base import CommandError, OutputWrapper
 
 from ... import jobs
+from ...core.job import utcnow
 from ...core.validation import is_name
 from ...exceptions import FilterError
+from ...jobs.operations.once_keys import keeps_key, some_keep_keys
 from ...jobs.presentation.known_names import unknown_names
+from ...jobs.presentation.numbers import number_text
 from .confirmation import jobs_in_words, may
 from .ids import ids_of
 
@@ -28,6 +31,10 @@ BULK = {
 #: A description of the jobs that ``update --run-after`` skips if it changes several.
 WAITING_FOR_MORE = (
     "waiting for a signal, for the end of a sleep, or for other jobs. To update one of them, give its id alone"
+)
+#: A description of the jobs that ``delete`` and ``purge`` skip if they delete several.
+KEY_KEPT = (
+    "with a once-key, such as a schedule's: the queue still has to know it, for LOCO['RESULT_TTL'] after the job's end"
 )
 #: The states of the jobs that ``purge`` deletes.
 FINISHED: Sequence[jobs.State] = ("done", "failed", "cancelled")
@@ -57,9 +64,7 @@ class BulkOperation:
     def _run_over(self, found: jobs.Search) -> None:
         count = found.count()
         if self._options["dry_run"]:
-            self._stdout.write(f"{self._title} would take {jobs_in_words(count, count.text)}. Nothing was changed.")
-            if self._options.get("run_after") is not None:
-                self._stdout.write(f"It would leave alone jobs {WAITING_FOR_MORE}.")
+            self._say_what_it_would_take(found, count)
         elif count == 0:
             taken = ", ".join(self._states)
             self._stdout.write(f"No such job can be taken by {self._verb}, which takes jobs that are {taken}.")
@@ -67,6 +72,23 @@ class BulkOperation:
                 self._stdout.write(hint)
         elif count == 1 or may(self._stdout, self._title, jobs_in_words(count, count.text), yes=self._options["yes"]):
             self._say(self._do(found))
+
+    def _say_what_it_would_take(self, found: jobs.Search, count: jobs.Count) -> None:
+        kept = self._keys_kept(found)
+        number = jobs_in_words(count, count.text) if count.is_capped else jobs_in_words(count - kept)
+        self._stdout.write(f"{self._title} would take {number}. Nothing was changed.")
+        if kept:
+            text = f"{number_text(kept)}{'+' * count.is_capped}"
+            self._stdout.write(f"It would leave alone {jobs_in_words(kept, text)} {KEY_KEPT}.")
+        if self._options.get("run_after") is not None:
+            self._stdout.write(f"It would leave alone jobs {WAITING_FOR_MORE}.")
+
+    def _keys_kept(self, found: jobs.Search) -> int:
+        """Return how many of the newest jobs cannot be deleted yet: of as many as are counted."""
+        if self._verb not in ("delete", "purge") or not some_keep_keys():
+            return 0
+        now = utcnow()
+        return sum(keeps_key(job, now) for job in found[: jobs.COUNTED])
 
     @property
     def _title(self) -> str:
@@ -76,6 +98,8 @@ class BulkOperation:
         self._stdout.write(f"{_PAST[self._verb]} {jobs_in_words(number)}.")
         if left_alone := getattr(number, "left_alone", 0):
             self._stdout.write(f"Left alone: {jobs_in_words(left_alone)} {WAITING_FOR_MORE}.")
+        if kept := getattr(number, "keys_kept", 0):
+            self._stdout.write(f"Left alone: {jobs_in_words(kept)} {KEY_KEPT}.")
 
 
 def require_chosen(verb: str, options: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 from django.db import connections
 
@@ -72,6 +72,7 @@ class DatabaseQueue(
     hour after its end, however soon results are pruned.
     """
 
+    keeps_keyed_jobs: ClassVar[bool] = True
     database: str
     examiner = DatabaseExaminer
 

@@ -155,6 +155,27 @@ def test_a_purge_deletes_only_what_has_finished():
     assert [job.status for job in jobs.filter()] == [READY]
 
 
+@pytest.mark.parametrize("verb", ["delete", "purge"])
+def test_jobs_that_stay_for_their_once_keys_are_counted(queue: Queue, verb: str):
+    long_ago = utcnow() - timedelta(days=30)
+    done = replace(jobs.get(tasks.add.enqueue(1, 2)), status=SUCCESSFUL, finished_at=utcnow())
+    keyed = [replace(done, id=f"{number:032x}", key=f"nightly@{number}") for number in range(3)]
+    queue.clear()
+    queue.restore([replace(done, id="f" * 32), replace(keyed[0], finished_at=long_ago), *keyed[1:]])
+    kept = "2 jobs with a once-key, such as a schedule's: the queue still has to know it, for LOCO['RESULT_TTL'] after "
+    if not queue.keeps_keyed_jobs:
+        assert run(verb, "--all", "--dry-run") == f"{verb.capitalize()} would take 4 jobs. Nothing was changed.\n"
+        assert run(verb, "--all", "--yes") == f"{verb.capitalize()}d 4 jobs.\n"
+        return
+    first, second = run(verb, "--all", "--dry-run").splitlines()
+    assert first == f"{verb.capitalize()} would take 2 jobs. Nothing was changed."
+    assert second.startswith(f"It would leave alone {kept}")
+    first, second = run(verb, "--all", "--yes").splitlines()
+    assert first == f"{verb.capitalize()}d 2 jobs."
+    assert second.startswith(f"Left alone: {kept}")
+    assert jobs.filter().delete().keys_kept == 2
+
+
 def test_jobs_are_moved_and_changed():
     job_id = tasks.add.enqueue(1, 2).id
     assert run("move", job_id, "--queue", "emails") == "Moved 1 job.\n"
