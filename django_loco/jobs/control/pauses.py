@@ -47,7 +47,7 @@ def pause(
     kind, name = _named(queue, task, tag)
     done = f"The {kind} {name!r} is paused"
     if kind == "queue":
-        _in_each(_having(name, backend), lambda alias: queue_of(alias).pause(name), done)
+        _in_each(having(name, backend), lambda alias: queue_of(alias).pause(name), done)
     else:
         if kind == "task" and not force and (problem := unknown_task(name, searched(backend))):
             raise ValueError(f"{problem} To pause it all the same, use force=True, or --force.")
@@ -127,7 +127,7 @@ def _paused(queue: Queue, kind: Kind) -> set[str]:
     return queue.paused() if kind == "queue" else {each.name for each in queue.paused_jobs() if each.kind == kind}
 
 
-def _having(queue_name: str, backend: str | None) -> list[str]:
+def having(queue_name: str, backend: str | None) -> list[str]:
     """Return the aliases that have a queue. Raises ``ValueError`` if none has."""
     names = {alias: backend_of(alias).queues for alias in searched(backend)}
     if found := [alias for alias, queues in names.items() if not queues or queue_name in queues]:

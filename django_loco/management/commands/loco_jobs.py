@@ -1,6 +1,5 @@
 """``manage.py loco_jobs``. Shows stored jobs and operates on them: one branch for each sub-command."""
 
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from signal import SIGINT
@@ -21,6 +20,7 @@ from ..loco_jobs.dumping import dump
 from ..loco_jobs.ids import id_of
 from ..loco_jobs.importing import import_dump
 from ..loco_jobs.moving import move_between
+from ..loco_jobs.pausing import set_paused
 from ..output import OutputCommand, refusal_in_memory, warning_of_memory
 
 FILTER_HELP = (
@@ -161,7 +161,7 @@ class Command(OutputCommand):
             elif verb in BULK:
                 BulkOperation(verb, options, self.stdout).run()
             elif verb in ("pause", "resume"):
-                self.set_paused(options, pauses=verb == "pause")
+                set_paused(options, self.stdout, pauses=verb == "pause")
             elif verb in WORKER_VERBS:
                 tell, _, answer = WORKER_VERBS[verb]
                 tell(options["worker"], backend=options["backend"])
@@ -203,20 +203,6 @@ class Command(OutputCommand):
             yield f"Sent the signal {name!r} to job {job_id}."
         else:
             yield f"Job {job_id} has the signal {name!r} already; the value that it has counts."
-
-    def set_paused(self, options: Mapping[str, Any], *, pauses: bool) -> None:
-        what = {kind: options[kind] for kind in ("queue", "task", "tag")}
-        [(kind, name)] = [(kind, name) for kind, name in what.items() if name is not None]
-        if pauses:
-            jobs.pause(**what, backend=options["backend"], force=options["force"])
-            again = shlex.quote(name) if kind == "queue" else f"--{kind} {shlex.quote(name)}"
-            self.stdout.write(
-                f"The {kind} {name!r} is paused. Jobs that run go on. To end the pause: loco_jobs resume {again}"
-            )
-        elif jobs.resume(**what, backend=options["backend"]):
-            self.stdout.write(f"The {kind} {name!r} is not paused any more.")
-        else:
-            self.stdout.write(f"The {kind} {name!r} was not paused.")
 
 
 def changes(verb: str, options: Mapping[str, Any]) -> bool:

@@ -262,6 +262,30 @@ def test_a_task_and_a_tag_are_paused_and_resumed(queue):
     assert [job.id for job in queue.fetch(CLAIM)] == [waiting]
 
 
+def test_a_resume_of_a_wrong_name_is_an_error_that_says_what_is_paused():
+    path = tasks.add.module_path
+    jobs.pause(queue="emails")
+    jobs.pause(task=path)
+    jobs.pause(tag="bulk")
+    for words, remedy in (
+        (["defualt"], "The queue 'defualt' was not paused. No alias of TASKS has a queue 'defualt'. Did you mean"),
+        (
+            ["emial"],
+            "The queue 'emial' was not paused. Did you mean 'emails'? To end its pause: loco_jobs resume emails",
+        ),
+        ([path], f"A task of this name is paused. To end that: loco_jobs resume --task {path}"),
+        (["bulk"], "A tag of this name is paused. To end that: loco_jobs resume --tag bulk"),
+        (["--task", "emails"], "A queue of this name is paused. To end that: loco_jobs resume emails"),
+        (["--task", path[:-1]], f"Did you mean {path!r}? To end its pause: loco_jobs resume --task {path}"),
+        (["--task", "shop.nothing"], "The task 'shop.nothing' was not paused. No task 'shop.nothing' is known: "),
+    ):
+        with pytest.raises(CommandError) as caught:
+            run("resume", *words)
+        assert remedy in str(caught.value)
+        assert caught.value.returncode == 1
+    assert run("resume", "default") == "The queue 'default' was not paused.\n"
+
+
 def test_a_worker_is_told_what_to_do(queue):
     info = WorkerInfo(
         worker_id="host:1:ab", host="host", pid=1, queues=None, tags=None, threads=1, coroutines=1, lease=60.0,
