@@ -205,7 +205,7 @@ def away_once(queue: Queue, monkeypatch: Any) -> None:
 
 @pytest.mark.usefixtures("away_once")
 def test_it_is_watched_until_it_is_interrupted(queue: Queue):
-    """Also while the queue is away."""
+    """Also while the queue is away. Ctrl-C is how it ends, so that is no error."""
     queue.fetch(CLAIM)
     screens = run("--watch", "--backend", "default").split(loco_status.CLEAR)[1:]
     assert ["store is away" in screen for screen in screens] == [False, True, False]
