@@ -229,6 +229,13 @@ def _text(attribute: str, given: Given) -> Meaning:
     return Meaning(lambda job, _: bool(value := getattr(job, attribute)) and matches(value))
 
 
+def _batch(given: Given) -> Meaning:
+    """Match the id of the batch or workflow of a job, the end of one, or a pattern."""
+    ends = tuple(value.lower() for value in given.values if _END_OF_ID.fullmatch(value))
+    matches = any_glob(value for value in given.values if not _END_OF_ID.fullmatch(value))
+    return Meaning(lambda job, _: bool(value := job.batch or "") and (matches(value) or value.endswith(ends)))
+
+
 def _unique(given: Given) -> Meaning:
     """Match the unique key that a job has, or had: the text that it stands for, or its digits."""
     keys = {digest_of(unescape(value)) for value in given.values}
@@ -258,8 +265,8 @@ WORDS: Mapping[str, Callable[[Given], Meaning]] = {
     "priority": partial(_number, "priority"),
     "attempt": partial(_number, "attempt"),
     "worker": _worker,
-    "batch": partial(_text, "batch"),
-    "workflow": partial(_text, "batch"),  # its nodes are the members of a batch with its id
+    "batch": _batch,
+    "workflow": _batch,  # its nodes are the members of a batch with its id
     "schedule": partial(_text, "series"),
     "unique": _unique,
     "limit": _limit,

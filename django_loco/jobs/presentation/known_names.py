@@ -1,10 +1,12 @@
-"""Which tasks and queues there are, so that people are told of a name that they have misspelt."""
+"""Which tasks, queues and limits there are, so that people are told of a name that they have misspelt."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ...core.job.limits import name_of
 from ...core.validation import nearest, short
+from ..control.limits import limits_in
 from ..language import Filter
 from ..language.patterns import has_wildcards, unescape
 from ..stores import backend_of, queue_of, searched
@@ -26,7 +28,7 @@ def unknown_task(path: str, aliases: Sequence[str]) -> str | None:
 
 
 def unknown_names(condition: Filter) -> Iterator[str]:
-    """Yield a sentence for each queue and task that a filter names, but that no alias has; with the most similar name.
+    """Yield a sentence for each queue, task and limit that a filter names, but no alias has; with the most similar one.
 
     It looks in the aliases that the filter names, or in all of django-loco. It skips patterns, and tasks that are named
     by their function alone. Raises ``QueueUnavailable``.
@@ -36,6 +38,9 @@ def unknown_names(condition: Filter) -> Iterator[str]:
     queues = {*_values(condition, "queue")}
     if unknown := queues - (known := _queue_names(aliases) if queues else set()):
         yield from (f"There is no queue {short(name)}.{_question(name, known)}" for name in sorted(unknown))
+    limits = {name_of(key) for key in _values(condition, "limit")}
+    if unknown := limits - (known := _limit_names(aliases) if limits else set()):
+        yield from (f"There is no limit {short(name)}.{_question(name, known)}" for name in sorted(unknown))
     for path in sorted({*_values(condition, "task")}):
         if "." in path and path not in (known := _task_paths(path, aliases)):
             yield f"There is no task {short(path)}.{_question(path, known)}"
@@ -54,6 +59,10 @@ def _question(name: str, known: set[str]) -> str:
 
 def _queue_names(aliases: Sequence[str]) -> set[str]:
     return {name for alias in aliases for name in (*backend_of(alias).queues, *_stored_queues(alias))}
+
+
+def _limit_names(aliases: Sequence[str]) -> set[str]:
+    return {name for alias in aliases for name in limits_in(queue_of(alias))}
 
 
 def _stored_queues(alias: str) -> set[str]:

@@ -1,5 +1,6 @@
 """``manage.py loco_jobs``. Shows stored jobs and operates on them: one branch for each sub-command."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from signal import SIGINT
@@ -14,7 +15,15 @@ from ...jobs.transfer.importing import FINISHED
 from ...log.plain_text import one_line
 from ...process.exit_codes import shell_code
 from ..loco_jobs import batches, limits, listing, workflows
-from ..loco_jobs.arguments import add_flags_of_django, json_list, json_object, json_value, moment, positive
+from ..loco_jobs.arguments import (
+    add_flags_of_django,
+    json_list,
+    json_object,
+    json_value,
+    moment,
+    no_flag,
+    positive,
+)
 from ..loco_jobs.bulk import BULK, BulkOperation, searched
 from ..loco_jobs.dumping import dump
 from ..loco_jobs.ids import id_of
@@ -24,8 +33,7 @@ from ..loco_jobs.pausing import set_paused
 from ..output import OutputCommand, refusal_in_memory, warning_of_memory
 
 FILTER_HELP = (
-    "Ids of jobs, or their last 8 digits; or a filter such as: status:failed 'task:shop.*' older:2h. Quote a filter "
-    "that begins with a minus together with another word."
+    "Ids of jobs, or their last 8 digits; or a filter such as: status:failed 'task:shop.*' older:2h -tag:bulk."
 )
 #: The commands for workers: the function, the help, and what is printed.
 WORKER_VERBS: Mapping[str, tuple[Callable[..., None], str, str]] = {
@@ -52,6 +60,17 @@ CHANGES = ("pause", "resume", "set-limit", "signal", *BULK, *WORKER_VERBS)
 class Command(OutputCommand):
     help = "Shows stored jobs, and retries, cancels, changes, moves or deletes them. Pauses queues, and stops workers."
     requires_system_checks = ()  # it has to work when something is wrong
+
+    def create_parser(self, *args: Any, **options: Any) -> CommandParser:
+        """Return a parser that takes words of a filter with a minus, such as ``-tag:bulk``, for no flags."""
+        parser = super().create_parser(*args, **options)
+        original = parser.parse_args
+
+        def parse_args(args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+            return original([*map(no_flag, sys.argv[1:] if args is None else args)], namespace)
+
+        parser.parse_args = parse_args  # type: ignore[assignment]
+        return parser
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")

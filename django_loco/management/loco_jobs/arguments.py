@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 from ..schedules import length
+
+#: A word of a filter with a minus.
+_NEGATED = re.compile(r"-[a-z]+(\.[^:]+)?:.+", re.DOTALL)
+
+
+def no_flag(text: str) -> str:
+    """Return ``text``, with a space before it if it is a word of a filter with a minus: argparse sees no flag then."""
+    return f" {text}" if _NEGATED.fullmatch(text) else text
 
 
 def add_flags_of_django(verb: ArgumentParser) -> None:

@@ -12,6 +12,7 @@ from ... import jobs
 from ...core.job import utcnow
 from ...core.validation import is_name
 from ...exceptions import FilterError
+from ...jobs.language.words import WORDS
 from ...jobs.operations.once_keys import keeps_key, some_keep_keys
 from ...jobs.presentation.known_names import unknown_names
 from ...jobs.presentation.numbers import number_text
@@ -121,11 +122,23 @@ def searched(options: Mapping[str, Any]) -> jobs.Search:
     if ids := ids_of(words, options["backend"]):
         return jobs.filter(id=ids, backend=options["backend"])
     try:
-        return jobs.filter(" ".join(words), backend=options["backend"])
+        return jobs.filter(" ".join(words).strip(), backend=options["backend"])
     except FilterError as error:
-        if len(words) == 1 and is_name(words[0]) and ":" not in words[0]:
-            raise CommandError(f"{error}. For the jobs of a queue, write queue:{words[0]}") from error
+        if hint := next(filter(None, map(_instead_of, words)), ""):
+            raise CommandError(f"{error}. {hint}") from error
         raise
+
+
+def _instead_of(word: str) -> str:
+    """Return a sentence that says how to write a word of a filter that has no colon; empty if it has one."""
+    name, equals, value = word.partition("=")
+    if ":" in word or not is_name(word):
+        return ""
+    if equals and value and name.lstrip("-").partition(".")[0] in WORDS:
+        return f"Write {name}:{value}"
+    if word in jobs.STATES:
+        return f"For the jobs in this state, write status:{word}"
+    return f"For the jobs of a queue, write queue:{word}"
 
 
 _PAST = {verb: f"{verb.capitalize()}{'d' if verb.endswith('e') else 'ed'}" for verb in BULK} | {

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import json
+import re
 import sys
 from dataclasses import replace
 from datetime import timedelta
@@ -77,6 +78,22 @@ def test_a_name_that_is_misspelt_is_told():
     assert run("list", "queue:emial") == f"No job matches.\n{hint}"
     assert run("retry", "queue:emial", "--yes").endswith(hint)
     assert run("list", "queue:emial", "--format", "json") == ""
+
+
+def test_a_word_of_a_filter_may_begin_with_a_minus():
+    bulk, other = (tasks.add.using(tags=tags).enqueue(1, 2).id for tags in (["bulk"], []))
+    for words in (["-tag:bulk"], ["status:waiting", "-tag:bulk"], ["-tag:bulk", "--limit", "5"], ["--", "-tag:bulk"]):
+        shown = run("list", *words)
+        assert other in shown
+        assert bulk not in shown
+    assert run("list", "-args.0:1") == "No job matches.\n"
+    assert run("cancel", "-tag:bulk", "--yes") == "Cancelled 1 job.\n"
+    for words, error in (
+        (["-tga:bulk"], "Did you mean 'tag'?"),
+        (["--tag:bulk"], "unrecognized arguments: --tag:bulk"),
+    ):
+        with pytest.raises(CommandError, match=re.escape(error)):
+            run("list", *words)
 
 
 def test_lists_for_programs():
@@ -365,6 +382,10 @@ def test_how_far_it_came_before_a_refusal_is_told(queue: Queue, monkeypatch: pyt
         (["delete", "", "--all", "--yes"], "Give a filter or --all, not both."),
         (["delete", "status:failed", "--all"], "Give a filter or --all, not both."),
         (["list", "status:faild"], "Did you mean 'failed'?"),
+        (["list", "failed"], "For the jobs in this state, write status:failed"),
+        (["list", "task=tests.app.tasks.add"], ". Write task:tests.app.tasks.add"),
+        (["list", "status:failed", "args.0=1"], ". Write args.0:1"),
+        (["list", "colour=red"], "For the jobs of a queue, write queue:colour=red"),
         (["list", "--backend", "defualt"], "Did you mean 'default'?"),
         (["show", "01a220e4884f7d2ba19ca3780b5165c2"], "There is no job 01a220e4884f7d2ba19ca3780b5165c2"),
         (["show", "seven"], "'seven' is not the id of a job: 32 hexadecimal digits, or the last 8"),

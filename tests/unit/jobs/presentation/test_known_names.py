@@ -56,6 +56,12 @@ def test_a_filter_with_a_task_that_is_not_known():
     assert unknown("task:tests.app.tasks.add") == []
 
 
+def test_a_filter_with_a_limit_that_is_not_declared(settings):
+    settings.LOCO = {"LIMITS": {"api": {"concurrency": 1}}}
+    assert unknown("limit:apii") == unknown("limit:apii:42") == ["There is no limit 'apii'. Did you mean 'api'?"]
+    assert unknown("limit:api limit:api:42 -limit:apii limit:ap*") == []
+
+
 def test_patterns_and_what_a_filter_leaves_out_need_not_be_known():
     assert unknown("-queue:urgent queue:ur* queue:default task:gone.* task:gone -task:tests.app.tasks.ad") == []
 
