@@ -162,6 +162,11 @@ def file(tmp_path: Path) -> str:
     return str(tmp_path / "jobs.jsonl")
 
 
+@pytest.fixture(autouse=True)
+def nobody_to_ask(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+
+
 def test_a_dump_of_one_store_runs_from_another_one(stores, settings, file):
     settings.TASKS = settings.TASKS | {"default": settings.TASKS["database"]}
     due, done = tasks.echo.enqueue("due"), tasks.echo.enqueue("done")
@@ -178,6 +183,10 @@ def test_a_dump_of_one_store_runs_from_another_one(stores, settings, file):
     assert run("import", file, "--backend", "redis", "--dry-run") == (
         "Import would take 0 jobs. It would leave alone 3 jobs with a known id. Nothing was changed.\n"
     )
+    with pytest.raises(
+        CommandError, match=r"^Import would take 0 jobs, and leave alone 3 jobs with a known id\. To do"
+    ):
+        run("import", file, "--backend", "redis")
     drain("redis")
     states = {job.id: jobs.state_of(job, utcnow()) for job in stores("redis").list()}
     assert states == {due.id: "done", done.id: "cancelled", later.id: "scheduled"}
@@ -211,6 +220,7 @@ def test_many_need_a_yes_and_one_does_not(stores, file, monkeypatch):
         (["import", "/nowhere/jobs.jsonl"], "/nowhere/jobs.jsonl cannot be read"),
         (["import", "FILE", "--backend", "rediss"], "Did you mean 'redis'?"),
         (["import", "FILE"], "Line 2 cannot be imported: it is not JSON"),
+        (["import", "FILE"], ". Nothing was imported. With --skip-errors the other lines are."),
         (["import", "FILE", "--finished", "drop"], "invalid choice: 'drop'"),
     ],
 )

@@ -105,6 +105,13 @@ class Import:
         if self.backend is not None:
             shared_queue(self.backend)
         report = ImportReport()
+        try:
+            self._check(report, asks_stores=asks_stores)
+        except BrokenLine as error:
+            raise BrokenLine(f"{error} Nothing was imported. With --skip-errors the other lines are.") from None
+        return report
+
+    def _check(self, report: ImportReport, *, asks_stores: bool) -> None:
         for _, job, _ in self._items(report):
             if asks_stores and shared_queue(job.backend).get(job.id) is not None:
                 report.existing += 1
@@ -112,7 +119,6 @@ class Import:
             report.jobs += 1
             report.finished += job.status != READY
             report.aliases[job.backend] += 1
-        return report
 
     def run(self) -> Iterator[ImportReport]:
         """Store the jobs in batches; yield the same report after each one.

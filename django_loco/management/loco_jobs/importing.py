@@ -29,15 +29,15 @@ def import_dump(options: Mapping[str, Any], stdout: OutputWrapper, stderr: Outpu
             finished=options["finished"],
             skips_errors=options["skip_errors"],
         )
-        found = wanted.check(asks_stores=options["dry_run"])
+        found = wanted.check(asks_stores=options["dry_run"] or not options["yes"])
         if options["dry_run"]:
             _say_mistakes(found, stderr)
             known = f" It would leave alone {jobs_in_words(found.existing)} with a known id." if found.existing else ""
             stdout.write(f"Import would take {_in_words(found)}.{known} Nothing was changed.")
-        elif found.jobs == 0:
+        elif found.jobs + found.existing == 0:
             _say_mistakes(found, stderr)
             stdout.write("There are no jobs to import.")
-        elif may(stdout, "Import", _in_words(found), yes=options["yes"] or found.jobs == 1):
+        elif may(stdout, "Import", _asked(found), yes=options["yes"] or found.jobs + found.existing == 1):
             report = _run(wanted, stderr)
             _say_mistakes(report, stderr)
             stdout.write(" ".join(_sentences(report)))
@@ -58,6 +58,12 @@ def _in_words(report: ImportReport) -> str:
     jobs = jobs_in_words(report.jobs) + (f" ({report.finished:,} of them finished)" if report.finished else "")
     aliases = " and ".join(f"TASKS[{alias!r}]" for alias in sorted(report.aliases))
     return f"{jobs} into {aliases}" if aliases else jobs
+
+
+def _asked(report: ImportReport) -> str:
+    """Return what would be done, for the question, with the numbers of a dry run."""
+    known = f", and leave alone {jobs_in_words(report.existing)} with a known id" if report.existing else ""
+    return f"{_in_words(report)}{known}"
 
 
 def _sentences(report: ImportReport) -> Iterator[str]:
