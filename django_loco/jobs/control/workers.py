@@ -99,7 +99,8 @@ def _worker_for(worker_id: str, command: Command, backend: str | None) -> AliasW
     known = {each.worker_id: each for each in (*schedulers, *workers)}
     worker = known.get(worker_id)
     if worker is None:
-        raise ValueError(f"no worker {short(worker_id)} is registered.{did_you_mean(str(worker_id), [*known])}")
+        names = [each.worker_id for each in workers]  # a scheduler takes no commands
+        raise ValueError(f"no worker {short(worker_id)} is registered.{did_you_mean(str(worker_id), names)}")
     if problem := _why_not(worker, command):
         raise InvalidState(f"Worker {one_line(worker_id)} {problem}")
     return worker

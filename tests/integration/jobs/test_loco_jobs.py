@@ -309,6 +309,11 @@ def test_a_worker_is_told_what_to_do(queue):
         started_at=utcnow(), role=Role.WORKER,
     )  # fmt: skip
     queue.register(info)
+    queue.register(replace(info, worker_id="clock:9:cd/0", role=Role.SCHEDULER))
+    with pytest.raises(CommandError, match=r"no worker 'nosuch' is registered\. Choices are: host:1:ab\.$"):
+        run("stop", "nosuch")
+    with pytest.raises(CommandError, match=r"is a scheduler, which takes no commands\. Stop its process\.$"):
+        run("stop", "clock:9:cd")
     assert "takes no more jobs within two seconds" in run("quiet", "host:1:ab")
     assert queue.command_of("host:1:ab") == "quiet"
     assert "takes jobs again" in run("unquiet", "host:1:ab")
