@@ -111,12 +111,13 @@ def test_the_styles_follow_the_direction():
 def test_everything_is_shown(client, queue, stored):
     for state in ("failed", "running", "waiting"):
         stored(state)
+    stored("failed")
     queue.register(worker())
     queue.record([minute("successful", 40), minute("failed", 3), minute("enqueued", 43)])
     queue.record([minute("enqueued", 1, at=minute_of(time.time()) - 30)])
     answer = client.get(PAGE)
     shown = text(answer)
-    assert "Attention 3 jobs failed in the last hour." in shown
+    assert "Attention 2 jobs failed in the last hour." in shown
     assert "40 succeeded, 3 failed, 0 retried or stopped" in shown
     assert "Runs 43" in shown
     assert "p50 about 20 ms wait, 65 ms run" in shown
@@ -135,18 +136,27 @@ def test_the_links_to_failures_find_them(client, queue, stored):
     assert all(job.id in client.get(link).content.decode() for link in links if "error" in link)
 
 
+def test_failures_that_were_retried_are_no_trouble_any_more(client, queue, stored):
+    job = stored("failed")
+    queue.record([minute("failed", 5)])
+    assert "Attention 1 job failed in the last hour." in text(client.get(PAGE))
+    queue.register(worker())
+    jobs.retry(job)
+    assert "Healthy 1 worker is alive" in text(client.get(PAGE))
+
+
 def test_no_worker_is_trouble(client, queue, stored):
     stored("waiting")
     assert "Trouble No worker is alive, and 1 job waits." in text(client.get(PAGE))
 
 
-def test_schedules_without_a_scheduler_are_trouble(client, queue, own_schedules):  # noqa: F811
+def test_schedules_without_a_scheduler_are_trouble(client, queue, stored, own_schedules):  # noqa: F811
     def sentence():
         overview.forget()
         facts.forget()
         return text(client.get(PAGE))
 
-    queue.record([minute("failed", 1)])
+    stored("failed")
     own_schedules.daily(add, at="04:00", args=[1, 2], name="nightly")
     nobody = "Trouble No scheduler is alive, and 1 schedule waits. Start one: manage.py loco_scheduler, or"
     assert (nobody in sentence()) is queue.is_shared, "what is in memory other processes do not see"

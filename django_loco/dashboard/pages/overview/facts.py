@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 
@@ -70,6 +70,9 @@ class Facts:
     rates: Rates
     activity: Activity
     failures: Sequence[Job]
+    failed_recently: jobs.Count
+    """How many jobs failed in the last hour, and were not retried since."""
+
     schedules: ScheduleFacts
     is_scheduler_missing: bool
     """Whether it is known that no scheduler is alive."""
@@ -94,6 +97,8 @@ def read(chosen: Range, scope: Scope) -> Facts:
         chosen.kept_seconds,
         lambda: _activity(aliases, chosen, minute_of(now.timestamp()), scope),
     )
+    failed_by_minutes = sum(each.failed_last_hour for each in rates.values())
+    failures, failed_recently = failures_in(scope.filter("status:failed", window=WINDOW), now, failed_by_minutes)
     return Facts(
         at=now,
         queues=queues,
@@ -103,12 +108,28 @@ def read(chosen: Range, scope: Scope) -> Facts:
         workerless=[each for each in jobs.aliases() if each not in alive and backend_of(each).runs_stored_jobs],
         rates=rates,
         activity=activity,
-        failures=[*scope.filter("status:failed", window=WINDOW)[:FAILURES]],
+        failures=failures,
+        failed_recently=failed_recently,
         schedules=ScheduleFacts() if scope.is_narrowed else _schedules.get("", SCHEDULES_SECONDS, _read_schedules),
         is_scheduler_missing=is_scheduler_missing(schedulers),
         pauses=pauses_for(scope),
         scope=scope,
     )
+
+
+def failures_in(found: jobs.Search, now: datetime, by_minutes: int) -> tuple[Sequence[Job], jobs.Count]:
+    """Return the newest failed jobs, and how many of all ``found`` failed in the last hour and were not retried since.
+
+    ``by_minutes`` is the number that failed by the statistics, which lag by up to two minutes, and do not know what was
+    retried. It counts if there are more failed jobs than are read, and those that are read failed earlier.
+    """
+    page = found.page(WINDOW if by_minutes else FAILURES)
+    since = now - timedelta(minutes=FAILED_MINUTES)
+    recent = [job.finished_at is not None and job.finished_at >= since for job in page.jobs]
+    number = jobs.Count(sum(recent), is_capped=page.next is not None and any(recent[-1:]))
+    if page.next is not None and not number:
+        number = jobs.Count(by_minutes)
+    return page.jobs[:FAILURES], number
 
 
 def forget() -> None:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ....jobs.page_parts.scope import BY_QUEUE
 from ....jobs.presentation.numbers import number_text
-from ....jobs.presentation.rates import FAILED_MINUTES
-from ....jobs.search import Count
 from ....log.plain_text import one_line
 from ...charts.durations import coarse
 from ...links import list_url
-from .facts import FAILURES, Facts
+from .facts import Facts
 
 #: The most names of queues, tasks and tags in a sentence.
 NAMES = 3
@@ -131,11 +128,7 @@ def _wait(facts: Facts) -> Iterator[HealthMessage]:
 
 
 def _failures(facts: Facts) -> Iterator[HealthMessage]:
-    """Yield how many jobs failed: by the statistics, which lag by up to two minutes, or by the newest failed jobs."""
-    since = facts.at - timedelta(minutes=FAILED_MINUTES)
-    newest = sum(job.finished_at is not None and job.finished_at >= since for job in facts.failures)
-    counted = sum(each.failed_last_hour for each in facts.rates.values())
-    number = Count(max(counted, newest), is_capped=newest > counted and newest >= FAILURES)
+    number = facts.failed_recently
     text = ngettext("%(count)s job failed in the last hour.", "%(count)s jobs failed in the last hour.", number)
     if number:
         yield HealthMessage(text % {"count": number.text}, "failures", _("Correct the cause, then retry them there."))

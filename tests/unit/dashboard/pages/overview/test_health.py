@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 
 from django_loco import jobs
-from django_loco.core.job import Job, utcnow
+from django_loco.core.job import utcnow
 from django_loco.dashboard.charts.activity import Activity
-from django_loco.dashboard.pages.overview.facts import FAILURES, Facts, ScheduleFacts
+from django_loco.dashboard.pages.overview.facts import Facts, ScheduleFacts
 from django_loco.dashboard.pages.overview.health import health_of
 from django_loco.jobs.control.pauses import AliasPause
 from django_loco.scheduler import Problem
@@ -26,6 +25,7 @@ EMPTY = Facts(
     rates={},
     activity=Activity((), {}, ()),
     failures=(),
+    failed_recently=jobs.Count(0),
     schedules=ScheduleFacts(),
     is_scheduler_missing=False,
 )
@@ -49,13 +49,8 @@ PAGES = {name: f"/{name}" for name in ("workers", "schedules", "queues", "failur
 NO_WORKER = {"queues": [queue(1)], "workerless": ["default"]}
 NO_SCHEDULER = {"schedules": ScheduleFacts(waiting=2), "is_scheduler_missing": True}
 WRONG = Problem("It is wrong.", "", "nightly")
-FAILED = {"rates": {("default", "emails"): jobs.QueueRates(failed_last_hour=2)}}
+FAILED = {"failed_recently": jobs.Count(2)}
 TWO_FAILED = ("2 jobs failed in the last hour.", "/failures")
-HALF_AN_HOUR_AGO = EMPTY.at - timedelta(minutes=30)
-
-
-def failed_job(at=HALF_AN_HOUR_AGO):
-    return Job(task_path="a.b", backend="default", arguments="[[], {}]", finished_at=at)
 
 
 @pytest.mark.parametrize(
@@ -137,17 +132,17 @@ def test_all_that_is_wrong_is_said_the_worst_first(given, level, sentences):
 
 
 @pytest.mark.parametrize(
-    ("failures", "rates", "sentence"),
-    [
-        ([failed_job()] * 34, {}, "34 jobs failed in the last hour."),
-        ([failed_job()], FAILED, "2 jobs failed in the last hour."),
-        ([failed_job()] * FAILURES, {}, "50+ jobs failed in the last hour."),
-        ([failed_job(EMPTY.at - timedelta(minutes=61)), failed_job(None)], {}, None),
-    ],
+    ("number", "is_capped", "sentence"),
+    [(1, False, "1 job failed in the last hour."), (500, True, "500+ jobs failed in the last hour.")],
 )
-def test_failures_count_that_the_statistics_do_not_have_yet(failures, rates, sentence):
-    health = health_of(replace(EMPTY, failures=failures, **rates), PAGES)
-    assert (health.sentence if sentence else health.level) == (sentence or "good")
+def test_more_failures_than_are_read(number, is_capped, sentence):
+    failed = jobs.Count(number, is_capped=is_capped)
+    assert health_of(replace(EMPTY, failed_recently=failed), PAGES).sentence == sentence
+
+
+def test_failures_that_were_retried_are_no_trouble_any_more():
+    rates = {("default", "emails"): jobs.QueueRates(failed_last_hour=2)}
+    assert health_of(replace(EMPTY, rates=rates), PAGES).level == "good"
 
 
 def test_a_page_that_the_user_does_not_see_has_no_link():
