@@ -142,7 +142,7 @@ def test_failures_that_were_retried_are_no_trouble_any_more(client, queue, store
     assert "Attention 1 job failed in the last hour." in text(client.get(PAGE))
     queue.register(worker())
     jobs.retry(job)
-    assert "Healthy 1 worker is alive" in text(client.get(PAGE))
+    assert "Healthy No failed job of the last hour is left." in text(client.get(PAGE))
 
 
 def test_no_worker_is_trouble(client, queue, stored):

@@ -70,6 +70,8 @@ def _messages(facts: Facts, pages: Mapping[str, str]) -> Iterator[HealthMessage]
 
 
 def _all_is_well(facts: Facts) -> str:
+    if any(each.failed_last_hour for each in facts.rates.values()):
+        return _("No failed job of the last hour is left.")
     if not facts.scope.is_made_of(BY_QUEUE):
         return _("No job failed in the last hour.")
     if facts.scope.is_narrowed:

@@ -142,7 +142,8 @@ def test_more_failures_than_are_read(number, is_capped, sentence):
 
 def test_failures_that_were_retried_are_no_trouble_any_more():
     rates = {("default", "emails"): jobs.QueueRates(failed_last_hour=2)}
-    assert health_of(replace(EMPTY, rates=rates), PAGES).level == "good"
+    health = health_of(replace(EMPTY, rates=rates), PAGES)
+    assert (health.level, health.sentence) == ("good", "No failed job of the last hour is left.")
 
 
 def test_a_page_that_the_user_does_not_see_has_no_link():
