@@ -19,9 +19,9 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.utils import timezone, translation
-from django.utils.module_loading import import_string
 
 from .conf import LocoSettings, loco_settings
+from .core.imports import import_string
 from .core.serialization import encode_exact
 from .exceptions import RAISED_INTO_JOBS, LocoConfigurationError
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from django.utils.module_loading import import_string
-
 from ..component import Component
 from ..conf import loco_settings
+from ..core.imports import import_string
 from ..core.validation import did_you_mean
 from ..exceptions import LocoConfigurationError
 

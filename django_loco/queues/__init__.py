@@ -12,11 +12,11 @@ from typing import Any
 
 from django.core.signals import setting_changed
 from django.dispatch import receiver
-from django.utils.module_loading import import_string
 
 from ..conf import TASKS_OPTIONS, Testing, testing, worker_mode
 from ..core import running_tests
 from ..core.compat import task_backends
+from ..core.imports import import_string
 from ..core.validation import did_you_mean
 from ..exceptions import LocoConfigurationError
 from .base import Queue

@@ -14,14 +14,12 @@ import traceback
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from importlib import import_module
 from typing import Any, TypeVar, cast
 
-from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import module_has_submodule
 
 from ..core.compat import TaskResult
+from ..core.imports import import_module, modules_of_apps
 from ..core.job import new_id, utcnow
 from ..core.validation import did_you_mean
 from ..exceptions import LocoConfigurationError
@@ -224,7 +222,7 @@ class Registry(PythonApi):
         """Find the schedules, once. A module that declares schedules meanwhile does not wait for the lock."""
         with self._discovering:
             if self._undiscovered:
-                modules = [*_modules_named("schedules"), *_modules_named("tasks")]
+                modules = [*modules_of_apps("schedules"), *modules_of_apps("tasks")]
                 data_sources = list(sources())
                 self._undiscovered = False
                 for module in modules:
@@ -278,11 +276,6 @@ def _parameters_and_options(call: str) -> tuple[set[str], frozenset[str]]:
 def _name_conflict(row: ScheduleEntry) -> Problem:
     message = f"Schedule {row.name!r}: a schedule in the code or the settings has this name and takes precedence."
     return Problem(message, f"Give the one in {row.location} another name. Until then it is off.", row.name)
-
-
-def _modules_named(name: str) -> list[str]:
-    """Return the dotted paths of the modules ``name`` in the installed apps, in their order."""
-    return [f"{app.name}.{name}" for app in apps.get_app_configs() if module_has_submodule(app.module, name)]
 
 
 def _description(error: Exception) -> str:

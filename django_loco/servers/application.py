@@ -9,7 +9,8 @@ from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.management.base import CommandError
 from django.core.wsgi import get_wsgi_application
-from django.utils.module_loading import import_string
+
+from ..core.imports import import_string
 
 Kind = Literal["wsgi", "asgi"]
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from importlib import import_module
 from typing import Any
 
 from django.apps import apps
 from django.core.checks import CheckMessage, Error
-from django.utils.module_loading import import_string, module_has_submodule
 
 from ..core.compat import Task
+from ..core.imports import import_module, import_string, modules_of_apps
 from ..exceptions import RAISED_INTO_JOBS
 from ..log.safe import get_logger
 
@@ -55,7 +54,7 @@ def discover() -> None:
     if _discovered.is_set() or not apps.ready:
         return
     with _lock:
-        for name in () if _discovered.is_set() else tuple(_modules()):
+        for name in () if _discovered.is_set() else tuple(modules_of_apps("tasks")):
             try:
                 import_module(name)
             except RAISED_INTO_JOBS:  # the next job imports it
@@ -68,14 +67,8 @@ def discover() -> None:
 def installed_tasks() -> set[str]:
     """Return the paths of the tasks in the ``tasks`` modules of installed apps. Imports these first."""
     discover()
-    modules = [sys.modules[name] for name in _modules() if name in sys.modules]
+    modules = [sys.modules[name] for name in modules_of_apps("tasks") if name in sys.modules]
     return {each.module_path for module in modules for each in vars(module).values() if isinstance(each, Task)}
-
-
-def _modules() -> Iterator[str]:
-    for app in apps.get_app_configs():
-        if module_has_submodule(app.module, "tasks"):
-            yield f"{app.name}.tasks"
 
 
 def check_aliases(**kwargs: Any) -> Iterator[CheckMessage]:

@@ -18,7 +18,6 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from functools import cache
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +26,7 @@ from django.apps import apps
 from django.conf import settings
 
 from ..conf import loco_settings
+from ..core.imports import import_module
 
 #: Names of the folders of installed packages.
 INSTALLED = frozenset(("site-packages", "dist-packages"))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.utils.module_loading import import_string
-
 from ..core.compat import DEFAULT_TASK_BACKEND_ALIAS, task_backends
+from ..core.imports import import_string
 from ..core.validation import did_you_mean
 from ..exceptions import LocoConfigurationError
 

@@ -87,6 +87,42 @@ def test_code_that_cannot_be_loaded_is_waited_for(project, server):
     process.wait_for("job job begins")
 
 
+SCHEDULES = """
+from django_loco import scheduler
+from pages.{tasks} import work
+scheduler.every(work, seconds=1, args=["scheduled"])
+"""
+WITH_SCHEDULES = SCHEDULES.format(tasks="tasks")
+ARE_OFF = r"pages\.schedules cannot be imported, so its schedules are off"
+FIRES = "job scheduled begins"
+
+
+@pytest.mark.extra("syntax")
+@pytest.mark.parametrize("faulty", [SCHEDULES.format(tasks="taskss"), "def broken(:\n"], ids=["import", "syntax"])
+def test_the_repair_of_schedules_that_could_not_be_imported_reloads(project, faulty):
+    project.write("pages/schedules.py", "")
+    process = project.serve("--worker", "--scheduler")
+    project.write("pages/schedules.py", faulty)
+    project.touch_until(process, ARE_OFF, "pages/schedules.py")
+    process.wait_for("Restarted")
+    project.write("pages/schedules.py", WITH_SCHEDULES)
+    project.touch_until(process, FIRES, "pages/schedules.py")
+
+
+def test_so_does_the_module_that_they_lacked(project):
+    project.write("pages/schedules.py", SCHEDULES.format(tasks="taskss"))
+    process = project.serve("--worker", "--scheduler")
+    process.wait_for(ARE_OFF)
+    project.write("pages/taskss.py", "from pages.tasks import work\n")
+    project.touch_until(process, FIRES, "pages/taskss.py")
+
+
+def test_the_first_schedules_of_an_app_reload(project):
+    process = project.serve("--worker", "--scheduler")
+    project.write("pages/schedules.py", WITH_SCHEDULES)
+    project.touch_until(process, FIRES, "pages/schedules.py")
+
+
 def test_an_app_that_cannot_be_loaded_is_waited_for(project):
     process = project.serve("--worker")
     project.change("pages/apps.py", "class PagesConfig", "clas PagesConfig")

@@ -52,6 +52,19 @@ def test_a_scheduler_begins_anew(project):
     assert process.terminate() == CLEAN
 
 
+@pytest.mark.extra("schedule")
+@pytest.mark.parametrize("options", [(), ("--scheduler",)], ids=["job", "schedule"])
+def test_the_repair_of_tasks_that_could_not_be_imported_reloads(project, options):
+    enqueue(project, "job")
+    project.write("pages/urls.py", "urlpatterns = []\n")
+    project.change("pages/tasks.py", "def work", "dfe work")
+    process = start(project, "loco_worker", *options)
+    process.wait_for(r"pages\.tasks cannot be imported, so" if options else "SyntaxError")
+    project.change("pages/tasks.py", "dfe work", "def work")
+    project.touch_until(process, "Restarted", "pages/tasks.py")
+    assert process.terminate() == CLEAN
+
+
 def test_several_processes_are_replaced_one_after_the_other(project):
     process = project.start("loco_worker", "--processes", "2", "--reload")
     process.wait_for(r"Process \d is ready", count=2)

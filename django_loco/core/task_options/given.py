@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.utils.module_loading import import_string
-
+from ..imports import import_string
 from ..validation import did_you_mean
 from .declared import STORED_OPTIONS
 

@@ -19,10 +19,10 @@ from inspect import iscoroutinefunction
 from typing import Final, NamedTuple, Unpack
 
 from django.http import HttpRequest
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy
 
 from ...conf import loco_settings
+from ...core.imports import import_string
 from ...core.job import Job, utcnow
 from ...core.validation import short
 from ...exceptions import FilterError, LocoConfigurationError

@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from django.utils.module_loading import import_string
-
 from ...conf import loco_settings
+from ...core.imports import import_string
 from ...core.serialization import encode_exact
 from ...core.uniqueness import Call, CallSignature, canonical
 from ...core.validation import did_you_mean, short
