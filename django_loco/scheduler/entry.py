@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from django.utils import timezone
 
@@ -24,6 +25,9 @@ from .triggers.trigger import After, Once, Trigger, Within, delay_of
 _TASK_OPTIONS = [name for name, option in OPTIONS.items() if option.task_option]
 _ENTRY_OPTIONS = [name for name in options_of(TickOptions) if name not in _TASK_OPTIONS]
 _TASK_ERRORS = (InvalidTask, TypeError, ValueError)
+
+#: The packages whose code only passes on what is wrong with the code that calls it.
+_NOT_OF_PROJECT = ("django_loco", "django", "django_tasks", "importlib")
 
 #: Returns a trigger on the wall clock of a time zone. Raises ``LocoConfigurationError``.
 MakeTrigger = Callable[[tzinfo], Trigger]
@@ -48,6 +52,23 @@ class SourceLocation(NamedTuple):
         if frame is None:
             return cls("", "", 0)
         return cls(str(frame.f_globals.get("__name__")), frame.f_code.co_filename, frame.f_lineno)
+
+    @classmethod
+    def of_error(cls, error: BaseException) -> SourceLocation:
+        """Return the line to correct: that of a syntax error, or the last one outside of ``_NOT_OF_PROJECT``."""
+        if is_of_file(error):
+            return cls("", str(error.filename), error.lineno or 0)
+        passed = [
+            cls(str(frame.f_globals.get("__name__")), frame.f_code.co_filename, line)
+            for frame, line in traceback.walk_tb(error.__traceback__)
+        ]
+        theirs = [each for each in passed if each.module.partition(".")[0] not in _NOT_OF_PROJECT]
+        return [cls("", "", 0), *passed, *theirs][-1]
+
+
+def is_of_file(error: BaseException) -> TypeGuard[SyntaxError]:
+    """Return whether ``error`` is a syntax error in a file, and not in a text that was evaluated."""
+    return isinstance(error, SyntaxError) and bool(error.filename) and not str(error.filename).startswith("<")
 
 
 class Occurrence(NamedTuple):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 import re
 import threading
-import traceback
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -25,7 +24,7 @@ from ..core.validation import did_you_mean
 from ..exceptions import LocoConfigurationError
 from ..log.safe import get_logger
 from .dependencies import dependency_errors
-from .entry import MakeTrigger, Problem, ScheduleEntry, SourceLocation, entry_of, is_path, name_of
+from .entry import MakeTrigger, Problem, ScheduleEntry, SourceLocation, entry_of, is_of_file, is_path, name_of
 from .options import AfterOptions, TickOptions, ZonedOptions
 from .sources.allow_list import AllowList
 from .sources.call_site import is_of_one_process
@@ -279,10 +278,10 @@ def _name_conflict(row: ScheduleEntry) -> Problem:
 
 
 def _description(error: Exception) -> str:
-    """Return ``error`` as text, with the last line of code that it passed through and its notes."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
+    """Return ``error`` as text, with the line of the project to correct and the error's notes."""
+    text = error.msg if is_of_file(error) else error  # as a text it has the name of its file, without the folders
     notes = "".join(f" {note}" for note in getattr(error, "__notes__", ()))
-    return f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno}){notes}"
+    return f"{type(error).__name__}: {text} ({SourceLocation.of_error(error)}){notes}"
 
 
 def _explain(error: Exception) -> None:

@@ -341,6 +341,30 @@ def test_a_module_that_cannot_be_imported_turns_off_only_its_own(app, fault):
     assert "schedules.py:3" in problem.message or "schedules.py, line 3" in problem.message
 
 
+@pytest.mark.parametrize("module", ["tasks", "schedules"])
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("\n@task(queue_name='emials')\ndef f(): pass", "InvalidTask"),
+        ("\nimport_string('no_such_module.name')", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("\nimport_module('no_such_module')", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("\nint('a')", "ValueError: invalid literal for int"),
+        ("\neval('1 +')", "SyntaxError: invalid syntax (<string>, line 1)"),
+        ("\ndef broken(:", "SyntaxError: invalid syntax ("),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_named_with_the_line_of_the_project(app, tmp_path, module, fault, error):
+    imports = (
+        "from importlib import import_module; from django.utils.module_loading import import_string; "
+        "from django_loco.tasks import task"
+    )
+    app("bad_app", **{"schedules": None, module: f"{imports}{fault}"})
+    assert discovered("bad_app") == []
+    (problem,) = tasks.registry.problems()
+    assert problem.message.startswith(f"bad_app.{module} cannot be imported: {error}")
+    assert problem.message.endswith(f"({tmp_path}/bad_app/{module}.py:3)")
+
+
 def test_arguments_of_the_task_beside_it_say_where_they_belong(app):
     app("bad_app", "registry.every_minute(send, 5)")
     assert discovered("bad_app") == []
