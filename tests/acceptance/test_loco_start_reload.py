@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -150,6 +151,16 @@ def test_a_module_that_is_new_and_cannot_be_loaded_is_waited_for(project):
     project.touch_until(process, "Waiting for a change.", "pages/apps.py")
     project.write("lib/new.py", "")
     project.touch_until(process, "Restarted", "lib/new.py")
+    assert get(project.url()) == "version 1"
+
+
+def test_a_module_that_was_missing_is_waited_for(project):
+    process = project.serve("--worker")
+    project.change("pages/apps.py", "from django.apps", "import pages.new\nfrom django.apps")
+    project.touch_until(process, "Waiting for a change.", "pages/apps.py")
+    time.sleep(2)  # a reloader that has looked at all files takes a new one for an old one
+    project.write("pages/new.py", "")
+    process.wait_for("Restarted")
     assert get(project.url()) == "version 1"
 
 

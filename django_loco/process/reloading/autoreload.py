@@ -85,10 +85,19 @@ class CodeWatch:
                 self._reloader.watch_dir(app.path, "**/*.py")
         for folder in code_folders():
             self._reloader.watch_dir(folder, "*.py")
-        if since < math.inf and self._has_changed(since):
-            self._on_change()
+        if since < math.inf:
+            self._run_until_changed(since)
         else:
             self._reloader.run_loop()
+
+    def _run_until_changed(self, since: float) -> None:
+        """Look at the times of the files as well: Django's reloader does not see new files."""
+        looks = self._reloader.tick()
+        while not self._reloader.should_stop:
+            if self._has_changed(since):
+                self._on_change()
+                return
+            next(looks)
 
     def _has_changed(self, since: float) -> bool:
         now = time.time()
