@@ -1,4 +1,4 @@
-"""Imports modules of the project; the autoreloader watches the files of those that cannot be imported.
+"""Imports by dotted paths; the autoreloader watches the files of modules that cannot be imported.
 
 Django's autoreloader watches the files of the modules in ``sys.modules``. A module whose import has failed is not among
 them. Who catches such an error imports with these functions: otherwise the process would not restart when the module is
@@ -60,6 +60,11 @@ def import_string(path: str) -> Any:
     except Exception as error:
         _watch_error(error)
         raise
+
+
+def path_of(item: Any) -> str:
+    """Return the dotted path at which ``item``, a function or a class, was defined."""
+    return f"{getattr(item, '__module__', '')}.{getattr(item, '__qualname__', '')}"
 
 
 def modules_of_apps(name: str) -> Iterator[str]:

@@ -24,8 +24,8 @@ from ..core.compat import (
     TaskContext,
     task_backends,
 )
+from ..core.imports import path_of
 from ..core.job.retry import BackoffOption, backoff_function
-from ..core.paths import path_of
 from ..core.task_options import CALL_OPTIONS, STORED_OPTIONS, TASK_OPTIONS, CallOptions, TaskOptions
 from ..core.uniqueness import rule_of
 from ..core.validation import short

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ...exceptions import Discard, JobCancelled, JobExpired, LostJob
 from ..compat import TaskError, TaskResultStatus
-from ..paths import path_of
+from ..imports import path_of
 from .clock import utcnow
 from .job import FAILED, MAX_LOST, READY, SUCCESSFUL, Job, Value, changed, value
 from .limits import keys_of

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from ..backoff import exponential_delay
-from ..paths import path_of
+from ..imports import path_of
 
 #: The delay before a retry: seconds, a list of seconds whose last item repeats, or a function of the exception and the
 #: task result that returns seconds.

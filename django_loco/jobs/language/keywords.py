@@ -9,8 +9,8 @@ from typing import Any, TypeAlias, TypedDict
 from uuid import UUID
 
 from ...core.compat import Task, TaskResult, TaskResultStatus
+from ...core.imports import path_of
 from ...core.job import FAILED, Job
-from ...core.paths import path_of
 from ...core.serialization import encode_exact
 from ...core.validation import did_you_mean
 from ...exceptions import FilterError

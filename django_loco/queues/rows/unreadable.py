@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from ...core.compat import TaskError
+from ...core.imports import path_of
 from ...core.job import FAILED, Job, Outcome
-from ...core.paths import path_of
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from ...core.imports import path_of
 from ...core.job.retry import is_exception_type, marked_backoff
-from ...core.paths import path_of
 from ...core.task_options import STORED_OPTIONS, resolve_paths
 from ..loading import load_module, may_be_imported
 

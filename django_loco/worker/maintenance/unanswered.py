@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
+from ...core.imports import path_of
 from ...core.job import FAILED, Job, utcnow
-from ...core.paths import path_of
 from ...exceptions import LostJob, QueueUnavailable
 from ...queues import Queue
 
