@@ -18,8 +18,8 @@ from ...queues.records.batches import WORKFLOW
 from ..schedules import clock, table
 from .arguments import positive
 from .bulk import by_user
-from .confirmation import jobs_in_words, may
 from .ids import batch_id_of
+from .terminal import jobs_in_words, may
 
 HEADINGS = ("ID", "NAME", "STATE", "MADE", "JOBS", "DONE", "FAILED", "CANCELLED", "LEFT")
 #: The options that change something, and the word that is printed afterwards.

@@ -16,8 +16,8 @@ from ...jobs.language.words import WORDS
 from ...jobs.operations.once_keys import keeps_key, some_keep_keys
 from ...jobs.presentation.known_names import unknown_names
 from ...jobs.presentation.numbers import number_text
-from .confirmation import jobs_in_words, may
 from .ids import ids_of
+from .terminal import jobs_in_words, may
 
 #: The verbs that change all matching jobs: their names and their help.
 BULK = {

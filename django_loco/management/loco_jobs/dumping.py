@@ -14,8 +14,7 @@ from django.core.management.base import CommandError, OutputWrapper
 from ...jobs.stores import searched as searched_aliases
 from ...jobs.transfer.dumping import Dump
 from .bulk import searched
-from .confirmation import jobs_in_words
-from .progress import Progress
+from .terminal import Progress, jobs_in_words
 
 
 def dump(

@@ -13,8 +13,7 @@ from typing import Any, BinaryIO, cast
 from django.core.management.base import CommandError, OutputWrapper
 
 from ...jobs.transfer.importing import Import, ImportReport
-from .confirmation import interrupted, jobs_in_words, may
-from .progress import Progress
+from .terminal import Progress, interrupted, jobs_in_words, may
 
 #: The file name that means stdin.
 STDIN = "-"

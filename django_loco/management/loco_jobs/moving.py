@@ -10,8 +10,7 @@ from django.core.management.base import CommandError, OutputWrapper
 from ...jobs.operations import UNFINISHED
 from ...jobs.transfer.moving import Move, MoveReport
 from .bulk import require_chosen, searched
-from .confirmation import interrupted, jobs_in_words, may
-from .progress import Progress
+from .terminal import Progress, interrupted, jobs_in_words, may
 
 
 def move_between(options: Mapping[str, Any], stdout: OutputWrapper, stderr: OutputWrapper) -> None:

@@ -22,8 +22,8 @@ from ...queues.records.batches import BATCH
 from ..schedules import clock, table
 from .arguments import positive
 from .bulk import by_user
-from .confirmation import may
 from .ids import batch_id_of
+from .terminal import may
 
 HEADINGS = ("ID", "NAME", "STATE", "NODES", "DONE", "FAILED", "CANCELLED", "LEFT", "MADE")
 NODE_HEADINGS = ("NODE", "STATE", "JOB", "AFTER", "IF ONE FAILS")

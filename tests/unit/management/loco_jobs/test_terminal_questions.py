@@ -8,7 +8,7 @@ import sys
 import pytest
 from django.core.management.base import CommandError, OutputWrapper
 
-from django_loco.management.loco_jobs.confirmation import jobs_in_words, may
+from django_loco.management.loco_jobs.terminal import jobs_in_words, may
 
 
 class Terminal(io.StringIO):

@@ -6,7 +6,7 @@ import io
 
 from django.core.management.base import OutputWrapper
 
-from django_loco.management.loco_jobs.progress import PAUSE_SECONDS, Progress
+from django_loco.management.loco_jobs.terminal import PAUSE_SECONDS, Progress
 
 
 class Terminal(io.StringIO):
