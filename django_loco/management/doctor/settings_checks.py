@@ -15,7 +15,7 @@ from .site import Site
 OURS = "loco"
 
 
-@project_check("Settings", "settings", good="Django's system checks find nothing wrong.")
+@project_check("Settings", "settings", good="The checks of the settings find nothing wrong.")
 def system_checks(site: Site) -> Iterator[Finding]:
     """Run the checks of ``manage.py check`` one by one, so that a check that raises an error hides no other."""
     databases = site.databases

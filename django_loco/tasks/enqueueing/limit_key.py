@@ -141,9 +141,8 @@ def _require_declared(limits: Sequence[str]) -> None:
     declared = loco_settings().LIMITS
     for name in limits:
         if name not in declared:
-            remedy = (
-                did_you_mean(name, list(declared)) or f' Add it: LOCO["LIMITS"] = {{"{name}": {{"rate": "100/m"}}}}.'
-            )
+            example = f'"{name}": {{"rate": "100/m"}}'
+            remedy = did_you_mean(name, list(declared)) or f" Add it there, for example {example}."
             raise ValueError(f"limits has {short(name)}, which LOCO['LIMITS'] does not declare.{remedy}")
 
 
